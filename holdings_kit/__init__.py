@@ -1,0 +1,36 @@
+"""Equity holdings as exact polars frames: read, consolidate, value, compare, risk.
+
+One rule: a number is made only from facts that are there. Unknown is null, never 0;
+every price says its basis, every total its coverage; what cannot be read is set aside.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdings_kit.errors import HoldingsError as HoldingsError
+    from holdings_kit.schema import Loaded as Loaded
+
+# Public name → module that holds it; a module stands for itself. Loaded on first use,
+# so that the import is quick and pulls in none of the optional parts.
+_HOME = {
+    "HoldingsError": "holdings_kit.errors",
+    "Loaded": "holdings_kit.schema",
+}
+
+__all__ = ["HoldingsError", "Loaded"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'holdings_kit' has no attribute {name!r}")
+    module = import_module(_HOME[name])
+    value = module if _HOME[name] == f"{__name__}.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,157 @@
+"""Every error this package raises on purpose.
+
+::
+
+    HoldingsError
+    ├── ConfigError            the call itself is wrong: an option, a path, a key
+    ├── WireError              a payload is not of the published shape
+    ├── FrameError             a frame does not have the columns its name promises
+    ├── SourceError            a source system refused or failed
+    │   ├── AuthError              401: log in again
+    │   ├── PermissionDenied       403: this account may not do that
+    │   ├── RateLimited            429: wait `retry_after` seconds
+    │   └── SourceUnavailable      5xx, network, time-out: try later
+    ├── ImportFailed           the user's import ended without holdings
+    ├── SignatureError         a token or checksum does not verify
+    ├── StaleSnapshot          the newest snapshot is older than asked for
+    └── StoreError             the snapshot store cannot do what was asked
+
+A class exists only where a caller would act differently. Facts are attributes;
+no message carries a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+__all__ = [
+    "AuthError",
+    "ConfigError",
+    "FrameError",
+    "HoldingsError",
+    "ImportFailed",
+    "PermissionDenied",
+    "RateLimited",
+    "SignatureError",
+    "SourceError",
+    "SourceUnavailable",
+    "StaleSnapshot",
+    "StoreError",
+    "WireError",
+]
+
+
+class HoldingsError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class ConfigError(HoldingsError):
+    """The call is wrong, not the data: mend the argument and call again."""
+
+
+class WireError(HoldingsError):
+    """A payload is not of the published shape.
+
+    Attributes
+    ----------
+    source
+        Where the bytes came from: a path, or the name of the door.
+    pointer
+        JSON pointer (RFC 6901) to the offending place, ``""`` for the whole.
+    """
+
+    def __init__(self, source: str, pointer: str, reason: str) -> None:
+        super().__init__(f"{source}: at {pointer or 'the top'}: {reason}")
+        self.source, self.pointer, self.reason = source, pointer, reason
+
+
+class FrameError(HoldingsError):
+    """A frame does not have the columns its name promises."""
+
+    def __init__(self, frame: str, column: str, reason: str) -> None:
+        super().__init__(f"{frame}: column {column!r}: {reason}")
+        self.frame, self.column, self.reason = frame, column, reason
+
+
+class SourceError(HoldingsError):
+    """A source system answered with a refusal or a failure.
+
+    Attributes
+    ----------
+    source
+        ``arrow`` or ``gateway``.
+    status
+        HTTP status, ``None`` when only a body is at hand.
+    code
+        The source's own code as text, ``None`` when it sent none.
+    message
+        The source's own words, shortened to 200 characters.
+    """
+
+    def __init__(
+        self, source: str, status: int | None, code: str | None, message: str
+    ) -> None:
+        said = " ".join(part for part in (str(status or ""), code or "") if part)
+        shown = " ".join(message.split())[:200]
+        super().__init__(f"{source}: {said + ': ' if said else ''}{shown}")
+        self.source, self.status, self.code, self.message = source, status, code, shown
+
+
+class AuthError(SourceError):
+    """401, or a body that says so: the token is wrong or expired; log in again."""
+
+
+class PermissionDenied(SourceError):
+    """403, or a body that says so: this token may not read that."""
+
+
+class RateLimited(SourceError):
+    """429: wait `retry_after` seconds (``None`` when the source did not say)."""
+
+    def __init__(
+        self,
+        source: str,
+        status: int | None,
+        code: str | None,
+        message: str,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(source, status, code, message)
+        self.retry_after = retry_after
+
+
+class SourceUnavailable(SourceError):
+    """5xx, a network failure or a time-out: the source may answer later."""
+
+
+class ImportFailed(HoldingsError):
+    """A holdings import ended without holdings; `retryable` says what now."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool) -> None:
+        now = "start a new transaction" if retryable else "a retry will not help"
+        super().__init__(f"import failed: {message} ({code}); {now}")
+        self.code, self.message, self.retryable = code, message, retryable
+
+
+class SignatureError(HoldingsError):
+    """A token or a webhook checksum does not verify with the secret given."""
+
+
+class StaleSnapshot(HoldingsError):
+    """The newest snapshot is older than the call accepts."""
+
+    def __init__(self, snapshot_at: datetime | None, age: timedelta | None) -> None:
+        when = snapshot_at.isoformat() if snapshot_at else "an unknown instant"
+        old = f", {age} ago" if age is not None else ""
+        super().__init__(
+            f"newest snapshot is of {when}{old}; refresh it, "
+            "or import again where the broker needs a login"
+        )
+        self.snapshot_at, self.age = snapshot_at, age
+
+
+class StoreError(HoldingsError):
+    """The snapshot store cannot do what was asked; nothing was changed."""

@@ -1,0 +1,283 @@
+"""The frames of this package, and the one gate each of them passes.
+
+A suffix tells the unit: ``_quantity`` units, ``_price`` rupees per unit, ``_value``
+and ``_pnl`` rupees, ``_at`` a UTC instant. Fractions, never percentages. Null means
+unknown, never zero. Prices and quantities are `MONEY`; products are formed and kept
+at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeVar
+
+import polars as pl
+
+from holdings_kit.errors import FrameError
+
+__all__ = [
+    "BASKETS",
+    "EXCHANGES",
+    "HOLDINGS",
+    "INSTANT",
+    "INSTRUMENTS",
+    "LISTINGS",
+    "MONEY",
+    "NOTICES",
+    "POSITIONS",
+    "RATE",
+    "REJECTS",
+    "SNAPSHOTS",
+    "TOTALS",
+    "VALUE",
+    "Frame",
+    "Loaded",
+    "conform",
+    "empty",
+]
+
+MONEY: Final = pl.Decimal(18, 4)
+"""Quantities and prices, exact to four places."""
+VALUE: Final = pl.Decimal(38, 8)
+"""Products of quantity and price, exact: 4 + 4 places."""
+RATE: Final = pl.Decimal(9, 6)
+"""Published fractions such as a haircut: 27.07 % is 0.270700."""
+INSTANT: Final = pl.Datetime("us", "UTC")
+EXCHANGES: Final = ("NSE", "BSE", "NFO", "BFO", "MCX", "MF")
+"""Fixed order in which a listing lends its name to an unresolved instrument."""
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+SNAPSHOTS: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),  # content hash: same facts, same id
+        "source": pl.String(),  # arrow | gateway
+        "format": pl.String(),  # arrow | gateway-v1 | gateway-v2
+        "broker": pl.String(),
+        "account_id": pl.String(),  # Arrow user id or smallcaseAuthId
+        "transaction_id": pl.String(),
+        "notes": pl.String(),
+        "snapshot_at": INSTANT,  # when the broker's state was captured
+        "fetched_at": INSTANT,  # when it was fetched or delivered
+        "holdings_count": pl.Int64(),
+        "checksum_ok": pl.Boolean(),  # null: no secret, or no checksum in this format
+        "status": pl.String(),  # current | superseded | quarantined
+        "status_reason": pl.String(),
+        "notices": pl.String(),  # JSON list of {kind, pointer, value}; see NOTICES
+        "file": pl.String(),  # where the payload came from
+        "line_no": pl.Int64(),  # 1-based line in that file
+    }
+)
+
+HOLDINGS: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "holding_no": pl.Int64(),  # 0-based place in the payload
+        "source": pl.String(),
+        "broker": pl.String(),
+        "snapshot_at": INSTANT,
+        "instrument_id": pl.String(),  # ISIN where known, else EXCHANGE:SYMBOL
+        "isin": pl.String(),  # ISO 6166, as reported or resolved
+        "symbol": pl.String(),
+        "name": pl.String(),
+        "asset_class": pl.String(),  # equity | etf | mutual_fund | bond | …
+        "exchange": pl.String(),  # first listing in EXCHANGES order
+        "token": pl.String(),  # that listing's token
+        # disjoint buckets
+        "settled_quantity": MONEY,
+        "t1_quantity": MONEY,
+        "pledged_quantity": MONEY,
+        "used_quantity": MONEY,
+        "position_quantity": MONEY,  # today's net trades, outside the buckets
+        "smallcase_quantity": MONEY,  # an "of which", not a bucket
+        "owned_quantity": MONEY,  # settled + t1 + pledged
+        # as reported, never recomputed
+        "reported_quantity": MONEY,
+        "sellable_quantity": MONEY,
+        "effective_quantity": MONEY,
+        "reconciles": pl.Boolean(),  # the source's identity holds on this row
+        "average_price": MONEY,
+        "last_price": MONEY,
+        "close_price": MONEY,
+        "price_at": INSTANT,  # where the payload dates its price
+        "reported_pnl": MONEY,
+        "haircut": RATE,  # fraction; null when not populated
+        "extra": pl.String(),  # JSON object: documented fields without a column
+    }
+)
+
+LISTINGS: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "holding_no": pl.Int64(),
+        "exchange": pl.String(),
+        "symbol": pl.String(),
+        "trading_symbol": pl.String(),
+        "token": pl.String(),
+        "isin": pl.String(),
+    }
+)
+
+BASKETS: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "basket_id": pl.String(),
+        "basket_name": pl.String(),
+        "visibility": pl.String(),  # public | private
+        "symbol": pl.String(),
+        "instrument_id": pl.String(),
+        "quantity": MONEY,
+        "current_value": MONEY,  # of the whole basket, as reported
+        "total_returns": MONEY,  # rupees, of the whole basket, as reported
+    }
+)
+
+REJECTS: Final = pl.Schema(
+    {
+        "file": pl.String(),
+        "line_no": pl.Int64(),
+        "reason": pl.String(),
+        "raw": pl.Binary(),
+    }
+)
+
+INSTRUMENTS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "exchange": pl.String(),
+        "token": pl.String(),
+        "symbol": pl.String(),
+        "trading_symbol": pl.String(),
+        "name": pl.String(),
+        "asset_class": pl.String(),
+        "cash_equivalent": pl.Boolean(),  # null: the master does not say
+        "eligible_from": pl.Date(),  # collateral eligibility, a dated list
+        "eligible_to": pl.Date(),
+        "source": pl.String(),
+    }
+)
+
+NOTICES: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "kind": pl.String(),  # unknown_field | rounded | isin_check_digit | …
+        "pointer": pl.String(),  # JSON pointer into the payload
+        "value": pl.String(),  # what the payload said, as text
+    }
+)
+
+POSITIONS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "name": pl.String(),
+        "asset_class": pl.String(),
+        "settled_quantity": MONEY,
+        "t1_quantity": MONEY,
+        "pledged_quantity": MONEY,
+        "used_quantity": MONEY,
+        "position_quantity": MONEY,
+        "smallcase_quantity": MONEY,
+        "owned_quantity": MONEY,
+        "accounts_count": pl.Int64(),
+        "cost_value": VALUE,
+        "average_price": MONEY,
+        "price": MONEY,
+        "price_basis": pl.String(),  # ltp | close | quote
+        "price_at": INSTANT,
+        "market_value": VALUE,
+        "unrealized_pnl": VALUE,
+        "return": pl.Float64(),
+        "day_pnl": VALUE,
+        "reported_pnl": MONEY,
+        "pnl_difference": VALUE,  # reported − ours, on the broker's own price basis
+        "weight": pl.Float64(),
+    }
+)
+
+TOTALS: Final = pl.Schema(
+    {
+        "positions_count": pl.Int64(),
+        "cost_value": VALUE,  # of the positions whose cost is known
+        "market_value": VALUE,  # of the positions whose price is known
+        "unrealized_pnl": VALUE,  # of the positions that have both
+        "return": pl.Float64(),  # of the same positions, above and below the line
+        "day_pnl": VALUE,
+        "unpriced_count": pl.Int64(),
+        "uncosted_count": pl.Int64(),
+        "priced_cost_share": pl.Float64(),  # known cost that is also priced
+    }
+)
+
+
+class Loaded(NamedTuple):
+    """What every door returns: five frames, one per question.
+
+    Attributes
+    ----------
+    snapshots
+        One row per import that was read (`SNAPSHOTS`).
+    holdings
+        One row per account and instrument, as reported (`HOLDINGS`).
+    listings
+        One row per holding and exchange listing (`LISTINGS`).
+    baskets
+        One row per smallcase constituent, public and private (`BASKETS`).
+    rejects
+        What could not be read: file, line, reason, raw bytes (`REJECTS`).
+    """
+
+    snapshots: pl.DataFrame
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    baskets: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def empty(schema: pl.Schema) -> pl.DataFrame:
+    """Make a frame of `schema` without rows."""
+    return pl.DataFrame(schema=schema)
+
+
+def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
+    """Check a frame against its schema and put the columns in their order.
+
+    Extra columns stay, after the promised ones. Nothing is cast.
+
+    Parameters
+    ----------
+    frame
+        Eager or lazy; lazy stays lazy.
+    schema
+        The columns and types promised.
+    name
+        What the caller calls the frame, for the error.
+
+    Raises
+    ------
+    FrameError
+        A column is missing or of another type.
+
+    Examples
+    --------
+    >>> conform(pl.DataFrame({"a": [1]}), pl.Schema({"a": pl.Int64()}), name="x").shape
+    (1, 1)
+    >>> conform(pl.DataFrame({"b": [1]}), pl.Schema({"a": pl.Int64()}), name="x")
+    Traceback (most recent call last):
+        ...
+    holdings_kit.errors.FrameError: x: column 'a': missing; x has 'b'
+    """
+    have = frame.collect_schema()
+    for column, dtype in schema.items():
+        if column not in have:
+            known = ", ".join(repr(other) for other in have) or "no columns"
+            raise FrameError(name, column, f"missing; {name} has {known}")
+        if have[column] != dtype:
+            raise FrameError(name, column, f"is {have[column]}, must be {dtype}")
+    rest = [column for column in have if column not in schema]
+    return frame.select(*schema.names(), *rest)
