@@ -1,0 +1,1 @@
+"""Wire formats: bytes in, frames or facts out; no I/O in here."""
