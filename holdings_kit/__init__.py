@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.errors import HoldingsError as HoldingsError
     from holdings_kit.schema import Loaded as Loaded
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 _HOME = {
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
+    "collateral": "holdings_kit.collateral_value",
 }
 
-__all__ = ["HoldingsError", "Loaded"]
+__all__ = ["HoldingsError", "Loaded", "collateral"]
 
 
 def __getattr__(name: str) -> object:
