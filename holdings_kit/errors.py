@@ -128,12 +128,16 @@ class SourceUnavailable(SourceError):
 
 
 class ImportFailed(HoldingsError):
-    """A holdings import ended without holdings; `retryable` says what now."""
+    """A holdings import ended without holdings; `retryable` and `now` say what now."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool) -> None:
-        now = "start a new transaction" if retryable else "a retry will not help"
+    def __init__(
+        self, code: str, message: str, *, retryable: bool, now: str | None = None
+    ) -> None:
+        if now is None:
+            now = "start a new transaction" if retryable else "a retry will not help"
         super().__init__(f"import failed: {message} ({code}); {now}")
         self.code, self.message, self.retryable = code, message, retryable
+        self.now = now
 
 
 class SignatureError(HoldingsError):
