@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.errors import HoldingsError as HoldingsError
+    from holdings_kit.exposure import concentration as concentration
+    from holdings_kit.exposure import look_through as look_through
     from holdings_kit.schema import Loaded as Loaded
 
 # Public name → module that holds it; a module stands for itself. Loaded on first use,
@@ -20,9 +22,11 @@ _HOME = {
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
     "collateral": "holdings_kit.collateral_value",
+    "concentration": "holdings_kit.exposure",
+    "look_through": "holdings_kit.exposure",
 }
 
-__all__ = ["HoldingsError", "Loaded", "collateral"]
+__all__ = ["HoldingsError", "Loaded", "collateral", "concentration", "look_through"]
 
 
 def __getattr__(name: str) -> object:
