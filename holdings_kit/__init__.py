@@ -15,18 +15,27 @@ if TYPE_CHECKING:
     from holdings_kit.exposure import concentration as concentration
     from holdings_kit.exposure import look_through as look_through
     from holdings_kit.schema import Loaded as Loaded
+    from holdings_kit.store import Store as Store
 
 # Public name → module that holds it; a module stands for itself. Loaded on first use,
 # so that the import is quick and pulls in none of the optional parts.
 _HOME = {
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
+    "Store": "holdings_kit.store",
     "collateral": "holdings_kit.collateral_value",
     "concentration": "holdings_kit.exposure",
     "look_through": "holdings_kit.exposure",
 }
 
-__all__ = ["HoldingsError", "Loaded", "collateral", "concentration", "look_through"]
+__all__ = [
+    "HoldingsError",
+    "Loaded",
+    "Store",
+    "collateral",
+    "concentration",
+    "look_through",
+]
 
 
 def __getattr__(name: str) -> object:
