@@ -238,6 +238,23 @@ class Loaded(NamedTuple):
     baskets: pl.DataFrame
     rejects: pl.DataFrame
 
+    @property
+    def notices(self) -> pl.DataFrame:
+        """What was read and is worth a remark, one row each (`NOTICES`).
+
+        Fields no published format has (`unknown_field`, with their value), digits
+        beyond the fourth place (`rounded`), prices of 0 taken as unknown
+        (`zero_price`), ISINs that do not verify, and the like.
+        """
+        item = pl.Struct({name: pl.String() for name in NOTICES.names()[2:]})
+        return (
+            self.snapshots.select("snapshot_id", "account_id", "notices")
+            .drop_nulls("notices")
+            .with_columns(pl.col("notices").str.json_decode(pl.List(item)))
+            .explode("notices")
+            .unnest("notices")
+        )
+
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
     """Make a frame of `schema` without rows."""

@@ -1,1 +1,1 @@
-"""Wire formats: bytes in, frames or facts out; no I/O in here."""
+"""One decoder per wire format: bytes in, frames out, no I/O."""

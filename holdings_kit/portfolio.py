@@ -1,0 +1,324 @@
+"""Holdings to positions to totals: nothing invented, coverage beside every sum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.measures import any_known, cost_value, product, ratio, total
+from holdings_kit.schema import (
+    HOLDINGS,
+    INSTANT,
+    MONEY,
+    POSITIONS,
+    TOTALS,
+    VALUE,
+    Frame,
+    conform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["consolidate", "summarize"]
+
+_KEYS: Final = ("instrument_id", "account_id", "broker", "source", "asset_class")
+_BUCKETS: Final = (
+    "settled_quantity",
+    "t1_quantity",
+    "pledged_quantity",
+    "used_quantity",
+    "position_quantity",
+    "smallcase_quantity",
+    "owned_quantity",
+)
+_DESCRIBED: Final = ("isin", "symbol", "name", "asset_class")
+_PAISE = 100
+
+
+def consolidate(
+    holdings: Frame,
+    *,
+    by: Sequence[str] = ("instrument_id",),
+    quotes: pl.DataFrame | None = None,
+    prices: Sequence[str] = ("ltp", "close", "quote"),
+) -> Frame:
+    """Net holdings into one position per instrument, or per account and instrument.
+
+    Quantities are summed per bucket; a bucket that is unknown in one row is unknown in
+    the sum. ``cost_value`` = Σ owned × average and ``average_price`` = Σq·p/Σq, both
+    null when any part is unknown. A price is a fact about the instrument: the latest
+    day's known price in the frame, in the order of `prices`, values every unit of it.
+    ``market_value``, ``unrealized_pnl``, ``return`` (fraction) and ``weight`` (share of
+    the priced value) are null where a part is unknown; ``day_pnl`` needs both a last
+    price and a close. The brokers' own P&L is carried as ``reported_pnl`` and compared
+    in ``pnl_difference``, never used.
+
+    Parameters
+    ----------
+    holdings
+        `HOLDINGS`, eager or lazy; lazy stays lazy.
+    by
+        Columns that make a position; must contain ``instrument_id``. Any of
+        ``account_id``, ``broker``, ``source``, ``asset_class`` besides.
+    quotes
+        Prices for what the payload leaves open, basis ``quote``: either
+        ``instrument_id`` and ``last_price`` in rupees, or the API's own ``token`` and
+        ``ltp`` in integer paise. Optional ``price_at``.
+    prices
+        Which basis is preferred; put ``"quote"`` first to let quotes override.
+
+    Returns
+    -------
+    Frame
+        `POSITIONS`, with the other columns of `by` first, largest value first.
+
+    Raises
+    ------
+    FrameError
+        A promised column is missing or of another type.
+    ConfigError
+        `by` lacks ``instrument_id`` or names a column that makes no position.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from holdings_kit.read import read_arrow
+    >>> body = b'''{"status": "success", "data": [{"symbols": [{"symbol": "SBIN",
+    ... "exchange": "NSE", "token": "3045"}], "qty": "3", "depositoryQty": "3",
+    ... "t1Qty": "0", "brokerCollateralQty": "0", "avgPrice": "882.53", "ltp": "",
+    ... "close": "973.10"}]}'''
+    >>> loaded = read_arrow(body, account_id="A1", snapshot_at=datetime.now(UTC))
+    >>> row = consolidate(loaded.holdings).row(0, named=True)
+    >>> row["price_basis"], str(row["unrealized_pnl"])
+    ('close', '271.71000000')
+    """
+    keys = _checked(by)
+    rows = conform(holdings.lazy(), HOLDINGS, name="holdings").with_columns(
+        cost_value=cost_value(), pnl_difference=_pnl_difference()
+    )
+    priced = _priced(rows, quotes, prices)
+    described = [column for column in _DESCRIBED if column not in keys]
+    grouped = rows.group_by(keys, maintain_order=True).agg(
+        pl.col(described).drop_nulls().first(),
+        *(total(bucket) for bucket in _BUCKETS),
+        pl.col("account_id").n_unique().cast(pl.Int64()).alias("accounts_count"),
+        total("cost_value"),
+        total("reported_pnl"),
+        total("pnl_difference"),
+    )
+    positions = grouped.join(
+        priced, on="instrument_id", how="left", maintain_order="left"
+    ).with_columns(
+        # both at eight places; the quotient of exact sums, rounded once
+        average_price=pl.when(pl.col("owned_quantity") != 0)
+        .then(pl.col("cost_value") / pl.col("owned_quantity").cast(VALUE))
+        .cast(MONEY),
+        market_value=product("owned_quantity", "price"),
+    )
+    value, cost = pl.col("market_value"), pl.col("cost_value")
+    day = (pl.col("last_price") - pl.col("close_price")).cast(MONEY)
+    shown = positions.with_columns(
+        (value - cost).cast(VALUE).alias("unrealized_pnl"),
+        ratio(value - cost, cost).alias("return"),
+        product("owned_quantity", day).alias("day_pnl"),
+        ratio(value, value.sum()).alias("weight"),
+    ).sort(
+        "market_value",
+        *keys,
+        descending=[True, *(False for _ in keys)],
+        nulls_last=True,
+    )
+    rest = [key for key in keys if key not in POSITIONS]
+    return _like(holdings, shown.select(*rest, *_as_promised(POSITIONS)))
+
+
+def summarize(positions: Frame, *, by: Sequence[str] = ()) -> Frame:
+    """Total positions per group; every total says how much of it is covered.
+
+    ``cost_value`` sums the known costs, ``market_value`` the known values,
+    ``unrealized_pnl`` and ``return`` only positions that have both: an unpriced
+    position leaves the numerator and the denominator together. ``priced_cost_share``
+    is the part of the known cost that is also priced, a fraction; ``unpriced_count``
+    and ``uncosted_count`` count what is left out. A total of nothing known is null.
+
+    Parameters
+    ----------
+    positions
+        `POSITIONS`, eager or lazy; lazy stays lazy.
+    by
+        Columns to group by; none gives one row.
+
+    Returns
+    -------
+    Frame
+        The columns of `by`, then `TOTALS`.
+
+    Raises
+    ------
+    FrameError
+        A promised column, or one of `by`, is missing.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import POSITIONS, empty
+    >>> summarize(empty(POSITIONS)).select("positions_count", "market_value").row(0)
+    (0, None)
+    """
+    rows = conform(positions.lazy(), POSITIONS, name="positions")
+    for column in by:
+        if column not in rows.collect_schema():
+            raise FrameError("positions", column, "missing; consolidate by it first")
+    both = pl.col("unrealized_pnl").is_not_null()
+    rows = rows.with_columns(_both=pl.when(both).then("cost_value"))
+    sums = [
+        pl.len().cast(pl.Int64()).alias("positions_count"),
+        any_known("cost_value"),
+        any_known("market_value"),
+        any_known("unrealized_pnl"),
+        any_known("day_pnl"),
+        any_known("_both"),
+        pl.col("price").null_count().cast(pl.Int64()).alias("unpriced_count"),
+        pl.col("cost_value").null_count().cast(pl.Int64()).alias("uncosted_count"),
+    ]
+    grouped = (
+        rows.group_by(by, maintain_order=True).agg(sums) if by else rows.select(sums)
+    )
+    totals = grouped.with_columns(
+        ratio("unrealized_pnl", "_both").alias("return"),
+        ratio(pl.col("_both").fill_null(0), "cost_value").alias("priced_cost_share"),
+    )
+    return _like(positions, totals.select(*by, *_as_promised(TOTALS)))
+
+
+def _like(given: Frame, made: pl.LazyFrame) -> Frame:
+    """Give back what was given: lazy for lazy, eager for eager."""
+    if isinstance(given, pl.LazyFrame):
+        return made
+    return made.collect()
+
+
+def _as_promised(schema: pl.Schema) -> list[pl.Expr]:
+    """Bring sums, which polars widens to 38 digits, back to the promised types."""
+    return [pl.col(column).cast(dtype) for column, dtype in schema.items()]
+
+
+def _checked(by: Sequence[str]) -> list[str]:
+    keys = list(by)
+    odd = [key for key in keys if key not in _KEYS]
+    if odd or "instrument_id" not in keys:
+        raise ConfigError(
+            f"by={keys}: must contain 'instrument_id' and may contain "
+            f"{', '.join(_KEYS[1:])}"
+        )
+    return keys
+
+
+def _pnl_difference() -> pl.Expr:
+    """Broker's P&L less ours on the same row, at the row's own last or close price."""
+    price = pl.coalesce("last_price", "close_price")
+    ours = product("owned_quantity", price) - product("owned_quantity", "average_price")
+    return (pl.col("reported_pnl").cast(VALUE) - ours).cast(VALUE)
+
+
+def _priced(
+    rows: pl.LazyFrame, quotes: pl.DataFrame | None, prices: Sequence[str]
+) -> pl.LazyFrame:
+    """One price per instrument: the latest day's, in the order of `prices`."""
+    order = {basis: number for number, basis in enumerate(prices)}
+    own = _reported(rows, order)
+    if quotes is None or "quote" not in order:
+        return own
+    rank = pl.col("price_basis").replace_strict(order, default=len(order))
+    joined = own.join(
+        _quoted(rows, quotes), on="instrument_id", how="left", maintain_order="left"
+    )
+    better = pl.col("quote").is_not_null() & (
+        pl.col("price").is_null() | (rank > order["quote"])
+    )
+    return joined.with_columns(
+        price=pl.when(better).then("quote").otherwise("price"),
+        price_at=pl.when(better).then("quote_at").otherwise("price_at"),
+        price_basis=pl.when(better).then(pl.lit("quote")).otherwise("price_basis"),
+        last_price=pl.when(better).then("quote").otherwise("last_price"),
+    ).drop("quote", "quote_at")
+
+
+def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
+    """Choose among the prices in the payloads; every instrument keeps its row."""
+    at = pl.coalesce("price_at", "snapshot_at")
+    offers = pl.concat(
+        rows.select(
+            "instrument_id",
+            price=pl.col(column),
+            price_at=at,
+            price_basis=pl.lit(basis),
+            rank=pl.lit(order.get(basis, len(order))),
+        ).filter(pl.col("price").is_not_null())
+        for basis, column in (("ltp", "last_price"), ("close", "close_price"))
+    )
+    day = pl.col("price_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+    # the latest day, the preferred basis, the latest instant; then the lower price
+    latest = offers.with_columns(day=day).sort(
+        "day",
+        "rank",
+        "price_at",
+        "price",
+        descending=[True, False, True, False],
+        nulls_last=True,
+    )
+    usable = latest.filter(pl.col("price_basis").is_in(list(order)))
+    best = usable.group_by("instrument_id", maintain_order=True).first()
+    out = (
+        rows.select("instrument_id")
+        .unique(maintain_order=True)
+        .join(
+            best.drop("rank", "day"),
+            on="instrument_id",
+            how="left",
+            maintain_order="left",
+        )
+    )
+    for basis, column in (("ltp", "last_price"), ("close", "close_price")):
+        one = latest.filter(price_basis=basis).group_by("instrument_id").first()
+        out = out.join(
+            one.select("instrument_id", pl.col("price").alias(column)),
+            on="instrument_id",
+            how="left",
+            maintain_order="left",
+        )
+    return out
+
+
+def _quoted(rows: pl.LazyFrame, quotes: pl.DataFrame) -> pl.LazyFrame:
+    """Bring quotes of either form to instrument_id, quote, quote_at."""
+    have = quotes.collect_schema()
+    at = pl.col("price_at") if "price_at" in have else pl.lit(None)
+    at = at.cast(INSTANT).alias("quote_at")
+    if {"instrument_id", "last_price"} <= set(have):
+        found = quotes.lazy().select(
+            "instrument_id", at, quote=pl.col("last_price").cast(MONEY)
+        )
+    elif {"token", "ltp"} <= set(have) and have["ltp"].is_integer():
+        rupees = (pl.col("ltp").cast(VALUE) / _PAISE).cast(MONEY)
+        found = (
+            quotes.lazy()
+            .select(pl.col("token").cast(pl.String()), at, quote=rupees)
+            .join(rows.select("instrument_id", "token").unique(), on="token")
+        )
+    else:
+        raise FrameError(
+            "quotes",
+            "last_price",
+            "quotes need instrument_id and last_price in rupees, "
+            "or token and ltp in integer paise",
+        )
+    return (
+        found.drop_nulls("quote")
+        .filter(pl.col("quote") > 0)
+        .sort("quote_at", "quote", descending=[True, False], nulls_last=True)
+        .group_by("instrument_id")
+        .agg(pl.col("quote", "quote_at").first())
+    )

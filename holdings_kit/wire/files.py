@@ -1,0 +1,146 @@
+"""Dump files to numbered lines of bytes: plain, gzip or zstd, one bad file at most.
+
+The only place below the doors that opens a file. A compressed file that breaks off
+gives the lines before the break and then a `Torn` that says where.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import zstandard
+
+from holdings_kit.errors import ConfigError
+
+__all__ = ["Line", "Paths", "Torn", "lines", "open_bytes", "paths_of", "read_bytes"]
+
+_SUFFIXES = (".json", ".ndjson", ".jsonl")
+_PACKED = (".gz", ".zst")
+Paths = str | Path | Sequence[str | Path]
+
+
+class Line(NamedTuple):
+    """One document's bytes and where they stand; `line_no` counts from 1."""
+
+    file: str
+    line_no: int | None
+    body: bytes
+
+
+class Torn(NamedTuple):
+    """A file that could not be read to its end."""
+
+    file: str
+    line_no: int | None
+    reason: str
+
+
+def paths_of(paths: Paths) -> list[Path]:
+    """List the dump files named: files as given, folders searched, globs expanded.
+
+    Raises
+    ------
+    ConfigError
+        A path does not exist, or nothing matches; nothing was read.
+    """
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    found: list[Path] = []
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            found += sorted(inner for inner in path.rglob("*") if _is_dump(inner))
+        elif path.exists():
+            found.append(path)
+        elif glob.has_magic(str(given)):
+            anchor = Path(path.anchor)
+            inner = str(path.relative_to(anchor))
+            matches = sorted(m for m in anchor.glob(inner) if m.is_file())
+            found += matches
+            if not matches:
+                raise ConfigError(f"no file matches {str(given)!r}")
+        else:
+            raise ConfigError(f"no such file or folder: {str(given)!r}")
+    return list(dict.fromkeys(found))
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    if path.suffix == ".zst":
+        reader = zstandard.ZstdDecompressor().stream_reader(
+            path.open("rb"), read_across_frames=True, closefd=True
+        )
+        return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader)))
+    return path.open("rb")
+
+
+def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
+    """Give the bytes of one document and a name for errors.
+
+    Raises
+    ------
+    ConfigError
+        The path cannot be read, or the text is a document instead of a path.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source), door
+    if isinstance(source, str) and source.lstrip()[:1] in ("{", "["):
+        raise ConfigError(f"{door} takes bytes or a path: pass text.encode()")
+    path = Path(source)
+    try:
+        with open_bytes(path) as stream:
+            return stream.read(), str(path)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError, ValueError) as error:
+        raise ConfigError(f"{door}: cannot read {str(path)[:200]!r}: {error}") from None
+
+
+def lines(path: Path) -> Iterator[Line | Torn]:
+    """Give the documents of a dump file: a line each, or a whole ``.json`` file.
+
+    A ``.json`` file that is not one document but several lines is read as lines.
+    """
+    name = str(path)
+    if _kind(path) == ".json":
+        yield from _whole(path)
+        return
+    number = 0
+    try:
+        with open_bytes(path) as stream:
+            for number, body in enumerate(stream, start=1):
+                if body.strip():
+                    yield Line(name, number, body.rstrip(b"\r\n"))
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        yield Torn(name, number + 1, f"cannot be read on: {error}")
+
+
+def _whole(path: Path) -> Iterator[Line | Torn]:
+    name = str(path)
+    try:
+        with open_bytes(path) as stream:
+            body = stream.read()
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        yield Torn(name, None, f"cannot be read: {error}")
+        return
+    parts = body.strip().split(b"\n")
+    if len(parts) > 1 and all(part.strip()[:1] in (b"{", b"") for part in parts):
+        for number, part in enumerate(body.split(b"\n"), start=1):
+            if part.strip():
+                yield Line(name, number, part.rstrip(b"\r"))
+    else:
+        yield Line(name, None, body)
+
+
+def _kind(path: Path) -> str:
+    return Path(path.stem).suffix if path.suffix in _PACKED else path.suffix
+
+
+def _is_dump(path: Path) -> bool:
+    return path.is_file() and _kind(path) in _SUFFIXES

@@ -1,0 +1,235 @@
+"""Text rows to typed rows: a strict reading of every number, row by row proven.
+
+A wire row arrives as text. `typed` reads its numbers and says, per row, what could not
+be read; `notices` says what was read but is worth a remark (rounded, zero price).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
+
+import polars as pl
+
+from holdings_kit.schema import INSTANT, MONEY
+from holdings_kit.wire.parse import Json, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "KEYS",
+    "Table",
+    "instant",
+    "is_list",
+    "is_object",
+    "leftovers",
+    "number",
+    "populated",
+    "remarks",
+    "scalars",
+    "text_frame",
+    "typed",
+    "unread",
+]
+
+KEYS = {
+    "doc": pl.Int64(),  # number of the document in the batch
+    "holding_no": pl.Int64(),  # number of the row in the document, over all tables
+    "pointer": pl.String(),  # JSON pointer of the row
+    "twin": pl.String(),  # text that two copies of one row share
+}
+
+
+class Table(NamedTuple):
+    """How one kind of wire row becomes HOLDINGS.
+
+    Attributes
+    ----------
+    name
+        The format this row belongs to.
+    fields
+        Wire column → path inside the row object.
+    numbers
+        Wire columns read as exact numbers.
+    instants
+        Wire columns read as instants.
+    known
+        Documented keys that carry objects or are read elsewhere.
+    positive
+        Prices in which 0 means "not populated".
+    holdings
+        HOLDINGS column → expression over the typed wire columns.
+    """
+
+    name: str
+    fields: Mapping[str, tuple[str, ...]]
+    numbers: Sequence[str]
+    known: frozenset[str]
+    positive: Sequence[str]
+    holdings: Mapping[str, pl.Expr]
+    instants: Sequence[str] = ()
+
+
+def is_object(value: Json) -> TypeGuard[dict[str, Json]]:
+    """Tell a parsed JSON object from everything else."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Json) -> TypeGuard[list[Json]]:
+    """Tell a parsed JSON list from everything else."""
+    return isinstance(value, list)
+
+
+def scalars(
+    row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, str | None], list[str]]:
+    """Pick the declared fields of one wire object as text, and say what is no scalar.
+
+    >>> scalars({"qty": "1", "h": {"p": []}}, {"qty": ("qty",), "p": ("h", "p")})
+    ({'qty': '1', 'p': None}, ['h/p: [] is neither text nor a number'])
+    """
+    texts: dict[str, str | None] = {}
+    faults: list[str] = []
+    for column, path in fields.items():
+        value = _at(row, path)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if value is not None and not isinstance(value, str):
+            shown = as_text(value)[:40]
+            faults.append(f"{'/'.join(path)}: {shown} is neither text nor a number")
+            value = None
+        texts[column] = value
+    return texts, faults
+
+
+def _at(value: Json, path: tuple[str, ...]) -> Json:
+    """Follow a path of keys; a missing step is null, a step into a scalar a list."""
+    for step in path:
+        if not is_object(value):
+            return None if value is None else [value]
+        value = value.get(step)
+    return value
+
+
+def text_frame(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str]
+) -> pl.DataFrame:
+    """Build the all-text frame of one table; `rows` hold text or None only."""
+    schema = {**KEYS, **dict.fromkeys(columns, pl.String())}
+    return pl.DataFrame(rows, schema=schema, orient="row", strict=True)
+
+
+def typed(text: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Read the numbers and instants of a text frame; what fails stays null here.
+
+    Blank text is unknown (null). Numbers are exact to four places, half-even beyond.
+    """
+    return text.with_columns(
+        *(number(column).cast(MONEY, strict=False) for column in table.numbers),
+        *(instant(column) for column in table.instants),
+        *(
+            _blank_to_null(column)
+            for column in table.fields
+            if column not in {*table.numbers, *table.instants}
+        ),
+    )
+
+
+def unread(text: pl.DataFrame, table: Table) -> pl.Series:
+    """Say per row what could not be read, as one text; null where all could."""
+    asked = [
+        (
+            column,
+            number(column).cast(MONEY, strict=False),
+            "number of at most 18 digits",
+        )
+        for column in table.numbers
+    ]
+    asked += [(column, instant(column), "instant") for column in table.instants]
+    said = [
+        pl.when(number(column).is_not_null() & read.is_null()).then(
+            pl.format(
+                f"{'/'.join(table.fields[column])}: '{{}}' is no {kind}",
+                pl.col(column).str.slice(0, 40),
+            )
+        )
+        for column, read, kind in asked
+    ]
+    joined = pl.concat_list(said).list.drop_nulls().list.join("; ")
+    return text.select(reason=pl.when(joined != "").then(joined)).to_series()
+
+
+def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Remark on what was read with a loss or taken as unknown: rounded, zero price."""
+    where = {
+        **{("rounded", column): _rounded(column) for column in table.numbers},
+        **{
+            ("zero_price", column): (rows[column] == 0).fill_null(value=False)
+            for column in table.positive
+        },
+    }
+    return pl.concat(
+        text.filter(mask).select(
+            "doc",
+            kind=pl.lit(kind),
+            pointer=pl.concat_str(
+                "pointer", pl.lit("/" + "/".join(table.fields[column]))
+            ),
+            value=pl.col(column),
+        )
+        for (kind, column), mask in where.items()
+    )
+
+
+def populated(column: str) -> pl.Expr:
+    """Give a price, or null where it is 0: brokers write 0 for "not populated"."""
+    return pl.when(pl.col(column) != 0).then(pl.col(column))
+
+
+def leftovers(*columns: str) -> pl.Expr:
+    """Pack documented fields without a column of their own as one JSON object.
+
+    Null where the payload had none of them.
+    """
+    some = pl.any_horizontal(pl.col(columns).is_not_null())
+    return pl.when(some).then(pl.struct(columns).struct.json_encode())
+
+
+def _rounded(column: str) -> pl.Expr:
+    """Tell whether reading a text number to four places drops digits."""
+    text = pl.col(column)
+    long = text.str.contains(r"\.\d{4}\d*[1-9]")
+    tiny = text.str.contains(r"(?i)e-\d")
+    return (long | tiny).fill_null(value=False)
+
+
+def instant(column: str) -> pl.Expr:
+    """Read an ISO 8601 instant or epoch seconds or milliseconds; else null.
+
+    A date without a time is midnight UTC; a time without a zone is not read.
+
+    >>> texts = ["2026-01-05T10:15:30.123Z", "1767608130", "2026-01-05", "5 Jan"]
+    >>> frame = pl.DataFrame({"at": texts}).select(instant("at"))
+    >>> frame["at"].dt.to_string("%F %T").to_list()
+    ['2026-01-05 10:15:30', '2026-01-05 10:15:30', '2026-01-05 00:00:00', None]
+    """
+    text = number(column)
+    iso = text.str.replace(" ", "T", literal=True).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f%#z", time_zone="UTC", time_unit="us", strict=False
+    )
+    day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
+    count = text.cast(pl.Decimal(38, 6), strict=False)
+    seconds = pl.when(text.str.contains(r"^\d{9,10}(\.\d+)?$")).then(count * 1_000_000)
+    millis = pl.when(text.str.contains(r"^\d{12,13}$")).then(count * 1000)
+    epoch = pl.coalesce(seconds, millis).cast(pl.Int64()).cast(INSTANT)
+    return pl.coalesce(iso, day, epoch).alias(column)
+
+
+def number(column: str) -> pl.Expr:
+    """Text without the blanks around it; null where nothing is left."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text).alias(column)
+
+
+def _blank_to_null(column: str) -> pl.Expr:
+    return pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
