@@ -1,0 +1,1 @@
+"""The notebooks' own package: a view-model and a thin view per tool."""
