@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from holdings_kit import identity as identity
     from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.errors import HoldingsError as HoldingsError
+    from holdings_kit.exposure import concentration as concentration
+    from holdings_kit.exposure import look_through as look_through
     from holdings_kit.instruments import read_instruments as read_instruments
     from holdings_kit.portfolio import consolidate as consolidate
     from holdings_kit.portfolio import summarize as summarize
@@ -20,15 +22,19 @@ if TYPE_CHECKING:
     from holdings_kit.read import read_gateway as read_gateway
     from holdings_kit.read import read_webhooks as read_webhooks
     from holdings_kit.schema import Loaded as Loaded
+    from holdings_kit.store import Store as Store
 
 # Public name → module that holds it; a module stands for itself. Loaded on first use,
 # so that the import is quick and pulls in none of the optional parts.
 _HOME = {
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
+    "Store": "holdings_kit.store",
     "collateral": "holdings_kit.collateral_value",
+    "concentration": "holdings_kit.exposure",
     "consolidate": "holdings_kit.portfolio",
     "identity": "holdings_kit.identity",
+    "look_through": "holdings_kit.exposure",
     "read_arrow": "holdings_kit.read",
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
@@ -39,9 +45,12 @@ _HOME = {
 __all__ = [
     "HoldingsError",
     "Loaded",
+    "Store",
     "collateral",
+    "concentration",
     "consolidate",
     "identity",
+    "look_through",
     "read_arrow",
     "read_gateway",
     "read_instruments",

@@ -41,7 +41,7 @@ RULES: Final = pl.DataFrame(
             "security_cap",
             "0.25",
             None,
-            "clearing rule: one security's part of a margin",
+            "approved-securities circulars, e.g. 2025-08-21",
         ),
         ("interest_per_day", "0.00035", None, "brokers' texts: about 0.035 % a day"),
     ],
@@ -57,25 +57,14 @@ RULES: Final = pl.DataFrame(
 
 LIST_CUT: Final = pl.DataFrame(
     [
-        (
-            date(2024, 8, 1),
-            0.40,
-            "published",
-            "clearing circular: list cut, first step",
-        ),
-        (date(2024, 9, 1), 0.60, "inferred", "second step; monthly date inferred"),
-        (date(2024, 10, 1), 0.80, "inferred", "third step; monthly date inferred"),
-        (
-            date(2024, 11, 1),
-            1.00,
-            "published",
-            "clearing circular: 100 % from 1 Nov 2024",
-        ),
+        (date(2024, 8, 1), 0.40, "clearing circular, steps as told by tradingqna.com"),
+        (date(2024, 9, 1), 0.60, "clearing circular, steps as told by tradingqna.com"),
+        (date(2024, 10, 1), 0.80, "clearing circular, steps as told by tradingqna.com"),
+        (date(2024, 11, 1), 1.00, "clearing circular, steps as told by tradingqna.com"),
     ],
     schema={
         "valid_from": pl.Date(),
         "haircut": pl.Float64(),  # at least this, or the VaR haircut if higher
-        "trust": pl.String(),  # of the date: published | inferred
         "source": pl.String(),
     },
     orient="row",
@@ -220,7 +209,7 @@ def broker_fees(schedule: str, *, both_ways: bool = False) -> Fees:
 def list_cut_haircut(on: date) -> float:
     """Least haircut on the day `on` of a share that the 2024 list cut removed.
 
-    0 before the first step; source and trust of each date in `LIST_CUT`.
+    0 before the first step; sources in `LIST_CUT`.
 
     Examples
     --------

@@ -1,0 +1,391 @@
+"""What a portfolio is exposed to: each share once, weights, concentration, funds.
+
+Weights are shares of the known market value. What has no price has no weight; it is
+counted beside the figures, never inside them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    SNAPSHOTS,
+    VALUE,
+    Frame,
+    Loaded,
+    conform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["CONCENTRATION", "EXPOSURES", "concentration", "look_through", "open_funds"]
+
+CONCENTRATION: Final = pl.Schema(
+    {
+        "positions_count": pl.Int64(),
+        "market_value": VALUE,  # of the positions whose price is known
+        "weight": pl.Float64(),  # of the group in the whole
+        "hhi": pl.Float64(),  # Σ weight² inside the group, 1/n … 1
+        "effective_number": pl.Float64(),  # 1 / hhi
+        "largest_id": pl.String(),
+        "largest_share": pl.Float64(),
+        "pledged_share": pl.Float64(),  # of the value of the positions that say
+        "pledged_unknown_count": pl.Int64(),
+        "unsettled_share": pl.Float64(),
+        "unsettled_unknown_count": pl.Int64(),
+        "unpriced_count": pl.Int64(),
+        "priced_cost_share": pl.Float64(),  # known cost that is also priced
+    }
+)
+"""After the group's own columns; ``top_<k>_share`` columns follow."""
+
+EXPOSURES: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "name": pl.String(),
+        "asset_class": pl.String(),
+        "via": pl.String(),  # the fund it is held through; null: held directly
+        "residual": pl.Boolean(),  # the part of a fund that its table does not name
+        "market_value": VALUE,
+        "weight": pl.Float64(),
+    }
+)
+
+
+def look_through(loaded: Loaded) -> pl.DataFrame:
+    """Put each share once into HOLDINGS, smallcases included, day trades included.
+
+    Format ``gateway-v1`` reports shares outside smallcases and has today's trades in
+    them: the constituents of its baskets are appended as rows. ``gateway-v2`` has the
+    smallcases in its holdings already, and today's trades apart: those move from
+    `position_quantity` into `owned_quantity`. Other formats stay as they are.
+
+    Parameters
+    ----------
+    loaded
+        What a door returned.
+
+    Returns
+    -------
+    HOLDINGS
+        Appended rows carry on the numbering of their snapshot. Their average price is
+        unknown (null): a basket reports none. An unknown basket quantity stays null.
+
+    Raises
+    ------
+    FrameError
+        A frame of `loaded` lacks a column.
+
+    Notes
+    -----
+    Gateway documentation: v1 leaves out shares held inside a smallcase and merges
+    holdings and positions; v2 includes both. So the two formats of one user give the
+    same quantities, except for BSE-only stocks, which v1 does not report at all.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import LISTINGS, REJECTS, empty
+    >>> nothing = (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)
+    >>> look_through(Loaded(*map(empty, nothing))).height
+    0
+    """
+    holdings = conform(loaded.holdings, HOLDINGS, name="holdings")
+    baskets = conform(loaded.baskets, BASKETS, name="baskets")
+    snapshots = conform(loaded.snapshots, SNAPSHOTS, name="snapshots")
+    keys = ["snapshot_id", "account_id"]
+    formats = snapshots.select(*keys, "format").unique()
+    day = pl.col("position_quantity")
+    traded = (pl.col("format") == "gateway-v2") & day.is_not_null()
+    moved = (
+        holdings.join(
+            formats, on=keys, how="left", maintain_order="left", nulls_equal=True
+        )
+        .with_columns(
+            pl.when(traded)
+            .then((pl.col("owned_quantity") + day).cast(HOLDINGS["owned_quantity"]))
+            .otherwise("owned_quantity")
+            .alias("owned_quantity"),
+            pl.when(~traded.fill_null(value=False))
+            .then(day)
+            .otherwise(day - day)
+            .alias("position_quantity")
+            .cast(HOLDINGS["position_quantity"]),
+        )
+        .drop("format")
+    )
+    facts = snapshots.filter(pl.col("format") == "gateway-v1").unique(keys)
+    counts = holdings.group_by(keys).agg(pl.col("holding_no").max().alias("_last"))
+    parts = (
+        baskets.join(
+            facts.select(*keys, "source", "broker", "snapshot_at"),
+            on=keys,
+            maintain_order="left",
+            nulls_equal=True,
+        )
+        .join(counts, on=keys, how="left", maintain_order="left", nulls_equal=True)
+        .with_columns(
+            (
+                pl.col("_last").fill_null(-1)
+                + pl.int_range(1, pl.len() + 1, dtype=pl.Int64()).over(keys)
+            ).alias("holding_no"),
+            pl.col("quantity").alias("owned_quantity"),
+            pl.col("quantity").alias("smallcase_quantity"),
+            pl.col("quantity").alias("reported_quantity"),
+        )
+    )
+    rows = parts.select(
+        pl.col(name) if name in parts.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in HOLDINGS.items()
+    )
+    return pl.concat([moved, rows], how="diagonal")
+
+
+def concentration(
+    positions: Frame,
+    *,
+    of: str = "instrument_id",
+    by: Sequence[str] = (),
+    top: Sequence[int] = (1, 5, 10),
+) -> Frame:
+    """Measure how concentrated a portfolio is, in total or in each group.
+
+    Parameters
+    ----------
+    positions
+        POSITIONS or EXPOSURES: any frame with `of`, `by` and ``market_value``. Bucket,
+        price and cost columns that are missing give null shares. Lazy stays lazy.
+    of
+        The unit whose weights are measured: instrument, asset class, broker, account.
+        Rows of one unit are added first.
+    by
+        Columns that make the groups, one row each; none for one row in all.
+    top
+        How many of the largest units to add up, a column ``top_<k>_share`` for each.
+
+    Returns
+    -------
+    CONCENTRATION
+        Fractions of the known market value. Null where no value is known or it is not
+        positive. `pledged_share` and `unsettled_share` are of the positions that say
+        both quantity and price; the others are counted.
+
+    Raises
+    ------
+    FrameError
+        A column is missing.
+    ConfigError
+        A number in `top` is below 1.
+
+    Notes
+    -----
+    HHI (Herfindahl–Hirschman) = Σ w², effective number = 1 / HHI.
+
+    Examples
+    --------
+    >>> book = pl.DataFrame({"instrument_id": ["A", "B"], "market_value": [75, 25]})
+    >>> out = concentration(book.with_columns(pl.col("market_value").cast(VALUE)))
+    >>> out.select("hhi", "effective_number", "top_1_share").row(0)
+    (0.625, 1.6, 0.75)
+    """
+    if any(k < 1 for k in top):
+        raise ConfigError(f"top {tuple(top)}: each must be at least 1")
+    have = positions.collect_schema()
+    for column in (of, *by, "market_value"):
+        if column not in have:
+            known = ", ".join(repr(name) for name in have)
+            raise FrameError("positions", column, f"missing; positions has {known}")
+    rows = positions.lazy().with_columns(
+        *(
+            pl.lit(None, VALUE).alias(name)
+            for name in ("cost_value", "price", "pledged_quantity", "t1_quantity")
+            if name not in have
+        )
+    )
+    value = pl.col("market_value")
+    priced = value.is_not_null()
+    groups = list(by) or [pl.lit(0).alias("_all")]
+    cost = pl.col("cost_value")
+    sums = rows.group_by(groups, maintain_order=True).agg(
+        pl.len().cast(pl.Int64()).alias("positions_count"),
+        _known_sum(value).alias("market_value"),
+        *_bucket_share("pledged_quantity", "pledged"),
+        *_bucket_share("t1_quantity", "unsettled"),
+        value.null_count().cast(pl.Int64()).alias("unpriced_count"),
+        _ratio(cost.filter(priced).sum(), cost.sum()).alias("priced_cost_share"),
+    )
+    unit = (
+        rows.filter(priced)
+        .group_by([*groups, pl.col(of).alias("_unit")])
+        .agg(value.sum().cast(pl.Float64()).alias("_value"))
+        .sort("_value", "_unit", descending=[True, False], nulls_last=True)
+    )
+    names = list(by) or ["_all"]
+    share = pl.col("_value") / pl.col("_value").sum()
+    shares = unit.group_by(names).agg(
+        (share**2).sum().alias("hhi"),
+        pl.col("_unit").first().cast(pl.String()).alias("largest_id"),
+        share.first().alias("largest_share"),
+        *(share.head(k).sum().alias(f"top_{k}_share") for k in top),
+    )
+    positive = pl.col("market_value") > 0
+    measured = ["hhi", "largest_share", *(f"top_{k}_share" for k in top)]
+    whole = pl.col("market_value").sum().cast(pl.Float64())
+    out = (
+        sums.join(shares, on=names, how="left", maintain_order="left", nulls_equal=True)
+        .with_columns(
+            pl.when(positive).then(pl.col(name)).alias(name) for name in measured
+        )
+        .with_columns(
+            (1 / pl.col("hhi")).alias("effective_number"),
+            pl.when(whole > 0)
+            .then(pl.col("market_value").cast(pl.Float64()) / whole)
+            .alias("weight"),
+        )
+        .select(*by, *CONCENTRATION.names(), *(f"top_{k}_share" for k in top))
+    )
+    if isinstance(positions, pl.DataFrame):
+        return out.collect()
+    return out
+
+
+def _known_sum(value: pl.Expr) -> pl.Expr:
+    return pl.when(value.count() > 0).then(value.sum())
+
+
+def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Divide in Float64; null where the whole is not positive."""
+    return pl.when(whole > 0).then(part.cast(pl.Float64()) / whole.cast(pl.Float64()))
+
+
+def _bucket_share(quantity: str, name: str) -> list[pl.Expr]:
+    """Share of the value that stands in one bucket, and how many rows do not say."""
+    part = pl.col(quantity).cast(VALUE) * pl.col("price")
+    says = part.is_not_null() & pl.col("market_value").is_not_null()
+    share = _ratio(part.filter(says).sum(), pl.col("market_value").filter(says).sum())
+    unknown = (~says).sum().cast(pl.Int64())
+    return [share.alias(f"{name}_share"), unknown.alias(f"{name}_unknown_count")]
+
+
+def open_funds(
+    positions: pl.DataFrame, constituents: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Split funds into what they hold, with a residual row for the rest.
+
+    Parameters
+    ----------
+    positions
+        POSITIONS: ``instrument_id, symbol, name, asset_class, market_value``.
+    constituents
+        ``fund_id, instrument_id, weight`` and, where known, ``symbol, name,
+        asset_class``; `weight` a fraction of the fund. None leaves every fund closed,
+        which is the picture before the look-through.
+
+    Returns
+    -------
+    EXPOSURES
+        One row per instrument and way of holding it. The rows of one fund add up to
+        its value exactly: the residual takes what the table does not name. The parts
+        of a fund without a price are null.
+
+    Raises
+    ------
+    FrameError
+        A column is missing, a weight is null, negative, or adds to more than 1.
+
+    Examples
+    --------
+    >>> schema = {name: EXPOSURES[name] for name in EXPOSURES if name != "via"}
+    >>> fund = pl.DataFrame(
+    ...     [{"instrument_id": "FUND", "market_value": 100}], schema=schema
+    ... )
+    >>> table = pl.DataFrame(
+    ...     {"fund_id": ["FUND"], "instrument_id": ["SBIN"], "weight": [0.6]}
+    ... )
+    >>> open_funds(fund, table).select("instrument_id", "weight").rows()
+    [('SBIN', 0.6), ('FUND', 0.4)]
+    """
+    facts = ("instrument_id", "symbol", "name", "asset_class")
+    for column in (*facts, "market_value"):
+        if column not in positions.columns:
+            raise FrameError("positions", column, "missing")
+    if constituents is None:
+        constituents = pl.DataFrame(
+            schema={
+                "fund_id": pl.String(),
+                "instrument_id": pl.String(),
+                "weight": RATIO,
+            }
+        )
+    table = _weights(constituents)
+    held = positions.select(*facts, pl.col("market_value").cast(VALUE))
+    funds = held.filter(
+        pl.col("instrument_id").is_in(table["fund_id"].unique().implode())
+    )
+    parts = (
+        funds.rename({"instrument_id": "via"})
+        .select("via", "market_value")
+        .join(table, left_on="via", right_on="fund_id", maintain_order="left_right")
+        .with_columns((pl.col("market_value") * pl.col("weight")).cast(VALUE))
+    )
+    named = parts.group_by("via").agg(pl.col("market_value").sum().alias("_named"))
+    rest = (
+        funds.with_columns(pl.col("instrument_id").alias("via"))
+        .join(named, on="via", how="left", maintain_order="left")
+        .with_columns(pl.col("market_value") - pl.col("_named"))
+        .filter((pl.col("market_value") != 0).fill_null(value=True))
+    )
+    direct = held.join(funds.select("instrument_id"), on="instrument_id", how="anti")
+    flags = pl.lit(value=False).alias("residual")
+    rows = pl.concat(
+        [
+            direct.with_columns(flags),
+            parts.drop("weight").with_columns(flags),
+            rest.drop("_named").with_columns(pl.lit(value=True).alias("residual")),
+        ],
+        how="diagonal",
+    )
+    total = pl.col("market_value").sum().cast(pl.Float64())
+    share = pl.col("market_value").cast(pl.Float64()) / total
+    none_via = [] if "via" in rows.columns else [pl.lit(None, pl.String()).alias("via")]
+    return rows.with_columns(
+        pl.when(total > 0).then(share).alias("weight"), *none_via
+    ).select(EXPOSURES.names())
+
+
+RATIO: Final = pl.Decimal(38, 12)  # weights of a constituents table
+
+
+def _weights(constituents: pl.DataFrame) -> pl.DataFrame:
+    """Check a constituents table and bring it to one form."""
+    for column in ("fund_id", "instrument_id", "weight"):
+        if column not in constituents.columns:
+            raise FrameError("constituents", column, "missing")
+    said = ("symbol", "name", "asset_class")
+    table = constituents.select(
+        "fund_id",
+        "instrument_id",
+        *(
+            pl.col(name) if name in constituents.columns else pl.lit(None).alias(name)
+            for name in said
+        ),
+        pl.col("weight").cast(RATIO),
+    ).with_columns(pl.col(name).cast(pl.String()) for name in said)
+    if table["weight"].null_count() or (table["weight"] < 0).any():
+        raise FrameError("constituents", "weight", "holds nulls or negative weights")
+    over = (
+        table.group_by("fund_id")
+        .agg(pl.col("weight").sum())
+        .filter(pl.col("weight") > Decimal("1.000001"))
+    )
+    if over.height:
+        fund, weight = over.row(0)
+        raise FrameError("constituents", "weight", f"adds to {weight} for {fund}")
+    return table

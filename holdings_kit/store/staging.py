@@ -1,0 +1,161 @@
+"""What an append writes: the deliveries that are new, and the rows of new snapshots."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.errors import StoreError
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+    conform,
+)
+from holdings_kit.store.tables import STORED, with_partition
+
+__all__ = ["Staged", "stage", "unseen"]
+
+_DELIVERY: Final = (
+    "snapshot_id",
+    "transaction_id",
+    "notes",
+    "fetched_at",
+    "checksum_ok",
+    "file",
+    "line_no",
+)
+"""What tells one delivery of a snapshot from another."""
+
+
+class Staged(NamedTuple):
+    """The rows of an append, ready for their tables but for the `batch_id`."""
+
+    snapshots: pl.DataFrame  # one row per delivery
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    baskets: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def stage(loaded: Loaded, *, buckets: int) -> Staged:
+    """Place the rows in their partition, number them, note what the rules ask for.
+
+    A snapshot that `loaded` holds several times keeps the rows of one.
+
+    Raises
+    ------
+    FrameError
+        A frame of `loaded` has not the columns its name promises.
+    StoreError
+        Rows name a snapshot that `loaded.snapshots` has not, or differ between two
+        copies of one snapshot.
+    """
+    snapshots = conform(loaded.snapshots, SNAPSHOTS, name="snapshots")
+    copies = snapshots.group_by("snapshot_id").agg(
+        pl.col("snapshot_at").first(), copies=pl.len()
+    )
+    holdings = _numbered(conform(loaded.holdings, HOLDINGS, name="holdings"), copies)
+    listings = _numbered(conform(loaded.listings, LISTINGS, name="listings"), copies)
+    baskets = _numbered(conform(loaded.baskets, BASKETS, name="baskets"), copies)
+    rejects = conform(loaded.rejects, REJECTS, name="rejects")
+    with_facts = _with_facts(snapshots.unique(_DELIVERY), holdings, baskets, rejects)
+    return Staged(
+        with_partition(with_facts, buckets),
+        with_partition(holdings, buckets),
+        with_partition(listings, buckets),
+        with_partition(baskets, buckets),
+        rejects.unique(),
+    )
+
+
+def unseen(staged: Staged, known: pl.DataFrame, batch_id: str) -> Staged:
+    """Leave out the deliveries and the snapshots that `known` has.
+
+    Parameters
+    ----------
+    staged
+        From `stage`.
+    known
+        Rows of the snapshots table, of the same dates and buckets at least.
+    batch_id
+        The name of this append: rows of new snapshots get it. A new delivery of a known
+        snapshot points at the rows that are there.
+    """
+    places = known.group_by("snapshot_id").agg(pl.col("batch_id").min())
+    snapshots = (
+        staged.snapshots.join(known, on=_DELIVERY, how="anti", nulls_equal=True)
+        .join(places, on="snapshot_id", how="left")
+        .with_columns(pl.col("batch_id").fill_null(batch_id))
+    )
+
+    def rows(frame: pl.DataFrame) -> pl.DataFrame:
+        new = frame.join(places, on="snapshot_id", how="anti", maintain_order="left")
+        order = ("account_id", "snapshot_id", "row_no")
+        return new.with_columns(batch_id=pl.lit(batch_id)).sort(order)
+
+    return Staged(
+        snapshots,
+        rows(staged.holdings),
+        rows(staged.listings),
+        rows(staged.baskets),
+        staged.rejects.with_columns(batch_id=pl.lit(batch_id)),
+    )
+
+
+def _numbered(frame: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
+    """Add `row_no` within the snapshot, and keep the rows of one copy of each."""
+    instant = copies.select("snapshot_id", "copies", _at="snapshot_at")
+    joined = frame.join(instant, on="snapshot_id", how="left", maintain_order="left")
+    row_no = pl.int_range(pl.len()).over("snapshot_id")
+    length = pl.len().over("snapshot_id").cast(pl.Int64())
+    numbered = joined.with_columns(row_no=row_no, _rows=length)
+    if numbered["copies"].has_nulls():
+        orphan = numbered.filter(pl.col("copies").is_null())["snapshot_id"][0]
+        raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
+    uneven = numbered.filter(pl.col("_rows") % pl.col("copies") != 0)
+    if not uneven.is_empty():
+        name = uneven["snapshot_id"][0]
+        raise StoreError(f"snapshot {name!r} is there twice, with different rows")
+    return (
+        numbered.filter(pl.col("row_no") < pl.col("_rows") // pl.col("copies"))
+        .with_columns(snapshot_at=pl.col("_at"))
+        .drop("copies", "_rows", "_at")
+    )
+
+
+def _with_facts(
+    snapshots: pl.DataFrame,
+    holdings: pl.DataFrame,
+    baskets: pl.DataFrame,
+    rejects: pl.DataFrame,
+) -> pl.DataFrame:
+    rows = (
+        pl.concat([holdings.select("snapshot_id"), baskets.select("snapshot_id")])
+        .group_by("snapshot_id")
+        .agg(rows_count=pl.len().cast(pl.Int64()))
+    )
+    refused = rejects.group_by("file", "line_no").agg(
+        rejects_count=pl.len().cast(pl.Int64())
+    )
+    brokers = (
+        pl.concat(
+            [frame.select("snapshot_id", "broker") for frame in (snapshots, holdings)]
+        )
+        .drop_nulls()
+        .group_by("snapshot_id")
+        .agg(brokers=pl.col("broker").unique().sort())
+    )
+    return (
+        snapshots.join(rows, on="snapshot_id", how="left")
+        .join(refused, on=["file", "line_no"], how="left", nulls_equal=True)
+        .join(brokers, on="snapshot_id", how="left")
+        .with_columns(
+            pl.col("rows_count", "rejects_count").fill_null(0),
+            pl.col("brokers").fill_null(pl.lit([], dtype=STORED["brokers"])),
+        )
+    )

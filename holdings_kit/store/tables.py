@@ -1,0 +1,214 @@
+"""The Delta tables under a store: made, appended to, scanned. The only deltalake.
+
+One table per frame, partitioned by UTC date and bucket, append only. Rows carry the
+`batch_id` of the append that wrote them, and `row_no`, their place in the payload.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import Schema as DeltaSchema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from holdings_kit.errors import ConfigError, StoreError
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    INSTANT,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import date, datetime
+
+__all__ = ["DECISIONS", "TABLES", "Tables", "bucket_of", "with_partition"]
+
+PARTITION: Final = {"snapshot_date": pl.Date(), "bucket": pl.Int32()}
+_WRITTEN: Final = {"row_no": pl.Int64(), "batch_id": pl.String()}
+_DERIVED: Final = ("status", "status_reason")  # of all snapshots, at reading
+
+DECISIONS: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "decision": pl.String(),  # promoted
+        "reason": pl.String(),
+        "decided_at": INSTANT,
+    }
+)
+
+STORED: Final = pl.Schema(
+    {
+        **{name: kind for name, kind in SNAPSHOTS.items() if name not in _DERIVED},
+        "rows_count": pl.Int64(),  # holdings and basket rows
+        "rejects_count": pl.Int64(),  # rejects of the same file and line
+        "brokers": pl.List(pl.String()),  # all that are named, sorted
+        "batch_id": pl.String(),
+    }
+)
+
+TABLES: Final = {
+    "snapshots": pl.Schema({**STORED, **PARTITION}),
+    "holdings": pl.Schema({**HOLDINGS, **_WRITTEN, **PARTITION}),
+    "listings": pl.Schema({**LISTINGS, **_WRITTEN, **PARTITION}),
+    "baskets": pl.Schema({**BASKETS, **_WRITTEN, **PARTITION}),
+    "rejects": pl.Schema({**REJECTS, "batch_id": pl.String()}),
+    "decisions": pl.Schema({**DECISIONS, **PARTITION}),
+}
+"""Table name → its columns, in the order in which an append writes them."""
+
+_RETRIES: Final = 100  # of a commit that another writer overtook
+
+
+def bucket_of(account_id: str, buckets: int) -> int:
+    """Tell the bucket of an account: CRC-32 of its UTF-8 bytes, modulo `buckets`.
+
+    Examples
+    --------
+    >>> bucket_of("AB1234", 64)
+    60
+    """
+    return zlib.crc32(account_id.encode()) % buckets
+
+
+def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Add `snapshot_date` and `bucket` to a frame of `account_id` and `snapshot_at`.
+
+    The date is that of `snapshot_at` in UTC; null where the instant is. An unknown
+    account is in bucket 0.
+    """
+    accounts = frame["account_id"].unique().drop_nulls().to_list()
+    places = pl.DataFrame(
+        {"account_id": accounts, "bucket": [bucket_of(a, buckets) for a in accounts]},
+        schema={"account_id": pl.String(), "bucket": pl.Int32()},
+    )
+    return frame.join(
+        places, on="account_id", how="left", maintain_order="left"
+    ).with_columns(
+        pl.col("snapshot_at").dt.date().alias("snapshot_date"),
+        pl.col("bucket").fill_null(0),
+    )
+
+
+class Tables(NamedTuple):
+    """Where the tables are, and how to get there; the storage options stay hidden."""
+
+    root: str
+    storage_options: Mapping[str, str] | None
+
+    def __repr__(self) -> str:
+        return f"Tables({self.root!r})"
+
+    def uri(self, table: str) -> str:
+        """Give the address of one table."""
+        return f"{self.root}/{table}"
+
+    def open(self, table: str, known_at: datetime | None = None) -> DeltaTable | None:
+        """Open a table as it is, or as it was; None where it does not exist yet."""
+        options = dict(self.storage_options) if self.storage_options else None
+        try:
+            opened = DeltaTable(self.uri(table), storage_options=options)
+            if known_at is not None:
+                opened.load_as_version(known_at)
+        except TableNotFoundError:
+            return None
+        except DeltaError as error:
+            raise StoreError(f"{self.uri(table)}: cannot be opened: {error}") from None
+        return opened
+
+    def buckets(self) -> int | None:
+        """Read the number of buckets the store was made with."""
+        opened = self.open("snapshots")
+        return None if opened is None else int(_described(opened, self.root))
+
+    def create(self, buckets: int) -> None:
+        """Make every table that is not there yet; harmless when two do it at once."""
+        for table, schema in TABLES.items():
+            try:
+                DeltaTable.create(
+                    self.uri(table),
+                    DeltaSchema.from_arrow(schema),
+                    mode="ignore",
+                    partition_by=[name for name in PARTITION if name in schema],
+                    description=json.dumps({"buckets": buckets}),
+                    storage_options=self._options(),
+                )
+            except DeltaError as error:
+                if self.open(table) is None:  # nobody else made it meanwhile
+                    uri = self.uri(table)
+                    raise StoreError(f"{uri}: cannot be made: {error}") from None
+
+    def append(self, table: str, frame: pl.DataFrame) -> None:
+        """Append a frame in one commit; a frame without rows makes none."""
+        if frame.is_empty():
+            return
+        try:
+            write_deltalake(
+                self.uri(table),
+                frame.select(TABLES[table].names()),
+                mode="append",
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=CommitProperties(max_commit_retries=_RETRIES),
+                storage_options=self._options(),
+            )
+        except (DeltaError, OSError) as error:
+            raise StoreError(f"{self.uri(table)}: cannot append: {error}") from None
+
+    def scan(
+        self,
+        table: str,
+        *,
+        dates: Collection[date | None] | None = None,
+        buckets: Collection[int] | None = None,
+        known_at: datetime | None = None,
+    ) -> pl.LazyFrame:
+        """Scan the files of some dates and buckets, without the partition columns.
+
+        The files are picked from the log, so others are not even opened. None for
+        `dates` or `buckets` means all.
+        """
+        schema = pl.Schema(
+            {
+                name: kind
+                for name, kind in TABLES[table].items()
+                if name not in PARTITION
+            }
+        )
+        opened = self.open(table, known_at)
+        if opened is None:
+            return pl.LazyFrame(schema=schema)
+        files = pl.DataFrame(opened.get_add_actions(flatten=True))
+        if dates is not None and "partition.snapshot_date" in files:
+            wanted = pl.Series(list(dates), dtype=pl.Date())
+            files = files.filter(
+                pl.col("partition.snapshot_date").is_in(wanted, nulls_equal=True)
+            )
+        if buckets is not None and "partition.bucket" in files:
+            files = files.filter(pl.col("partition.bucket").is_in(list(buckets)))
+        if files.is_empty():
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(
+            [f"{self.uri(table)}/{path}" for path in files["path"].sort()],
+            schema=schema,
+            hive_partitioning=False,
+            glob=False,
+            storage_options=self._options(),
+        )
+
+    def _options(self) -> dict[str, str] | None:
+        return dict(self.storage_options) if self.storage_options else None
+
+
+def _described(opened: DeltaTable, root: str) -> int:
+    try:
+        return int(json.loads(opened.metadata().description)["buckets"])
+    except (KeyError, TypeError, ValueError):
+        raise ConfigError(f"{root}: holds Delta tables, but not of a Store") from None

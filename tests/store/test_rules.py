@@ -1,0 +1,124 @@
+"""Quarantine: one table of cases, and the law that arrival plays no part."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from holdings_kit.store import Store
+from tests.store.conftest import make_snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holdings_kit.schema import Loaded
+
+AT = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "reason"),
+    [
+        ({"rows": 10}, "current", None),
+        ({"rows": 5}, "current", None),
+        ({"rows": 4}, "quarantined", "far fewer rows: 4, the snapshot before has 10"),
+        ({"rows": 0}, "quarantined", "empty: the snapshot before has 10 rows"),
+        ({"rows": 10, "brokers": ["kite"]}, "quarantined", "lost a broker: groww"),
+        ({"rows": 10, "brokers": [None]}, "current", None),
+        ({"rows": 10, "checksum_ok": False}, "quarantined", "checksum wrong"),
+        ({"rows": 10, "checksum_ok": None}, "current", None),
+        (
+            {"rows": 10, "fetched_at": datetime(2026, 1, 5, tzinfo=UTC)},
+            "quarantined",
+            "from the future",
+        ),
+        ({"rows": 10, "day": -1}, "superseded", "superseded by first"),
+    ],
+)
+def test_the_second_snapshot_is(
+    tmp_path: Path, facts: dict[str, Any], status: str, reason: str | None
+) -> None:
+    store = Store(tmp_path)
+    both = {"brokers": ["groww", "kite"]}
+    store.append(make_snapshot("A", 0, 10, snapshot_id="first", **both))
+    second = {"day": 3, "account": "A", "snapshot_id": "second", **both} | facts
+    store.append(make_snapshot(**second))
+    found = store.history().snapshots.filter(pl.col("snapshot_id") == "second")
+    assert found["status"].item() == status
+    assert (found["status_reason"].item() or "").startswith(reason or "")
+    held = store.current().snapshots["snapshot_id"].item()
+    assert (held == "second") == (status == "current")
+
+
+def test_a_first_snapshot_may_be_empty(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(make_snapshot("A", 0, 0))
+    assert store.current().snapshots.height == 1
+
+
+def test_few_rows_can_be_turned_off(tmp_path: Path) -> None:
+    store = Store(tmp_path, few_rows=0)
+    store.append(make_snapshot("A", 0, 10))
+    store.append(make_snapshot("A", 1, 1))
+    assert store.current().holdings.height == 1
+
+
+deliveries = st.builds(
+    make_snapshot,
+    st.sampled_from(["A", "B", None]),
+    st.sampled_from([0, 0.25, 0.5, 1, 2, None]),
+    st.sampled_from([0, 1, 4, 10]),
+    brokers=st.sampled_from([["kite"], ["groww", "kite"], [None]]),
+    checksum_ok=st.sampled_from([True, None, False]),
+)
+
+
+def named(loaded: Loaded) -> Loaded:
+    """Give equal facts one id, as the decoders do, and other facts another."""
+    row = loaded.snapshots.row(0, named=True)
+    facts = loaded.holdings.drop("snapshot_id").to_dicts()
+    name = f"{row['snapshot_id']}/{facts!r}/{row['broker']}"
+    new = pl.lit(f"{hash(name):x}").alias("snapshot_id")
+    return loaded._replace(
+        snapshots=loaded.snapshots.with_columns(new),
+        holdings=loaded.holdings.with_columns(new),
+        listings=loaded.listings.with_columns(new),
+    )
+
+
+def read(store: Store) -> list[pl.DataFrame]:
+    whole, held = store.history(), store.current()
+    return [*whole, *held, store.quarantine(), *store.as_of(AT)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    day=st.lists(deliveries.map(named), min_size=1, max_size=7),
+    seed=st.integers(0, 1_000_000),
+    buckets=st.sampled_from([1, 3]),
+)
+def test_any_permutation_duplication_and_delay_gives_the_same_store(
+    day: list[Loaded], seed: int, buckets: int
+) -> None:
+    rng = random.Random(seed)
+    with TemporaryDirectory() as one, TemporaryDirectory() as other:
+        in_order, any_order = Store(one), Store(other, buckets=buckets)
+        for loaded in day:
+            in_order.append(loaded)
+        arrivals = day + rng.choices(day, k=rng.randint(0, 5))
+        rng.shuffle(arrivals)
+        while arrivals:  # some arrive alone, some in batches
+            size = rng.randint(1, 3)
+            batch, arrivals = arrivals[:size], arrivals[size:]
+            frames = zip(*batch, strict=True)
+            any_order.append(type(day[0])(*(pl.concat(part) for part in frames)))
+        for ours, theirs in zip(read(in_order), read(any_order), strict=True):
+            assert_frame_equal(ours, theirs)
