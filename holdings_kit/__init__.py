@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
     from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.errors import HoldingsError as HoldingsError
@@ -33,6 +34,7 @@ _HOME = {
     "collateral": "holdings_kit.collateral_value",
     "concentration": "holdings_kit.exposure",
     "consolidate": "holdings_kit.portfolio",
+    "haircuts": "holdings_kit.haircuts",
     "identity": "holdings_kit.identity",
     "look_through": "holdings_kit.exposure",
     "read_arrow": "holdings_kit.read",
@@ -49,6 +51,7 @@ __all__ = [
     "collateral",
     "concentration",
     "consolidate",
+    "haircuts",
     "identity",
     "look_through",
     "read_arrow",

@@ -1,0 +1,39 @@
+"""The haircut laboratory: models, rules, overlays, tests and adequacy.
+
+A model is a function prices → `HAIRCUTS`; the haircut at a date uses closes up to and
+including that date and covers the loss from that close. Losses and VaR are positive,
+returns are signed. Needs the extra ``risk`` (numpy, scipy).
+"""
+
+from holdings_kit.haircuts import tests as tests
+from holdings_kit.haircuts.basel import basel, basel_exposure, basel_scaled
+from holdings_kit.haircuts.decompose import DECOMPOSITION, decompose
+from holdings_kit.haircuts.filtered import evt, filtered_historical, student_t
+from holdings_kit.haircuts.frames import HAIRCUTS, PRICES
+from holdings_kit.haircuts.garch import garch
+from holdings_kit.haircuts.models import ewma, expected_shortfall, historical
+from holdings_kit.haircuts.overlays import buffer, stressed, ten_year_floor
+from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
+
+__all__ = [
+    "DECOMPOSITION",
+    "HAIRCUTS",
+    "PRICES",
+    "basel",
+    "basel_exposure",
+    "basel_scaled",
+    "buffer",
+    "decompose",
+    "evt",
+    "ewma",
+    "expected_shortfall",
+    "filtered_historical",
+    "garch",
+    "historical",
+    "sebi_2005",
+    "sebi_2020",
+    "stressed",
+    "student_t",
+    "ten_year_floor",
+    "tests",
+]

@@ -1,0 +1,105 @@
+"""The kernels compiled by numba: one run per core, each value read once.
+
+No reassociation and no fused multiply-add is allowed, so the bits are those of the
+plain engine. Loaded by `kernels` only, when the extra ``kernels`` is installed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from holdings_kit.haircuts.frames import Floats, Ints
+
+__all__ = ["ewma", "rolling_quantile"]
+
+_NUMBA: Final[Any] = numba
+_INNER: Final[Any] = _NUMBA.njit(inline="always")
+_OUTER: Final[Any] = _NUMBA.njit(parallel=True, cache=True, nogil=True)
+prange: Final = cast("type[range]", _NUMBA.prange)
+
+
+def _ewma(
+    returns: Floats, starts: Ints, decay: float, begin: Ints, value: Floats
+) -> Floats:
+    out = np.empty(returns.size)
+    for run in prange(starts.size - 1):
+        end = starts[run + 1]
+        first = end if np.isnan(value[run]) else min(begin[run], end)
+        out[starts[run] : first] = np.nan
+        state = value[run]
+        if first < end:
+            out[first] = state
+        for row in range(first + 1, end):
+            state = decay * state + (1 - decay) * (returns[row] * returns[row])
+            out[row] = state
+    return out
+
+
+def _strike(kept: Floats, rows: Ints, size: int, gone: int) -> int:
+    """Remove the value that stood at row `gone`, if it is kept."""
+    for place in range(size):
+        if rows[place] == gone:
+            kept[place : size - 1] = kept[place + 1 : size]
+            rows[place : size - 1] = rows[place + 1 : size]
+            return size - 1
+    return size
+
+
+def _insert(kept: Floats, rows: Ints, size: int, value: float, row: int) -> int:
+    """Put a value in its place; with no room left, the largest drops out."""
+    if size == kept.size:
+        if value >= kept[size - 1]:
+            return size
+        size -= 1
+    place = size
+    while place > 0 and kept[place - 1] > value:
+        kept[place] = kept[place - 1]
+        rows[place] = rows[place - 1]
+        place -= 1
+    kept[place] = value
+    rows[place] = row
+    return size + 1
+
+
+_strike_value: Final = _INNER(_strike)
+_insert_value: Final = _INNER(_insert)
+
+
+def _quantile(
+    values: Floats, starts: Ints, shape: tuple[int, int, int], weight: float
+) -> Floats:
+    """Keep the `size` smallest values of the window, sorted, with their rows.
+
+    A value that leaves the window is struck off; a new one enters if it is below the
+    largest kept; only when fewer than depth + 2 are left is the window read again.
+    `shape` is lead, window and depth, `weight` that of the upper neighbour.
+    """
+    lead, window, depth = shape
+    out = np.empty(values.size)
+    need = min(depth + 2, window)
+    for run in prange(starts.size - 1):
+        kept = np.empty(min(2 * need + 4, window))
+        rows = np.empty(kept.size, np.int64)
+        size = 0
+        first = min(starts[run] + lead + window - 1, starts[run + 1])
+        out[starts[run] : first] = np.nan
+        for row in range(first, starts[run + 1]):
+            size = _strike_value(kept, rows, size, row - window)
+            if size < need:
+                size = 0
+                for again in range(row - window + 1, row + 1):
+                    size = _insert_value(kept, rows, size, values[again], again)
+            elif values[row] < kept[size - 1]:
+                size = _insert_value(kept, rows, size, values[row], row)
+            low = kept[depth]
+            high = kept[min(depth + 1, window - 1)]
+            out[row] = weight * (high - low) + low
+    return out
+
+
+ewma: Final = _OUTER(_ewma)
+rolling_quantile: Final = _OUTER(_quantile)

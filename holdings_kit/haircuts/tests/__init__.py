@@ -1,0 +1,64 @@
+"""Backtests of haircuts as plain functions, each returning a `TestResult`.
+
+A breach is a day whose loss exceeds the haircut (I = 1 when r < −VaR). Hits are
+Booleans in time order; returns are signed; VaR and ES are positive losses; `level` is
+the promised coverage, p = 1 − level. All likelihoods are summed in logarithms.
+None of the independence tests may be used on overlapping windows; see `backtest`.
+"""
+
+from holdings_kit.haircuts.tests.comparison import (
+    diebold_mariano,
+    fz0,
+    fz0_losses,
+    pinball,
+    pinball_losses,
+)
+from holdings_kit.haircuts.tests.coverage import (
+    Limits,
+    binomial,
+    clopper_pearson,
+    kupiec,
+    plus_factor,
+    traffic_light,
+    tuff,
+)
+from holdings_kit.haircuts.tests.dynamics import duration, dynamic_quantile
+from holdings_kit.haircuts.tests.independence import (
+    Transitions,
+    christoffersen,
+    conditional_coverage,
+    haas,
+    transitions,
+)
+from holdings_kit.haircuts.tests.result import TestResult
+from holdings_kit.haircuts.tests.shortfall import (
+    acerbi_szekely,
+    mcneil_frey,
+    nolde_ziegel,
+)
+
+__all__ = [
+    "Limits",
+    "TestResult",
+    "Transitions",
+    "acerbi_szekely",
+    "binomial",
+    "christoffersen",
+    "clopper_pearson",
+    "conditional_coverage",
+    "diebold_mariano",
+    "duration",
+    "dynamic_quantile",
+    "fz0",
+    "fz0_losses",
+    "haas",
+    "kupiec",
+    "mcneil_frey",
+    "nolde_ziegel",
+    "pinball",
+    "pinball_losses",
+    "plus_factor",
+    "traffic_light",
+    "transitions",
+    "tuff",
+]
