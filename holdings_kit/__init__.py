@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
+    from holdings_kit import sandbox as sandbox
     from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.errors import HoldingsError as HoldingsError
     from holdings_kit.exposure import concentration as concentration
@@ -41,6 +42,7 @@ _HOME = {
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
     "read_webhooks": "holdings_kit.read",
+    "sandbox": "holdings_kit.sandbox",
     "summarize": "holdings_kit.portfolio",
 }
 
@@ -58,6 +60,7 @@ __all__ = [
     "read_gateway",
     "read_instruments",
     "read_webhooks",
+    "sandbox",
     "summarize",
 ]
 

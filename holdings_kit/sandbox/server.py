@@ -1,0 +1,265 @@
+"""Run a sandbox in a thread, on this machine only."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Final, Self, cast
+
+import uvicorn
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox.app import make_app
+from holdings_kit.sandbox.arrow_login import arrow_token, request_token, user_login
+from holdings_kit.sandbox.clock import Clock
+from holdings_kit.sandbox.control import play
+from holdings_kit.sandbox.faults import Faults
+from holdings_kit.sandbox.webhooks import Sender, post_json
+from holdings_kit.sandbox.world import World
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from starlette.applications import Starlette
+
+    from holdings_kit.sandbox.imports import Transaction
+    from holdings_kit.sandbox.personas import Persona
+
+__all__ = ["Sandbox", "serve"]
+
+_PATIENCE: Final = 10.0
+
+
+def serve(
+    *,
+    port: int = 0,
+    seed: int = 0,
+    faults: str = "",
+    clock: Clock | datetime | None = None,
+    webhook_url: str | None = None,
+    crowd: int = 0,
+    nested_details: bool = True,
+    sender: Sender = post_json,
+) -> Sandbox:
+    """Start simulated brokers and gateway on 127.0.0.1, in a thread of their own.
+
+    Works in a script and inside a notebook's running event loop. Use it as a context
+    manager, or call `Sandbox.close`.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one.
+    seed
+        Decides ids, secrets, holdings, prices and lives: same seed, same bytes.
+    faults
+        A fault plan, such as ``"holdings: 429*2, 500; webhook: late 24h"``; the
+        grammar stands in `holdings_kit.sandbox.faults`.
+    clock
+        A `Clock`, or the instant at which one stands still; by default Monday
+        2026-01-05 10:15 IST. Nothing here reads the wall clock.
+    webhook_url
+        Where imports are announced; plain HTTP on this machine.
+    crowd
+        So many more accounts, their consent given, for load.
+    nested_details
+        Whether transaction details stand under ``data.transactionDetails``.
+    sender
+        Posts a webhook body to a URL and gives the HTTP status.
+
+    Raises
+    ------
+    ConfigError
+        A port that is taken, a plan not of the grammar, a URL beyond this machine.
+
+    Examples
+    --------
+    >>> with serve(seed=7) as sb:
+    ...     sb.url.startswith("http://127.0.0.1:")
+    True
+    """
+    turned = clock if isinstance(clock, Clock) else Clock(clock) if clock else Clock()
+    world = World(
+        seed=seed,
+        clock=turned,
+        faults=Faults(faults),
+        sender=sender,
+        crowd_count=crowd,
+    )
+    world.webhooks.register(webhook_url)
+    return Sandbox(world, port=port, nested_details=nested_details)
+
+
+class Sandbox:
+    """A running sandbox.
+
+    Attributes
+    ----------
+    url, base_url, arrow_url
+        Where both APIs are served (one address for all).
+    gateway, api_secret, shared_secret
+        What `GatewayClient` needs.
+    app_id, app_secret
+        What an Arrow login needs.
+    clock
+        Turn it by `advance`, which also delivers what becomes due.
+    """
+
+    def __init__(self, world: World, *, port: int, nested_details: bool) -> None:
+        self._world = world
+        self._socket = _bound(port)
+        number: int = self._socket.getsockname()[1]
+        self.url = self.base_url = self.arrow_url = f"http://127.0.0.1:{number}"
+        self._server = _Server(
+            uvicorn.Config(
+                make_app(world, nested_details=nested_details),
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                lifespan="on",
+                ws="none",
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._socket]},
+            name=f"sandbox-{number}",
+            daemon=True,
+        )
+        self._thread.start()
+        self._wait_until_up()
+        known = world.credentials
+        self.gateway, self.app_id = known.gateway, known.app_id
+        self.api_secret, self.shared_secret = known.api_secret, known.shared_secret
+        self.app_secret = known.app_secret
+        self.clock = world.clock
+
+    @property
+    def personas(self) -> Mapping[str, Persona]:
+        """Everybody who can log in, by key."""
+        return self._world.personas
+
+    def now(self) -> datetime:
+        """Give the virtual instant, in UTC."""
+        return self._world.clock.now()
+
+    def advance(
+        self,
+        *,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> datetime:
+        """Move the clock on, finish and send what becomes due, give the new instant."""
+        self._world.clock.advance(
+            days=days, hours=hours, minutes=minutes, seconds=seconds
+        )
+        self._world.pump()
+        return self.now()
+
+    def set_clock(self, instant: datetime) -> None:
+        """Set the clock to an instant, and do what becomes due by it."""
+        self._world.clock.set(instant)
+        self._world.pump()
+
+    def set_faults(self, plan: str) -> None:
+        """Follow another fault plan from here on."""
+        self._world.faults.load(plan)
+
+    def register_webhook(self, url: str | None) -> None:
+        """Announce later imports at `url`; ``None`` stops it."""
+        self._world.webhooks.register(url)
+
+    def deliveries(self) -> list[dict[str, object]]:
+        """List all webhooks so far, with what became of each."""
+        return self._world.webhooks.shown()
+
+    def play(
+        self,
+        transaction_id: str,
+        step: str = "import",
+        *,
+        persona: str = "",
+        broker: str = "",
+    ) -> Transaction:
+        """Be the user: ``import`` does it all, or one of the six steps.
+
+        The steps are ``choose`` (a broker), ``login`` (a persona), ``consent``,
+        ``deny``, ``cancel``, ``drop``.
+        """
+        done = play(self._world, step, transaction_id, persona=persona, broker=broker)
+        self._world.pump()
+        return done
+
+    def token_for(self, persona: str) -> str:
+        """Give a connected Gateway token of a persona, good for an hour."""
+        return self._world.token_for(self._world.persona(persona).auth_id)
+
+    def arrow_token(self, persona: str) -> str:
+        """Give an Arrow token of a persona, good for 24 hours."""
+        return arrow_token(self._world, self._world.persona(persona))
+
+    def request_token(self, persona: str) -> str:
+        """Give what Arrow's login page would bring back; good for one login."""
+        return request_token(self._world, self._world.persona(persona))
+
+    def user_login(self, persona: str) -> dict[str, str]:
+        """Give a persona's invented Arrow user id, password and TOTP secret."""
+        found = self._world.persona(persona)
+        return user_login(self._world.seed, found.account_id)
+
+    def close(self) -> None:
+        """Stop the server and free the port; a second call does nothing."""
+        self._server.should_exit = True
+        self._thread.join(_PATIENCE)
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url}, {self.clock!r})"
+
+    def _wait_until_up(self) -> None:
+        until = time.monotonic() + _PATIENCE
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                self.close()
+                raise ConfigError("the sandbox did not start")
+            time.sleep(0.005)
+
+
+class _Server(uvicorn.Server):
+    """Wakes whoever waits inside a request before it shuts down."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        app = cast("Starlette", self.config.app)
+        cast("asyncio.Event", app.state.closing).set()
+        await super().shutdown(sockets)
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"cannot listen on 127.0.0.1:{port} ({error.strerror}); pass port=0"
+        ) from None
+    return made
