@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
     from holdings_kit import sandbox as sandbox
+    from holdings_kit.bridges import bridge as bridge
     from holdings_kit.collateral_value import collateral as collateral
+    from holdings_kit.comparison import compare as compare
     from holdings_kit.errors import HoldingsError as HoldingsError
     from holdings_kit.exposure import concentration as concentration
     from holdings_kit.exposure import look_through as look_through
@@ -32,7 +34,9 @@ _HOME = {
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
     "Store": "holdings_kit.store",
+    "bridge": "holdings_kit.bridges",
     "collateral": "holdings_kit.collateral_value",
+    "compare": "holdings_kit.comparison",
     "concentration": "holdings_kit.exposure",
     "consolidate": "holdings_kit.portfolio",
     "haircuts": "holdings_kit.haircuts",
@@ -50,7 +54,9 @@ __all__ = [
     "HoldingsError",
     "Loaded",
     "Store",
+    "bridge",
     "collateral",
+    "compare",
     "concentration",
     "consolidate",
     "haircuts",

@@ -1,0 +1,176 @@
+"""Named facts about a pair of lines; the rules are written in these words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.comparison.pairs import held
+from holdings_kit.schema import MONEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["TOLERANCES", "quiet", "with_facts", "with_missing"]
+
+_FEW: Final = 3  # fewer lines than this are sold in a day
+
+TOLERANCES: Final[Mapping[str, float]] = {
+    "quantity": 0.0,
+    "average_price": 0.01,
+    "price": 0.0,
+    "haircut": 0.0,
+}
+"""How far two figures may lie apart and still be called equal, per column."""
+
+
+def moved(column: str, tolerance: float) -> pl.Expr:
+    """Both known and further apart than `tolerance`."""
+    gap = pl.col(f"{column}_after") - pl.col(f"{column}_before")
+    test = gap != 0 if tolerance == 0 else gap.cast(pl.Float64()).abs() > tolerance
+    return test.fill_null(value=False)
+
+
+def differs(column: str, tolerance: float) -> pl.Expr:
+    """Further apart than `tolerance`, or known on one side only."""
+    known = pl.col(f"{column}_before").is_null() != pl.col(f"{column}_after").is_null()
+    return known | moved(column, tolerance)
+
+
+def _jump() -> pl.Expr:
+    before, after = (
+        pl.col(f"price_{e}").cast(pl.Float64()) for e in ("before", "after")
+    )
+    return (~(before / after).is_between(0.72, 1.4)).fill_null(value=False)
+
+
+def quiet(tolerances: Mapping[str, float]) -> pl.Expr:
+    """Held on both sides and nothing moved but, perhaps, price and haircut."""
+    quantities = (
+        "owned_quantity",
+        "settled_quantity",
+        "t1_quantity",
+        "pledged_quantity",
+    )
+    return (
+        pl.col("_present_before")
+        & pl.col("_present_after")
+        & ~pl.any_horizontal(
+            *(moved(column, tolerances["quantity"]) for column in quantities),
+            differs("owned_quantity", tolerances["quantity"]),
+            moved("average_price", tolerances["average_price"]),
+            pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
+            _jump(),
+        )
+    )
+
+
+def with_missing(
+    rows: pl.LazyFrame, keys: Sequence[str], share: float | None
+) -> pl.LazyFrame:
+    """Mark lines that an empty or half-empty second snapshot may have lost."""
+    lost = (
+        held("before")
+        & ~pl.col("_present_after")
+        & pl.col("_link").is_null()
+        & (pl.col("transferred_quantity") == 0)
+    )
+    if share is None:
+        return rows.with_columns(_missing=pl.lit(0), _suspect=pl.lit(value=False))
+    missing, lines = pl.col("_missing"), pl.col("_lines_before")
+    many = (missing >= _FEW) & (
+        missing.cast(pl.Float64()) >= lines.cast(pl.Float64()) * share
+    )
+    return rows.with_columns(_missing=lost.sum().over(*keys)).with_columns(
+        _suspect=(lost & ((pl.col("_rows_after") == 0) | many)).fill_null(value=False)
+    )
+
+
+def _by_action(column: str) -> pl.Expr:
+    """Count a bucket of before in shares of after."""
+    return pl.col(f"{column}_before") * pl.col("_num") / pl.col("_den")
+
+
+def _positive(number: pl.Expr) -> pl.Expr:
+    """Keep the number, 0 where it is negative, null where it is unknown."""
+    return pl.when(number < 0).then(pl.lit(0, MONEY)).otherwise(number)
+
+
+def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
+    """Add what the rules ask: what was traded, settled, pledged, and what is odd."""
+    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
+    zero = pl.lit(0, MONEY)
+    trade = q1 - pl.col("adjusted_quantity") - pl.col("transferred_quantity")
+    bought_in = _positive(q1 - pl.col("adjusted_quantity"))
+    t0, t1 = _by_action("t1_quantity"), pl.col("t1_quantity_after")
+    settles = bought_in - (t1 - t0)
+    p0, p1 = _by_action("pledged_quantity"), pl.col("pledged_quantity_after")
+    acted = pl.col("_num") != pl.col("_den")
+    same_pledge = acted & (p1 == pl.col("pledged_quantity_before"))
+    buckets = (
+        pl.col("settled_quantity_before").is_not_null()
+        & pl.col("settled_quantity_after").is_not_null()
+    )
+    slack = (q0 + q1).cast(pl.Float64()) * tolerances["average_price"] / 2
+    paid = (pl.col("cost_value_after") - pl.col("cost_value_before")).cast(pl.Float64())
+    both = (q0 != 0) & (q1 != 0)
+    equal_cost = (paid.abs() <= slack) & moved(
+        "average_price", tolerances["average_price"]
+    )
+    against = (pl.col("traded_quantity").cast(pl.Float64()) * paid < 0) & (
+        paid.abs() > slack
+    )
+    plain = both & ~acted & (pl.col("transferred_quantity") == 0)
+    rows = rows.with_columns(
+        traded_quantity=trade.cast(MONEY),
+        _acted=acted,
+        _settle=pl.when(buckets)
+        .then(_positive(pl.when(settles < t0).then(settles).otherwise(t0)))
+        .cast(MONEY),
+        _churn=pl.when(buckets & ~acted).then(_positive(-settles)).cast(MONEY),
+        _pledge=pl.when(same_pledge).then(zero).otherwise(p1 - p0).cast(MONEY),
+        _implied=pl.when(trade != 0).then(paid / trade.cast(pl.Float64())),
+    )
+    return rows.with_columns(
+        _traded=(
+            pl.col("traded_quantity").cast(pl.Float64()).abs() > tolerances["quantity"]
+        )
+        & ~(acted & (pl.col("traded_quantity").cast(pl.Float64()).abs() < 1)),
+        _against=(plain & against).fill_null(value=False),
+        _free=(plain & (pl.col("traded_quantity") != 0) & equal_cost).fill_null(
+            value=False
+        ),
+        _half_known=q0.is_null() != q1.is_null(),
+        _restated=(
+            both
+            & ~acted
+            & (pl.col("traded_quantity") == 0)
+            & (pl.col("transferred_quantity") == 0)
+            & moved("average_price", tolerances["average_price"])
+        ).fill_null(value=False),
+        _unrestated=(
+            acted
+            & ~(
+                paid.abs()
+                <= slack + 0.002 * pl.col("cost_value_before").cast(pl.Float64()).abs()
+            )
+        ).fill_null(value=True)
+        & acted
+        & (pl.col("traded_quantity") == 0),
+        _jump=_jump() & both & (pl.col("traded_quantity") == 0) & ~acted,
+    )
+
+
+def with_price_facts(
+    rows: pl.LazyFrame, tolerances: Mapping[str, float]
+) -> pl.LazyFrame:
+    """Add whether price, haircut and symbol moved."""
+    return rows.with_columns(
+        _price_moved=differs("price", tolerances["price"])
+        | differs("close_price", tolerances["price"]),
+        _haircut_moved=moved("haircut", tolerances["haircut"]),
+        _renamed=(pl.col("symbol_before") != pl.col("symbol_after")).fill_null(
+            value=False
+        ),
+    )

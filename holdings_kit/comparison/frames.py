@@ -1,0 +1,92 @@
+"""The frames of a comparison: what goes in beside holdings, and what comes out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from holdings_kit.schema import INSTANT, MONEY, RATE, VALUE
+
+__all__ = ["ACTIONS", "BUCKETS", "CAUSES", "CHANGES", "MOVES", "QUANTITIES"]
+
+BUCKETS: Final = ("settled_quantity", "t1_quantity", "pledged_quantity")
+"""Disjoint: they add up to what is owned."""
+QUANTITIES: Final = (*BUCKETS, "used_quantity", "owned_quantity")
+
+CAUSES: Final = (
+    "suspect_fetch",
+    "unexplained",
+    "transfer_out",
+    "transfer_in",
+    "split",
+    "bonus",
+    "consolidation",
+    "isin_change",
+    "opened",
+    "closed",
+    "bought",
+    "sold",
+    "pledged",
+    "unpledged",
+    "settled",
+    "average_restated",
+    "symbol_rename",
+    "haircut_changed",
+    "price_only",
+    "unchanged",
+)
+"""Every cause, in the order in which the rules are asked."""
+
+ACTIONS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),  # as held before the action
+        "ex_date": pl.Date(),
+        "kind": pl.String(),  # split | bonus | consolidation | isin_change
+        "ratio": pl.String(),  # split 1:2 one becomes two; bonus 1:1 one for one held
+        "new_isin": pl.String(),  # null: the ISIN stays
+    }
+)
+
+MOVES: Final = pl.Schema({"person_id": pl.String(), "account_id": pl.String()})
+"""Who owns which account."""
+
+_PAIRED: Final = {
+    **dict.fromkeys(QUANTITIES, MONEY),
+    "price": MONEY,  # last traded, else previous close
+    "price_basis": pl.String(),  # ltp | close
+    "close_price": MONEY,
+    "average_price": MONEY,
+    "cost_value": VALUE,  # Σ owned × average, null if one average is unknown
+    "haircut": RATE,
+}
+
+CHANGES: Final = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "instrument_id": pl.String(),  # after, where held after; else before
+        "instrument_id_before": pl.String(),
+        "symbol": pl.String(),
+        "symbol_before": pl.String(),
+        "cause": pl.String(),
+        "confidence": pl.Float64(),  # in [0, 1]
+        "evidence": pl.String(),
+        # everything that happened, main cause first; quantity null where none moved
+        "parts": pl.List(pl.Struct({"cause": pl.String(), "quantity": MONEY})),
+        "snapshot_at_before": INSTANT,
+        "snapshot_at_after": INSTANT,
+        **{
+            f"{column}_{side}": dtype
+            for column, dtype in _PAIRED.items()
+            for side in ("before", "after")
+        },
+        "ratio": pl.String(),  # of the corporate action, as in ACTIONS
+        "adjusted_quantity": MONEY,  # owned before, in shares of after
+        "traded_quantity": MONEY,  # net: bought − sold
+        "transferred_quantity": MONEY,  # in − out
+        "transfer_account_id": pl.String(),  # the person's other account
+        "transfer_price": MONEY,  # the sending account's price before
+        "transfer_average_price": MONEY,  # the sending account's average before
+        "pnl_reliable": pl.Boolean(),  # false while quantity and average disagree
+    }
+)

@@ -1,0 +1,132 @@
+"""Two snapshots side by side: rows summed per instrument, then joined."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.comparison.frames import BUCKETS, QUANTITIES
+from holdings_kit.schema import HOLDINGS, MONEY, VALUE, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["account_facts", "held", "paired", "summed", "with_absent"]
+
+_FIRST: Final = (
+    "symbol",
+    "exchange",
+    "token",
+    "price",
+    "price_basis",
+    "close_price",
+    "haircut",
+)
+
+
+def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFrame:
+    """One row per key and instrument: quantities and cost add, null stays unknown.
+
+    Several rows of one instrument share one price, haircut and symbol: the first
+    that is known, by `holding_no`. Their average is cost divided by quantity.
+    """
+    owned, average = pl.col("owned_quantity"), pl.col("average_price")
+    ltp, close = pl.col("last_price"), pl.col("close_price")
+    adds = [*QUANTITIES, "cost_value"]
+    rows = conform(holdings, HOLDINGS, name=name).select(
+        *keys,
+        "instrument_id",
+        "snapshot_at",
+        *_FIRST[:3],
+        *QUANTITIES,
+        "average_price",
+        "close_price",
+        "haircut",
+        price=pl.coalesce(ltp, close),
+        price_basis=pl.when(ltp.is_not_null())
+        .then(pl.lit("ltp"))
+        .when(close.is_not_null())
+        .then(pl.lit("close")),
+        cost_value=pl.when(owned == 0)
+        .then(pl.lit(0, VALUE))
+        .otherwise(owned.cast(VALUE) * average),
+    )
+    grouped = rows.group_by(*keys, "instrument_id").agg(
+        pl.col(adds).sum(),
+        pl.col(adds).null_count().name.suffix("_unknown"),
+        pl.col(*_FIRST, "average_price").first(ignore_nulls=True),
+        pl.col("snapshot_at").max(),
+        pl.len().alias("_rows"),
+    )
+    known = [
+        pl.when(pl.col(f"{column}_unknown") == 0)
+        .then(pl.col(column).cast(VALUE if column == "cost_value" else MONEY))
+        .alias(column)
+        for column in adds
+    ]
+    mean = pl.when(pl.col("_rows") == 1).then(average)
+    mean = mean.when(owned != 0).then(pl.col("cost_value") / owned).otherwise(average)
+    return (
+        grouped.with_columns(known)
+        .with_columns(mean.cast(MONEY).alias("average_price"))
+        .drop("_rows", pl.selectors.ends_with("_unknown"))
+    )
+
+
+def paired(
+    before: pl.LazyFrame, after: pl.LazyFrame, keys: Sequence[str]
+) -> pl.LazyFrame:
+    """Join two summed sides; a row that is not in a snapshot holds zero there."""
+    on = [*keys, "instrument_id"]
+    sides = (
+        side.rename({c: f"{c}_{end}" for c in side.collect_schema() if c not in on})
+        .with_columns(pl.lit(value=True).alias(f"_present_{end}"))
+        .with_columns(pl.col("instrument_id").alias(f"instrument_id_{end}"))
+        for side, end in ((before, "before"), (after, "after"))
+    )
+    left, right = sides
+    return left.join(right, on=on, how="full", coalesce=True).with_columns(
+        pl.col("_present_before", "_present_after").fill_null(value=False)
+    )
+
+
+def held(end: str) -> pl.Expr:
+    """Something is, or may be, owned on this side."""
+    owned = pl.col(f"owned_quantity_{end}")
+    return pl.col(f"_present_{end}") & (owned.is_null() | (owned != 0))
+
+
+def account_facts(pairs: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+    """Per account: the instants of both snapshots and the number of lines held."""
+    return pairs.group_by(*keys).agg(
+        pl.col("snapshot_at_before", "snapshot_at_after").max(),
+        pl.col("_present_after").sum().alias("_rows_after"),
+        held("before").sum().alias("_lines_before"),
+        held("after").sum().alias("_lines_after"),
+    )
+
+
+def with_absent(
+    rows: pl.LazyFrame, facts: pl.LazyFrame, keys: Sequence[str]
+) -> pl.LazyFrame:
+    """Fill the missing side of one-sided rows: zero held, the account's instant."""
+    filled: list[pl.Expr] = []
+    for end, other in (("before", "after"), ("after", "before")):
+        absent = ~pl.col(f"_present_{end}")
+        filled += [
+            pl.when(absent & pl.col(f"{column}_{other}").is_not_null())
+            .then(pl.lit(0, MONEY))
+            .otherwise(pl.col(f"{column}_{end}"))
+            .alias(f"{column}_{end}")
+            for column in (*BUCKETS, "used_quantity")
+        ]
+        filled += [
+            pl.when(absent)
+            .then(pl.lit(0, dtype))
+            .otherwise(pl.col(f"{column}_{end}"))
+            .alias(f"{column}_{end}")
+            for column, dtype in (("owned_quantity", MONEY), ("cost_value", VALUE))
+        ]
+    at = ["snapshot_at_before", "snapshot_at_after"]
+    return rows.drop(at).join(facts, on=list(keys), how="left").with_columns(filled)
