@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdings_kit.exposure import concentration as concentration
     from holdings_kit.exposure import look_through as look_through
     from holdings_kit.instruments import read_instruments as read_instruments
+    from holdings_kit.pledge import pledge_plan as pledge_plan
     from holdings_kit.portfolio import consolidate as consolidate
     from holdings_kit.portfolio import summarize as summarize
     from holdings_kit.read import read_arrow as read_arrow
@@ -42,6 +43,7 @@ _HOME = {
     "haircuts": "holdings_kit.haircuts",
     "identity": "holdings_kit.identity",
     "look_through": "holdings_kit.exposure",
+    "pledge_plan": "holdings_kit.pledge",
     "read_arrow": "holdings_kit.read",
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
@@ -62,6 +64,7 @@ __all__ = [
     "haircuts",
     "identity",
     "look_through",
+    "pledge_plan",
     "read_arrow",
     "read_gateway",
     "read_instruments",
