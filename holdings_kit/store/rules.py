@@ -53,10 +53,8 @@ ALONE: Final = (
         pl.lit("from the future: snapshot_at is over a day after it was fetched"),
     ),
     Rule(~pl.col("checksum_ok"), pl.lit("checksum wrong: anyone may have sent it")),
-    Rule(
-        pl.col("rejects_count") > 0,
-        pl.format("incomplete: {} of its rows were rejected", "rejects_count"),
-    ),
+    # What the door that read it found: unreadable rows, no list of holdings.
+    Rule(pl.col("doubt").is_not_null(), pl.col("doubt")),
 )
 
 # Grounds found beside the snapshot accepted before it (`rows_before`, …).
@@ -67,10 +65,12 @@ AMONG: Final = (
     ),
     Rule(
         (pl.col("brokers").list.len() > 0) & (pl.col("brokers_lost").list.len() > 0),
-        pl.format(
-            "lost a broker: {} was there before",
-            pl.col("brokers_lost").list.join(", "),
-        ),
+        pl.format("lost a broker: {}", pl.col("brokers_lost").list.join(", ")),
+    ),
+    # An import of funds alone must not replace shares, nor one without funds the funds.
+    Rule(
+        (pl.col("rows_count") > 0) & (pl.col("kinds_lost").list.len() > 0),
+        pl.format("lost all {}", pl.col("kinds_lost").list.join(", ")),
     ),
     Rule(
         pl.col("rows_count") < pl.col("rows_before") * pl.col("few_rows"),
@@ -163,11 +163,17 @@ def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
-    before = pl.col("brokers").shift(1).over(_ACCOUNT)
+    def before(column: str) -> pl.Expr:
+        return pl.col(column).shift(1).over(_ACCOUNT)
+
+    def lost(column: str) -> pl.Expr:
+        return before(column).list.set_difference(pl.col(column)).list.sort()
+
     return (
         chain.with_columns(
-            rows_before=pl.col("rows_count").shift(1).over(_ACCOUNT),
-            brokers_lost=before.list.set_difference(pl.col("brokers")),
+            rows_before=before("rows_count"),
+            brokers_lost=lost("brokers"),
+            kinds_lost=lost("kinds"),
         )
         .select(*_ACCOUNT, "snapshot_id", reason=_first_reason(AMONG))
         .filter(pl.col("reason").is_not_null())

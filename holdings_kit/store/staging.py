@@ -16,7 +16,7 @@ from holdings_kit.schema import (
     Loaded,
     conform,
 )
-from holdings_kit.store.tables import STORED, with_partition
+from holdings_kit.store.tables import with_partition
 
 __all__ = ["Staged", "stage", "unseen"]
 
@@ -63,7 +63,7 @@ def stage(loaded: Loaded, *, buckets: int) -> Staged:
     listings = _numbered(conform(loaded.listings, LISTINGS, name="listings"), copies)
     baskets = _numbered(conform(loaded.baskets, BASKETS, name="baskets"), copies)
     rejects = conform(loaded.rejects, REJECTS, name="rejects")
-    with_facts = _with_facts(snapshots.unique(_DELIVERY), holdings, baskets, rejects)
+    with_facts = _with_facts(snapshots.unique(_DELIVERY), holdings, baskets)
     return Staged(
         with_partition(with_facts, buckets),
         with_partition(holdings, buckets),
@@ -129,33 +129,36 @@ def _numbered(frame: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_facts(
-    snapshots: pl.DataFrame,
-    holdings: pl.DataFrame,
-    baskets: pl.DataFrame,
-    rejects: pl.DataFrame,
+    snapshots: pl.DataFrame, holdings: pl.DataFrame, baskets: pl.DataFrame
 ) -> pl.DataFrame:
+    """Add what the rules ask for: rows, brokers, kinds, and the door's own doubt."""
+    fund = pl.col("asset_class") == "mutual_fund"
+    kind = pl.when(fund).then(pl.lit("mutual funds")).otherwise(pl.lit("securities"))
     rows = (
-        pl.concat([holdings.select("snapshot_id"), baskets.select("snapshot_id")])
+        pl.concat(
+            [
+                holdings.select("snapshot_id", kinds=kind),
+                baskets.select("snapshot_id", kinds=pl.lit("securities")),
+            ]
+        )
         .group_by("snapshot_id")
-        .agg(rows_count=pl.len().cast(pl.Int64()))
-    )
-    refused = rejects.group_by("file", "line_no").agg(
-        rejects_count=pl.len().cast(pl.Int64())
+        .agg(rows_count=pl.len().cast(pl.Int64()), kinds=pl.col("kinds").unique())
     )
     brokers = (
         pl.concat(
-            [frame.select("snapshot_id", "broker") for frame in (snapshots, holdings)]
+            [part.select("snapshot_id", "broker") for part in (snapshots, holdings)]
         )
         .drop_nulls()
         .group_by("snapshot_id")
-        .agg(brokers=pl.col("broker").unique().sort())
+        .agg(brokers=pl.col("broker").unique())
     )
+    none = pl.lit([], dtype=pl.List(pl.String()))
     return (
         snapshots.join(rows, on="snapshot_id", how="left")
-        .join(refused, on=["file", "line_no"], how="left", nulls_equal=True)
         .join(brokers, on="snapshot_id", how="left")
         .with_columns(
-            pl.col("rows_count", "rejects_count").fill_null(0),
-            pl.col("brokers").fill_null(pl.lit([], dtype=STORED["brokers"])),
+            pl.col("rows_count").fill_null(0),
+            pl.col("brokers", "kinds").fill_null(none).list.sort(),
+            doubt=pl.when(pl.col("status") == "quarantined").then("status_reason"),
         )
     )

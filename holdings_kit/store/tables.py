@@ -49,8 +49,9 @@ STORED: Final = pl.Schema(
     {
         **{name: kind for name, kind in SNAPSHOTS.items() if name not in _DERIVED},
         "rows_count": pl.Int64(),  # holdings and basket rows
-        "rejects_count": pl.Int64(),  # rejects of the same file and line
+        "doubt": pl.String(),  # why the door that read it quarantined it
         "brokers": pl.List(pl.String()),  # all that are named, sorted
+        "kinds": pl.List(pl.String()),  # securities, mutual funds
         "batch_id": pl.String(),
     }
 )

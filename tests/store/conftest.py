@@ -44,6 +44,7 @@ def make_snapshot(
     """One snapshot of `rows` holdings, taken `day` days after the first."""
     at = None if day is None else DAY_ONE + timedelta(days=day)
     name = facts.pop("snapshot_id", f"{account}/{day}/{rows}")
+    asset_class = facts.pop("asset_class", "equity")
     brokers = facts.pop("brokers", [facts.get("broker", "kite")])
     snapshot = {
         "snapshot_id": name,
@@ -68,6 +69,7 @@ def make_snapshot(
             "broker": brokers[number % len(brokers)],
             "snapshot_at": at,
             "instrument_id": f"INE{number:03}",
+            "asset_class": asset_class,
             "owned_quantity": Decimal(number + 1),
             "average_price": Decimal("10.0001"),
         }

@@ -33,6 +33,7 @@ AT = datetime(2026, 2, 1, tzinfo=UTC)
         ({"rows": 0}, "quarantined", "empty: the snapshot before has 10 rows"),
         ({"rows": 10, "brokers": ["kite"]}, "quarantined", "lost a broker: groww"),
         ({"rows": 10, "brokers": [None]}, "current", None),
+        ({"rows": 10, "asset_class": "mutual_fund"}, "quarantined", "lost all sec"),
         ({"rows": 10, "checksum_ok": False}, "quarantined", "checksum wrong"),
         ({"rows": 10, "checksum_ok": None}, "current", None),
         (

@@ -91,7 +91,7 @@ def test_known_at_is_what_the_store_knew(tmp_path: Path, make: Make) -> None:
         store.known_at(before).append(make("B", 1, 1))
 
 
-def test_rejects_are_kept_once_and_quarantine_their_snapshot(
+def test_rejects_and_the_doubts_of_the_door_are_kept_once(
     tmp_path: Path, make: Make
 ) -> None:
     store = Store(tmp_path)
@@ -99,11 +99,12 @@ def test_rejects_are_kept_once_and_quarantine_their_snapshot(
         {"file": ["A/0/3.json"], "line_no": [1], "reason": ["isin"], "raw": [b"\xff{"]},
         schema=REJECTS,
     )
-    loaded = make("A", 0, 3)._replace(rejects=rejects)
+    doubt = {"status": "quarantined", "status_reason": "1 parts could not be read"}
+    loaded = make("A", 0, 3, **doubt)._replace(rejects=rejects)
     assert store.append(loaded).rejects == 1
     assert store.append(loaded).rejects == 0
     assert_frame_equal(store.history().rejects, rejects)
-    assert "1 of its rows" in store.quarantine()["status_reason"][0]
+    assert store.quarantine()["status_reason"].to_list() == [doubt["status_reason"]]
 
 
 def test_buckets_and_accounts_divide_the_store(tmp_path: Path, make: Make) -> None:
