@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from holdings_kit.read import read_arrow as read_arrow
     from holdings_kit.read import read_gateway as read_gateway
     from holdings_kit.read import read_webhooks as read_webhooks
+    from holdings_kit.replayer import replay as replay
     from holdings_kit.schema import Loaded as Loaded
     from holdings_kit.store import Store as Store
 
@@ -48,6 +49,7 @@ _HOME = {
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
     "read_webhooks": "holdings_kit.read",
+    "replay": "holdings_kit.replayer",
     "sandbox": "holdings_kit.sandbox",
     "summarize": "holdings_kit.portfolio",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "read_gateway",
     "read_instruments",
     "read_webhooks",
+    "replay",
     "sandbox",
     "summarize",
 ]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
+
 from holdings_kit.errors import ConfigError
 from holdings_kit.inbox import Inbox
 from holdings_kit.receiver import check_host, serve, webhook_app
