@@ -1,0 +1,1 @@
+"""The clients of the two sources; the only part that talks HTTP."""
