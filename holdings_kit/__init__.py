@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from holdings_kit import identity as identity
     from holdings_kit import sandbox as sandbox
     from holdings_kit.bridges import bridge as bridge
+    from holdings_kit.clients import ArrowClient as ArrowClient
+    from holdings_kit.clients import GatewayClient as GatewayClient
     from holdings_kit.collateral_value import collateral as collateral
     from holdings_kit.comparison import compare as compare
     from holdings_kit.errors import HoldingsError as HoldingsError
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 # Public name → module that holds it; a module stands for itself. Loaded on first use,
 # so that the import is quick and pulls in none of the optional parts.
 _HOME = {
+    "ArrowClient": "holdings_kit.clients",
+    "GatewayClient": "holdings_kit.clients",
     "HoldingsError": "holdings_kit.errors",
     "Loaded": "holdings_kit.schema",
     "Store": "holdings_kit.store",
@@ -55,6 +59,8 @@ _HOME = {
 }
 
 __all__ = [
+    "ArrowClient",
+    "GatewayClient",
     "HoldingsError",
     "Loaded",
     "Store",

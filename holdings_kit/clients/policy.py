@@ -8,6 +8,7 @@ it was certainly not carried out: no connection was made, or the answer was 429.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -41,6 +42,7 @@ __all__ = [
 
 NOT_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """Codes of failures after which the source has certainly seen no request."""
+_PRINTABLE: Final = re.compile("[!-~]+")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -193,8 +195,8 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def header_secret(name: str, text: str | Secret) -> Secret:
-    """Hide a text that will travel in a header, refusing what no header can carry.
+def header_secret(name: str, secret: Secret) -> Secret:
+    """Refuse a secret that no header can carry; give it back otherwise.
 
     Raises
     ------
@@ -202,10 +204,9 @@ def header_secret(name: str, text: str | Secret) -> Secret:
         Empty, or with spaces, line ends or characters beyond ASCII: usually a line
         end read along with the secret.
     """
-    text = Secret(text)
-    if any(not "!" <= letter <= "~" for letter in text.reveal()):
+    if not _PRINTABLE.fullmatch(secret.reveal()):
         raise ConfigError(f"{name} holds a space, a line end or a non-ASCII character")
-    return text
+    return secret
 
 
 def scrub(body: bytes, secrets: Iterable[Secret]) -> bytes:

@@ -220,13 +220,20 @@ _BASKET_KEYS = frozenset(
 _CONSTITUENT: Final = {"symbol": ("ticker",), "quantity": ("shares",)}
 
 
-def decode(body: bytes, *, fetched_at: datetime, source: str) -> Loaded:
+def decode(
+    body: bytes, *, fetched_at: datetime, source: str, account_id: str | None = None
+) -> Loaded:
     """Decode one holdings reply; a row that cannot be read becomes a reject.
+
+    Parameters
+    ----------
+    account_id
+        Whose holdings were asked for; stands in where the reply does not say.
 
     Raises
     ------
     WireError
-        Not JSON, or neither v1 nor v2.
+        Not JSON, or neither v1 nor v2, or the holdings of another account.
     SourceError
         The body says ``success: false``, whatever the HTTP status was.
     """
@@ -237,6 +244,9 @@ def decode(body: bytes, *, fetched_at: datetime, source: str) -> Loaded:
     batch = Batch()
     data = payload.get("data", payload) if is_object(payload) else payload
     root = "/data" if is_object(payload) and "data" in payload else ""
+    said = data.get("smallcaseAuthId") if is_object(data) else None
+    if account_id is not None and said not in (None, "", account_id):
+        raise WireError(source, f"{root}/smallcaseAuthId", "is another account's")
     add(
         batch,
         data,
@@ -244,6 +254,7 @@ def decode(body: bytes, *, fetched_at: datetime, source: str) -> Loaded:
         root=root,
         fetched_at=fetched_at.isoformat(),
         file=source,
+        **({} if account_id is None else {"account_id": account_id}),
     )
     if is_object(payload) and root:
         batch.unknown(payload, frozenset({"success", "errors", "data"}), "")

@@ -1,0 +1,455 @@
+"""The smallcase Gateway: imports, holdings, refresh.
+
+One import, as an integrator's server sees it::
+
+    gateway = hk.GatewayClient(gateway=…, api_secret=…, shared_secret=…)
+    started = gateway.create_import()          # hand started.transaction_id and
+    gateway.token().reveal()                   # this guest token to the browser SDK
+    result = parse_import_result(from_browser)  # what the SDK handed back
+    auth_id = gateway.auth_id(result.auth_token)  # store it with the user
+    loaded = gateway.holdings(auth_id)         # now, or on a webhook
+    gateway.refresh(auth_id, broker=result.broker)  # later
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, cast
+from urllib.parse import quote
+
+import polars as pl
+
+from holdings_kit.brokers import broker_profile
+from holdings_kit.clients.http import Call, Http, Options
+from holdings_kit.clients.policy import header_secret, hidden_json
+from holdings_kit.errors import ConfigError, SignatureError, WireError
+from holdings_kit.freshness import Clock, Freshness, freshness, utc_now
+from holdings_kit.instruments import resolve
+from holdings_kit.wire import gateway as wire
+from holdings_kit.wire.imports import Transaction, parse_transaction
+from holdings_kit.wire.refusals import gateway_refusal
+from holdings_kit.wire.signing import Secret
+from holdings_kit.wire.tokens import mint_token, verify_token
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from holdings_kit.market_hours import Calendar
+    from holdings_kit.schema import Loaded
+
+__all__ = ["GATEWAY_URL", "GatewayClient", "NewTransaction", "Refresh", "Snapshots"]
+
+GATEWAY_URL: Final = "https://gatewayapi.smallcase.com"
+_NOTES: Final = 256
+_TOKEN_LIFE: Final = timedelta(minutes=10)
+_DEFAULTS: Final = Options()
+
+
+class Snapshots(Protocol):
+    """The part of `Store` that `GatewayClient.holdings` answers from."""
+
+    def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
+        """Read the current snapshot of every account, or of those named."""
+        ...
+
+
+class NewTransaction(NamedTuple):
+    """An import that waits for its user: one use, five minutes.
+
+    Attributes
+    ----------
+    transaction_id
+        For the browser SDK, and for `GatewayClient.transaction`.
+    expires_at
+        UTC; ``None`` where the reply does not say.
+    """
+
+    transaction_id: str
+    expires_at: datetime | None
+
+
+class Refresh(NamedTuple):
+    """What a refresh came to: newer holdings, or an import for the user to do.
+
+    Attributes
+    ----------
+    loaded
+        What was fetched; ``None`` where a fetch could not have helped.
+    transaction
+        Hand it to the browser SDK; ``None`` where the holdings are fresh.
+    reason
+        Why it is so.
+    """
+
+    loaded: Loaded | None
+    transaction: NewTransaction | None
+    reason: str
+
+
+class GatewayClient:
+    """A partner's Gateway; the same code for production and the sandbox.
+
+    Parameters
+    ----------
+    gateway
+        The gateway's name.
+    api_secret
+        Header ``x-gateway-secret``, and the key of webhook checksums.
+    shared_secret
+        Signs tokens. Swapping the two secrets is the classic silent mistake: the same
+        text for both is refused.
+    base_url
+        https, or http to this machine.
+    clock
+        Gives the instant that stamps fetches and tokens.
+    calendar
+        For freshness; by default weekdays, see `market_calendar`.
+    options
+        Time-out, retries, rate limit, size limit, transport.
+
+    Raises
+    ------
+    ConfigError
+        A secret that no header can carry or given twice, or a URL in the clear.
+
+    Examples
+    --------
+    The transport stands for the network here:
+
+    >>> import httpx
+    >>> body = {"success": True, "data": {"transactionId": "TRX_" + "0" * 32}}
+    >>> transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
+    >>> client = GatewayClient(
+    ...     gateway="demo",
+    ...     api_secret="not-a-real-secret",
+    ...     shared_secret="nor-is-this",
+    ...     options=Options(transport=transport),
+    ... )
+    >>> client.create_import().transaction_id[:8]
+    'TRX_0000'
+    >>> client
+    GatewayClient(gateway='demo', base_url='https://gatewayapi.smallcase.com')
+    """
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        api_secret: str | Secret,
+        shared_secret: str | Secret,
+        base_url: str = GATEWAY_URL,
+        clock: Clock = utc_now,
+        calendar: Calendar | None = None,
+        options: Options = _DEFAULTS,
+    ) -> None:
+        # before anything can fail: frames show variables
+        api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
+        if not gateway:
+            raise ConfigError("gateway is empty; it is the name of your gateway")
+        if api_secret.reveal() == shared_secret.reveal():
+            raise ConfigError("api_secret and shared_secret are two different secrets")
+        self._http = Http(
+            source="gateway",
+            base_url=base_url,
+            refusal=gateway_refusal,
+            headers={"x-gateway-secret": header_secret("api_secret", api_secret)},
+            options=options,
+        )
+        self._gateway, self._base_url = gateway, base_url
+        self._shared_secret, self._clock = shared_secret, clock
+        self._calendar = calendar
+
+    def __repr__(self) -> str:
+        facts = f"gateway={self._gateway!r}, base_url={self._base_url!r}"
+        return f"GatewayClient({facts})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def token(self, auth_id: str | None = None) -> Secret:
+        """Sign a token for the browser SDK: a guest's, or a connected user's.
+
+        It lives ten minutes from the instant of the call. ``.reveal()`` gives the text.
+        """
+        return Secret(
+            mint_token(
+                self._shared_secret,
+                auth_id=auth_id,
+                issued_at=self._clock(),
+                lifetime=_TOKEN_LIFE,
+            )
+        )
+
+    def auth_id(self, token: str | Secret) -> str:
+        """Read the smallcaseAuthId out of a token that the browser handed over.
+
+        Raises
+        ------
+        SignatureError
+            Not signed with the shared secret, expired, or a guest's.
+        """
+        token = Secret(token)
+        claims = verify_token(token, self._shared_secret, now=self._clock())
+        if claims.auth_id is None:
+            raise SignatureError("token: a guest's; the import is not complete")
+        return claims.auth_id
+
+    def create_import(
+        self,
+        *,
+        auth_id: str | None = None,
+        version: Literal["v1", "v2"] = "v2",
+        mutual_funds: bool = False,
+        notes: str | None = None,
+    ) -> NewTransaction:
+        """Create a holdings-import transaction for the browser SDK.
+
+        Asked again only where it was certainly not carried out.
+
+        Parameters
+        ----------
+        auth_id
+            The connected user's smallcaseAuthId; ``None`` for a new user.
+        version
+            Of the holdings the webhook will carry.
+        mutual_funds
+            Also import mutual funds held at the broker.
+        notes
+            Up to 256 characters, returned with the holdings and in the webhook.
+
+        Raises
+        ------
+        ConfigError
+            Longer notes, or an unknown version.
+        SourceError
+            The gateway refused or failed.
+        WireError
+            The reply has no transaction id.
+        """
+        if notes is not None and len(notes) > _NOTES:
+            raise ConfigError(f"notes have {len(notes)} characters, {_NOTES} at most")
+        wanted: dict[str, object] = {"intent": "HOLDINGS_IMPORT"}
+        if _version(version) == "v2":
+            wanted["version"] = "v2"  # v1 is asked for by saying nothing
+        if mutual_funds:
+            wanted["assetConfig"] = {"mfHoldings": True}
+        if notes is not None:
+            wanted["notes"] = notes
+        call = Call(
+            method="POST",
+            path=f"/gateway/{quote(self._gateway, safe='')}/transaction",
+            headers=self._signed(auth_id),
+            content=json.dumps(wanted).encode(),
+        )
+        data = _mapping(_mapping(hidden_json(self._http.send(call))).get("data"))
+        found, until = data.get("transactionId"), data.get("expireAt")
+        if not isinstance(found, str) or not found:
+            raise WireError("gateway", "/data/transactionId", "is missing")
+        return NewTransaction(found, _instant(until))
+
+    def transaction(
+        self, transaction_id: str, *, auth_id: str | None = None
+    ) -> Transaction:
+        """Fetch what became of a transaction, in either published nesting.
+
+        Parameters
+        ----------
+        transaction_id
+            Of `create_import`.
+        auth_id
+            The connected user it belongs to; ``None`` for a guest's.
+
+        Raises
+        ------
+        SourceError
+            The gateway refused or failed.
+        WireError
+            The reply has no status.
+        """
+        call = Call(
+            method="GET",
+            path=f"{self._engine}/transactiondetails",
+            params={"transactionId": transaction_id},
+            headers=self._signed(auth_id),
+        )
+        hidden = hidden_json(self._http.send(call), "smallcaseAuthToken")
+        return parse_transaction(hidden)
+
+    def holdings(
+        self,
+        auth_id: str,
+        *,
+        version: Literal["v1", "v2"] = "v2",
+        mutual_funds: bool = False,
+        instruments: pl.DataFrame | None = None,
+        max_age: timedelta | None = None,
+        store: Snapshots | None = None,
+    ) -> Loaded:
+        """Fetch a user's holdings, or answer from a store while that is fresh.
+
+        Parameters
+        ----------
+        auth_id
+            The connected user's smallcaseAuthId.
+        version
+            Sent explicitly: the documentation disagrees with itself on the default.
+        mutual_funds
+            Also the mutual funds held at the broker.
+        instruments
+            The master of `read_instruments`: gives ISINs to tickers.
+        max_age, store
+            Answer from `store` where its snapshot of this user has seen at most
+            `max_age` of open exchange time since. The answer says so: a notice of kind
+            ``answered_from_store`` in `snapshots`.
+
+        Returns
+        -------
+        Loaded
+            One snapshot, as `read_gateway` reads it.
+
+        Raises
+        ------
+        ConfigError
+            `max_age` without a store, or a store without `max_age`; an unknown version.
+        AuthError, PermissionDenied, RateLimited, SourceUnavailable, SourceError
+            The gateway refused or failed.
+        WireError
+            The reply is not of the published shape, or another user's.
+        """
+        if (max_age is None) != (store is None):
+            raise ConfigError("max_age and store belong together")
+        if max_age is not None and store is not None:
+            kept = store.current(account_ids=[auth_id])
+            state = self._state(kept, max_age)
+            if state.fresh:
+                return _noted(kept, state)
+        at = self._clock()
+        call = Call(
+            method="GET",
+            path=f"{self._engine}/user/holdings",
+            params={
+                "version": _version(version),
+                **({"mfHoldings": "true"} if mutual_funds else {}),
+            },
+            headers=self._signed(auth_id),
+        )
+        loaded = wire.decode(
+            self._http.send(call),
+            fetched_at=at,
+            source=f"gateway:{auth_id}",
+            account_id=auth_id,
+        )
+        return resolve(loaded, instruments)
+
+    def refresh(
+        self,
+        auth_id: str,
+        *,
+        broker: str | None = None,
+        version: Literal["v1", "v2"] = "v2",
+        mutual_funds: bool = False,
+        max_age: timedelta = timedelta(0),
+        instruments: pl.DataFrame | None = None,
+    ) -> Refresh:
+        """Get newer holdings the way the user's broker allows.
+
+        A broker with long-lived sessions (Zerodha) is fetched; if what comes is still
+        not current, its session has lapsed. The others need the user: a transaction is
+        created for a new import. A broker nobody names is fetched first, to see.
+
+        Parameters
+        ----------
+        auth_id
+            The connected user's smallcaseAuthId.
+        broker
+            Key as in payloads; ``None`` where it is not known.
+        version, mutual_funds, instruments
+            As `holdings`.
+        max_age
+            Open exchange time that may have passed since the snapshot.
+
+        Raises
+        ------
+        SourceError, WireError
+            As `holdings` and `create_import`.
+        """
+        profile = broker_profile(broker)
+        if broker is not None and profile.long_lived is False:
+            reason = f"{profile.name} needs a login to refresh"
+            loaded = None
+        else:
+            loaded = self.holdings(
+                auth_id,
+                version=version,
+                mutual_funds=mutual_funds,
+                instruments=instruments,
+            )
+            state = self._state(loaded, max_age)
+            if state.fresh:
+                return Refresh(loaded, None, f"fresh: {_age(state)}")
+            reason = f"not current: {_age(state)}; the user has to log in again"
+        started = self.create_import(
+            auth_id=auth_id, version=version, mutual_funds=mutual_funds
+        )
+        return Refresh(loaded, started, reason)
+
+    @property
+    def _engine(self) -> str:
+        return f"/v1/{quote(self._gateway, safe='')}/engine"
+
+    def _signed(self, auth_id: str | None) -> dict[str, Secret]:
+        return {"x-gateway-authtoken": self.token(auth_id)}
+
+    def _state(self, loaded: Loaded, max_age: timedelta) -> Freshness:
+        return freshness(
+            cast("datetime | None", loaded.snapshots["snapshot_at"].min()),
+            now=self._clock(),
+            max_age=max_age,
+            calendar=self._calendar,
+        )
+
+
+def _version(version: str) -> str:
+    if version not in {"v1", "v2"}:
+        raise ConfigError(f"version {version!r}: the formats are v1 and v2")
+    return version
+
+
+def _age(state: Freshness) -> str:
+    if state.snapshot_at is None:
+        return "the snapshot has no instant"
+    opened = f"the exchange was open for {state.open_time} since"
+    return f"snapshot of {state.snapshot_at.isoformat()}, {opened} ({state.calendar})"
+
+
+def _noted(loaded: Loaded, state: Freshness) -> Loaded:
+    """Say in the snapshot's notices that the store answered."""
+    notice = {"kind": "answered_from_store", "pointer": "", "value": _age(state)}
+
+    def add(text: str | None) -> str:
+        known = cast("list[object]", json.loads(text)) if text else []
+        return json.dumps([*known, notice], ensure_ascii=False)
+
+    notices = [add(text) for text in loaded.snapshots["notices"]]
+    column = pl.Series("notices", notices, dtype=pl.String())
+    return loaded._replace(snapshots=loaded.snapshots.with_columns(column))
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _instant(value: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo else None
