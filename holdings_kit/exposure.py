@@ -77,7 +77,8 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
     -------
     HOLDINGS
         Appended rows carry on the numbering of their snapshot. Their average price is
-        unknown (null): a basket reports none. An unknown basket quantity stays null.
+        unknown (null): a basket reports none; so is the average of a holding that was
+        added to today. An unknown basket quantity stays null.
 
     Raises
     ------
@@ -113,6 +114,11 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
             .then((pl.col("owned_quantity") + day).cast(HOLDINGS["owned_quantity"]))
             .otherwise("owned_quantity")
             .alias("owned_quantity"),
+            # bought today at another price: the average of the sum is not reported
+            pl.when((traded & (day > 0)).fill_null(value=False))
+            .then(None)
+            .otherwise("average_price")
+            .alias("average_price"),
             pl.when(~traded.fill_null(value=False))
             .then(day)
             .otherwise(day - day)
@@ -124,7 +130,9 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
     facts = snapshots.filter(pl.col("format") == "gateway-v1").unique(keys)
     counts = holdings.group_by(keys).agg(pl.col("holding_no").max().alias("_last"))
     parts = (
-        baskets.join(
+        # a smallcase reported only in total has no constituents to look at
+        baskets.filter(pl.col("symbol").is_not_null())
+        .join(
             facts.select(*keys, "source", "broker", "snapshot_at"),
             on=keys,
             maintain_order="left",

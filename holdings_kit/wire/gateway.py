@@ -347,9 +347,12 @@ def _smallcases(batch: Batch, smallcases: Json, pointer: str) -> None:
     private, pointer = smallcases.get("private"), f"{pointer}/private"
     if is_object(private):
         batch.unknown(private, frozenset({"investments", "stats"}), pointer)
-        if "stats" in private:
+        listed = private.get("investments")
+        if "stats" in private and listed is None:
             _basket(batch, {"stats": private["stats"]}, "private", pointer)
-        private, pointer = private.get("investments"), f"{pointer}/investments"
+        elif "stats" in private:  # a total of the baskets that follow
+            batch.notice("basket_total", f"{pointer}/stats", private["stats"])
+        private, pointer = listed, f"{pointer}/investments"
     for number, item in _items(batch, private, pointer):
         _basket(batch, item, "private", f"{pointer}/{number}")
 

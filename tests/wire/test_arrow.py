@@ -1,0 +1,201 @@
+"""The published Arrow payload, and everything that can be wrong with one."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import holdings_kit as hk
+from holdings_kit.errors import (
+    AuthError,
+    ConfigError,
+    RateLimited,
+    SourceError,
+    WireError,
+)
+
+AT = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+Payload = dict[str, Any]
+
+
+def read(payload: object) -> hk.Loaded:
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return hk.read_arrow(body, account_id="AB1234", snapshot_at=AT)
+
+
+@pytest.fixture
+def payload(samples: Path) -> Payload:
+    return json.loads((samples / "arrow/holdings.json").read_text())
+
+
+def test_every_row_of_the_published_payload_reconciles(samples: Path) -> None:
+    loaded = hk.read_arrow(
+        samples / "arrow/holdings.json", account_id="AB1234", snapshot_at=AT
+    )
+    assert loaded.holdings["reconciles"].to_list() == [True] * 8
+    assert loaded.listings.height == 14
+    assert loaded.rejects.is_empty()
+    assert loaded.notices.is_empty()
+    idea = loaded.holdings.row(1, named=True)
+    assert (idea["t1_quantity"], idea["settled_quantity"]) == (4, 771)
+    assert idea["haircut"] == Decimal("0.2707")
+    assert idea["last_price"] is None
+
+
+def test_listings_never_double_a_quantity(payload: Payload) -> None:
+    owned = read(payload).holdings["owned_quantity"].sum()
+    assert owned == sum(int(row["qty"]) for row in payload["data"])
+
+
+def test_published_variations_are_read(payload: Payload) -> None:
+    row = payload["data"][0]
+    row["symbols"][0]["isin"] = "INE0HOQ01053"
+    row |= {"pendingCollateralQty": "5", "brokerCollateralQty": 778.00, "qty": 779}
+    del row["nonPOAQty"]
+    del row["symbols"][1]["tradingSymbol"]
+    loaded = read(b"\xef\xbb\xbf" + json.dumps(payload).encode())
+    first = loaded.holdings.row(0, named=True)
+    assert first["instrument_id"] == "INE0HOQ01053"
+    assert first["asset_class"] == "equity"
+    assert first["pledged_quantity"] == 778
+    assert first["reconciles"] is True
+    assert json.loads(first["extra"])["pendingCollateralQty"] == "5"
+    assert loaded.notices.is_empty()
+
+
+def test_an_unknown_field_is_reported_with_its_value(payload: Payload) -> None:
+    payload["data"][2]["mtfQty"] = "17"
+    payload["data"][2]["symbols"][0]["lot"] = "1"
+    notices = read(payload).notices
+    assert set(notices["kind"]) == {"unknown_field"}
+    assert set(zip(notices["pointer"], notices["value"], strict=True)) == {
+        ("/data/2/mtfQty", "17"),
+        ("/data/2/symbols/0/lot", "1"),
+    }
+
+
+def test_blank_is_unknown_and_a_zero_price_is_no_price(payload: Payload) -> None:
+    payload["data"][0] |= {"close": "0", "avgPrice": "0.00", "ltp": "0", "t1Qty": ""}
+    loaded = read(payload)
+    row = loaded.holdings.row(0, named=True)
+    for column in ("close_price", "average_price", "last_price", "t1_quantity"):
+        assert row[column] is None, column
+    assert row["owned_quantity"] == 1, "the reported total: one bucket is unknown"
+    assert row["reconciles"] is None
+    assert loaded.notices["kind"].to_list() == ["zero_price"] * 3
+
+
+def test_a_zero_haircut_without_a_close_is_not_populated(payload: Payload) -> None:
+    payload["data"][0] |= {"haircut": "0.00", "close": ""}
+    payload["data"][1] |= {"haircut": "0.00"}
+    assert read(payload).holdings["haircut"].to_list()[:2] == [None, 0]
+
+
+def test_a_row_that_does_not_add_up_is_flagged(payload: Payload) -> None:
+    payload["data"][1]["qty"] = "999"
+    row = read(payload).holdings.row(1, named=True)
+    assert row["reconciles"] is False
+    assert (row["owned_quantity"], row["reported_quantity"]) == (775, 999)
+
+
+@pytest.mark.parametrize(
+    "value", ["x", "1,000", "NaN", "1_0", True, {"a": 1}, [1], "9" * 30, "1e99"]
+)
+def test_one_bad_row_costs_one_reject(payload: Payload, value: object) -> None:
+    payload["data"][3]["qty"] = value
+    loaded = read(payload)
+    assert loaded.holdings.height == 7
+    assert loaded.rejects.height == 1
+    assert "/data/3" in loaded.rejects["reason"][0]
+    assert "qty" in loaded.rejects["reason"][0]
+    assert loaded.snapshots["status"].to_list() == ["quarantined"]
+    assert loaded.listings.filter(holding_no=3).is_empty()
+
+
+def test_rounding_beyond_the_fourth_place_is_reported(payload: Payload) -> None:
+    payload["data"][0]["avgPrice"] = "159.03335"
+    loaded = read(payload)
+    assert loaded.holdings["average_price"][0] == Decimal("159.0334")
+    assert loaded.notices.select("kind", "value").rows() == [("rounded", "159.03335")]
+
+
+def test_a_row_that_stands_twice_counts_once(payload: Payload) -> None:
+    payload["data"].append(deepcopy(payload["data"][1]))
+    loaded = read(payload)
+    assert loaded.holdings["owned_quantity"].sum() == 791
+    assert loaded.rejects["reason"].to_list() == [
+        "/data/8: the same row stands before it; counted once"
+    ]
+
+
+def test_an_empty_account_is_one_snapshot() -> None:
+    loaded = read({"data": [], "status": "success"})
+    assert loaded.snapshots.select("holdings_count", "status").row(0) == (0, "current")
+
+
+def test_data_null_is_not_an_empty_account() -> None:
+    shot = read({"data": None, "status": "success"}).snapshots.row(0, named=True)
+    assert shot["holdings_count"] is None
+    assert shot["status"] == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"status": "error", "message": "m", "errorCode": "UNAUTHORIZED"}, AuthError),
+        ({"message": "m", "status": "failure", "errorCode": 400}, SourceError),
+        ({"status": "error", "message": "m", "code": "INVALID_DATE"}, SourceError),
+        ({"status": "failed", "errorMessage": "m", "errorCode": 429}, RateLimited),
+        ({"status": "success"}, WireError),
+        ([], WireError),
+        ({"data": {}, "status": "success"}, WireError),
+        (b"", WireError),
+        (b"<html>", WireError),
+        (b'{"data": [', WireError),
+        (b'{"data": [], "data": []}', WireError),
+        (b'{"data": NaN}', WireError),
+        (b'{"data": "\\ud800"}', WireError),
+        (b"\xff\xfe", WireError),
+        (b"[" * 100_000, WireError),
+    ],
+)
+def test_what_is_no_reply_is_a_named_error(
+    body: object, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        read(body)
+
+
+def test_the_content_hash_ignores_order_and_spelling(payload: Payload) -> None:
+    one = read(payload).snapshots["snapshot_id"][0]
+    payload["data"].reverse()
+    payload["data"][0]["avgPrice"] = "1284.1800"
+    assert read(payload).snapshots["snapshot_id"][0] == one
+    payload["data"][0]["qty"] = "7"
+    assert read(payload).snapshots["snapshot_id"][0] != one
+
+
+def test_the_master_names_what_the_payload_does_not(samples: Path) -> None:
+    path, master = samples / "arrow/holdings.json", samples / "arrow/instruments.csv"
+    known = hk.read_instruments(master)
+    named = hk.read_arrow(path, account_id="A", snapshot_at=AT, instruments=known)
+    assert named.holdings["isin"].null_count() == 0
+    assert (named.holdings["instrument_id"] == named.holdings["isin"]).all()
+    other = known.filter(symbol="SBIN").with_columns(isin=pl.lit("INE736A01011"))
+    two = pl.concat([known, other])
+    again = hk.read_arrow(path, account_id="A", snapshot_at=AT, instruments=two)
+    assert again.holdings["instrument_id"][5] == "NSE:SBIN", "a contradiction is none"
+
+
+def test_the_call_is_checked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="time zone"):
+        hk.read_arrow(b"{}", account_id="A", snapshot_at=AT.replace(tzinfo=None))
+    with pytest.raises(ConfigError, match="cannot read"):
+        hk.read_arrow(tmp_path / "none.json", account_id="A", snapshot_at=AT)
+    with pytest.raises(ConfigError, match=r"text\.encode"):
+        hk.read_arrow('{"data": []}', account_id="A", snapshot_at=AT)
