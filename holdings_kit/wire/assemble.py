@@ -120,6 +120,8 @@ def assemble(parts: Parts, *, whole: bool) -> Loaded:
             for frame in (documents, holdings, baskets, notices)
         )
         faults = _per_document(faults, parts.documents)
+    at = parts.documents.select("doc", "file", "line_no")
+    faults = faults.join(at, on="doc", how="left", maintain_order="left")
     listings = parts.listings.join(
         holdings.select("doc", "holding_no"),
         on=["doc", "holding_no"],
@@ -347,7 +349,6 @@ def _keyed(read: _Whole) -> Loaded:
     def with_key(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.join(key, on="doc", maintain_order="left")
 
-    at = documents.select("doc", "file", "line_no")
     return Loaded(
         conform(snapshots.select(SNAPSHOTS.names()), SNAPSHOTS, name="snapshots"),
         conform(with_key(holdings).select(HOLDINGS.names()), HOLDINGS, name="holdings"),
@@ -358,9 +359,7 @@ def _keyed(read: _Whole) -> Loaded:
             name="baskets",
         ),
         conform(
-            faults.join(at, on="doc", how="left", maintain_order="left").select(
-                REJECTS.names()
-            ),
+            faults.select(REJECTS.names()),
             REJECTS,
             name="rejects",
         ),
