@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.collateral_value import collateral
+from holdings_kit.collateral_value import Quantity, collateral
 from holdings_kit.exposure import look_through
 from holdings_kit.instruments import unresolved
 from holdings_kit.measures import any_known
@@ -19,7 +19,7 @@ __all__ = ["portfolio_report"]
 
 _ROWS: Final = 40
 _NAMES: Final = 12
-_QUANTITIES: Final = (
+_QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
     ("pledged", "what counts today"),
     ("pledgeable", "what could be pledged: settled shares"),
 )
