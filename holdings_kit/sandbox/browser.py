@@ -28,11 +28,10 @@ PIN: Final = "1234"
 _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
-    "pages.js": "text/javascript",
 }
 _HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
         "form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
     ),
@@ -47,7 +46,6 @@ def routes() -> list[Route]:
     return [
         Route("/scdk/2.0.0/scdk.js", _static),
         Route("/scdk/pages.css", _static),
-        Route("/scdk/pages.js", _static),
         *(
             Route(f"/scdk/{call}", _sdk, methods=["POST"])
             for call in ("init", "trigger", "status", "closed")

@@ -99,7 +99,7 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
     --------
     >>> told = life(seed=0, days=3)
     >>> told.payloads.height, told.events["cause"].unique().sort().to_list()
-    (99, ['opened', 'settled', 'sold'])
+    (99, ['opened', 'pledged', 'settled', 'sold'])
     """
     if days < 1:
         raise ConfigError(f"days is {days}; a life has one at least")
