@@ -16,6 +16,7 @@ from holdings_kit.sandbox.gateway import claims_of, details
 from holdings_kit.sandbox.imports import SDK_CODES, StepRefusedError, Transaction
 from holdings_kit.sandbox.personas import BROKERS
 from holdings_kit.sandbox.replies import RefusedError, body_of, json_reply, world_of
+from holdings_kit.wire.tokens import mint_token
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,11 +29,12 @@ PIN: Final = "1234"
 _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
+    "try.js": "text/javascript",
 }
 _HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; "
-        "form-action 'self'; base-uri 'none'; "
+        "default-src 'none'; style-src 'self'; script-src 'self'; "
+        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
         "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
     ),
     "Cache-Control": "no-store",
@@ -46,6 +48,9 @@ def routes() -> list[Route]:
     return [
         Route("/scdk/2.0.0/scdk.js", _static),
         Route("/scdk/pages.css", _static),
+        Route("/scdk/try.js", _static),
+        Route("/", _welcome),
+        Route("/_sandbox/try", _try, methods=["POST"]),
         *(
             Route(f"/scdk/{call}", _sdk, methods=["POST"])
             for call in ("init", "trigger", "status", "closed")
@@ -96,6 +101,32 @@ async def _sdk(request: Request) -> Response:
 
 def _sdk_error(message: str, code: int) -> Response:
     return json_reply({"error": {"message": message, "code": code}})
+
+
+async def _welcome(request: Request) -> Response:
+    world = world_of(request)
+    page = pages.welcome(world.credentials.gateway, world.timeline.personas.values())
+    return _html(page)
+
+
+async def _try(request: Request) -> Response:
+    """Do what a partner's server does before its page calls the SDK."""
+    world = world_of(request)
+    with world.lock:
+        made = world.imports.create(
+            intent="HOLDINGS_IMPORT",
+            version="v2",
+            mutual_funds=True,
+            notes=None,
+            auth_id=None,
+        )
+    return json_reply(
+        {
+            "gateway": world.credentials.gateway,
+            "smallcaseAuthToken": mint_token(world.credentials.shared_secret),
+            "transactionId": made.id,
+        }
+    )
 
 
 async def _chooser(request: Request) -> Response:

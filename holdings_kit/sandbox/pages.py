@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox.personas import Persona
 
-__all__ = ["chooser", "consent", "done", "failed", "login"]
+__all__ = ["chooser", "consent", "done", "failed", "login", "welcome"]
 
 _EXPLAINED: Final = {
     "user_mismatch": "You logged in with another account than the one linked before.",
@@ -22,6 +22,28 @@ _EXPLAINED: Final = {
     "intent_not_enabled_for_broker": "That broker does not offer holdings imports.",
     "invalid_transactionId": "There is no such import.",
 }
+
+
+def welcome(gateway: str, personas: Iterable[Persona]) -> str:
+    """Greet who opens the sandbox in a browser, and let them try an import."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(one.key)}</th><td>{escape(one.broker)}</td>'
+        f"<td>{escape(one.account_id)}</td><td>{escape(one.story)}</td></tr>"
+        for one in personas
+    )
+    return _document(
+        "Sandbox",
+        f"<p>Gateway <strong>{escape(gateway)}</strong> and Arrow, simulated.</p>"
+        '<button id="import">Import holdings</button>'
+        '<pre id="said" role="status"></pre>'
+        "<h2>Who can log in</h2>"
+        '<div class="wide" tabindex="0" role="region" aria-label="Personas"><table>'
+        '<thead><tr><th scope="col">Persona</th><th scope="col">Broker</th>'
+        '<th scope="col">Arrow id</th><th scope="col">Story</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+        '<script src="/scdk/2.0.0/scdk.js"></script>'
+        '<script type="module" src="/scdk/try.js"></script>',
+    )
 
 
 def chooser(transaction_id: str, brokers: Mapping[str, str]) -> str:
@@ -59,7 +81,7 @@ def login(
     )
     said = f'<p class="problem" id="problem" role="alert">{escape(problem)}</p>'
     described = "pin-help problem" if problem else "pin-help"
-    invalid = ' aria-invalid="true"' if problem else ""
+    invalid = ' aria-invalid="true" autofocus' if problem else ""
     return _page(
         f"Log in to {broker}",
         2,
@@ -131,13 +153,19 @@ def _page(title: str, step: int, body: str) -> str:
         f"<li{current if number == step else ''}>{name}</li>"
         for number, name in enumerate(names, 1)
     )
+    nav = f'<nav aria-label="Steps"><ol>{steps}</ol></nav>'
+    return _document(title, body, nav)
+
+
+def _document(title: str, body: str, nav: str = "") -> str:
+    focus = "" if " autofocus" in body else " autofocus"  # else on the field at fault
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · sandbox</title>"
         '<link rel="stylesheet" href="/scdk/pages.css"></head><body>'
         '<header><p class="banner">Sandbox: invented people, no real broker</p>'
-        f'<nav aria-label="Steps"><ol>{steps}</ol></nav></header>'
-        f'<main><h1 tabindex="-1" autofocus>{escape(title)}</h1>{body}</main>'
+        f"{nav}</header>"
+        f'<main><h1 tabindex="-1"{focus}>{escape(title)}</h1>{body}</main>'
         "</body></html>"
     )

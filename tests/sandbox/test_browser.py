@@ -1,0 +1,197 @@
+"""The SDK stand-in and the pages in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from holdings_kit import sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def sb() -> Iterator[sandbox.Sandbox]:
+    with sandbox.serve(seed=7) as made:
+        yield made
+
+
+@pytest.fixture
+def page(browser: Any, sb: sandbox.Sandbox) -> Iterator[Any]:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(sb.url)
+    yield page
+    context.close()
+
+
+def result(page: Any) -> dict[str, Any]:
+    page.locator("#said", has_text="{").wait_for()
+    return json.loads(page.text_content("#said"))
+
+
+def through_login(place: Any, broker: str, persona: str) -> None:
+    place.get_by_role("button", name=broker).click()
+    place.get_by_label("Customer").select_option(persona)
+    place.get_by_label("PIN").fill("1234")
+    place.get_by_role("button", name="Log in").click()
+
+
+def test_the_user_imports_in_a_window(page: Any, sb: sandbox.Sandbox) -> None:
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Import holdings").click()
+    through_login(opened.value, "Zerodha", "asha")
+    opened.value.get_by_role("button", name="Allow", exact=True).click()
+    said = result(page)
+    assert said["broker"] == "kite"
+    assert said["transactionId"] == sb.deliveries()[0]["transactionId"]
+    assert set(said) == {"smallcaseAuthToken", "broker", "transactionId", "signup"}
+
+
+def test_where_windows_are_blocked_a_dialog_opens(page: Any) -> None:
+    page.evaluate("window.open = () => null")
+    page.get_by_role("button", name="Import holdings").click()
+    frame = page.frame_locator("dialog iframe")
+    through_login(frame, "Groww", "bela")
+    frame.get_by_role("button", name="Do not allow").click()
+    assert result(page) == {"message": "consent_denied", "code": 1003}
+
+
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [
+        (0, {"message": "user_cancelled", "code": 1010}),
+        (1, {"message": "user_cancelled", "code": 1011}),
+        (2, {"message": "user_cancelled", "code": 1012}),
+    ],
+)
+def test_closing_the_window_cancels(
+    page: Any, steps: int, error: dict[str, object]
+) -> None:
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Import holdings").click()
+    popup = opened.value
+    popup.wait_for_load_state()
+    popup.get_by_role("heading", name="Choose your broker").wait_for()
+    if steps == 1:
+        popup.get_by_role("button", name="Upstox").click()
+        popup.get_by_label("PIN").wait_for()
+    if steps == 2:
+        through_login(popup, "Upstox", "chirag")
+        popup.get_by_role("button", name="Allow", exact=True).wait_for()
+    popup.close()
+    assert result(page) == error
+
+
+def test_a_wrong_pin_is_said_where_a_screen_reader_hears_it(page: Any) -> None:
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Import holdings").click()
+    popup = opened.value
+    popup.get_by_role("button", name="Zerodha").click()
+    popup.get_by_label("PIN").fill("9")
+    popup.get_by_role("button", name="Log in").click()
+    popup.get_by_role("alert").wait_for()
+    assert "wrong" in popup.get_by_role("alert").inner_text()
+    assert popup.get_by_label("PIN").get_attribute("aria-invalid") == "true"
+
+
+def test_a_processing_import_times_out_by_the_rule(
+    page: Any, sb: sandbox.Sandbox
+) -> None:
+    sb.set_faults("import: processing 1h")
+    page.evaluate("""() => {
+        window.waits = [];
+        const real = window.setTimeout;
+        window.setTimeout = (f, ms) => { window.waits.push(ms); return real(f, 1); };
+    }""")
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Import holdings").click()
+    through_login(opened.value, "Zerodha", "asha")
+    opened.value.get_by_role("button", name="Allow", exact=True).click()
+    assert result(page) == {"message": "timed_out", "code": 4003}
+    assert page.evaluate("window.waits.filter((ms) => ms === 2000).length") == 15
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"gateway": "nobody"}, {"message": "invalid_gateway", "code": 100}),
+        ({"smallcaseAuthToken": "x.y.z"}, {"message": "invalid_jwt", "code": 90}),
+        ({"gateway": ""}, {"message": "init_sdk", "code": 3004}),
+        (
+            {"transactionId": "TRX_0"},
+            {"message": "invalid_transactionId", "code": 3002},
+        ),
+    ],
+)
+def test_the_sdk_refuses_with_message_and_code(
+    page: Any, asked: dict[str, str], error: dict[str, object]
+) -> None:
+    said = page.evaluate(
+        """async (asked) => {
+            const start = await fetch("/_sandbox/try", {method: "POST"});
+            const good = {...(await start.json()), ...asked};
+            const sdk = new scDK({...good, config: {amo: true}});
+            return sdk.triggerTransaction(good).catch((error) => error);
+        }""",
+        asked,
+    )
+    assert said == error
+
+
+def test_a_used_transaction_is_refused_as_expired(
+    page: Any, sb: sandbox.Sandbox
+) -> None:
+    started = page.evaluate(
+        "fetch('/_sandbox/try', {method: 'POST'}).then((reply) => reply.json())"
+    )
+    sb.play(started["transactionId"], persona="asha")
+    said = page.evaluate(
+        "(g) => new scDK(g).triggerTransaction(g).catch((error) => error)", started
+    )
+    assert said == {"message": "transaction_expired", "code": 3001}
+
+
+def test_a_page_of_another_local_port_may_use_the_sdk(
+    browser: Any, sb: sandbox.Sandbox
+) -> None:
+    with sandbox.serve() as other:
+        context = browser.new_context(bypass_csp=True)
+        page = context.new_page()
+        page.goto(other.url)
+        page.add_script_tag(url=f"{sb.url}/scdk/2.0.0/scdk.js")
+        said = page.evaluate(
+            """() => new scDK({gateway: "nobody", smallcaseAuthToken: "x"})
+                .triggerTransaction({transactionId: "TRX_0"}).catch((e) => e)"""
+        )
+        context.close()
+    assert said == {"message": "invalid_gateway", "code": 100}
