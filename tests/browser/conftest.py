@@ -1,0 +1,281 @@
+"""One JupyterLab and one Chromium for all tests of this folder; a kernel per test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "artefacts" / "browser"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OVERRIDES = {
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+RUN_ALL = """async () => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const shown = app.shell.currentWidget;
+  await shown.context.ready;
+  await shown.sessionContext.ready;
+  await shown.sessionContext.session.kernel.info;
+  await app.commands.execute('notebook:run-all-cells');
+}"""
+ERRORS = """() => [...document.querySelectorAll(
+  '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]')]
+  .map(e => e.textContent)"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        item.add_marker("browser")
+        item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    missed = [
+        report
+        for report in terminalreporter.getreports("skipped")
+        if "no Chromium at" in str(report.longrepr)
+    ]
+    if missed:
+        terminalreporter.section("NOT RUN: the real browser", red=True, bold=True)
+        terminalreporter.line(f"{len(missed)} tests need Chromium at {CHROMIUM}:")
+        for report in missed:
+            terminalreporter.line(f"  {report.nodeid}")
+        terminalreporter.line("Install it (Debian: apt-get install chromium).")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"no Chromium at {CHROMIUM}: the browser tests cannot run")
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Lab:
+    """A running JupyterLab over a copy of the notebooks, and its one page."""
+
+    def __init__(self, folder: Path, page_of: Browser) -> None:
+        self.folder, self.token, self.port = folder, secrets.token_hex(16), free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder.parent / "lab.log"
+        self.browser = page_of
+        self.foreign: list[str] = []
+        self._start()
+
+    def _start(self) -> None:
+        home = self.folder.parent
+        settings = home / "settings"
+        settings.mkdir()
+        (settings / "overrides.json").write_text(json.dumps(OVERRIDES))
+        places = {
+            name: str(home / name.lower())
+            for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+        }
+        command = [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser"),
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={self.port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.folder}",
+            f"--LabApp.app_settings_dir={settings}",
+            f"--LabApp.user_settings_dir={home / 'user'}",
+            f"--LabApp.workspaces_dir={home / 'workspaces'}",
+            "--LabApp.expose_app_in_browser=True",
+            "--KernelManager.transport_encryption=required",
+            *(["--allow-root"] if os.geteuid() == 0 else []),
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=os.environ | places | {"JUPYTER_TOKEN": self.token},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(OSError):
+                self.api("GET", "/api/status")
+                return
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                pytest.fail(f"JupyterLab did not start:\n{self.log.read_text()}")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+    def api(self, method: str, path: str) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            headers={"Authorization": f"token {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            body = reply.read()
+        return json.loads(body) if body else None
+
+    def notebook(self, name: str, *cells: str) -> str:
+        """Write a small notebook beside the copied ones."""
+        code = [
+            {
+                "cell_type": "code",
+                "id": f"c{number}",
+                "metadata": {},
+                "execution_count": None,
+                "outputs": [],
+                "source": cell,
+            }
+            for number, cell in enumerate(cells)
+        ]
+        content = {
+            "cells": code,
+            "metadata": {"kernelspec": KERNEL},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+        return name
+
+    def open(self, path: str, *, dark: bool = False, **options: Any) -> Page:
+        """Open a notebook, run all its cells, give the page when the kernel is idle."""
+        page = self.browser.new_page(
+            viewport={"width": 1440, "height": 1000}, locale="en-IN", **options
+        )
+        page.on("request", lambda request: self._seen(request.url))
+        page.goto(f"{self.url}/lab/tree/{path}?reset&token={self.token}")
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context")
+        if dark:
+            page.evaluate(
+                "() => window.jupyterapp.commands.execute('apputils:change-theme',"
+                " {theme: 'JupyterLab Dark'})"
+            )
+        page.evaluate(
+            "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
+        )
+        page.evaluate(RUN_ALL)
+        self.idle(page)
+        return page
+
+    def _seen(self, url: str) -> None:
+        if not url.startswith(
+            (self.url, "http://127.0.0.1", "data:", "blob:", "about:")
+        ):
+            self.foreign.append(url)
+
+    def idle(self, page: Page) -> None:
+        """Wait until the status bar says that the kernel has nothing to do."""
+        bar = page.locator("#jp-main-statusbar")
+        bar.get_by_text("| Idle").wait_for(timeout=60_000)
+
+    def close_kernels(self) -> None:
+        for session in self.api("GET", "/api/sessions"):
+            self.api("DELETE", f"/api/sessions/{session['id']}")
+
+
+@pytest.fixture(scope="session")
+def lab_server(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab") / "root"
+    folder.mkdir()
+    if (ROOT / "notebooks").exists():
+        shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    shutil.copytree(ROOT / "sample_data", folder / "sample_data")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    server = Lab(folder, browser)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def lab(lab_server: Lab) -> Iterator[Lab]:
+    yield lab_server
+    for context in lab_server.browser.contexts:
+        context.close()
+    lab_server.close_kernels()
+
+
+@pytest.fixture
+def shoot() -> Any:
+    """Keep a picture of the page or of one part under artefacts/browser."""
+
+    def take(of: Any, name: str) -> Path:
+        path = SHOTS / f"{name}.png"
+        of.screenshot(path=path)
+        return path
+
+    return take
+
+
+@pytest.fixture
+def axe() -> Any:
+    """Check markup with axe-core; give the violations, one line each."""
+    source = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+
+    def check(page: Page, selector: str) -> list[str]:
+        page.evaluate(source)
+        found = page.evaluate(
+            "selector => axe.run(selector, {resultTypes: ['violations']})", selector
+        )
+        assert found["passes"], f"nothing to check at {selector}"
+        return [
+            f"{one['id']}: {one['help']}: {node['html'][:200]}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
+
+    return check

@@ -1,0 +1,70 @@
+"""The table of 100,000 rows, clicked and typed in by a real browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import expect
+
+CELLS = (
+    "import polars as pl\n"
+    "from widgets import HoldingsTable\n"
+    "n = 120_000\n"
+    "frame = pl.DataFrame({'symbol': [f'S{i:06d}' for i in range(n)],\n"
+    "    'name': ['<img src=x onerror=window.hacked=1>'] * n,\n"
+    "    'owned_quantity': range(n), 'haircut': [0.1] * (n - 1) + [None]})\n"
+    "table = HoldingsTable(frame, caption='Holdings of everybody')\n"
+    "table"
+)
+
+
+def test_the_table_sorts_filters_pages_selects_and_exports(
+    lab: Any, shoot: Any, axe: Any
+) -> None:
+    page = lab.open(lab.notebook("table.ipynb", CELLS))
+    table = page.locator(".hk-table")
+    first = table.locator("tbody tr").first
+    expect(table.locator("caption")).to_have_text("Holdings of everybody")
+    expect(first).to_contain_text("S000000")
+    assert page.evaluate("window.hacked") is None
+
+    heading = table.locator("th[data-column=owned_quantity]")
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    heading.get_by_role("button").press("Enter")
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    expect(first).to_contain_text("S119999")
+    expect(first.locator(".hk-unknown")).to_have_text("–")
+
+    table.get_by_role("button", name="Next page").click()
+    expect(table.locator(".hk-place")).to_have_text("26–50 of 1,20,000")
+
+    table.get_by_role("searchbox").press_sequentially("s0001 owned_quantity>150")
+    expect(table.locator(".hk-place")).to_have_text("1–25 of 49 (1,20,000 in all)")
+    table.get_by_role("checkbox").nth(1).check()
+    table.get_by_role("checkbox").nth(1).press("ArrowDown")
+    page.keyboard.press("Space")
+    with page.expect_download() as saved:
+        table.get_by_role("button", name="Export 2 rows as CSV").click()
+    text = saved.value.path().read_text()
+    assert text.splitlines()[0] == "symbol,name,owned_quantity,haircut"
+    assert len(text.splitlines()) == 3
+    shoot(table, "table")
+    assert axe(page, ".hk-table") == []
+
+    table.get_by_role("searchbox").fill("nonsense>3")
+    expect(table.get_by_role("alert")).to_contain_text("no column 'nonsense'")
+
+
+def test_the_table_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> None:
+    page = lab.open(lab.notebook("dark.ipynb", CELLS), dark=True)
+    table = page.locator(".hk-table")
+    expect(table.locator("tbody tr").first).to_contain_text("S000000")
+    table.get_by_role("checkbox").nth(2).check()
+    shoot(table, "table-dark")
+    assert axe(page, ".hk-table") == []
+
+
+def test_nothing_comes_from_elsewhere(lab: Any) -> None:
+    lab.open(lab.notebook("local.ipynb", CELLS))
+    assert lab.foreign == []

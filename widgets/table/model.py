@@ -1,0 +1,166 @@
+"""The state of a table: choices in, one page of text and the chosen frames out."""
+
+from __future__ import annotations
+
+import polars as pl
+from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
+
+from holdings_kit.errors import ConfigError
+from widgets.formats import Kind, kind_of, label_of, shown
+from widgets.table.query import condition, searchable
+
+__all__ = ["TableModel"]
+
+_ROW = "__row"
+
+
+class TableModel(HasTraits):
+    """Sort, filter, page and select the rows of a frame that stays in Python.
+
+    Traits marked ``sync`` travel to the page when a view inherits this model; of the
+    rows only the page shown does.
+
+    Attributes
+    ----------
+    query, sort_by, descending, page, page_size, selected
+        Choices. `selected` holds row numbers of the frame, 0-based.
+    rows, row_ids, matched, total, page_count, error
+        What they make: one page as text, and how many rows there are.
+    """
+
+    caption = Unicode().tag(sync=True)
+    columns = List(Dict()).tag(sync=True)
+    query = Unicode().tag(sync=True)
+    sort_by = Unicode().tag(sync=True)
+    descending = Bool(default_value=False).tag(sync=True)
+    page = Int(1).tag(sync=True)
+    page_size = Int(25, min=1, max=500).tag(sync=True)
+    selected = List(Int()).tag(sync=True)
+    rows = List(List(Unicode())).tag(sync=True)
+    row_ids = List(Int()).tag(sync=True)
+    matched = Int(0).tag(sync=True)
+    total = Int(0).tag(sync=True)
+    page_count = Int(1).tag(sync=True)
+    error = Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        frame: pl.DataFrame,
+        *,
+        caption: str = "Holdings",
+        columns: list[str] | None = None,
+        page_size: int = 25,
+        **kwargs: object,
+    ) -> None:
+        self._order = pl.Series(_ROW, [], dtype=pl.UInt32())
+        self._frame = pl.DataFrame()
+        super().__init__(caption=caption, page_size=page_size, **kwargs)
+        self.show(frame, columns=columns)
+
+    def show(self, frame: pl.DataFrame, *, columns: list[str] | None = None) -> None:
+        """Put another frame into the table; the selection and the page start anew."""
+        names = columns or frame.columns
+        missing = [name for name in names if name not in frame.columns]
+        if missing:
+            raise ConfigError(f"no column {missing[0]!r}; have {frame.columns}")
+        self._frame = frame
+        self._names = names
+        self._kinds: list[Kind] = [kind_of(name, frame.schema[name]) for name in names]
+        self._searched = frame.select(searchable(frame.select(names).schema))
+        with self.hold_trait_notifications():
+            self.columns = [
+                {"name": name, "label": label_of(name), "kind": kind}
+                for name, kind in zip(names, self._kinds, strict=True)
+            ]
+            self.total = frame.height
+            self.selected = []
+            if self.sort_by not in names:
+                self.sort_by = ""
+        self._refresh()
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The whole frame, as given."""
+        return self._frame
+
+    @property
+    def found(self) -> pl.DataFrame:
+        """The rows that match the filter, in the order shown, all columns."""
+        return self._frame[self._order]
+
+    @property
+    def selection(self) -> pl.DataFrame:
+        """The rows that are ticked, in the order of the frame, all columns."""
+        return self._frame[sorted(self.selected)]
+
+    def to_csv(self) -> bytes:
+        """Write the selection, or every row found, as CSV with exact values.
+
+        Unknown is an empty field. A text that a spreadsheet would run as a formula
+        (it starts with ``= + - @``, tab or return) gets a leading apostrophe.
+        """
+        chosen = self.selection if self.selected else self.found
+        harmless = pl.col(pl.String()).str.replace(r"^[=+\-@\t\r]", "'$0")
+        flat = chosen.select(self._names).with_columns(harmless)
+        return flat.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ").encode()
+
+    def to_tsv(self) -> str:
+        """Write the selection, or the page shown, as tab-separated text to paste."""
+        ids = sorted(self.selected) or self.row_ids
+        return (
+            self._frame[ids]
+            .select(self._names)
+            .with_columns(pl.col(pl.String()).str.replace_all(r"[\t\r\n]", " "))
+            .write_csv(separator="\t", quote_style="never")
+        )
+
+    @observe("query", "sort_by", "descending")
+    def _refilter(self, _change: object) -> None:
+        self._refresh()
+
+    @observe("page", "page_size")
+    def _repage(self, _change: object) -> None:
+        self._show_page()
+
+    def _refresh(self) -> None:
+        try:
+            order = self._ordered()
+        except ConfigError as error:
+            self.error = str(error)
+            return
+        self._order = order
+        self.error = ""
+        self.matched = order.len()
+        self.page = 1
+        self._show_page()
+
+    def _ordered(self) -> pl.Series:
+        wanted = condition(self.query, self._frame.schema)
+        rows = self._frame.lazy().with_row_index(_ROW)
+        if wanted is not None:
+            rows = pl.concat([rows, self._searched.lazy()], how="horizontal")
+            rows = rows.filter(wanted)
+        if self.sort_by:
+            if self.sort_by not in self._frame.columns:
+                raise ConfigError(f"no column {self.sort_by!r} to sort by")
+            rows = rows.sort(
+                self.sort_by,
+                descending=self.descending,
+                nulls_last=True,
+                maintain_order=True,
+            )
+        return rows.select(_ROW).collect()[_ROW]
+
+    def _show_page(self) -> None:
+        count = max(1, -(-self._order.len() // self.page_size))
+        page = min(max(1, self.page), count)
+        ids = self._order.slice((page - 1) * self.page_size, self.page_size)
+        cells = self._frame.select(self._names)[ids].rows() if ids.len() else []
+        with self.hold_trait_notifications():
+            self.page_count = count
+            self.page = page
+            self.row_ids = ids.to_list()
+            self.rows = [
+                [shown(v, k) for v, k in zip(row, self._kinds, strict=True)]
+                for row in cells
+            ]

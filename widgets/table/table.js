@@ -1,0 +1,277 @@
+// A table over rows that Python owns: only the page shown is on this side.
+// Text reaches the page through textContent alone, so nothing imported is markup.
+const DEBOUNCE = 200;
+
+function node(tag, props = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function download(name, bytes) {
+  const url = URL.createObjectURL(new Blob([bytes], { type: "text/csv" }));
+  node("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = node("textarea", { value: text });
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+const count = (n) => n.toLocaleString("en-IN");
+
+function render({ model, el }) {
+  el.classList.add("hk-table");
+  el.dataset.lmSuppressShortcuts = "true"; // keys typed here are not JupyterLab's
+  const set = (changes) => {
+    for (const [key, value] of Object.entries(changes)) model.set(key, value);
+    model.save_changes();
+  };
+
+  let waiting;
+  const search = node("input", {
+    type: "search",
+    placeholder: "Filter: bank  owned_quantity>100  haircut<20%",
+    value: model.get("query"),
+    oninput: () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => set({ query: search.value }), DEBOUNCE);
+    },
+  });
+  const copy = node("button", {
+    type: "button",
+    onclick: () => model.send({ type: "copy" }),
+  });
+  const csv = node("button", {
+    type: "button",
+    onclick: () => model.send({ type: "csv" }),
+  });
+  const clear = node("button", {
+    type: "button",
+    textContent: "Clear selection",
+    onclick: () => set({ selected: [] }),
+  });
+  const problem = node("p", { className: "hk-error", role: "alert" });
+  const said = node("span", { className: "hk-said", role: "status" });
+  const caption = node("caption");
+  const head = node("tr");
+  const body = node("tbody");
+  const table = node("table", {}, caption, node("thead", {}, head), body);
+  const scroller = node(
+    "div",
+    { className: "hk-scroll", tabIndex: 0, role: "region" },
+    table,
+  );
+
+  const turn = (text, label, to) =>
+    node("button", {
+      type: "button",
+      textContent: text,
+      "aria-label": label,
+      title: label,
+      onclick: () => set({ page: to() }),
+    });
+  const page = () => model.get("page");
+  const last = () => model.get("page_count");
+  const turns = [
+    turn("«", "First page", () => 1),
+    turn("‹", "Previous page", () => page() - 1),
+    turn("›", "Next page", () => page() + 1),
+    turn("»", "Last page", last),
+  ];
+  const place = node("span", { className: "hk-place" });
+  const size = node(
+    "select",
+    { onchange: () => set({ page_size: Number(size.value), page: 1 }) },
+    ...[10, 25, 50, 100].map((n) => node("option", { value: n, textContent: n })),
+  );
+
+  el.replaceChildren(
+    node(
+      "div",
+      { className: "hk-bar" },
+      node("label", { className: "hk-search" }, node("span", {}, "Filter"), search),
+      clear,
+      copy,
+      csv,
+    ),
+    problem,
+    scroller,
+    node(
+      "div",
+      { className: "hk-bar" },
+      turns[0],
+      turns[1],
+      place,
+      turns[2],
+      turns[3],
+      node("label", {}, "Rows ", size),
+      said,
+    ),
+  );
+
+  const all = node("input", {
+    type: "checkbox",
+    "aria-label": "Select all rows of this page",
+    onchange: () => {
+      const here = new Set(model.get("row_ids"));
+      const others = model.get("selected").filter((id) => !here.has(id));
+      set({ selected: all.checked ? [...others, ...here] : others });
+    },
+  });
+
+  function sortBy(name) {
+    const same = model.get("sort_by") === name;
+    if (!same) set({ sort_by: name, descending: false });
+    else if (!model.get("descending")) set({ descending: true });
+    else set({ sort_by: "", descending: false });
+  }
+
+  function drawHead() {
+    caption.textContent = model.get("caption");
+    scroller.setAttribute("aria-label", model.get("caption"));
+    head.replaceChildren(
+      node("th", { scope: "col", className: "hk-tick" }, all),
+      ...model.get("columns").map(({ name, label, kind }) =>
+        node(
+          "th",
+          { scope: "col", className: `hk-${kind}`, "data-column": name },
+          node("button", {
+            type: "button",
+            textContent: label,
+            title: `Sort by ${label}`,
+            onclick: () => sortBy(name),
+          }),
+        ),
+      ),
+    );
+    drawSort();
+  }
+
+  function drawSort() {
+    const way = model.get("descending") ? "descending" : "ascending";
+    for (const th of head.querySelectorAll("[data-column]")) {
+      const on = th.dataset.column === model.get("sort_by");
+      th.setAttribute("aria-sort", on ? way : "none");
+    }
+  }
+
+  function drawRows() {
+    const kinds = model.get("columns").map(({ kind }) => kind);
+    const ids = model.get("row_ids");
+    body.replaceChildren(
+      ...model.get("rows").map((cells, i) =>
+        node(
+          "tr",
+          { "data-row": ids[i] },
+          node(
+            "td",
+            { className: "hk-tick" },
+            node("input", {
+              type: "checkbox",
+              "aria-label": `Select ${cells.find((c) => c !== "–") ?? "row"}`,
+              onchange: (event) => tick(ids[i], event.target.checked),
+            }),
+          ),
+          ...cells.map((text, c) =>
+            node("td", {
+              className: `hk-${kinds[c]}${text === "–" ? " hk-unknown" : ""}`,
+              textContent: text,
+              title: text === "–" ? "unknown" : "",
+            }),
+          ),
+        ),
+      ),
+    );
+    if (!ids.length) {
+      const empty = node("td", { className: "hk-empty", colSpan: kinds.length + 1 });
+      empty.textContent = model.get("total") ? "No row matches." : "No rows.";
+      body.append(node("tr", {}, empty));
+    }
+    const first = (page() - 1) * model.get("page_size") + 1;
+    const range = ids.length ? `${count(first)}–${count(first + ids.length - 1)}` : "0";
+    const of = model.get("matched") < model.get("total");
+    place.textContent = `${range} of ${count(model.get("matched"))}`;
+    place.textContent += of ? ` (${count(model.get("total"))} in all)` : "";
+    turns[0].disabled = turns[1].disabled = page() <= 1;
+    turns[2].disabled = turns[3].disabled = page() >= last();
+    size.value = String(model.get("page_size"));
+    drawTicks();
+  }
+
+  function tick(id, on) {
+    const rest = model.get("selected").filter((other) => other !== id);
+    set({ selected: on ? [...rest, id] : rest });
+  }
+
+  function drawTicks() {
+    const chosen = new Set(model.get("selected"));
+    const boxes = [...body.querySelectorAll("tr[data-row]")];
+    for (const row of boxes) {
+      const on = chosen.has(Number(row.dataset.row));
+      row.querySelector("input").checked = on;
+      row.classList.toggle("hk-on", on);
+    }
+    all.checked = boxes.length > 0 && boxes.every((r) => r.classList.contains("hk-on"));
+    all.indeterminate = !all.checked && chosen.size > 0;
+    clear.hidden = chosen.size === 0;
+    const rows = (n) => `${count(n)} ${n === 1 ? "row" : "rows"}`;
+    copy.textContent = chosen.size ? `Copy ${rows(chosen.size)}` : "Copy page";
+    csv.textContent = `Export ${rows(chosen.size || model.get("matched"))} as CSV`;
+    csv.disabled = model.get("matched") === 0 && chosen.size === 0;
+  }
+
+  // Arrow keys walk the ticks of the rows; Ctrl+C copies when no text is marked.
+  table.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && event.target.type === "checkbox") {
+      const ticks = [...table.querySelectorAll("input[type=checkbox]")];
+      ticks[ticks.indexOf(event.target) + step]?.focus();
+      event.preventDefault();
+    } else if (event.key === "c" && (event.ctrlKey || event.metaKey)) {
+      if (!String(window.getSelection())) model.send({ type: "copy" });
+    }
+  });
+
+  model.on("msg:custom", async (message, buffers) => {
+    if (message.type === "csv") {
+      download(message.name, buffers[0]);
+      said.textContent = `Saved as ${message.name}`;
+    } else if (message.type === "copy") {
+      try {
+        await toClipboard(message.text);
+        said.textContent = "Copied";
+      } catch {
+        said.textContent = "The browser did not allow copying";
+      }
+    }
+  });
+  const drawError = () => {
+    problem.textContent = model.get("error");
+    problem.hidden = !model.get("error");
+    search.setAttribute("aria-invalid", String(Boolean(model.get("error"))));
+  };
+  model.on("change:columns change:caption", drawHead);
+  model.on("change:sort_by change:descending", drawSort);
+  model.on("change:rows change:matched change:total change:page", drawRows);
+  model.on("change:selected", drawTicks);
+  model.on("change:error", drawError);
+  model.on("change:query", () => {
+    if (search !== document.activeElement) search.value = model.get("query");
+  });
+  drawHead();
+  drawRows();
+  drawError();
+}
+
+export default { render };
