@@ -147,6 +147,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
             & ~acted
             & (pl.col("traded_quantity") == 0)
             & (pl.col("transferred_quantity") == 0)
+            & (pl.col("_churn").fill_null(zero) == 0)
             & moved("average_price", tolerances["average_price"])
         ).fill_null(value=False),
         _unrestated=(

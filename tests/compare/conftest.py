@@ -66,11 +66,16 @@ def holding(line: str, at: datetime, account: str, number: int) -> dict[str, obj
 
 
 def frame(
-    text: str, *, at: datetime = DAY, account: str = "A1", bystanders: int = 0
+    text: str,
+    *,
+    at: datetime = DAY,
+    account: str = "A1",
+    bystanders: int = 0,
+    owners: tuple[str, ...] = (),
 ) -> pl.DataFrame:
     lines = [line for line in text.split(";") if line.strip()]
     rows = [holding(line, at, account, n) for n, line in enumerate(lines)]
-    names = dict.fromkeys([account, *(str(row["account_id"]) for row in rows)])
+    names = owners or (account,)
     rows += [
         holding(f"{name}:BY{n} 10 @100 =100", at, account, len(rows) + n)
         for name in names
