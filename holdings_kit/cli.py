@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import TYPE_CHECKING, Annotated
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from holdings_kit.errors import HoldingsError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from holdings_kit.errors import ConfigError, HoldingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,6 +43,66 @@ def report(
     master = hk.read_instruments(instruments) if instruments else None
     loaded = hk.read_webhooks([str(path) for path in dumps], instruments=master)
     print(portfolio_report(loaded))
+
+
+@app.command()
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8400,
+    seed: Annotated[int, typer.Option(help="Same seed, same people and prices.")] = 0,
+    faults: Annotated[
+        str, typer.Option(help='Plan, e.g. "holdings: 429*2; webhook: late 24h".')
+    ] = "",
+    start: Annotated[
+        str, typer.Option(help="First instant, ISO 8601; now unless given.")
+    ] = "",
+    speed: Annotated[
+        float, typer.Option(help="Virtual seconds per second; 0 stands still.")
+    ] = 1.0,
+    webhook: Annotated[
+        str | None, typer.Option(help="URL on this machine for webhooks.")
+    ] = None,
+    crowd: Annotated[int, typer.Option(help="So many more accounts, for load.")] = 0,
+) -> None:
+    """Run simulated brokers and the gateway on this machine until stopped."""
+    from holdings_kit.sandbox import Clock, serve
+
+    clock = Clock(_instant(start), speed=speed)
+    running = serve(
+        port=port,
+        seed=seed,
+        faults=faults,
+        clock=clock,
+        webhook_url=webhook,
+        crowd=crowd,
+    )
+    with running as sb:
+        print(f"front page     {sb.url}/")
+        print(f"base URL       {sb.base_url} (Gateway and Arrow)")
+        for name in ("gateway", "api_secret", "shared_secret", "app_id", "app_secret"):
+            print(f"{name:<14} {getattr(sb, name)}")
+        print("The secrets are invented. Ctrl-C stops it.", flush=True)
+        _wait_until_told_to_stop()
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if text else datetime.now(UTC)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no instant; write 2026-01-05T04:45:00Z"
+        ) from None
+
+
+def _wait_until_told_to_stop() -> None:
+    told = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        told.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    told.wait()
 
 
 def main() -> None:
