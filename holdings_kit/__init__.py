@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from holdings_kit.replayer import replay as replay
     from holdings_kit.schema import Loaded as Loaded
     from holdings_kit.store import Store as Store
+    from holdings_kit.stress import shock as shock
 
 # Public name → module that holds it; a module stands for itself. Loaded on first use,
 # so that the import is quick and pulls in none of the optional parts.
@@ -55,6 +56,7 @@ _HOME = {
     "read_webhooks": "holdings_kit.read",
     "replay": "holdings_kit.replayer",
     "sandbox": "holdings_kit.sandbox",
+    "shock": "holdings_kit.stress",
     "summarize": "holdings_kit.portfolio",
 }
 
@@ -79,6 +81,7 @@ __all__ = [
     "read_webhooks",
     "replay",
     "sandbox",
+    "shock",
     "summarize",
 ]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+import holdings_kit as hk
 from holdings_kit.schema import HOLDINGS
 
 if TYPE_CHECKING:
@@ -52,21 +52,5 @@ def book() -> Callable[..., pl.DataFrame]:
 
 @pytest.fixture
 def seed() -> pl.DataFrame:
-    rows = json.loads(SEED.read_text())["data"]
-    return make(
-        [
-            {
-                "instrument_id": f"NSE:{row['symbols'][0]['symbol']}",
-                "symbol": row["symbols"][0]["symbol"],
-                "settled_quantity": row["depositoryQty"],
-                "t1_quantity": row["t1Qty"],
-                "pledged_quantity": row["brokerCollateralQty"],
-                "owned_quantity": row["qty"],
-                "average_price": row["avgPrice"],
-                "close_price": row["close"],
-                "haircut": f"{float(row['haircut']) / 100:.6f}",
-            }
-            for row in rows
-        ],
-        source="arrow",
-    )
+    loaded = hk.read_arrow(SEED.read_bytes(), account_id="AR0001", snapshot_at=AT)
+    return loaded.holdings
