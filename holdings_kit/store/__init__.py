@@ -112,15 +112,27 @@ class Store:
         self._few_rows = few_rows
         self._bucket: int | None = None
         self._known_at: datetime | None = None
-        made_with = self._tables.buckets()
-        if buckets is not None and (buckets < 1 or made_with not in {None, buckets}):
-            has = "at least 1 is needed" if buckets < 1 else f"it has {made_with}"
-            raise ConfigError(f"{path}: buckets={buckets}: {has}; leave it out")
-        self._made = made_with is not None
-        self.buckets = made_with or buckets or 1
+        if buckets is not None and buckets < 1:
+            raise ConfigError(f"buckets={buckets}: at least 1 is needed")
+        self._asked = buckets
+        self._made_with: int | None = None
+        self._complete = False  # all tables are known to be there
+        _ = self.buckets
 
     def __repr__(self) -> str:
-        return f"Store({self._tables.root!r}, buckets={self.buckets})"
+        return f"Store({self._tables.root!r})"
+
+    @property
+    def buckets(self) -> int:
+        """Number of parts the accounts are spread over."""
+        if self._made_with is None:  # another process may make it at any time
+            self._made_with = self._tables.buckets()
+        made, asked = self._made_with, self._asked
+        if made and asked and made != asked:
+            raise ConfigError(
+                f"{self!r} has {made} buckets, not {asked}; leave buckets out"
+            )
+        return made or asked or 1
 
     # keep
 
@@ -144,7 +156,8 @@ class Store:
             Rows belong to no snapshot, or the storage refused. Readers see no change.
         """
         self._must_write()
-        staged = stage(loaded, buckets=self.buckets)
+        buckets = self.buckets
+        staged = stage(loaded, buckets=buckets)
         known = self._tables.scan(
             "snapshots",
             dates=staged.snapshots["snapshot_date"].unique().to_list(),
@@ -157,7 +170,7 @@ class Store:
                 seen, on=REJECTS.names(), how="anti", nulls_equal=True
             )
         )
-        self._write(new)
+        self._write(new, buckets)
         added = new.snapshots.height
         return Appended(added, loaded.snapshots.height - added, new.rejects.height)
 
@@ -286,13 +299,12 @@ class Store:
         if self._bucket is not None or self._known_at is not None:
             raise StoreError("a view of a bucket or of the past only reads")
 
-    def _write(self, new: Staged) -> None:
-        if not self._made:
-            self._tables.create(self.buckets)
-            made_with = self._tables.buckets()
-            if made_with != self.buckets:
-                raise StoreError(f"somebody else made it with {made_with} buckets")
-            self._made = True
+    def _write(self, new: Staged, buckets: int) -> None:
+        if not self._complete:
+            self._tables.create(buckets)
+            if self.buckets != buckets:  # another process was first
+                raise StoreError(f"{self!r} has {self.buckets} buckets; append again")
+            self._complete = True
         for table in ("holdings", "listings", "baskets", "rejects"):
             self._tables.append(table, getattr(new, table))
         self._tables.append("snapshots", new.snapshots)  # from here on it counts

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdings_kit as hk
+from benchmarks.deliveries import SECRET, fetch_body, webhook
 from holdings_kit.errors import ConfigError, SourceUnavailable
 from holdings_kit.inbox import Inbox
-from tests.store.webhooks import SECRET, fetch_body, webhook
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from benchmarks.deliveries import SECRET, fetch_body, webhook
 from holdings_kit.errors import ConfigError
 from holdings_kit.inbox import Inbox
 from holdings_kit.receiver import check_host, serve, webhook_app
-from tests.store.webhooks import SECRET, fetch_body, webhook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

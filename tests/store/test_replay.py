@@ -8,10 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
+from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.errors import ConfigError
 from holdings_kit.inbox import Inbox
 from holdings_kit.replayer import replay
-from tests.store.webhooks import SECRET, webhook
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -100,7 +100,7 @@ def read(store: Store) -> list[pl.DataFrame]:
     return [*whole, *held, store.quarantine(), *store.as_of(AT)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     day=st.lists(deliveries.map(named), min_size=1, max_size=7),
     seed=st.integers(0, 1_000_000),

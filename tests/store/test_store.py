@@ -122,6 +122,19 @@ def test_buckets_and_accounts_divide_the_store(tmp_path: Path, make: Make) -> No
     assert store.scan().holdings.collect().height == 40
 
 
+def test_a_store_opened_before_it_was_made_learns_its_buckets(
+    tmp_path: Path, make: Make
+) -> None:
+    early, other = Store(tmp_path), Store(tmp_path, buckets=2)
+    writer = Store(tmp_path, buckets=8)
+    for number in range(20):
+        writer.append(make(f"U{number}", 0, 1))
+    assert early.current().holdings.height == 20
+    assert early.buckets == 8
+    with pytest.raises(ConfigError, match="has 8 buckets, not 2"):
+        other.append(make("U1", 0, 1))
+
+
 def test_an_undated_snapshot_is_kept_apart_for_good(tmp_path: Path, make: Make) -> None:
     store = Store(tmp_path)
     store.append(make("A", None, 3, snapshot_id="x"))
@@ -159,7 +172,7 @@ def test_bad_calls_say_what_now(tmp_path: Path, make: Make) -> None:
     store = Store(tmp_path, buckets=2)
     loaded = make("A", 0, 3)
     store.append(loaded)
-    with pytest.raises(ConfigError, match="it has 2"):
+    with pytest.raises(ConfigError, match="has 2 buckets, not 3"):
         Store(tmp_path, buckets=3)
     with pytest.raises(ConfigError, match="0 to 1"):
         store.bucket(2)
