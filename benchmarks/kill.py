@@ -75,6 +75,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
 
 
+def kill(process: subprocess.Popen[str]) -> list[str]:
+    """Kill it and give the whole lines it still said: those are answers."""
+    process.send_signal(signal.SIGKILL)
+    assert process.stdout is not None
+    with process.stdout as stream:
+        said = stream.read().split("\n")[:-1]
+    process.wait()
+    return said
+
+
 def read_store(store: hk.Store) -> tuple[int, int, int]:
     """Read it all; count the snapshots, those not whole, and the rows there twice."""
     loaded = store.history()
@@ -108,20 +118,14 @@ def kill_store(folder: Path, *, kills: int, seed: int = 1) -> Killed:
             except (HoldingsError, pl.exceptions.PolarsError, OSError) as error:
                 failed += 1
                 print("read failed:", error)
-        process.send_signal(signal.SIGKILL)
-        said = process.stdout.read().split("\n")[:-1]  # a whole line is an answer
-        process.wait()
+        said = kill(process)
         acknowledged += len(said)
         numbers[writer] = int(said[-1]) + 1 if said else numbers[writer]
         writers[writer] = start("write", path, writer, numbers[writer])
-    for process, writer in zip(writers, (0, 1), strict=True):
-        process.kill()
-        assert process.stdout is not None
-        said = process.stdout.read().split("\n")[:-1]
-        said = [line for line in said if line != "ready"]
+    for writer, process in enumerate(writers):
+        said = [line for line in kill(process) if line != "ready"]
         acknowledged += len(said)
         numbers[writer] = int(said[-1]) + 1 if said else numbers[writer]
-        process.wait()
     there, broken, twice = read_store(store)
     held = store.history().snapshots.select("account_id", "snapshot_at")
     per_writer = held.group_by(pl.col("account_id").str.slice(0, 2)).len()
@@ -204,10 +208,7 @@ def kill_inbox(folder: Path, *, kills: int, seed: int = 1) -> Killed:
                 print("read failed:", error)
             if time.monotonic() > due:
                 break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        kill(process)
     stop.set()
     for sender in senders:
         sender.join()

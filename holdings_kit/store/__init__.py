@@ -351,7 +351,9 @@ class Store:
             buckets=picked["bucket"].unique().to_list(),
         )
         if accounts.len() <= _FEW_ACCOUNTS:
-            rows = rows.filter(pl.col("account_id").is_in(accounts, nulls_equal=True))
+            rows = rows.filter(
+                pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
+            )
         order = snapshots.select("snapshot_id", "batch_id").with_row_index("place")
         return rows.join(order.lazy(), on=["snapshot_id", "batch_id"])
 

@@ -190,7 +190,9 @@ class Tables(NamedTuple):
         if dates is not None and "partition.snapshot_date" in files:
             wanted = pl.Series(list(dates), dtype=pl.Date())
             files = files.filter(
-                pl.col("partition.snapshot_date").is_in(wanted, nulls_equal=True)
+                pl.col("partition.snapshot_date").is_in(
+                    wanted.implode(), nulls_equal=True
+                )
             )
         if buckets is not None and "partition.bucket" in files:
             files = files.filter(pl.col("partition.bucket").is_in(list(buckets)))
