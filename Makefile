@@ -9,7 +9,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check lab app notebooks bench lock clean
+.PHONY: setup demo test check notebooks browser lab app bench fuzz lock clean
 
 setup: $(STAMP)
 
@@ -26,15 +26,40 @@ $(STAMP): requirements.lock pyproject.toml | $(UV)
 demo: setup
 	$(BIN)/holdings-kit demo
 
-# The quick half of `make test`: format, lint, types, unit tests and doctests.
+# The quick half of `make test`: format, lint, types, unit tests, doctests, README.
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/pytest -q -n 2 -m "not browser and not slow"
-	$(BIN)/pytest -q --doctest-modules holdings_kit --doctest-glob=README.md README.md
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
+	$(BIN)/pytest -q --doctest-modules holdings_kit
+	$(BIN)/pytest -q --doctest-glob=README.md README.md
 
-test: check
+# Every notebook runs from top to bottom; stored outputs are compared.
+notebooks: setup
+	$(BIN)/pytest -q -n 2 --dist loadfile --nbval --nbval-current-env \
+		--nbval-cell-timeout=60 notebooks
+
+# Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
+browser: setup
+	$(BIN)/pytest -q -m browser tests/browser
+
+test: check notebooks browser
+	@echo "everything passed: lint, types, unit, doctests, README, notebooks, browser"
+
+lab: setup
+	$(BIN)/holdings-kit lab
+
+app: setup
+	$(BIN)/holdings-kit app
+
+# SCALE=small takes about a minute, SCALE=full much longer.
+bench: setup
+	$(BIN)/python benchmarks/run.py --scale $(or $(SCALE),small)
+
+# 20,000 and more cases of any bytes at all into the readers.
+fuzz: setup
+	FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
 
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --quiet \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -24,6 +25,20 @@ app = typer.Typer(
 @app.callback()
 def _root() -> None:
     """Equity holdings from the smallcase Gateway and the Arrow API."""
+
+
+@app.command()
+def demo(
+    *,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep inbox and store here.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated lives.")] = 0,
+) -> None:
+    """Import, receive, fetch, store and report, with a simulated broker; no keys."""
+    from holdings_kit.demo import run
+
+    run(folder=folder, seed=seed)
 
 
 @app.command()
@@ -107,6 +122,7 @@ def _wait_until_told_to_stop() -> None:
 
 def main() -> None:
     """Run the command line; an error made on purpose is one line, not a traceback."""
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is no news here
     try:
         app()
     except HoldingsError as error:
