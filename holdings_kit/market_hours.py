@@ -5,6 +5,7 @@ Every calendar says where its sessions come from and what it does not know.
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from importlib import import_module
@@ -137,7 +138,9 @@ def _published(
     first_year: int, last_year: int
 ) -> tuple[tuple[datetime, datetime], ...]:
     start, end = date(first_year - 1, 12, 1), date(last_year + 1, 1, 31)
-    found = _xbom()(start=start, end=min(end, _last_known()))
+    with warnings.catch_warnings():  # its quarrels with pandas are not our callers'
+        warnings.simplefilter("ignore")
+        found = _xbom()(start=start, end=min(end, _last_known()))
     return tuple(
         (opens.to_pydatetime(), closes.to_pydatetime())
         for opens, closes in zip(found.opens, found.closes, strict=True)

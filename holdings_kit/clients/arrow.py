@@ -381,15 +381,13 @@ class ArrowClient:
         """
         if start.tzinfo is None or end.tzinfo is None or end < start:
             raise ConfigError("start and end need a time zone, and start comes first")
-        path = "/".join(quote(part, safe="") for part in (exchange, token, interval))
-        exchange_part, rest = path.split("/", 1)
-        body = self._historical.send(
-            Call(
-                method="GET",
-                path=f"/candle/{exchange_part.lower()}/{rest}",
-                params={"from": _local(start), "to": _local(end)},
-            )
+        parts = ("candle", exchange.lower(), token, interval)
+        call = Call(
+            method="GET",
+            path="".join(f"/{quote(part, safe='')}" for part in parts),
+            params={"from": _local(start), "to": _local(end)},
         )
+        body = self._historical.send(call)
         return decode_candles(
             body,
             exchange=exchange.upper(),
