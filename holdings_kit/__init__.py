@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from holdings_kit.read import read_arrow as read_arrow
     from holdings_kit.read import read_gateway as read_gateway
     from holdings_kit.read import read_webhooks as read_webhooks
+    from holdings_kit.redaction import redact as redact
     from holdings_kit.replayer import replay as replay
     from holdings_kit.schema import Loaded as Loaded
     from holdings_kit.store import Store as Store
@@ -54,6 +55,7 @@ _HOME = {
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
     "read_webhooks": "holdings_kit.read",
+    "redact": "holdings_kit.redaction",
     "replay": "holdings_kit.replayer",
     "sandbox": "holdings_kit.sandbox",
     "shock": "holdings_kit.stress",
@@ -79,6 +81,7 @@ __all__ = [
     "read_gateway",
     "read_instruments",
     "read_webhooks",
+    "redact",
     "replay",
     "sandbox",
     "shock",
