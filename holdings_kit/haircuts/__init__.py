@@ -6,22 +6,28 @@ returns are signed. Needs the extra ``risk`` (numpy, scipy).
 """
 
 from holdings_kit.haircuts import tests as tests
+from holdings_kit.haircuts.adequacy import COVERAGE, backtest, breaches
 from holdings_kit.haircuts.basel import basel, basel_exposure, basel_scaled
 from holdings_kit.haircuts.decompose import DECOMPOSITION, decompose
 from holdings_kit.haircuts.filtered import evt, filtered_historical, student_t
 from holdings_kit.haircuts.frames import HAIRCUTS, PRICES
 from holdings_kit.haircuts.garch import garch
+from holdings_kit.haircuts.losses import BOOK, losses, netted
 from holdings_kit.haircuts.models import ewma, expected_shortfall, historical
 from holdings_kit.haircuts.overlays import buffer, stressed, ten_year_floor
 from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
 
 __all__ = [
+    "BOOK",
+    "COVERAGE",
     "DECOMPOSITION",
     "HAIRCUTS",
     "PRICES",
+    "backtest",
     "basel",
     "basel_exposure",
     "basel_scaled",
+    "breaches",
     "buffer",
     "decompose",
     "evt",
@@ -30,6 +36,8 @@ __all__ = [
     "filtered_historical",
     "garch",
     "historical",
+    "losses",
+    "netted",
     "sebi_2005",
     "sebi_2020",
     "stressed",

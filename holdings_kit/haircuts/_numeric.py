@@ -59,7 +59,9 @@ def chi2_sf(statistic: Floats | float, df: Floats | float) -> Floats:
 def binomial_cdf(breaches: Floats | float, n: Floats | float, p: float) -> Floats:
     """Probability of at most `breaches` in `n`; 0 below zero."""
     x = np.asarray(breaches, dtype=np.float64)
-    return np.where(x < 0, 0.0, _SPECIAL.bdtr(np.maximum(x, 0), n, p))
+    return np.where(
+        x < 0, 0.0, _SPECIAL.bdtr(np.maximum(x, 0), np.asarray(n, dtype=np.int64), p)
+    )
 
 
 def beta_quantile(a: Floats, b: Floats, level: Floats | float) -> Floats:

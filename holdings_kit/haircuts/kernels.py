@@ -2,7 +2,7 @@
 
 The values of many series stand one run after the other, `starts` holding the first
 row of each run and the length at the end. With the extra ``kernels`` (numba) large
-inputs run compiled and in parallel; without it scipy and polars give the same bits.
+inputs run compiled and in parallel; without it numpy and polars give the same bits.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def ewma(
     value
         The seed of each run, a daily variance.
     engine
-        ``numba``, ``plain`` (scipy's linear filter), or ``auto``.
+        ``numba``, ``plain`` (numpy, step by step in time), or ``auto``.
 
     Examples
     --------
@@ -153,16 +153,19 @@ def _weight(part: float, interpolation: Interpolation) -> float:
 def _ewma_plain(
     returns: Floats, starts: Ints, decay: float, begin: Ints, value: Floats
 ) -> Floats:
-    lfilter = _module("scipy.signal").lfilter
+    """Step through time, all runs that are still going at once."""
     out = np.full(returns.size, np.nan)
-    ends = starts[1:].tolist()
-    for end, first, seed in zip(ends, begin.tolist(), value.tolist(), strict=True):
-        if first < end and not math.isnan(seed):
-            out[first] = seed
-            squares = np.square(returns[first + 1 : end])
-            out[first + 1 : end], _ = lfilter(
-                [1 - decay], [1.0, -decay], squares, zi=[decay * seed]
-            )
+    left = np.where(np.isnan(value), 0, np.maximum(starts[1:] - begin, 0))
+    longest = np.argsort(-left, kind="stable")
+    row, state, left = begin[longest], value[longest], left[longest]
+    squares = np.square(returns)
+    for step in range(int(left[0]) if left.size else 0):
+        going = int(np.searchsorted(-left, -step, side="left"))
+        row, state = row[:going], state[:going]
+        if step:
+            row = row + 1
+            state = decay * state + (1 - decay) * squares[row]
+        out[row] = state
     return out
 
 
@@ -174,5 +177,5 @@ def _compiles(engine: Engine, rows: int) -> bool:
 
 
 def _module(name: str) -> ModuleType:
-    """Load on use: both engines are slow to import and may never be asked."""
+    """Load on use: numba is slow to import and may never be asked."""
     return import_module(name)

@@ -3,7 +3,7 @@
 A breach is a day whose loss exceeds the haircut (I = 1 when r < −VaR). Hits are
 Booleans in time order; returns are signed; VaR and ES are positive losses; `level` is
 the promised coverage, p = 1 − level. All likelihoods are summed in logarithms.
-None of the independence tests may be used on overlapping windows; see `backtest`.
+Losses over several days, looked at daily, overlap: only `overlapping` fits them.
 """
 
 from holdings_kit.haircuts.tests.comparison import (
@@ -30,6 +30,7 @@ from holdings_kit.haircuts.tests.independence import (
     haas,
     transitions,
 )
+from holdings_kit.haircuts.tests.overlapping import overlapping
 from holdings_kit.haircuts.tests.result import TestResult
 from holdings_kit.haircuts.tests.shortfall import (
     acerbi_szekely,
@@ -55,6 +56,7 @@ __all__ = [
     "kupiec",
     "mcneil_frey",
     "nolde_ziegel",
+    "overlapping",
     "pinball",
     "pinball_losses",
     "plus_factor",

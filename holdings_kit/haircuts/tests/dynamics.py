@@ -28,6 +28,8 @@ __all__ = ["duration", "dynamic_quantile"]
 BOUNDS: Final = (0.02, 50.0)
 """Where the Weibull shape is sought; an answer on a bound is flagged."""
 NEEDED: Final = 2
+TINY: Final = 1e-12
+"""Share of the largest eigenvalue of X'X, columns of length 1, that counts as 0."""
 
 
 def duration(
@@ -182,11 +184,10 @@ def _projected(
     days = hit.size - lags
     columns = [np.ones(days), quantile[lags:]]
     columns += [hit[lags - lag : hit.size - lag] for lag in range(1, lags + 1)]
-    design = np.stack(columns, axis=1)
-    length = np.sqrt(np.square(design).sum(axis=0))
-    basis, size, _ = np.linalg.svd(
-        design / np.where(length > 0, length, 1), full_matrices=False
-    )
-    kept = size > size[0] * days * np.finfo(np.float64).eps
-    along = basis[:, kept].T @ hit[lags:]
-    return float(along @ along / (p * (1 - p))), int(kept.sum())
+    design = np.stack(columns)
+    length = np.sqrt(np.square(design).sum(axis=1))
+    design /= np.where(length > 0, length, 1.0)[:, np.newaxis]
+    size, axes = np.linalg.eigh(design @ design.T)
+    kept = size > size[-1] * TINY
+    along = axes[:, kept].T @ (design @ hit[lags:])
+    return float(np.sum(along**2 / size[kept]) / (p * (1 - p))), int(kept.sum())
