@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ewma", "rolling_quantile"]
 
+HIGHER: Final = 1.0
+MIDPOINT: Final = -1.0
+"""Weights that stand for a rule, so that no rounding enters."""
+
 _NUMBA: Final[Any] = numba
 _INNER: Final[Any] = _NUMBA.njit(inline="always")
 _OUTER: Final[Any] = _NUMBA.njit(parallel=True, cache=True, nogil=True)
@@ -76,7 +80,8 @@ def _quantile(
 
     A value that leaves the window is struck off; a new one enters if it is below the
     largest kept; only when fewer than depth + 2 are left is the window read again.
-    `shape` is lead, window and depth, `weight` that of the upper neighbour.
+    `shape` is lead, window and depth, `weight` that of the upper neighbour or
+    `MIDPOINT`.
     """
     lead, window, depth = shape
     out = np.empty(values.size)
@@ -97,7 +102,12 @@ def _quantile(
                 size = _insert_value(kept, rows, size, values[row], row)
             low = kept[depth]
             high = kept[min(depth + 1, window - 1)]
-            out[row] = weight * (high - low) + low
+            if weight == MIDPOINT:
+                out[row] = (low + high) / 2
+            elif weight == HIGHER:
+                out[row] = high
+            else:
+                out[row] = weight * (high - low) + low
     return out
 
 

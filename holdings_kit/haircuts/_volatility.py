@@ -48,7 +48,7 @@ def residuals(closes: Closes, sigma: Floats, seed: Seed) -> tuple[Floats, int]:
     Where σₜ₋₁ is 0 (a share that has not moved since its seed) z is unknown, NaN.
     """
     returns = closes.returns()
-    scale = np.append(np.nan, sigma[:-1])
+    scale = np.append(np.nan, sigma)[:-1]
     known = scale > 0
     out = np.full(returns.size, np.nan)
     out[known] = returns[known] / scale[known]

@@ -142,12 +142,10 @@ def rolling_quantile(
 
 
 def _weight(part: float, interpolation: Interpolation) -> float:
-    """Weight of the upper neighbour."""
-    if interpolation == "linear":
-        return part
-    return {"lower": 0.0, "higher": math.ceil(part), "midpoint": 0.5 * (part > 0)}[
-        interpolation
-    ]
+    """Weight of the upper neighbour; −1 stands for the mean of the two."""
+    if part == 0 or interpolation == "lower":
+        return 0.0
+    return {"linear": part, "higher": 1.0, "midpoint": -1.0}[interpolation]
 
 
 def _ewma_plain(

@@ -111,8 +111,8 @@ def _kupiec_note(breaches: int, observations: int, p: float) -> str:
     if breaches == 0:
         bound = clopper_pearson(0, observations).upper
         return (
-            f"no breach: the true rate is at most {bound:.4%} (95 %), not nil; by the "
-            "formula, printed tables accept 0 where the formula may reject"
+            f"no breach: the true rate is at most {bound:.4%} (95 %), not nil; this is "
+            "the formula, printed tables accept 0 where it may reject"
         )
     if observations * p < FEW:
         return "few breaches expected: prefer method='exact'"
