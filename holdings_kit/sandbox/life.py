@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.comparison.frames import ACTIONS, MOVES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox.clock import IST
 from holdings_kit.sandbox.shapes import View, arrow_holdings, gateway_holdings, to_bytes
@@ -16,7 +17,7 @@ from holdings_kit.schema import INSTANT
 if TYPE_CHECKING:
     from holdings_kit.sandbox.personas import Persona
 
-__all__ = ["ACTIONS", "EVENTS", "PAYLOADS", "Life", "life"]
+__all__ = ["EVENTS", "PAYLOADS", "Life", "life"]
 
 PAYLOADS: Final = pl.Schema(
     {
@@ -43,16 +44,8 @@ EVENTS: Final = pl.Schema(
         "other_account_id": pl.String(),  # the other side of a transfer
     }
 )
-ACTIONS: Final = pl.Schema(
-    {
-        "date": pl.Date(),  # ex-date
-        "kind": pl.String(),
-        "instrument_id": pl.String(),
-        "instrument_id_after": pl.String(),
-        "new_shares": pl.Int64(),  # so many for …
-        "old_shares": pl.Int64(),  # … so many
-    }
-)
+_RATIO: Final = {"split": "1:5", "bonus": "1:2", "isin_change": None}
+"""Kind → ratio: one share becomes five; one new share for two held."""
 _EVENING: Final = time(15, 0)
 
 
@@ -65,14 +58,19 @@ class Life(NamedTuple):
         One row per day, account and format (`PAYLOADS`).
     events
         One row per source, account, instrument and day with a cause (`EVENTS`). A row
-        of a payload without one is ``unchanged`` or ``price_only``.
+        of a payload without one is ``unchanged`` or ``price_only``. Gateway shows a
+        trade one day late: on its day it stands in the positions, outside the holdings.
+        The last sale closes an account; that a fetch failed would look the same.
     actions
-        Corporate actions of the market (`ACTIONS`), for who compares with that help.
+        Splits, bonuses and ISIN changes, as `compare` takes them.
+    moves
+        Who owns which account, as `compare` takes it.
     """
 
     payloads: pl.DataFrame
     events: pl.DataFrame
     actions: pl.DataFrame
+    moves: pl.DataFrame
 
 
 def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Life:
@@ -122,6 +120,7 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
         pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
         pl.DataFrame(_actions(timeline, days), schema=ACTIONS, orient="row"),
+        pl.DataFrame(_moves(timeline), schema=MOVES, orient="row"),
     )
 
 
@@ -172,13 +171,22 @@ def _actions(timeline: Timeline, days: int) -> list[tuple[object, ...]]:
     market = timeline.market
     return [
         (
+            market.instrument(action.key, action.session - 1).isin,
             market.date_of(action.session),
             action.kind,
-            market.instrument(action.key, action.session - 1).isin,
-            market.instrument(action.key, action.session).isin,
-            action.new,
-            action.old,
+            _RATIO[action.kind],
+            market.instrument(action.key, action.session).isin
+            if action.kind == "isin_change"
+            else None,
         )
         for action in market.actions
-        if action.session < days
+        if action.session < days and action.kind in _RATIO
+    ]
+
+
+def _moves(timeline: Timeline) -> list[tuple[str, str]]:
+    return [
+        (one.person, account)
+        for one in timeline.personas.values()
+        for account in (one.account_id, one.auth_id)
     ]

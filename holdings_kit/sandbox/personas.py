@@ -15,6 +15,7 @@ from holdings_kit.sandbox.universe import UNIVERSE
 
 __all__ = [
     "BROKERS",
+    "SHOWS_PLEDGES",
     "Basket",
     "Persona",
     "crowd",
@@ -37,6 +38,10 @@ BROKERS: Final = {
     "kite": "Zerodha",
 }
 """Gateway's broker key → the name a user knows, for the brokers of the guide."""
+SHOWS_PLEDGES: Final = frozenset(
+    {"angelbroking", "iifl", "kite", "motilal", "trustline"}
+)
+"""Brokers whose Gateway rows carry ``collateralQuantity``."""
 _AVERAGE_SHARE: Final = {"SBIN": "882.53", "IDEA": "6.61", "YESBANK": "19.42"}
 
 

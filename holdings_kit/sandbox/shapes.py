@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.sandbox.clock import IST, iso, market_open
-from holdings_kit.sandbox.personas import published_sample
+from holdings_kit.sandbox.personas import SHOWS_PLEDGES, published_sample
 from holdings_kit.sandbox.universe import FUNDS, Instrument, Listing
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
         "isin": item.isin,
         "name": item.name,
     }
-    if lot.pledged:
+    if view.persona.broker in SHOWS_PLEDGES:
         row["collateralQuantity"] = lot.pledged
     if item.delisted:
         row["isSuspendedOrDelistedOnNSE"] = row["isSuspendedOrDelistedOnBSE"] = True

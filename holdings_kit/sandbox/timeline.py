@@ -17,7 +17,12 @@ from holdings_kit.sandbox.lots import (
     split,
 )
 from holdings_kit.sandbox.market import Action, Market
-from holdings_kit.sandbox.personas import Persona, people, starting_lots
+from holdings_kit.sandbox.personas import (
+    SHOWS_PLEDGES,
+    Persona,
+    people,
+    starting_lots,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,18 +149,11 @@ class Timeline:
             if lot.today == 0:
                 continue
             after = overnight(lot)
-            gone = after.owned == 0
-            event = Event(
-                session,
-                persona,
-                key,
-                "settled",
-                "settled" if lot.today > 0 else None,
-                "closed" if gone else "settled",
-                lot.today,
-            )
+            arrow = "settled" if lot.today > 0 else None
+            gateway = _settling(lot)
+            event = Event(session, persona, key, "settled", arrow, gateway, lot.today)
             day.put(event, after)
-            if gone:
+            if after.owned == 0:
                 del day.lots[persona][key]
 
     def _follow(
@@ -170,6 +168,7 @@ class Timeline:
                     "asha",
                     key=held,
                     kind="closed",
+                    name="sell_all",
                     quantity=lots[held].owned,
                 )
         elif kind == "transfer":
@@ -180,7 +179,15 @@ class Timeline:
             self._apply(day, session, "asha", key=key, kind=kind, quantity=quantity)
 
     def _apply(
-        self, day: _Day, session: int, who: str, *, key: str, kind: str, quantity: int
+        self,
+        day: _Day,
+        session: int,
+        who: str,
+        *,
+        key: str,
+        kind: str,
+        quantity: int,
+        name: str = "",
     ) -> None:
         lot = day.lots[who].get(key, Lot())
         price = Decimal(self.market.previous_close(key, session)) / 100
@@ -193,9 +200,11 @@ class Timeline:
             "unpledged": lambda: pledged(lot, -quantity),
         }[kind]
         signed = -quantity if kind in {"sold", "closed", "unpledged"} else quantity
-        gateway = "sold" if kind == "closed" else kind
-        event = Event(session, who, key, kind, kind, gateway, signed)
-        day.put(event, change())
+        gateway = kind if self._shows_pledge(who) and "pledged" in kind else None
+        day.put(Event(session, who, key, name or kind, kind, gateway, signed), change())
+
+    def _shows_pledge(self, who: str) -> bool:
+        return self.personas[who].broker in SHOWS_PLEDGES
 
     def _transfer(self, day: _Day, session: int, key: str) -> None:
         lot = day.lots["asha"].pop(key)
@@ -267,6 +276,15 @@ _ACTIONS: Final = frozenset(_CAUSES)
 
 def _ratio(kind: str) -> tuple[int, int]:
     return {"split": (5, 1), "bonus": (3, 2)}.get(kind, (1, 1))
+
+
+def _settling(lot: Lot) -> str:
+    """Name what Gateway shows a day late, for today's trades stand outside."""
+    if lot.owned == lot.today:
+        return "opened"
+    if lot.owned == 0:
+        return "closed"
+    return "bought" if lot.today > 0 else "sold"
 
 
 def _spare(lot: Lot) -> int:

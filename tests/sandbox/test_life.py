@@ -1,0 +1,208 @@
+"""The told lives: the same for a seed, readable, and true to their events."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import holdings_kit as hk
+from holdings_kit.comparison import CAUSES, compare
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox import Life, life
+from holdings_kit.sandbox.universe import UNIVERSE
+
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
+SOME = ("asha", "asha2", "chirag", "divya", "sample")  # to stay quick
+SHOWN = ("settled_quantity", "t1_quantity", "pledged_quantity", "owned_quantity")
+
+
+@cache
+def told(seed: int) -> Life:
+    return life(seed=seed)
+
+
+def truth_of(source: str) -> pl.DataFrame:
+    """The events of the personas whose holdings are read."""
+    accounts = told(3).payloads.filter(pl.col("persona").is_in(SOME))["account_id"]
+    mine = pl.col("account_id").is_in(accounts.unique().to_list())
+    return told(3).events.filter(mine, source=source)
+
+
+@cache
+def holdings(seed: int, source: str) -> pl.DataFrame:
+    """All holdings of a source, with the day they were seen."""
+    wanted = "arrow" if source == "arrow" else "gateway-v2"
+    frames: list[pl.DataFrame] = []
+    payloads = told(seed).payloads.filter(pl.col("persona").is_in(SOME), format=wanted)
+    for row in payloads.iter_rows(named=True):
+        if source == "arrow":
+            read = hk.read_arrow(
+                row["body"],
+                account_id=row["account_id"],
+                snapshot_at=row["snapshot_at"],
+            )
+        else:
+            read = hk.read_gateway(row["body"], fetched_at=row["snapshot_at"])
+        assert read.rejects.is_empty()
+        frames.append(read.holdings.with_columns(day=pl.lit(row["day"], pl.Int64())))
+    return pl.concat(frames)
+
+
+def test_the_same_seed_tells_the_same_bytes_and_another_does_not() -> None:
+    again = life(seed=3)
+    assert_frame_equal(told(3).payloads, again.payloads)
+    assert_frame_equal(told(3).events, again.events)
+    assert not told(3).payloads["body"].equals(told(4).payloads["body"])
+
+
+def test_the_bytes_are_the_same_on_every_machine() -> None:
+    bodies = b"".join(life(seed=1, days=5).payloads["body"].to_list())
+    digest = hashlib.sha256(bodies).hexdigest()
+    assert digest.startswith("87969661132fe56a")
+
+
+def test_a_longer_life_begins_like_a_shorter_one() -> None:
+    short, whole = life(seed=3, days=7), told(3)
+    assert_frame_equal(short.payloads, whole.payloads.filter(pl.col("day") < 7))
+    assert_frame_equal(short.events, whole.events.filter(pl.col("day") < 7))
+
+
+@pytest.mark.parametrize("source", ["arrow", "gateway"])
+def test_every_row_adds_up_where_the_source_gives_a_way_to_know(source: str) -> None:
+    assert holdings(3, source).filter(~pl.col("reconciles")).is_empty()
+    assert holdings(3, source)["reconciles"].sum() > 500
+
+
+def test_the_whole_life_is_lived() -> None:
+    assert set(told(3).events["event"]) == {
+        "opened",
+        "bought",
+        "settled",
+        "pledged",
+        "unpledged",
+        "split",
+        "bonus",
+        "isin_change",
+        "symbol_rename",
+        "delisting",
+        "haircut_changed",
+        "transfer_out",
+        "transfer_in",
+        "sold",
+        "sell_all",
+    }
+    assert set(told(3).events["cause"]) <= set(CAUSES)
+
+
+def test_one_cause_for_an_account_and_instrument_a_day() -> None:
+    keys = ["source", "account_id", "instrument_id", "day"]
+    assert told(3).events.select(keys).is_duplicated().sum() == 0
+
+
+@pytest.mark.parametrize("source", ["arrow", "gateway"])
+def test_our_comparison_finds_the_ground_truth(source: str) -> None:
+    lives, seen = told(3), holdings(3, source)
+    found = pl.concat(
+        compare(
+            seen.filter(pl.col("day") == day - 1).drop("day"),
+            seen.filter(pl.col("day") == day).drop("day"),
+            actions=lives.actions,
+            moves=lives.moves,
+            missing_share=None,  # who sells everything is no failed fetch here
+        ).with_columns(day=pl.lit(day, pl.Int64()))
+        for day in range(1, 45)
+    ).select("account_id", "instrument_id", "cause", "day")
+    plain = pl.col("cause").is_in(["unchanged", "price_only"])
+    truth = truth_of(source).select(found.columns)
+    order = ["day", "account_id", "instrument_id"]
+    assert_frame_equal(
+        found.filter(~plain).sort(order), truth.filter(~plain).sort(order)
+    )
+
+
+@pytest.mark.parametrize("source", ["arrow", "gateway"])
+def test_nothing_moves_without_an_event(source: str) -> None:
+    seen = holdings(3, source).select("account_id", "instrument_id", "day", *SHOWN)
+    before = seen.with_columns(pl.col("day") + 1)
+    keys = ["account_id", "instrument_id", "day"]
+    moved = (
+        seen.join(before, on=keys, how="full", suffix="_before", coalesce=True)
+        .filter(pl.col("day").is_between(1, 44))
+        .filter(
+            pl.any_horizontal(
+                pl.col(c).ne_missing(pl.col(f"{c}_before")) for c in SHOWN
+            )
+        )
+    )
+    truth = truth_of(source)
+    caused = pl.concat(
+        [
+            truth.select(keys),
+            truth.select(
+                "account_id",
+                pl.col("instrument_id_before").alias("instrument_id"),
+                "day",
+            ),
+        ]
+    ).unique()
+    unexplained = moved.join(caused, on=keys, how="anti")
+    new_rows = pl.col("owned_quantity") == 0  # Gateway lists today's purchase already
+    assert unexplained.filter(~new_rows.fill_null(value=False)).is_empty()
+
+
+def test_only_invented_instruments_are_split_renamed_or_delisted() -> None:
+    invented = {item.isin for item in UNIVERSE.values() if item.invented}
+    kinds = ["split", "bonus", "isin_change", "symbol_rename", "delisting"]
+    touched = told(3).events.filter(pl.col("event").is_in(kinds))
+    assert set(touched["instrument_id_before"]) <= invented
+
+
+def test_every_isin_has_its_check_digit() -> None:
+    isins = holdings(3, "arrow").select("isin").drop_nulls().unique()
+    assert isins.height > 12
+    assert isins.select(hk.identity.isin_ok("isin").all()).item()
+
+
+def test_the_sample_persona_holds_the_published_payload() -> None:
+    rows = told(3).payloads.filter(persona="sample", format="arrow")
+    assert set(rows["body"].to_list()) == {SAMPLE.read_bytes()}
+    both = [
+        holdings(3, source).filter(day=0).filter(pl.col("account_id") == account)
+        for source, account in zip(
+            ("arrow", "gateway"),
+            told(3)
+            .payloads.filter(day=0, persona="sample")["account_id"]
+            .unique(maintain_order=True),
+            strict=True,
+        )
+    ]
+    quantities = [dict(f.select("symbol", "owned_quantity").iter_rows()) for f in both]
+    assert quantities[0] == quantities[1]
+    assert quantities[0]["IDEA"] == 775
+
+
+def test_a_delisted_share_stays_without_a_price_or_haircut() -> None:
+    gone = told(3).events.filter(event="delisting", source="arrow").row(0, named=True)
+    row = holdings(3, "arrow").filter(
+        day=gone["day"],
+        account_id=gone["account_id"],
+        instrument_id=gone["instrument_id"],
+    )
+    assert row.select("owned_quantity").item() > 0
+    prices = row.select("last_price", "close_price", "haircut").row(0)
+    assert prices == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"days": 0}, "days is 0"), ({"start": date(2026, 1, 3)}, "week-day")],
+)
+def test_a_wrong_life_is_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        life(**options)  # pyright: ignore[reportArgumentType]
