@@ -11,7 +11,7 @@ kill at any instant leaves a whole file or none.
       incoming/   being written; what a kill left behind was never answered
       accepted/   2026-01-05/<sha256>.json: what `hk.read_webhooks` reads
       pending/    checksum right, not yet compared with a fetch
-      disputed/   a fetch said something else; its answer lies beside (.fetched)
+      disputed/   a fetch said something else: its holdings lie beside (.fetched)
       refused/    checksum wrong or no JSON, the newest left out when full
 
 The checksum does not cover the holdings: whoever knows one valid checksum can send any
@@ -24,22 +24,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
 from holdings_kit.errors import ConfigError, HoldingsError, WireError
-from holdings_kit.read import read_gateway, read_webhooks
+from holdings_kit.verification import check
 from holdings_kit.wire.parse import parse
 from holdings_kit.wire.rows import is_object
 from holdings_kit.wire.signing import Secret, webhook_checksum_ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from holdings_kit.verification import Fetch
 
-__all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide", "same_facts"]
+__all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide"]
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT: Final = ("accepted", "pending", "disputed")
@@ -56,14 +55,11 @@ class Verdict(NamedTuple):
         In words, for the answer.
     day
         Date of the body's ``timestamp``, ``undated`` where it has none.
-    account_id
-        Its smallcaseAuthId, to fetch the holdings again.
     """
 
     status: int
     reason: str
     day: str = "undated"
-    account_id: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -91,8 +87,8 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     --------
     >>> decide(b"{", "sandbox_api_secret").status
     400
-    >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")[:3]
-    (401, 'the checksum does not fit', '2026-01-05')
+    >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
+    Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
     try:
         payload = parse(body, source="webhook")
@@ -100,26 +96,12 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
         return Verdict(400, error.reason)
     if not is_object(payload):
         return Verdict(400, "not a JSON object")
-    timestamp, account = payload.get("timestamp"), payload.get("smallcaseAuthId")
+    timestamp = payload.get("timestamp")
     found = _DAY.match(timestamp) if isinstance(timestamp, str) else None
     day = found.group() if found else "undated"
     if not webhook_checksum_ok(payload, api_secret):
         return Verdict(401, "the checksum does not fit", day)
-    return Verdict(200, "stored", day, account if isinstance(account, str) else None)
-
-
-def same_facts(delivered: Path, fetched: bytes) -> bool:
-    """Tell whether a delivery and a fetch say the same, by their content hash.
-
-    Transaction, notes and delivery time may differ; account, broker, `snapshot_at` and
-    every row may not.
-    """
-    ours = read_webhooks(delivered)
-    theirs = read_gateway(fetched, fetched_at=datetime.fromtimestamp(0, UTC))
-    whole = ours.rejects.is_empty() and theirs.rejects.is_empty()
-    return whole and ours.snapshots["snapshot_id"].equals(
-        theirs.snapshots["snapshot_id"]
-    )
+    return Verdict(200, "stored", day)
 
 
 class Inbox:
@@ -134,8 +116,8 @@ class Inbox:
     api_secret
         The key of the webhook checksum; it never shows.
     fetch
-        Gives the holdings reply of a smallcaseAuthId, as bytes. With it deliveries wait
-        in ``pending`` until `verify` has compared them.
+        Fetches the holdings again, as ``GatewayClient.holdings`` does. With it,
+        deliveries wait in ``pending`` until `verify` has compared them.
     keep_refused
         So many refused bodies are kept for a look; more are answered and forgotten, or
         strangers could fill the disk.
@@ -154,7 +136,7 @@ class Inbox:
         folder: str | Path,
         *,
         api_secret: str | Secret,
-        fetch: Callable[[str], bytes] | None = None,
+        fetch: Fetch | None = None,
         keep_refused: int = 10_000,
     ) -> None:
         self.folder = Path(folder).expanduser().absolute()
@@ -230,16 +212,15 @@ class Inbox:
         ]
         return Verified(*(outcomes.count(end) for end in Verified._fields))
 
-    def _verify(self, path: Path, fetch: Callable[[str], bytes]) -> str:
+    def _verify(self, path: Path, fetch: Fetch) -> str:
         try:
-            account_id = decide(path.read_bytes(), self._secret).account_id
-            if account_id is None:  # nobody to ask
-                return self._move(path, "disputed")
-            fetched = fetch(account_id)
-            if same_facts(path, fetched):
+            same, fetched = check(path, fetch)
+            if same:
                 return self._move(path, "accepted")
-            folder = self.folder / "disputed" / path.parent.name
-            self._write(folder / f"{path.stem}.fetched", fetched)
+            if fetched is not None:
+                folder = self.folder / "disputed" / path.parent.name
+                said = fetched.holdings.write_json().encode()
+                self._write(folder / f"{path.stem}.fetched", said)
             return self._move(path, "disputed")
         except (HoldingsError, FileNotFoundError):  # or another process moved it
             return "waiting"

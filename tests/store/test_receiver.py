@@ -10,7 +10,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from benchmarks.deliveries import SECRET, fetch_body, webhook
+import holdings_kit as hk
+from benchmarks.deliveries import DAY_ONE, SECRET, fetch_body, webhook
 from holdings_kit.errors import ConfigError
 from holdings_kit.inbox import Inbox
 from holdings_kit.receiver import check_host, serve, webhook_app
@@ -75,7 +76,11 @@ def test_a_disk_that_refuses_is_503(
 
 def test_a_mounted_inbox_compares_after_the_answer(tmp_path: Path) -> None:
     body = webhook("a1")
-    inbox = Inbox(tmp_path, api_secret=SECRET, fetch=lambda _: fetch_body(body))
+
+    def fetch(_account: str, /, **_shape: Any) -> hk.Loaded:
+        return hk.read_gateway(fetch_body(body), fetched_at=DAY_ONE)
+
+    inbox = Inbox(tmp_path, api_secret=SECRET, fetch=fetch)
     outer = Starlette(routes=[Mount("/hooks", app=webhook_app(inbox, path="/in"))])
     assert ask(outer, path="/hooks/in", content=body).status_code == 200
     assert len(list(inbox.accepted.rglob("*.json"))) == 1
