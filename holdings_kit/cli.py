@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from holdings_kit.errors import ConfigError, HoldingsError
+from holdings_kit.wire.signing import Secret
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -98,6 +100,61 @@ def sandbox(
             print(f"{name:<14} {getattr(sb, name)}")
         print("The secrets are invented. Ctrl-C stops it.", flush=True)
         _wait_until_told_to_stop()
+
+
+@app.command()
+def receive(
+    *,
+    into: Annotated[Path, typer.Option(help="Folder of the inbox.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8401,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool, typer.Option(help="Listen where other machines can reach.")
+    ] = False,
+    verify_by_fetch: Annotated[
+        bool, typer.Option(help="Fetch again and compare: the checksum is not enough.")
+    ] = False,
+    gateway: Annotated[str, typer.Option(help="Gateway name, to fetch.")] = "",
+    base_url: Annotated[
+        str, typer.Option(help="Where to fetch; the production gateway unless given.")
+    ] = "",
+) -> None:
+    """Receive webhooks until stopped; each is on disk before it is answered.
+
+    Secrets come from the environment: GATEWAY_API_SECRET, and GATEWAY_SHARED_SECRET to
+    fetch.
+    """
+    from holdings_kit.inbox import Inbox
+    from holdings_kit.receiver import check_host, serve, webhook_app
+
+    check_host(host, allow_remote=allow_remote)
+    api_secret = _from_environment("GATEWAY_API_SECRET")
+    fetch = None
+    if verify_by_fetch:
+        from holdings_kit.clients.gateway import GATEWAY_URL, GatewayClient
+
+        if not gateway:
+            raise ConfigError("--verify-by-fetch needs --gateway, its name")
+        fetch = GatewayClient(
+            gateway=gateway,
+            api_secret=api_secret,
+            shared_secret=_from_environment("GATEWAY_SHARED_SECRET"),
+            base_url=base_url or GATEWAY_URL,
+        ).holdings
+    inbox = Inbox(into, api_secret=api_secret, fetch=fetch)
+    left = inbox.sweep()
+    if inbox.verifies:
+        threading.Thread(target=inbox.verify, daemon=True).start()
+    print(f"inbox     {inbox.folder} ({left} unfinished removed)")
+    print(f"webhooks  http://{host}:{port}/webhook", flush=True)
+    serve(webhook_app(inbox), host=host, port=port, allow_remote=allow_remote)
+
+
+def _from_environment(name: str) -> Secret:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set: put the secret into the environment")
+    return Secret(value)
 
 
 def _instant(text: str) -> datetime:
