@@ -7,7 +7,13 @@ returns are signed. Needs the extra ``risk`` (numpy, scipy).
 
 from holdings_kit.haircuts import tests as tests
 from holdings_kit.haircuts.adequacy import COVERAGE, backtest, breaches
+from holdings_kit.haircuts.attribution import COLLATERAL_CHANGES, collateral_changes
 from holdings_kit.haircuts.basel import basel, basel_exposure, basel_scaled
+from holdings_kit.haircuts.comparison import (
+    Comparison,
+    compare_models,
+    procyclicality,
+)
 from holdings_kit.haircuts.decompose import DECOMPOSITION, decompose
 from holdings_kit.haircuts.filtered import evt, filtered_historical, student_t
 from holdings_kit.haircuts.frames import HAIRCUTS, PRICES
@@ -15,21 +21,35 @@ from holdings_kit.haircuts.garch import garch
 from holdings_kit.haircuts.losses import BOOK, losses, netted
 from holdings_kit.haircuts.models import ewma, expected_shortfall, historical
 from holdings_kit.haircuts.overlays import buffer, stressed, ten_year_floor
+from holdings_kit.haircuts.published import (
+    PANEL,
+    change_points,
+    drift,
+    panel,
+    published,
+)
 from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
 
 __all__ = [
     "BOOK",
+    "COLLATERAL_CHANGES",
     "COVERAGE",
     "DECOMPOSITION",
     "HAIRCUTS",
+    "PANEL",
     "PRICES",
+    "Comparison",
     "backtest",
     "basel",
     "basel_exposure",
     "basel_scaled",
     "breaches",
     "buffer",
+    "change_points",
+    "collateral_changes",
+    "compare_models",
     "decompose",
+    "drift",
     "evt",
     "ewma",
     "expected_shortfall",
@@ -38,6 +58,9 @@ __all__ = [
     "historical",
     "losses",
     "netted",
+    "panel",
+    "procyclicality",
+    "published",
     "sebi_2005",
     "sebi_2020",
     "stressed",
