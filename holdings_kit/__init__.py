@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
+    from holdings_kit import plot as plot
     from holdings_kit import sandbox as sandbox
     from holdings_kit.bridges import bridge as bridge
     from holdings_kit.clients import ArrowClient as ArrowClient
@@ -51,6 +52,7 @@ _HOME = {
     "identity": "holdings_kit.identity",
     "look_through": "holdings_kit.exposure",
     "pledge_plan": "holdings_kit.pledge",
+    "plot": "holdings_kit.plot",
     "read_arrow": "holdings_kit.read",
     "read_gateway": "holdings_kit.read",
     "read_instruments": "holdings_kit.instruments",
@@ -77,6 +79,7 @@ __all__ = [
     "identity",
     "look_through",
     "pledge_plan",
+    "plot",
     "read_arrow",
     "read_gateway",
     "read_instruments",

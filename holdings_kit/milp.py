@@ -7,17 +7,17 @@ caller decides nothing by them but integers, and recomputes money exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import optimize  # pyright: ignore[reportMissingTypeStubs]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Program", "Solution", "solve"]
 
-_SOLVER: Any = optimize
+_SOLVER: Any = import_module("scipy.optimize")  # it has no type stubs
 
 
 @dataclass(frozen=True, kw_only=True)
