@@ -77,6 +77,7 @@ TARGETS: Final = {
     "import": _IMPORT,
 }
 """Target → fault names it knows → the kind of argument each takes."""
+_DEFAULT: Final = timedelta(minutes=1)
 _ATOM: Final = re.compile(r"\s*([\w.-]+(?:[ \t]+[\w.-]+)*)[ \t]*(?:\*[ \t]*(\d+))?\s*")
 
 
@@ -194,16 +195,15 @@ def _read(target: str, atom: str, at: int) -> list[Fault]:
 
 
 def _argument(name: str, kind: str, words: list[str], at: int) -> timedelta | None:
-    if kind == "retry-after" and words[:1] == ["retry-after"]:
-        words = words[1:]
-    elif kind == "retry-after" and words:
-        raise _wrong(at, f"{name} takes 'retry-after 3s', not {' '.join(words)!r}")
-    if not words and kind in {"", "retry-after"}:
-        return None
-    if not kind or len(words) > 1:
-        raise _wrong(at, f"{name!r} takes no argument {' '.join(words)!r}")
     if not words:
-        return timedelta(minutes=1)
+        return _DEFAULT if kind == "duration" else None
+    if kind == "retry-after" and words[0] == kind:
+        words = words[1:]
+    elif kind != "duration":
+        wants = f"takes '{kind} 3s'," if kind else "takes no argument,"
+        raise _wrong(at, f"{name!r} {wants} not {' '.join(words)!r}")
+    if len(words) != 1:
+        raise _wrong(at, f"{name!r} takes one duration, not {' '.join(words)!r}")
     try:
         return duration(words[0])
     except ConfigError as error:
