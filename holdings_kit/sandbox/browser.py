@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PIN", "routes"]
 
 PIN: Final = "1234"
+_STEPS: Final = ("choose", "login", "consent", "deny", "cancel")
 _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
@@ -140,6 +141,8 @@ async def _page(request: Request) -> Response:
 async def _submit(request: Request) -> Response:
     world, step = world_of(request), str(request.path_params["step"])
     transaction_id = str(request.path_params["transaction_id"])
+    if step not in _STEPS:
+        raise RefusedError(404)
     form = await request.form()
     persona, broker, pin = (
         str(form.get(name, "")) for name in ("persona", "broker", "pin")

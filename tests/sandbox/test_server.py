@@ -1,0 +1,173 @@
+"""The server: loopback only, quiet, in a notebook's loop, and gone when closed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from holdings_kit import sandbox
+from holdings_kit.errors import ConfigError
+
+QUIET = """
+import gc, threading, urllib.request
+from holdings_kit import sandbox
+for _ in range(3):
+    with sandbox.serve() as sb:
+        urllib.request.urlopen(sb.url + "/_sandbox/personas").close()
+gc.collect()
+print(threading.active_count(), sb.clock)
+"""
+
+
+def test_threads_and_sockets_are_gone_after_the_block() -> None:
+    before = threading.active_count()
+    with sandbox.serve() as sb:
+        httpx.get(f"{sb.url}/_sandbox/personas")
+    gc.collect()
+    assert threading.active_count() == before
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", int(sb.url.rsplit(":", 1)[1]))) != 0
+
+
+def test_a_sandbox_says_nothing_on_either_stream() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", QUIET],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout == "1 Clock(2026-01-05T04:45:00.000Z, speed=0)\n"
+    assert done.stderr == ""
+
+
+def test_it_is_served_beside_a_running_event_loop() -> None:
+    async def cell() -> int:
+        with sandbox.serve() as sb:
+            async with httpx.AsyncClient() as client:
+                reply = await client.get(f"{sb.url}/_sandbox/personas")
+            return reply.status_code
+
+    assert asyncio.run(cell()) == 200
+
+
+def test_closing_twice_is_closing_once() -> None:
+    sb = sandbox.serve()
+    sb.close()
+    sb.close()
+
+
+def test_two_sandboxes_do_not_know_each_other() -> None:
+    with sandbox.serve(seed=1) as one, sandbox.serve(seed=2) as two:
+        assert one.url != two.url
+        assert one.api_secret != two.api_secret
+        headers = {"appID": one.app_id, "token": one.arrow_token("asha")}
+        replies = [
+            httpx.get(f"{sb.url}/user/holdings", headers=headers) for sb in (one, two)
+        ]
+    assert [reply.status_code for reply in replies] == [200, 401]
+
+
+def test_the_same_seed_and_clock_answer_the_same_bytes() -> None:
+    def answers() -> list[bytes]:
+        with sandbox.serve(seed=5) as sb:
+            sb.advance(days=12)
+            headers = {"appID": sb.app_id, "token": sb.arrow_token("asha")}
+            return [
+                httpx.get(f"{sb.url}{path}", headers=headers).content
+                for path in ("/user/holdings", "/user/limits", "/all")
+            ]
+
+    assert answers() == answers()
+
+
+def test_a_taken_port_is_a_config_error() -> None:
+    with sandbox.serve() as sb:
+        port = int(sb.url.rsplit(":", 1)[1])
+        with pytest.raises(ConfigError, match="cannot listen"):
+            sandbox.serve(port=port)
+
+
+def test_no_secret_shows_in_a_repr(caller: Any) -> None:
+    sb = caller.sb
+    shown = f"{sb!r} {sb.__dict__['_world'].credentials!r}"
+    for secret in (sb.api_secret, sb.shared_secret, sb.app_secret):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"origin": "https://evil.example"}, {"host": "evil.example"}],
+)
+def test_pages_from_elsewhere_are_turned_away(
+    caller: Any, headers: dict[str, str]
+) -> None:
+    plan = {"plan": "holdings: 500"}
+    reply = caller.http.post("/_sandbox/faults", json=plan, headers=headers)
+    assert reply.status_code in {400, 403}
+    assert caller.http.get("/_sandbox/faults").json() == {"left": {}}
+
+
+def test_a_page_on_this_machine_may_read_it(caller: Any) -> None:
+    origin = "http://localhost:8888"
+    asked = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "content-type",
+    }
+    before = caller.http.options("/scdk/trigger", headers=asked)
+    assert before.status_code == 200
+    assert before.headers["access-control-allow-origin"] == origin
+    script = caller.http.get("/scdk/2.0.0/scdk.js", headers={"origin": origin})
+    assert script.headers["access-control-allow-origin"] == origin
+    assert script.headers["content-type"].startswith("text/javascript")
+
+
+def test_a_body_of_megabytes_is_refused(caller: Any) -> None:
+    reply = caller.http.post("/_sandbox/faults", content=b"x" * (1 << 20) + b"y")
+    assert reply.status_code == 413
+    assert caller.http.post("/_sandbox/faults", content=b"{").status_code == 400
+
+
+def test_a_crowd_is_served_without_an_import() -> None:
+    with sandbox.serve(crowd=500) as sb, httpx.Client(base_url=sb.url) as http:
+        assert len(sb.personas) == 511
+        path, seen = f"/v1/{sb.gateway}/engine/user/holdings", set[bytes]()
+        for key in ("crowd000000", "crowd000499"):
+            headers = {
+                "x-gateway-secret": sb.api_secret,
+                "x-gateway-authtoken": sb.token_for(key),
+            }
+            reply = http.get(path, params={"version": "v2"}, headers=headers)
+            assert reply.status_code == 200
+            seen.add(reply.content)
+    assert len(seen) == 2
+
+
+def test_an_unknown_persona_lists_the_known(caller: Any) -> None:
+    with pytest.raises(ConfigError, match="there are asha, asha2"):
+        caller.sb.arrow_token("nobody")
+    reply = caller.http.get("/_sandbox/arrow/access?persona=nobody")
+    assert reply.status_code == 404
+
+
+def test_an_error_path_keeps_its_apis_manner(caller: Any) -> None:
+    said = {
+        path: caller.http.get(path).json()
+        for path in ("/v1/x", "/gateway/x", "/_sandbox/x", "/scdk/x", "/x")
+    }
+    assert {path: sorted(body) for path, body in said.items()} == {
+        "/v1/x": ["data", "errors", "success"],
+        "/gateway/x": ["data", "errors", "success"],
+        "/_sandbox/x": ["error"],
+        "/scdk/x": ["error"],
+        "/x": ["errorCode", "message", "status"],
+    }
