@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from holdings_kit.comparison.frames import BUCKETS
 from holdings_kit.comparison.pairs import held
 from holdings_kit.schema import MONEY
 
@@ -45,14 +46,20 @@ def _jump() -> pl.Expr:
     return (~(before / after).is_between(0.72, 1.4)).fill_null(value=False)
 
 
+def _appeared(end: str) -> pl.Expr:
+    """Only this side names a pledge, in a source that knows no other bucket."""
+    other = "before" if end == "after" else "after"
+    return (
+        (pl.col(f"pledged_quantity_{end}") > 0)
+        & pl.col(f"pledged_quantity_{other}").is_null()
+        & pl.col("t1_quantity_before").is_null()
+        & pl.col("t1_quantity_after").is_null()
+    ).fill_null(value=False)
+
+
 def quiet(tolerances: Mapping[str, float]) -> pl.Expr:
     """Held on both sides and nothing moved but, perhaps, price and haircut."""
-    quantities = (
-        "owned_quantity",
-        "settled_quantity",
-        "t1_quantity",
-        "pledged_quantity",
-    )
+    quantities = (*BUCKETS, "position_quantity", "owned_quantity")
     return (
         pl.col("_present_before")
         & pl.col("_present_after")
@@ -62,6 +69,8 @@ def quiet(tolerances: Mapping[str, float]) -> pl.Expr:
             moved("average_price", tolerances["average_price"]),
             pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
             _jump(),
+            _appeared("before"),
+            _appeared("after"),
         )
     )
 
@@ -105,6 +114,8 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     bought_in = _positive(q1 - pl.col("adjusted_quantity"))
     t0, t1 = _by_action("t1_quantity"), pl.col("t1_quantity_after")
     settles = bought_in - (t1 - t0)
+    d0, d1 = _by_action("position_quantity"), pl.col("position_quantity_after")
+    booked = (q1 - pl.col("adjusted_quantity")) - (d1 - d0)
     p0, p1 = _by_action("pledged_quantity"), pl.col("pledged_quantity_after")
     acted = pl.col("_num") != pl.col("_den")
     same_pledge = acted & (p1 == pl.col("pledged_quantity_before"))
@@ -125,11 +136,23 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     rows = rows.with_columns(
         traded_quantity=trade.cast(MONEY),
         _acted=acted,
-        _settle=pl.when(buckets)
+        _settle=pl.when(buckets & t0.is_not_null())
         .then(_positive(pl.when(settles < t0).then(settles).otherwise(t0)))
+        .when(d0 > 0)
+        .then(_positive(pl.when(booked < d0).then(booked).otherwise(d0)))
+        .when(d0 < 0)
+        .then(_positive(pl.when(booked > d0).then(-booked).otherwise(-d0)))
         .cast(MONEY),
         _churn=pl.when(buckets & ~acted).then(_positive(-settles)).cast(MONEY),
-        _pledge=pl.when(same_pledge).then(zero).otherwise(p1 - p0).cast(MONEY),
+        _pledge=pl.when(same_pledge)
+        .then(zero)
+        .when(_appeared("after"))
+        .then(p1)
+        .when(_appeared("before"))
+        .then(-p0)
+        .otherwise(p1 - p0)
+        .cast(MONEY),
+        _guessed=_appeared("after") | _appeared("before"),
         _implied=pl.when(trade != 0).then(paid / trade.cast(pl.Float64())),
     )
     return rows.with_columns(

@@ -12,7 +12,7 @@ __all__ = ["ACTIONS", "BUCKETS", "CAUSES", "CHANGES", "MOVES", "QUANTITIES"]
 
 BUCKETS: Final = ("settled_quantity", "t1_quantity", "pledged_quantity")
 """Disjoint: they add up to what is owned."""
-QUANTITIES: Final = (*BUCKETS, "used_quantity", "owned_quantity")
+QUANTITIES: Final = (*BUCKETS, "used_quantity", "position_quantity", "owned_quantity")
 
 CAUSES: Final = (
     "suspect_fetch",
@@ -52,7 +52,7 @@ MOVES: Final = pl.Schema({"person_id": pl.String(), "account_id": pl.String()})
 """Who owns which account."""
 
 _PAIRED: Final = {
-    **dict.fromkeys(QUANTITIES, MONEY),
+    **dict.fromkeys(QUANTITIES, MONEY),  # owned: with today's trades told apart
     "price": MONEY,  # last traded, else previous close
     "price_basis": pl.String(),  # ltp | close
     "close_price": MONEY,

@@ -29,8 +29,17 @@ _ISSUER: Final = _ISINS & (_OLD.str.head(7) == _NEW.str.head(7))
 _CLASS: Final = (
     _ISINS & (_OLD.str.head(9) == _NEW.str.head(9)) & _OLD.str.contains("^INE")
 )
+_NAME: Final = pl.col("_old_name") == pl.col("_new_name")
 _TOKEN: Final = (pl.col("_old_exchange") == pl.col("_new_exchange")) & (
     pl.col("_old_token") == pl.col("_new_token")
+)
+_COLUMNS: Final = (
+    "symbol",
+    "name",
+    "exchange",
+    "token",
+    "owned_quantity",
+    "cost_value",
 )
 _EQUAL: Final = pl.col("_equal_quantity") & pl.col("_equal_cost")
 
@@ -48,6 +57,7 @@ LINK_RULES: Final = (
     ),
     ("same symbol, issuer and class of shares", _SYMBOL & _CLASS, 0.85),
     ("same listing, quantity and cost equal", _TOKEN & _EQUAL, 0.85),
+    ("same name, quantity and cost equal", _NAME & _EQUAL, 0.85),
     ("same issuer and class, quantity and cost equal", _CLASS & _EQUAL, 0.8),
     ("same symbol, quantity and cost equal", _SYMBOL & _EQUAL, 0.7),
 )
@@ -58,16 +68,7 @@ def _end(rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str) -> pl.Lazy
     return rows.select(
         *keys,
         pl.col("instrument_id").alias(f"_{old}_id"),
-        *(
-            pl.col(f"{column}_{end}").alias(f"_{old}_{column}")
-            for column in (
-                "symbol",
-                "exchange",
-                "token",
-                "owned_quantity",
-                "cost_value",
-            )
-        ),
+        *(pl.col(f"{column}_{end}").alias(f"_{old}_{column}") for column in _COLUMNS),
     )
 
 
@@ -88,34 +89,20 @@ def _candidates(
     where = list(keys)
     pairs = [
         named.with_columns(pl.lit(value=True).alias("_named")),
-        gone.join(
-            came,
-            left_on=[*where, "_old_symbol"],
-            right_on=[*where, "_new_symbol"],
-            coalesce=False,
-        ),
-        gone.join(
-            came,
-            left_on=[*where, "_old_exchange", "_old_token"],
-            right_on=[*where, "_new_exchange", "_new_token"],
-            coalesce=False,
+        *(
+            gone.join(
+                came,
+                left_on=[*where, *(f"_old_{name}" for name in shared)],
+                right_on=[*where, *(f"_new_{name}" for name in shared)],
+                coalesce=False,
+            )
+            for shared in (("symbol",), ("name",), ("exchange", "token"))
         ),
         issuer[0].join(issuer[1], on=[*where, "_issuer"]),
     ]
     columns = [
         *keys,
-        *(
-            f"_{end}_{c}"
-            for end in ("old", "new")
-            for c in (
-                "id",
-                "symbol",
-                "exchange",
-                "token",
-                "owned_quantity",
-                "cost_value",
-            )
-        ),
+        *(f"_{end}_{c}" for end in ("old", "new") for c in ("id", *_COLUMNS)),
     ]
     return pl.concat(
         [

@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["account_facts", "held", "paired", "summed", "with_absent"]
 
+_NAMES: Final = ("symbol", "name", "exchange", "token")
 _FIRST: Final = (
-    "symbol",
-    "exchange",
-    "token",
+    *_NAMES,
     "price",
     "price_basis",
     "close_price",
@@ -26,23 +25,27 @@ _FIRST: Final = (
 
 
 def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFrame:
-    """One row per key and instrument: quantities and cost add, null stays unknown.
+    """Sum rows per key and instrument; a sum with an unknown term is unknown.
 
+    What the source tells apart as traded today (`position_quantity`) counts as owned;
+    its price is not in the average, so shares bought today make the cost unknown.
     Several rows of one instrument share one price, haircut and symbol: the first
     that is known, by `holding_no`. Their average is cost divided by quantity.
     """
-    owned, average = pl.col("owned_quantity"), pl.col("average_price")
+    average, today = pl.col("average_price"), pl.col("position_quantity")
+    owned = pl.col("owned_quantity") + today.fill_null(pl.lit(0, MONEY))
     ltp, close = pl.col("last_price"), pl.col("close_price")
     adds = [*QUANTITIES, "cost_value"]
     rows = conform(holdings, HOLDINGS, name=name).select(
         *keys,
         "instrument_id",
         "snapshot_at",
-        *_FIRST[:3],
-        *QUANTITIES,
+        *_NAMES,
+        *(c for c in QUANTITIES if c != "owned_quantity"),
         "average_price",
         "close_price",
         "haircut",
+        owned_quantity=owned.cast(MONEY),
         price=pl.coalesce(ltp, close),
         price_basis=pl.when(ltp.is_not_null())
         .then(pl.lit("ltp"))
@@ -50,6 +53,8 @@ def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.Lazy
         .then(pl.lit("close")),
         cost_value=pl.when(owned == 0)
         .then(pl.lit(0, VALUE))
+        .when((today > 0).fill_null(value=False))
+        .then(None)
         .otherwise(owned.cast(VALUE) * average),
     )
     grouped = rows.group_by(*keys, "instrument_id").agg(
@@ -66,7 +71,8 @@ def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.Lazy
         for column in adds
     ]
     mean = pl.when(pl.col("_rows") == 1).then(average)
-    mean = mean.when(owned != 0).then(pl.col("cost_value") / owned).otherwise(average)
+    total = pl.col("owned_quantity")
+    mean = mean.when(total != 0).then(pl.col("cost_value") / total).otherwise(average)
     return (
         grouped.with_columns(known)
         .with_columns(mean.cast(MONEY).alias("average_price"))
@@ -119,7 +125,7 @@ def with_absent(
             .then(pl.lit(0, MONEY))
             .otherwise(pl.col(f"{column}_{end}"))
             .alias(f"{column}_{end}")
-            for column in (*BUCKETS, "used_quantity")
+            for column in (*BUCKETS, "used_quantity", "position_quantity")
         ]
         filled += [
             pl.when(absent)

@@ -33,6 +33,8 @@ _Q1: Final = pl.col("owned_quantity_after")
 _TRADE: Final = pl.col("traded_quantity")
 _SENT: Final = pl.col("transferred_quantity")
 _PLEDGE: Final = pl.col("_pledge")
+# a source may leave the field out when nothing is pledged
+_PLEDGE_SURE: Final = pl.when(pl.col("_guessed")).then(0.6).otherwise(0.98)
 _LINK: Final = pl.col("_link").is_not_null()
 _OK: Final = ~pl.col("_suspect")
 _ODD: Final = pl.col("_half_known") | pl.col("_against") | pl.col("_free")
@@ -182,14 +184,14 @@ RULES: Final = (
         "pledged",
         (_PLEDGE > 0) & _OK,
         _PLEDGE,
-        pl.lit(0.98),
+        _PLEDGE_SURE,
         sentence("pledged {n}: pledged {pledged}, free {free}", n=_PLEDGE),
     ),
     Rule(
         "unpledged",
         (_PLEDGE < 0) & _OK,
         -_PLEDGE,
-        pl.lit(0.98),
+        _PLEDGE_SURE,
         sentence("released {n}: pledged {pledged}, free {free}", n=-_PLEDGE),
     ),
     Rule(
@@ -197,7 +199,11 @@ RULES: Final = (
         (pl.col("_settle") > 0) & _OK,
         pl.col("_settle"),
         pl.lit(0.97),
-        sentence("settled {n}: T+1 {t1}, free {free}", n=pl.col("_settle")),
+        pl.when(pl.col("t1_quantity_before") > 0)
+        .then(sentence("settled {n}: T+1 {t1}, free {free}", n=pl.col("_settle")))
+        .otherwise(
+            sentence("booked {n}: day trades {position}", n=pl.col("_settle")),
+        ),
     ),
     Rule(
         "average_restated",

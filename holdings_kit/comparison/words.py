@@ -13,6 +13,7 @@ _PAIRS: Final = {
     "owned": "owned_quantity",
     "free": "settled_quantity",
     "t1": "t1_quantity",
+    "position": "position_quantity",
     "pledged": "pledged_quantity",
     "average": "average_price",
     "cost": "cost_value",
