@@ -1,5 +1,6 @@
 """The notebooks' own package: a view-model and a thin view per tool."""
 
-from widgets.table import HoldingsTable, TableModel
+from widgets.importing import ImportTrigger
+from widgets.table import HoldingsTable
 
-__all__ = ["HoldingsTable", "TableModel"]
+__all__ = ["HoldingsTable", "ImportTrigger"]

@@ -1,0 +1,322 @@
+"""The import as a view-model: choices in, steps and frames out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from traitlets import Bool, Dict, Enum, Int, Unicode
+from traitlets import Any as AnyTrait
+
+import holdings_kit as hk
+from holdings_kit.brokers import broker_profile
+from holdings_kit.errors import (
+    ConfigError,
+    ImportFailed,
+    SourceUnavailable,
+    WireError,
+)
+from holdings_kit.freshness import freshness
+from holdings_kit.wire.imports import parse_import_result
+from holdings_kit.wire.signing import Secret
+from widgets.importing.steps import ARROW_STEPS, GATEWAY_STEPS, REACHED
+from widgets.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from holdings_kit.clients import NewTransaction
+    from holdings_kit.schema import Loaded
+    from holdings_kit.wire.imports import Transaction
+    from widgets.importing.door import Arrow, Gateway
+
+__all__ = ["ImportModel"]
+
+_POLL: Final = 0.5
+_WEBHOOK_PATIENCE: Final = 5.0
+
+
+class ImportModel(Job):
+    """Run one import at a time and keep what it brought.
+
+    Attributes
+    ----------
+    source, user, broker, version, mutual_funds, notes, app_id, account_id
+        Choices. `user` is a smallcaseAuthId that is connected, or empty for somebody
+        new; `broker` is the one expected, or empty.
+    states, remarks, seconds_left, transaction_id, retryable, freshness
+        How the import stands.
+    loaded
+        The holdings as every door returns them (`Loaded`); ``None`` before.
+    auth_id
+        Whose they are, once known.
+    """
+
+    source = Enum(("gateway", "arrow"), "gateway")
+    user = Unicode()
+    broker = Unicode()
+    version = Enum(("v2", "v1"), "v2")
+    mutual_funds = Bool(default_value=False)
+    notes = Unicode()
+    app_id = Unicode()
+    account_id = Unicode()
+
+    states = Dict()
+    remarks = Dict()
+    seconds_left = Int(None, allow_none=True)
+    transaction_id = Unicode()
+    retryable = Bool(default_value=False)
+    freshness = Unicode()
+    auth_id = Unicode()
+    users = Dict()  # smallcaseAuthId → broker, of who is connected
+    loaded = AnyTrait(None, allow_none=True)
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        arrow: Arrow | None = None,
+        store: hk.Store | None = None,
+    ) -> None:
+        super().__init__()
+        self._gateway, self._arrow, self._store = gateway, arrow, store
+        self._result: object = None
+        if arrow is not None:
+            self.app_id = arrow.app_id
+        if store is not None:
+            known = store.current().snapshots
+            rows = known.filter(known["source"] == "gateway")
+            self.users = dict(rows.select("account_id", "broker").iter_rows())
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The steps of the source chosen, in order, with their labels."""
+        return GATEWAY_STEPS if self.source == "gateway" else ARROW_STEPS
+
+    def start(self, *, hand: Callable[[dict[str, str]], None] | None = None) -> None:
+        """Import through the Gateway, or refresh somebody who is connected.
+
+        Parameters
+        ----------
+        hand
+            Gives the page what the browser SDK needs: gateway, token, transaction.
+            Without it the user has to come by another way (`Sandbox.play`).
+        """
+        if self.source == "arrow":
+            raise ConfigError("Arrow has no browser flow; enter a token and fetch")
+        self._blank()
+        self.begin(self._import(hand), what="Creating the import")
+
+    def fetch(self, token: str) -> None:
+        """Fetch from Arrow with a token that is used for this fetch and forgotten."""
+        secret = Secret(token)
+        token = ""
+        self._blank()
+        self.begin(self._fetch(secret), what="Fetching from Arrow")
+
+    def heard(self, result: object) -> None:
+        """Take what the browser SDK handed back: a result, or why there is none."""
+        self._result = result
+
+    def failed(self, error: Exception) -> None:
+        """Mark the step that failed, and whether trying again makes sense."""
+        waiting = [key for key, state in self.states.items() if state == "now"]
+        self._mark("failed", *waiting)
+        self.seconds_left = None
+        self.retryable = (
+            error.retryable
+            if isinstance(error, ImportFailed)
+            else isinstance(error, SourceUnavailable)
+        )
+
+    def cancelled(self) -> None:
+        """Say that nobody waits any more; the transaction runs out by itself."""
+        waiting = [key for key, state in self.states.items() if state == "now"]
+        self._mark("failed", *waiting, note="cancelled")
+        self.seconds_left, self.retryable = None, True
+
+    def _blank(self) -> None:
+        self.cancel()
+        self._result, self.loaded = None, None
+        self.states, self.remarks = {}, {}
+        self.seconds_left, self.retryable = None, False
+        self.transaction_id = self.freshness = ""
+        first = next(iter(self.names))
+        self._mark("now", first)
+
+    def _mark(self, state: str, *keys: str, note: str = "") -> None:
+        self.states = {**self.states, **dict.fromkeys(keys, state)}
+        if note:
+            self.remarks = {**self.remarks, **dict.fromkeys(keys, note)}
+
+    def _reached(self, step: str) -> None:
+        """Tick all steps up to this one; the next of the user's waits."""
+        order = list(GATEWAY_STEPS)
+        at = order.index(step)
+        self._mark("done", *order[: at + 1])
+        if step != "fetched":
+            following = "fetched" if step == "completed" else order[at + 1]
+            self._mark("now", following)
+
+    async def _import(self, hand: Callable[[dict[str, str]], None] | None) -> None:
+        door, client = self._gateway, self._gateway.client
+        mode: Literal["v1", "v2"] = "v1" if self.version == "v1" else "v2"
+        if self.user:
+            fresh = await self.apart(
+                client.refresh,
+                self.user,
+                broker=self.broker or self.users.get(self.user) or None,
+                version=mode,
+                mutual_funds=self.mutual_funds,
+            )
+            if fresh.transaction is None and fresh.loaded is not None:
+                self._mark("none", *list(GATEWAY_STEPS)[:-1])
+                await self._keep(fresh.loaded)
+                return
+            started = fresh.transaction
+            if started is None:
+                raise ConfigError("the refresh brought neither holdings nor an import")
+        else:
+            started = await self.apart(
+                client.create_import,
+                version=mode,
+                mutual_funds=self.mutual_funds,
+                notes=self.notes or None,
+            )
+        self.transaction_id = started.transaction_id
+        self._reached("created")
+        if hand is not None:
+            token = client.token(self.user or None)
+            hand(
+                {
+                    "gateway": door.name,
+                    "smallcaseAuthToken": token.reveal(),
+                    "transactionId": started.transaction_id,
+                }
+            )
+        self.busy = "Waiting for the user at the broker's page"
+        token, broker = await self._watch(started)
+        self.auth_id = client.auth_id(token)
+        self._reached("completed")
+        self.seconds_left = None
+        self.busy = "Fetching the holdings"
+        loaded = await self.apart(
+            client.holdings, self.auth_id, version=mode, mutual_funds=self.mutual_funds
+        )
+        await self._keep(loaded)
+        self.users = {**self.users, self.auth_id: broker or ""}
+        self._compare_broker(broker)
+        await self._webhook()
+
+    async def _watch(self, started: NewTransaction) -> tuple[Secret, str | None]:
+        """Ask the gateway until the import ends, here or in the browser."""
+        while True:
+            self._tick(started)
+            if self._result is not None:
+                result, self._result = self._result, None
+                try:
+                    handed = parse_import_result(result)
+                except ImportFailed as failure:
+                    if failure.message != "timed_out":  # it may still complete
+                        raise
+                    self._mark("now", "completed", note="the page gave up waiting")
+                else:
+                    return handed.auth_token, handed.broker
+            seen = await self._look(started.transaction_id)
+            if seen is not None:
+                if seen.failure is not None:
+                    raise seen.failure
+                if seen.status == "COMPLETED" and seen.auth_token is not None:
+                    return seen.auth_token, seen.broker
+                self._advance(seen.status)
+            await asyncio.sleep(_POLL)
+
+    async def _look(self, transaction_id: str) -> Transaction | None:
+        """Fetch the transaction; a gateway out of reach is asked again later."""
+        look = self._gateway.client.transaction
+        try:
+            return await self.apart(look, transaction_id, auth_id=self.user or None)
+        except SourceUnavailable as error:
+            self.busy = f"The gateway does not answer, asking again ({error.message})"
+            return None
+
+    def _advance(self, status: str) -> None:
+        step = REACHED.get(status)
+        if step is None:
+            raise WireError("gateway", "/status", f"unknown status {status}")
+        if step != "created":
+            self._reached(step)
+
+    def opened(self) -> None:
+        """Take note that the page has opened the broker's window."""
+        if self.states.get("triggered") == "now":
+            self._reached("triggered")
+
+    def _tick(self, started: NewTransaction) -> None:
+        if started.expires_at is None or self.states.get("consented") == "done":
+            self.seconds_left = None
+            return
+        left = (started.expires_at - self._gateway.clock()).total_seconds()
+        self.seconds_left = max(0, round(left))
+
+    def _compare_broker(self, broker: str | None) -> None:
+        said, wanted = broker_profile(broker), broker_profile(self.broker)
+        if self.broker and said.key != wanted.key:
+            self.freshness += (
+                f" These come from {said.name}, though {wanted.name} was expected."
+            )
+
+    async def _webhook(self) -> None:
+        inbox = self._gateway.inbox
+        if inbox is None:
+            self._mark("none", "webhook", note="no inbox is listening")
+            return
+        self._mark("now", "webhook")
+        self.busy = "Holdings are here; waiting for the webhook"
+        until = time.monotonic() + _WEBHOOK_PATIENCE
+        while time.monotonic() < until:
+            arrived = await self.apart(hk.read_webhooks, inbox.accepted)
+            if self.transaction_id in arrived.snapshots["transaction_id"].to_list():
+                self._mark("done", "webhook", note="checksum right")
+                return
+            await asyncio.sleep(_POLL)
+        late = "not yet; retries come after 15 min, 24 h, 48 h"
+        self._mark("todo", "webhook", note=late)
+
+    async def _fetch(self, token: Secret) -> None:
+        if self._arrow is None:
+            raise ConfigError("no Arrow door was given; pass arrow=Arrow(…)")
+        if not token.reveal().strip():
+            raise ConfigError("the token is empty; log in to Arrow and paste it")
+        if not self.account_id.strip():
+            raise ConfigError("the user id is empty; Arrow's replies name none")
+        self._mark("done", "token", note="used once, not kept")
+        self._mark("now", "fetched")
+        door = self._arrow
+
+        def ask() -> Loaded:
+            with hk.ArrowClient(
+                app_id=self.app_id,
+                token=token,
+                account_id=self.account_id.strip(),
+                base_url=door.base_url,
+                clock=door.clock,
+                options=door.options,
+            ) as client:
+                return client.holdings()
+
+        await self._keep(await self.apart(ask))
+
+    async def _keep(self, loaded: Loaded) -> None:
+        if self._store is not None:
+            await self.apart(self._store.append, loaded)
+        at: Any = loaded.snapshots["snapshot_at"].max()
+        door = self._gateway if self.source == "gateway" else self._arrow
+        now = (door or self._gateway).clock()
+        state = freshness(at, now=now)
+        opened = "for an unknown time" if state.open_time is None else state.open_time
+        said = "Current" if state.fresh else "Not current"
+        self.freshness = f"{said}: the exchange was open {opened} since the snapshot."
+        self._mark("done", "fetched", note=f"{loaded.holdings.height} rows")
+        self.loaded = loaded

@@ -1,0 +1,225 @@
+"""The import on the page: controls, the browser SDK, the steps, the holdings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anywidget
+from ipywidgets import HTML, VBox
+from traitlets import Unicode
+
+import holdings_kit as hk
+from holdings_kit.brokers import BROKERS
+from holdings_kit.errors import ConfigError
+from widgets.formats import shown
+from widgets.importing.door import Arrow, Gateway
+from widgets.importing.model import ImportModel
+from widgets.importing.steps import steps_html
+from widgets.page import notice, tiles
+from widgets.panel import Panel
+from widgets.panel import controls as c
+from widgets.table import HoldingsTable
+
+if TYPE_CHECKING:
+    from holdings_kit.sandbox import Sandbox
+    from holdings_kit.schema import Loaded
+
+__all__ = ["ImportTrigger"]
+
+_HERE: Final = Path(__file__).parent
+_SHOWN: Final = [
+    "symbol",
+    "name",
+    "asset_class",
+    "owned_quantity",
+    "settled_quantity",
+    "t1_quantity",
+    "pledged_quantity",
+    "average_price",
+    "last_price",
+    "close_price",
+    "haircut",
+    "isin",
+]
+_GATEWAY: Final = {"when": {"source": "gateway"}}
+_ARROW: Final = {"when": {"source": "arrow"}}
+
+
+class _Sdk(anywidget.AnyWidget):
+    """The part that lives in the browser: it loads the SDK and triggers."""
+
+    _esm = _HERE / "sdk.js"
+    url = Unicode().tag(sync=True)
+
+
+class ImportTrigger(VBox):
+    """Import holdings by clicking, and go on with them in code: `trigger.loaded`.
+
+    Parameters
+    ----------
+    gateway
+        How to reach the Gateway: client, browser SDK, inbox.
+    arrow
+        How to reach Arrow; ``None`` leaves it out.
+    store
+        Keeps what is imported, and knows who is connected.
+
+    Examples
+    --------
+    >>> from holdings_kit import sandbox
+    >>> with sandbox.serve() as sb:
+    ...     trigger = ImportTrigger.sandbox(sb)
+    ...     trigger.model.source
+    'gateway'
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        arrow: Arrow | None = None,
+        store: hk.Store | None = None,
+    ) -> None:
+        self.model = ImportModel(gateway, arrow=arrow, store=store)
+        self.sdk = _Sdk(url=gateway.sdk_url)
+        self.sdk.on_msg(self._from_page)
+        self.panel = Panel(
+            self.model,
+            _controls(self.model, arrow=arrow is not None),
+            title="Import holdings",
+            press={
+                "start": lambda: self.model.start(hand=self._hand),
+                "fetch": self.model.fetch,
+                "cancel": self.model.cancel,
+                "retry": lambda: self.model.start(hand=self._hand),
+            },
+        )
+        self.steps, self.summary = HTML(), HTML()
+        self.table: HoldingsTable | None = None
+        super().__init__([self.panel, self.sdk, self.steps, self.summary])
+        self.add_class("hk-tool")
+        steps = ["source", "states", "remarks", "seconds_left"]
+        self.model.observe(self._show_steps, steps)
+        self.model.observe(self._show_buttons, ["busy", "retryable", "user"])
+        self.model.observe(self._show_users, "users")
+        self.model.observe(self._show_loaded, ["loaded", "freshness"])
+
+    @classmethod
+    def sandbox(
+        cls,
+        sandbox: Sandbox,
+        *,
+        inbox: str | Path | None = None,
+        store: hk.Store | None = None,
+    ) -> ImportTrigger:
+        """Import from a running sandbox; with `inbox` its webhooks arrive there."""
+        return cls(
+            Gateway.sandbox(sandbox, inbox=inbox),
+            arrow=Arrow.sandbox(sandbox),
+            store=store,
+        )
+
+    @property
+    def loaded(self) -> Loaded:
+        """What the last import brought.
+
+        Raises
+        ------
+        ConfigError
+            Nothing has been imported yet.
+        """
+        if self.model.loaded is None:
+            raise ConfigError("nothing is imported yet; start an import")
+        return self.model.loaded
+
+    def _hand(self, session: dict[str, str]) -> None:
+        self.sdk.send({"type": "trigger", "session": session})
+
+    def _from_page(
+        self, _widget: object, content: dict[str, Any], _buffers: object
+    ) -> None:
+        if content.get("transactionId") != self.model.transaction_id:
+            return  # an import that nobody waits for any more
+        if content.get("type") == "opened":
+            self.model.opened()
+        elif content.get("type") == "result":
+            self.model.heard(content.get("result"))
+
+    def _show_steps(self, _change: object) -> None:
+        model = self.model
+        if not model.states:
+            self.steps.value = ""
+            return
+        clock = ""
+        if model.seconds_left is not None:
+            minutes, seconds = divmod(model.seconds_left, 60)
+            clock = notice(f"This import expires in {minutes}:{seconds:02d}.")
+        self.steps.value = steps_html(model.names, model.states, model.remarks) + clock
+
+    def _show_buttons(self, _change: object) -> None:
+        busy = bool(self.model.busy)
+        self.panel.change("cancel", disabled=not busy)
+        self.panel.change("retry", disabled=busy or not self.model.retryable)
+        label = "Refresh" if self.model.user else "Import holdings"
+        self.panel.change("start", disabled=busy, label=label)
+
+    def _show_users(self, _change: object) -> None:
+        self.panel.change("user", options=_users(self.model))
+
+    def _show_loaded(self, _change: object) -> None:
+        loaded = self.model.loaded
+        if loaded is None:
+            self.summary.value = ""
+            self.children = [self.panel, self.sdk, self.steps, self.summary]
+            return
+        self.summary.value = _summary(loaded) + notice(
+            self.model.freshness,
+            "good" if self.model.freshness.startswith("Current") else "warn",
+        )
+        columns = [name for name in _SHOWN if loaded.holdings[name].count()]
+        self.table = HoldingsTable(
+            loaded.holdings, caption="Holdings imported", columns=columns, page_size=10
+        )
+        self.children = [*self.children[:4], self.table]
+
+
+def _users(model: ImportModel) -> list[tuple[str, str]]:
+    known = [(key, f"{key} ({broker})") for key, broker in model.users.items()]
+    return [("", "somebody new"), *known]
+
+
+def _controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
+    sources = [("gateway", "smallcase Gateway"), *([("arrow", "Arrow")] * arrow)]
+    brokers = [("", "any"), *((b.key, b.name) for b in BROKERS.values())]
+    formats = [("v2", "v2, with smallcases"), ("v1", "v1")]
+    return [
+        c.select("source", "Source", sources),
+        c.select("user", "User", _users(model), **_GATEWAY),
+        c.select("broker", "Broker expected", brokers, **_GATEWAY),
+        c.select("version", "Format", formats, **_GATEWAY),
+        c.field("notes", "Notes", maxlength=256, **_GATEWAY),
+        c.check("mutual_funds", "Mutual funds", **_GATEWAY),
+        c.field("app_id", "App id", **_ARROW),
+        c.field("account_id", "User id", **_ARROW),
+        c.field("token", "Token", "secret", **_ARROW),
+        c.button("start", "Import holdings", primary=True, **_GATEWAY),
+        c.button("fetch", "Fetch holdings", primary=True, sends=["token"], **_ARROW),
+        c.button("cancel", "Cancel", disabled=True),
+        c.button("retry", "Try again", disabled=True, **_GATEWAY),
+    ]
+
+
+def _summary(loaded: Loaded) -> str:
+    snapshot = loaded.snapshots.row(0, named=True)
+    totals = hk.summarize(hk.consolidate(loaded.holdings)).row(0, named=True)
+    unpriced = totals["unpriced_count"]
+    return tiles(
+        [
+            ("Snapshot", shown(snapshot["snapshot_at"], "instant"), "Indian time"),
+            ("Broker", str(snapshot["broker"] or "–"), str(snapshot["format"])),
+            ("Holdings", str(loaded.holdings.height), f"{unpriced} without a price"),
+            ("Value", f"₹ {shown(totals['market_value'], 'money')}", "where priced"),
+            ("Set aside", str(loaded.rejects.height), "could not be read"),
+        ]
+    )

@@ -1,0 +1,83 @@
+"""Small pieces of HTML, each of which escapes every text it is given."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from matplotlib.figure import Figure
+
+__all__ = ["Tone", "bars", "listing", "notice", "picture", "tiles"]
+
+Tone: TypeAlias = Literal["plain", "good", "warn", "bad"]
+
+
+def notice(text: str, tone: Tone = "plain") -> str:
+    """Say one thing in a box; empty text gives nothing.
+
+    >>> notice("a < b", "warn")
+    '<p class="hk-notice hk-warn">a &lt; b</p>'
+    """
+    return f'<p class="hk-notice hk-{tone}">{escape(text)}</p>' if text else ""
+
+
+def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
+    """Show figures side by side: label, value, and a remark below."""
+    cells = "".join(
+        f"<div><dt>{escape(label)}</dt><dd>{escape(value)}"
+        f"<small>{escape(remark)}</small></dd></div>"
+        for label, value, remark in figures
+    )
+    return f'<dl class="hk-tiles">{cells}</dl>'
+
+
+def listing(rows: Iterable[tuple[str, str]]) -> str:
+    """List pairs of a name and a text."""
+    items = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows
+    )
+    return f'<dl class="hk-listing">{items}</dl>'
+
+
+def bars(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[tuple[str, Sequence[tuple[str, float]]]],
+) -> str:
+    """Draw a table whose cells carry a bar: a fraction in [0, 1], and its text."""
+    top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(
+            f'<td style="--part:{min(max(part, 0.0), 1.0):.4f}">'
+            f"<span>{escape(text)}</span></td>"
+            for text, part in cells
+        )
+        + "</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<table class="hk-bars"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def picture(figure: Figure) -> str:
+    """Turn a figure into an image whose alternative text is the figure's label.
+
+    >>> from matplotlib.figure import Figure
+    >>> made = Figure()
+    >>> made.set_label('weights & "values"')
+    >>> picture(made)[:45]
+    '<img class="hk-picture" alt="weights &amp; &q'
+    """
+    said = escape(str(figure.get_label()) or "Picture without a description")
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img class="hk-picture" alt="{said}" src="data:image/png;base64,{data}">'

@@ -1,0 +1,6 @@
+"""The controls of a tool: native, labelled HTML inputs bound to a view-model."""
+
+from widgets.panel import controls
+from widgets.panel.view import Panel
+
+__all__ = ["Panel", "controls"]

@@ -1,0 +1,255 @@
+// Native, labelled inputs for what Python describes. A value goes to Python as a
+// message; a secret goes with the press of its button and leaves the page at once.
+const DEBOUNCE = 200;
+const SLIDE = 50;
+
+function node(tag, props = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function later(wait, act) {
+  let timer;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(act, wait);
+  };
+}
+
+const written = (value, percent) =>
+  percent
+    ? `${(100 * value).toFixed(1).replace(/\.0$/, "").replace("-", "−")} %`
+    : String(value);
+
+const labelled = (control, input, ...more) =>
+  node("label", { className: `hk-${control.kind}` }, node("span", {}, control.label), input, ...more);
+
+function slider(limits, label, percent, send) {
+  const out = node("output");
+  const input = node("input", { type: "range", "aria-label": label, ...limits });
+  const tell = later(SLIDE, () => send(Number(input.value)));
+  const show = (value) => {
+    input.value = String(value ?? 0);
+    out.textContent = written(Number(input.value), percent);
+    input.setAttribute("aria-valuetext", out.textContent);
+  };
+  input.addEventListener("input", () => {
+    show(input.value);
+    tell();
+  });
+  return { input, out, show };
+}
+
+const KINDS = {
+  select(control, send) {
+    const input = node(
+      "select",
+      { onchange: () => send(input.value) },
+      ...control.options.map(([value, label]) => node("option", { value, textContent: label })),
+    );
+    return { root: labelled(control, input), input, show: (v) => (input.value = v ?? "") };
+  },
+  text(control, send) {
+    const number = control.kind === "number";
+    const input = node("input", {
+      type: number ? "number" : "text",
+      step: number ? (control.step ?? "any") : undefined,
+      min: control.min,
+      max: control.max,
+      maxLength: control.maxlength,
+      placeholder: control.placeholder,
+      autocomplete: "off",
+      spellcheck: false,
+    });
+    const tell = () => {
+      if (number && (input.value === "" || !input.checkValidity())) return;
+      send(number ? Number(input.value) : input.value);
+    };
+    input.addEventListener("input", later(DEBOUNCE, tell));
+    const show = (v) => {
+      if (input !== document.activeElement) input.value = v ?? "";
+    };
+    return { root: labelled(control, input), input, show };
+  },
+  secret(control) {
+    const input = node("input", { type: "password", autocomplete: "off", name: "" });
+    return { root: labelled(control, input), input, show() {} };
+  },
+  check(control, send) {
+    const input = node("input", { type: "checkbox", onchange: () => send(input.checked) });
+    const root = node("label", { className: "hk-check" }, input, node("span", {}, control.label));
+    return { root, input, show: (v) => (input.checked = Boolean(v)) };
+  },
+  range(control, send) {
+    const { min, max, step, percent } = control;
+    const made = slider({ min, max, step }, control.label, percent, send);
+    return { ...made, root: labelled(control, made.input, made.out) };
+  },
+  button(control, send, press) {
+    const input = node("button", {
+      type: "button",
+      className: control.primary ? "hk-primary" : "",
+      textContent: control.label,
+      onclick: press,
+    });
+    return { root: input, input, show() {} };
+  },
+  chips(control, send) {
+    let chosen = [];
+    const toggle = (value) =>
+      send(chosen.includes(value) ? chosen.filter((v) => v !== value) : [...chosen, value]);
+    const buttons = control.options.map(([value, label]) =>
+      node("button", { type: "button", textContent: label, value, onclick: () => toggle(value) }),
+    );
+    const root = node(
+      "div",
+      { className: "hk-chips", role: "group", "aria-label": control.label },
+      node("span", {}, control.label),
+      ...buttons,
+    );
+    const show = (values) => {
+      chosen = values ?? [];
+      for (const b of buttons) b.setAttribute("aria-pressed", String(chosen.includes(b.value)));
+    };
+    return { root, input: buttons[0] ?? root, show };
+  },
+  grid(control, send) {
+    let all = {};
+    const cells = [];
+    const rows = control.rows.map(([row, label]) => {
+      const made = control.columns.map(([column, head, min, max, step]) => {
+        const set = (value) => {
+          all = { ...all, [row]: { ...all[row], [column]: value } };
+          send(all);
+        };
+        const cell = slider({ min, max, step }, `${label}: ${head}`, true, set);
+        cells.push([row, column, cell]);
+        return node("td", {}, cell.input, cell.out);
+      });
+      return node("tr", {}, node("th", { scope: "row", textContent: label }), ...made);
+    });
+    const heads = control.columns.map(([, head]) => node("th", { scope: "col", textContent: head }));
+    const head = node("tr", {}, node("th", { scope: "col", textContent: control.first }), ...heads);
+    const root = node(
+      "table",
+      { className: "hk-grid" },
+      node("caption", { textContent: control.label }),
+      node("thead", {}, head),
+      node("tbody", {}, ...rows),
+    );
+    const show = (values) => {
+      all = values ?? {};
+      for (const [row, column, cell] of cells) {
+        if (cell.input !== document.activeElement) cell.show(all[row]?.[column] ?? 0);
+      }
+    };
+    return { root, input: root, show };
+  },
+};
+KINDS.number = KINDS.text;
+
+function render({ model, el }) {
+  el.classList.add("hk-panel");
+  el.dataset.lmSuppressShortcuts = "true"; // keys typed here are not JupyterLab's
+  const title = node("p", { className: "hk-title", role: "heading", "aria-level": 3 });
+  const form = node("div", { className: "hk-form" });
+  const busy = node("span");
+  const bar = node("progress", { max: 1, "aria-label": "Progress" });
+  const doing = node("p", { className: "hk-busy", role: "status" }, bar, busy);
+  const problem = node("p", { className: "hk-notice hk-bad", role: "alert" });
+  el.replaceChildren(title, form, doing, problem);
+  let shown = new Map();
+
+  function press(control) {
+    const secrets = {};
+    for (const name of control.sends ?? []) {
+      const { input } = shown.get(name);
+      secrets[name] = input.value;
+      input.value = "";
+    }
+    model.send({ type: "press", name: control.name, secrets });
+  }
+
+  function draw() {
+    const focused = el.contains(document.activeElement) ? document.activeElement : null;
+    const mark = focused?.getAttribute("data-key");
+    shown = new Map();
+    form.replaceChildren();
+    const groups = new Map();
+    for (const control of model.get("controls")) {
+      const send = (value) => model.send({ type: "set", name: control.name, value });
+      const made = KINDS[control.kind](control, send, () => press(control));
+      made.control = control;
+      made.note = node("small", { className: "hk-problem", role: "alert" });
+      made.box = node("div", { className: `hk-box hk-box-${control.kind}` }, made.root, made.note);
+      if (control.help) made.box.append(node("small", { textContent: control.help }));
+      const inputs = made.box.querySelectorAll("input, select, button");
+      inputs.forEach((input, i) => {
+        input.disabled = Boolean(control.disabled);
+        input.setAttribute("data-key", `${control.name}/${i}`);
+      });
+      shown.set(control.name, made);
+      const group = control.group ?? "";
+      if (!groups.has(group)) {
+        const row = node("div", { className: "hk-row" });
+        const frame = group
+          ? node("fieldset", {}, node("legend", { textContent: group }), row)
+          : row;
+        form.append(frame);
+        groups.set(group, { row, frame });
+      }
+      groups.get(group).row.append(made.box);
+    }
+    fill();
+    if (mark) form.querySelector(`[data-key="${CSS.escape(mark)}"]`)?.focus();
+  }
+
+  function fill() {
+    const values = model.get("values");
+    for (const { control, show, box } of shown.values()) {
+      if (control.name in values) show(values[control.name]);
+      const when = Object.entries(control.when ?? {});
+      box.hidden = !when.every(([name, value]) => [value].flat().includes(values[name]));
+    }
+    for (const frame of form.querySelectorAll("fieldset")) {
+      frame.hidden = [...frame.querySelectorAll(".hk-box")].every((box) => box.hidden);
+    }
+  }
+
+  function complain() {
+    const problems = model.get("problems");
+    for (const [name, { note, input }] of shown) {
+      note.textContent = problems[name] ?? "";
+      if (problems[name]) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+    }
+  }
+
+  function report() {
+    title.textContent = model.get("title");
+    title.hidden = !model.get("title");
+    busy.textContent = model.get("busy");
+    bar.hidden = !model.get("busy");
+    if (model.get("progress") === null) bar.removeAttribute("value");
+    else bar.value = model.get("progress");
+    problem.textContent = model.get("error");
+    problem.hidden = !model.get("error");
+  }
+
+  model.on("change:controls", draw);
+  model.on("change:values", fill);
+  model.on("change:problems", complain);
+  model.on("change:title change:busy change:progress change:error", report);
+  draw();
+  complain();
+  report();
+}
+
+export default { render };
