@@ -90,9 +90,7 @@ class Arrow:
     @classmethod
     def sandbox(cls, sandbox: Sandbox) -> Arrow:
         """Point a fetch at a running sandbox."""
-        return cls(
-            base_url=sandbox.arrow_url, app_id=sandbox.app_id, clock=sandbox.now
-        )
+        return cls(base_url=sandbox.arrow_url, app_id=sandbox.app_id, clock=sandbox.now)
 
 
 class Receiver:

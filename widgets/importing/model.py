@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from traitlets import Bool, Dict, Enum, Int, Unicode
 from traitlets import Any as AnyTrait
+from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
 from holdings_kit.brokers import broker_profile
@@ -17,7 +18,7 @@ from holdings_kit.errors import (
     SourceUnavailable,
     WireError,
 )
-from holdings_kit.freshness import freshness
+from holdings_kit.freshness import Freshness, freshness
 from holdings_kit.wire.imports import parse_import_result
 from holdings_kit.wire.signing import Secret
 from widgets.importing.steps import ARROW_STEPS, GATEWAY_STEPS, REACHED
@@ -78,8 +79,10 @@ class ImportModel(Job):
         *,
         arrow: Arrow | None = None,
         store: hk.Store | None = None,
+        max_age: timedelta = timedelta(minutes=15),
     ) -> None:
         super().__init__()
+        self._max_age = max_age
         self._gateway, self._arrow, self._store = gateway, arrow, store
         self._result: object = None
         if arrow is not None:
@@ -110,9 +113,10 @@ class ImportModel(Job):
 
     def fetch(self, token: str) -> None:
         """Fetch from Arrow with a token that is used for this fetch and forgotten."""
-        secret = Secret(token)
-        token = ""
         self._blank()
+        if not token.strip():
+            raise ConfigError("the token is empty; log in to Arrow and paste it")
+        secret, token = Secret(token.strip()), ""
         self.begin(self._fetch(secret), what="Fetching from Arrow")
 
     def heard(self, result: object) -> None:
@@ -169,6 +173,7 @@ class ImportModel(Job):
                 broker=self.broker or self.users.get(self.user) or None,
                 version=mode,
                 mutual_funds=self.mutual_funds,
+                max_age=self._max_age,
             )
             if fresh.transaction is None and fresh.loaded is not None:
                 self._mark("none", *list(GATEWAY_STEPS)[:-1])
@@ -287,8 +292,6 @@ class ImportModel(Job):
     async def _fetch(self, token: Secret) -> None:
         if self._arrow is None:
             raise ConfigError("no Arrow door was given; pass arrow=Arrow(…)")
-        if not token.reveal().strip():
-            raise ConfigError("the token is empty; log in to Arrow and paste it")
         if not self.account_id.strip():
             raise ConfigError("the user id is empty; Arrow's replies name none")
         self._mark("done", "token", note="used once, not kept")
@@ -314,9 +317,18 @@ class ImportModel(Job):
         at: Any = loaded.snapshots["snapshot_at"].max()
         door = self._gateway if self.source == "gateway" else self._arrow
         now = (door or self._gateway).clock()
-        state = freshness(at, now=now)
-        opened = "for an unknown time" if state.open_time is None else state.open_time
-        said = "Current" if state.fresh else "Not current"
-        self.freshness = f"{said}: the exchange was open {opened} since the snapshot."
+        state = freshness(at, now=now, max_age=self._max_age)
+        self.freshness = _fresh_words(state)
         self._mark("done", "fetched", note=f"{loaded.holdings.height} rows")
         self.loaded = loaded
+
+
+def _fresh_words(state: Freshness) -> str:
+    if state.open_time is None:
+        return "Not current: the snapshot does not say when it was taken."
+    minutes = round(state.open_time.total_seconds() / 60)
+    said = "Current" if state.fresh else "Not current"
+    since = "less than a minute" if minutes == 0 else f"{minutes} min"
+    if state.open_time == timedelta(0):
+        return f"{said}: the exchange has not been open since the snapshot."
+    return f"{said}: the exchange was open for {since} since the snapshot."

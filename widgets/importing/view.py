@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,8 +43,8 @@ _SHOWN: Final = [
     "haircut",
     "isin",
 ]
-_GATEWAY: Final = {"when": {"source": "gateway"}}
-_ARROW: Final = {"when": {"source": "arrow"}}
+_GATEWAY: Final = {"source": "gateway"}
+_ARROW: Final = {"source": "arrow"}
 
 
 class _Sdk(anywidget.AnyWidget):
@@ -64,6 +65,8 @@ class ImportTrigger(VBox):
         How to reach Arrow; ``None`` leaves it out.
     store
         Keeps what is imported, and knows who is connected.
+    max_age
+        Open exchange time up to which a snapshot counts as current.
 
     Examples
     --------
@@ -80,8 +83,9 @@ class ImportTrigger(VBox):
         *,
         arrow: Arrow | None = None,
         store: hk.Store | None = None,
+        max_age: timedelta = timedelta(minutes=15),
     ) -> None:
-        self.model = ImportModel(gateway, arrow=arrow, store=store)
+        self.model = ImportModel(gateway, arrow=arrow, store=store, max_age=max_age)
         self.sdk = _Sdk(url=gateway.sdk_url)
         self.sdk.on_msg(self._from_page)
         self.panel = Panel(
@@ -195,18 +199,18 @@ def _controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
     formats = [("v2", "v2, with smallcases"), ("v1", "v1")]
     return [
         c.select("source", "Source", sources),
-        c.select("user", "User", _users(model), **_GATEWAY),
-        c.select("broker", "Broker expected", brokers, **_GATEWAY),
-        c.select("version", "Format", formats, **_GATEWAY),
-        c.field("notes", "Notes", maxlength=256, **_GATEWAY),
-        c.check("mutual_funds", "Mutual funds", **_GATEWAY),
-        c.field("app_id", "App id", **_ARROW),
-        c.field("account_id", "User id", **_ARROW),
-        c.field("token", "Token", "secret", **_ARROW),
-        c.button("start", "Import holdings", primary=True, **_GATEWAY),
-        c.button("fetch", "Fetch holdings", primary=True, sends=["token"], **_ARROW),
+        c.select("user", "User", _users(model), when=_GATEWAY),
+        c.select("broker", "Broker expected", brokers, when=_GATEWAY),
+        c.select("version", "Format", formats, when=_GATEWAY),
+        c.field("notes", "Notes", maxlength=256, when=_GATEWAY),
+        c.check("mutual_funds", "Mutual funds", when=_GATEWAY),
+        c.field("app_id", "App id", when=_ARROW),
+        c.field("account_id", "User id", when=_ARROW),
+        c.field("token", "Token", kind="secret", when=_ARROW),
+        c.button("start", "Import holdings", primary=True, when=_GATEWAY),
+        c.button("fetch", "Fetch holdings", primary=True, sends=["token"], when=_ARROW),
         c.button("cancel", "Cancel", disabled=True),
-        c.button("retry", "Try again", disabled=True, **_GATEWAY),
+        c.button("retry", "Try again", disabled=True, when=_GATEWAY),
     ]
 
 

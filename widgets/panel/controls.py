@@ -28,8 +28,8 @@ def select(name: str, label: str, options: Options, **more: Any) -> Control:
     }
 
 
-def field(name: str, label: str, kind: str = "text", **more: Any) -> Control:
-    """Ask for a line of text; `kind` ``number`` for a number, ``secret`` for what must go.
+def field(name: str, label: str, *, kind: str = "text", **more: Any) -> Control:
+    """Ask for a line of text, a ``number``, or a ``secret``.
 
     A secret is no trait: it goes with the press of the button that names it and is
     cleared on the page at once.

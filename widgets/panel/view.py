@@ -87,7 +87,10 @@ class Panel(anywidget.AnyWidget):
         elif content.get("type") == "press":
             sent = content.get("secrets") or {}
             wanted = known[name].get("sends", [])
-            self._press[name](**{key: str(sent.get(key, "")) for key in wanted})
+            try:
+                self._press[name](**{key: str(sent.get(key, "")) for key in wanted})
+            except HoldingsError as error:
+                self.error = str(error)
 
     def _set(self, name: str, value: object) -> None:
         problems = {key: text for key, text in self.problems.items() if key != name}

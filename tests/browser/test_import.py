@@ -1,0 +1,49 @@
+"""An import in a real browser: choose, log in, consent; and once, refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NOTEBOOK = "notebooks/explore/02_import_holdings.ipynb"
+
+
+def log_in(popup: Page) -> None:
+    popup.get_by_role("button", name="Upstox").click()
+    popup.get_by_label("PIN").fill("1234")
+    popup.get_by_role("button", name="Log in").click()
+
+
+def test_an_import_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
+    page = lab.open(NOTEBOOK)
+    tool = page.locator(".hk-tool")
+    with page.expect_popup() as opened:
+        tool.get_by_role("button", name="Import holdings").click()
+    popup = opened.value
+    expect(tool.locator(".hk-steps")).to_contain_text("Broker's page opened")
+    expect(tool).to_contain_text("expires in 4:")
+    shoot(tool, "import-waiting")
+    shoot(popup, "import-popup")
+    log_in(popup)
+    popup.get_by_role("button", name="Allow").click()
+    expect(tool.locator(".hk-tiles")).to_be_visible(timeout=20_000)
+    expect(tool.locator(".hk-steps .hk-done")).to_have_count(7, timeout=20_000)
+    expect(tool.locator("table caption")).to_have_text("Holdings imported")
+    shoot(tool, "import-done")
+    assert axe(page, ".hk-tool") == []
+
+
+def test_a_refusal_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
+    page = lab.open(NOTEBOOK)
+    tool = page.locator(".hk-tool")
+    with page.expect_popup() as opened:
+        tool.get_by_role("button", name="Import holdings").click()
+    log_in(opened.value)
+    opened.value.get_by_role("button", name="Do not allow").click()
+    expect(tool.locator(".hk-panel .hk-bad")).to_contain_text("consent_denied")
+    shoot(tool, "import-refused")
+    assert axe(page, ".hk-tool") == []
