@@ -1,6 +1,7 @@
 """The notebooks' own package: a view-model and a thin view per tool."""
 
 from widgets.importing import ImportTrigger
+from widgets.risk import RiskExplorer
 from widgets.table import HoldingsTable
 
-__all__ = ["HoldingsTable", "ImportTrigger"]
+__all__ = ["HoldingsTable", "ImportTrigger", "RiskExplorer"]

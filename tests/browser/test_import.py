@@ -29,7 +29,7 @@ def test_an_import_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
     shoot(tool, "import-waiting")
     shoot(popup, "import-popup")
     log_in(popup)
-    popup.get_by_role("button", name="Allow").click()
+    popup.get_by_role("button", name="Allow", exact=True).click()
     expect(tool.locator(".hk-tiles")).to_be_visible(timeout=20_000)
     expect(tool.locator(".hk-steps .hk-done")).to_have_count(7, timeout=20_000)
     expect(tool.locator("table caption")).to_have_text("Holdings imported")

@@ -7,7 +7,6 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
@@ -21,6 +20,7 @@ from holdings_kit.errors import (
 from holdings_kit.freshness import Freshness, freshness
 from holdings_kit.wire.imports import parse_import_result
 from holdings_kit.wire.signing import Secret
+from widgets.held import Held
 from widgets.importing.steps import ARROW_STEPS, GATEWAY_STEPS, REACHED
 from widgets.job import Job
 
@@ -71,7 +71,7 @@ class ImportModel(Job):
     freshness = Unicode()
     auth_id = Unicode()
     users = Dict()  # smallcaseAuthId → broker, of who is connected
-    loaded = AnyTrait(None, allow_none=True)
+    loaded = Held()
 
     def __init__(
         self,

@@ -158,7 +158,7 @@ KINDS.number = KINDS.text;
 function render({ model, el }) {
   el.classList.add("hk-panel");
   el.dataset.lmSuppressShortcuts = "true"; // keys typed here are not JupyterLab's
-  const title = node("p", { className: "hk-title", role: "heading", "aria-level": 3 });
+  const title = node("p", { className: "hk-title", role: "heading", "aria-level": 2 });
   const form = node("div", { className: "hk-form" });
   const busy = node("span");
   const bar = node("progress", { max: 1, "aria-label": "Progress" });

@@ -1,0 +1,134 @@
+"""The risk explorer: every choice moves the result, and nothing is made up."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.schema import HOLDINGS
+from widgets import RiskExplorer
+
+
+def book(*rows: dict[str, Any]) -> pl.DataFrame:
+    base = {"snapshot_id": "s", "account_id": "A", "asset_class": "equity"}
+    return pl.DataFrame(
+        [base | {"holding_no": no} | row for no, row in enumerate(rows)],
+        schema=HOLDINGS,
+    )
+
+
+def share(symbol: str, quantity: int, close: float | None, **more: Any) -> dict:
+    amount = Decimal(quantity)
+    return {
+        "instrument_id": f"NSE:{symbol}",
+        "symbol": symbol,
+        "settled_quantity": amount,
+        "t1_quantity": Decimal(0),
+        "pledged_quantity": Decimal(0),
+        "owned_quantity": amount,
+        "average_price": Decimal(50),
+        "close_price": None if close is None else Decimal(str(close)),
+        "haircut": Decimal("0.2"),
+    } | more
+
+
+BOOK = book(share("ONE", 10, 100), share("TWO", 5, 40, asset_class="etf"))
+
+
+def test_sliders_move_value_collateral_and_headroom() -> None:
+    risk = RiskExplorer(BOOK, cash=300.0, need=900.0)
+    risk.model.sliders = {"all": {"price": -0.1}}
+    row = risk.result.row(0, named=True)
+    assert row["market_value_after"] == Decimal(1080)
+    assert row["collateral_value_after"] == Decimal(864)
+    assert row["usable_value_after"] == Decimal(600)
+    assert row["headroom_value_after"] == Decimal(-300)
+    assert "not met" in risk.figures.value
+
+
+def test_the_narrowest_slider_wins_and_zero_follows_the_wider_row() -> None:
+    risk = RiskExplorer(BOOK)
+    risk.model.sliders = {
+        "all": {"price": -0.1, "haircut": 0.1},
+        "etf": {"price": -0.5},
+        "NSE:ONE": {"price": 0.0, "haircut": 0.3},
+    }
+    effects = dict(risk.effects.select("symbol", "market_value_after").iter_rows())
+    assert effects == {"ONE": Decimal(900), "TWO": Decimal(100)}
+    collateral = risk.result["collateral_value_after"][0]
+    assert collateral == Decimal(900) * Decimal("0.5") + Decimal(100) * Decimal("0.7")
+
+
+def test_a_scenario_sets_the_sliders_and_the_list_cut_its_floor() -> None:
+    risk = RiskExplorer(BOOK)
+    risk.model.scenario = "june_2024|one day"
+    assert risk.model.sliders == {"all": {"price": -0.0593, "haircut": 0.05}}
+    risk.model.reset()
+    risk.model.scenario = "list_cut_2024|1.0"
+    risk.model.off_list = ["NSE:ONE"]
+    assert risk.result["collateral_value_after"][0] == Decimal(160)
+    risk.model.reset()
+    assert risk.result["collateral_effect"][0] == 0
+
+
+def test_what_has_no_price_is_counted_and_not_valued() -> None:
+    risk = RiskExplorer(book(share("ONE", 10, 100), share("NEW", 5, None)))
+    assert risk.result["market_value_after"][0] == Decimal(1000)
+    assert "1 positions have no price" in risk.figures.value
+
+
+def test_margin_is_of_one_account() -> None:
+    risk = RiskExplorer(book(share("ONE", 1, 1), share("TWO", 1, 1, account_id="B")))
+    assert risk.result["usable_value_after"][0] is None
+    assert "choose one" in risk.figures.value
+    risk.model.cash = 5.0
+    risk.model.account = "B"
+    assert risk.result["usable_value_after"][0] == Decimal("5.8")
+
+
+def test_a_pledge_is_planned_with_its_proof(page: Any) -> None:
+    risk = RiskExplorer(BOOK, rules="broker", cash=500.0, need=900.0)
+
+    async def run() -> None:
+        page(risk.panel, type="press", name="plan")
+        await risk.model.done()
+
+    asyncio.run(run())
+    assert risk.plan is not None
+    assert risk.plan.gap == 0
+    assert risk.table is not None
+    assert "proven cheapest" in risk.planned.value
+    risk.model.need = 0.0
+    risk.model.plan_pledge()
+    assert "need is 0" in risk.model.error
+    assert risk.plan is None
+
+
+def test_a_name_gets_sliders_of_its_own(page: Any) -> None:
+    many = [share(f"N{i}", 10, 100 - i) for i in range(20)]
+    risk = RiskExplorer(book(*many))
+    page(risk.panel, type="set", name="add", value="n19")
+    page(risk.panel, type="press", name="pin")
+    grid = next(c for c in risk.panel.controls if c["name"] == "sliders")
+    assert grid["rows"][-1] == ("NSE:N19", "N19")
+    page(risk.panel, type="set", name="add", value="nobody")
+    page(risk.panel, type="press", name="pin")
+    assert "'nobody' is not in this book" in risk.panel.error
+
+
+def test_an_unknown_scenario_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown scenario"):
+        RiskExplorer(BOOK).model.scenario = "2099|x"
+
+
+def test_imported_names_are_escaped() -> None:
+    odd = share("<b>X</b>", 10, 100)
+    risk = RiskExplorer(book(odd))
+    risk.model.sliders = {"all": {"price": -0.1}}
+    assert "<b>" not in risk.worst.value
+    assert "&lt;b&gt;" in risk.worst.value

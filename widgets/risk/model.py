@@ -1,0 +1,213 @@
+"""The explorer as a view-model: a book and shocks in, effects and a plan out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
+
+import holdings_kit as hk
+from holdings_kit.errors import ConfigError, HoldingsError
+from holdings_kit.margin_rules import Fees
+from holdings_kit.stress import shock_positions
+from widgets.held import Held
+from widgets.job import Job
+from widgets.risk.shocks import CUSTOM, preset, scenarios, shocks_of
+
+if TYPE_CHECKING:
+    from holdings_kit.pledge import PledgePlan
+    from holdings_kit.schema import Loaded
+
+__all__ = ["RiskModel"]
+
+_NAMES: Final = 8
+_MOST_ACCOUNTS: Final = 200
+
+
+class RiskModel(Job):
+    """Shock a book; every change of a choice makes `result` anew, at once.
+
+    Attributes
+    ----------
+    account, scenario, sliders, off_list, need, cash, rules, quantity, horizon_days
+        Choices. `sliders` maps ``all``, an asset class or an instrument id to
+        ``price`` and ``haircut``, fractions; 0 follows the wider row.
+    result
+        SHOCKED, one row.
+    effects
+        Each position before and after (`holdings_kit.stress.shock_positions`).
+    plan
+        The last pledge plan; ``None`` before.
+    """
+
+    account = Unicode()
+    scenario = Unicode(CUSTOM)
+    sliders = Dict()
+    off_list = List(Unicode())
+    need = Float(0.0, min=0.0)
+    cash = Float(0.0, min=0.0)
+    rules = Enum(("strict", "broker"), "strict")
+    quantity = Enum(("pledged", "pledgeable", "owned"), "pledgeable")
+    horizon_days = Int(30, min=0, max=366)
+    add = Unicode()
+
+    names = List()
+    result = Held()
+    effects = Held()
+    plan = Held()
+
+    def __init__(self, book: Loaded | pl.DataFrame, **choices: object) -> None:
+        if isinstance(book, pl.DataFrame):
+            self._reported = self._through = book
+        else:
+            self._reported, self._through = book.holdings, hk.look_through(book)
+        accounts = self._through["account_id"].unique().sort().to_list()
+        self.accounts: list[str] = accounts[:_MOST_ACCOUNTS]
+        self._ready = False
+        super().__init__(**choices)
+        self._load()
+
+    @property
+    def holdings(self) -> pl.DataFrame:
+        """The holdings of the account chosen, each share once."""
+        return self._of_account(self._through)
+
+    @property
+    def positions(self) -> pl.DataFrame:
+        """The same, netted and valued (POSITIONS)."""
+        return self._positions
+
+    @property
+    def classes(self) -> list[str]:
+        """The asset classes in the book."""
+        return self._positions["asset_class"].drop_nulls().unique().sort().to_list()
+
+    @property
+    def single(self) -> bool:
+        """Whether this is one account: cash and need are facts about an account."""
+        return self._collateral["account_id"].n_unique() <= 1
+
+    def concentration(self) -> pl.DataFrame:
+        """Measure concentration as reported and after look-through, a row each."""
+        before = hk.concentration(hk.consolidate(self._of_account(self._reported)))
+        after = hk.concentration(self._positions)
+        view = pl.Series("view", ["as reported", "looked through"])
+        return pl.concat([before, after]).insert_column(0, view)
+
+    def pin(self) -> None:
+        """Give the instrument named in `add` sliders of its own."""
+        said = self.add.strip().upper()
+        text = pl.col("symbol", "instrument_id", "isin").str.to_uppercase()
+        rows = self._positions.filter(pl.any_horizontal(text == said))
+        if rows.is_empty():
+            raise ConfigError(f"{self.add!r} is not in this book; write its symbol")
+        key = rows["instrument_id"][0]
+        if key not in dict(self.names):
+            self.names = [*self.names, (key, rows["symbol"][0] or key)]
+        self.add = ""
+
+    def reset(self) -> None:
+        """Put every slider back to 0."""
+        self.scenario, self.sliders, self.off_list = CUSTOM, {}, []
+
+    def plan_pledge(self) -> None:
+        """Search the cheapest pledge that meets the need, in a thread."""
+        self.plan = None
+        self.begin(self._plan(), what="Searching the cheapest pledge")
+
+    async def _plan(self) -> None:
+        if self.need <= 0:
+            raise ConfigError("the need is 0; enter the margin to reach, in rupees")
+        rows = self.holdings
+        if rows["account_id"].n_unique() > 1:
+            raise ConfigError("a pledge is planned for one account; choose one")
+        plan: PledgePlan = await self.apart(
+            hk.pledge_plan,
+            rows,
+            need=_rupees(self.need),
+            cash=_rupees(self.cash),
+            fees=Fees(),
+            rules=self.rules,  # pyright: ignore[reportArgumentType]
+            horizon_days=self.horizon_days,
+        )
+        self.plan = plan
+
+    @observe("account")
+    def _reload(self, _change: object) -> None:
+        if self._ready:
+            self.sliders, self.off_list = {}, []
+            self._load()
+
+    @observe("scenario")
+    def _preset(self, _change: object) -> None:
+        known = dict(scenarios())
+        if self.scenario not in known:
+            raise ConfigError(f"unknown scenario {self.scenario!r}")
+        found = preset(self.scenario)
+        if found is not None:
+            self.sliders = {"all": found}
+        self._shock()
+
+    @observe("sliders", "off_list", "need", "cash", "rules")
+    def _reshock(self, _change: object) -> None:
+        self._shock()
+
+    @observe("quantity")
+    def _recount(self, _change: object) -> None:
+        if self._ready:
+            self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+            self._shock()
+
+    def _of_account(self, holdings: pl.DataFrame) -> pl.DataFrame:
+        if not self.account:
+            return holdings
+        return holdings.filter(pl.col("account_id") == self.account)
+
+    def _load(self) -> None:
+        """Value the book once; a slider then only moves it."""
+        self._positions = hk.consolidate(self.holdings)
+        self._classes = {
+            key: kind or ""
+            for key, kind in self._positions.select(
+                "instrument_id", "asset_class"
+            ).iter_rows()
+        }
+        self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+        largest = self._positions.filter(pl.col("market_value").is_not_null())
+        top = largest.select("instrument_id", "symbol").head(_NAMES)
+        self.names = [(key, symbol or key) for key, symbol in top.iter_rows()]
+        self.plan = None
+        self._ready = True
+        self._shock()
+
+    def _shock(self) -> None:
+        if not self._ready:
+            return
+        shocks = shocks_of(
+            self.sliders,
+            classes=self._classes,
+            scenario=self.scenario,
+            off_list=self.off_list,
+        )
+        try:
+            result = hk.shock(
+                self._positions,
+                shocks,
+                collateral=self._collateral,
+                cash=_rupees(self.cash) if self.single else None,
+                need=_rupees(self.need) if self.single else None,
+                rules=self.rules,  # pyright: ignore[reportArgumentType]
+            )
+            effects = shock_positions(self._positions, shocks)
+        except HoldingsError as error:
+            self.error = str(error)
+            return
+        self.error = ""
+        self.effects = effects
+        self.result = result
+
+
+def _rupees(amount: float) -> Decimal:
+    return Decimal(str(round(amount, 2)))

@@ -1,0 +1,116 @@
+"""Sliders to SHOCKS: what a person set, and what each instrument follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import polars as pl
+
+from holdings_kit.margin_rules import LIST_CUT
+from holdings_kit.scenarios import SCENARIOS, SHOCKS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CUSTOM",
+    "LIST_CUT_NAME",
+    "Sliders",
+    "floor_of",
+    "preset",
+    "scenarios",
+    "shocks_of",
+]
+
+Sliders: TypeAlias = "Mapping[str, Mapping[str, float]]"
+"""Row → ``price`` and ``haircut``; the row ``all``, then classes and instruments."""
+
+CUSTOM: Final = "custom"
+LIST_CUT_NAME: Final = "list_cut_2024"
+
+
+def scenarios() -> list[tuple[str, str]]:
+    """List the scenarios, a step each, as options with their labels."""
+    named = [
+        (f"{name}|{step}", f"{name.replace('_', ' ')}: {step}")
+        for name, step in SCENARIOS.select("scenario", "step").iter_rows()
+    ]
+    cuts = [
+        (f"{LIST_CUT_NAME}|{cut}", f"list cut 2024: haircut at least {cut:.0%}")
+        for cut in LIST_CUT["haircut"].cast(pl.Float64()).to_list()
+    ]
+    return [(CUSTOM, "my own sliders"), *named, *cuts]
+
+
+def preset(choice: str) -> dict[str, float] | None:
+    """Give the sliders of a scenario's step; null for the others."""
+    name, _, step = choice.partition("|")
+    row = SCENARIOS.filter(scenario=name, step=step)
+    if row.is_empty():
+        return None
+    return {"price": row["price_shock"][0], "haircut": row["haircut_add"][0]}
+
+
+def floor_of(choice: str) -> float | None:
+    """Give the least haircut that a step of the list cut imposes, else null."""
+    name, _, step = choice.partition("|")
+    return float(step) if name == LIST_CUT_NAME else None
+
+
+def shocks_of(
+    sliders: Sliders,
+    *,
+    classes: Mapping[str, str],
+    scenario: str,
+    off_list: list[str],
+) -> pl.DataFrame:
+    """Write the sliders as SHOCKS; a slider at 0 follows the row above it.
+
+    Parameters
+    ----------
+    sliders
+        What was set.
+    classes
+        Instrument → asset class, for what an instrument follows.
+    scenario
+        The choice; a step of the list cut puts its floor under `off_list`.
+    """
+    floor = floor_of(scenario)
+    named = [key for key in sliders if key in classes]
+    extra = off_list if floor is not None else []
+    own_classes = [key for key in sliders if key not in classes and key != "all"]
+
+    def value(column: str, *path: str) -> float:
+        """Take the narrowest slider that is not at 0."""
+        found = (sliders.get(key, {}).get(column) for key in path)
+        return next((number for number in found if number), 0.0)
+
+    rows: list[tuple[str, str | None, tuple[str, ...], float | None]] = [
+        ("all", None, ("all",), None)
+    ]
+    rows += [("asset_class", key, (key, "all"), None) for key in own_classes]
+    rows += [
+        (
+            "instrument_id",
+            key,
+            (key, classes[key], "all"),
+            floor if key in off_list else None,
+        )
+        for key in dict.fromkeys([*named, *extra])
+    ]
+    return pl.DataFrame(
+        [
+            (
+                "explorer",
+                "now",
+                scope,
+                key,
+                value("price", *path),
+                value("haircut", *path),
+                least,
+            )
+            for scope, key, path, least in rows
+        ],
+        schema=SHOCKS,
+        orient="row",
+    )

@@ -1,0 +1,274 @@
+"""The explorer on the page: sliders, figures, concentration, and the pledge plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ipywidgets import HTML, VBox
+
+from widgets.formats import UNKNOWN, shown
+from widgets.page import bars, notice, tiles
+from widgets.panel import Panel
+from widgets.panel import controls as c
+from widgets.risk.model import RiskModel
+from widgets.risk.shocks import scenarios
+from widgets.table import HoldingsTable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from holdings_kit.pledge import PledgePlan
+    from holdings_kit.schema import Loaded
+
+__all__ = ["RiskExplorer"]
+
+_SLIDERS: Final = [
+    ("price", "price", -0.6, 0.3, 0.005),
+    ("haircut", "haircut added", 0.0, 0.6, 0.005),
+]
+_FIGURES: Final = (
+    ("Value", "market_value"),
+    ("P&L", "unrealized_pnl"),
+    ("Collateral", "collateral_value"),
+    ("Usable margin", "usable_value"),
+    ("Headroom", "headroom_value"),
+)
+_SHARES: Final = (
+    ("Largest holding", "largest_share"),
+    ("Five largest", "top_5_share"),
+    ("Ten largest", "top_10_share"),
+    ("HHI", "hhi"),
+)
+_PLAN: Final = [
+    "symbol",
+    "pledge_quantity",
+    "available_quantity",
+    "pledged_quantity",
+    "price",
+    "haircut",
+    "collateral_value",
+    "why",
+]
+_WORST: Final = 8
+
+
+class RiskExplorer(VBox):
+    """Move prices and haircuts, and read the effect back: `risk.result`.
+
+    Parameters
+    ----------
+    book
+        `Loaded`, for look-through of smallcases, or HOLDINGS.
+    choices
+        Start values: ``need``, ``cash``, ``rules``, ``account``, ``scenario`` …
+
+    Examples
+    --------
+    >>> from holdings_kit import sandbox
+    >>> from holdings_kit.schema import HOLDINGS, empty
+    >>> risk = RiskExplorer(empty(HOLDINGS))
+    >>> risk.result.height
+    1
+    """
+
+    def __init__(self, book: Loaded | pl.DataFrame, **choices: Any) -> None:
+        self.model = model = RiskModel(book, **choices)
+        self.panel = Panel(
+            model,
+            _controls(model),
+            title="What if?",
+            press={
+                "pin": model.pin,
+                "reset": model.reset,
+                "plan": model.plan_pledge,
+                "cancel": model.cancel,
+            },
+        )
+        self.figures, self.worst, self.shares = HTML(), HTML(), HTML()
+        self.planned = HTML()
+        self.table: HoldingsTable | None = None
+        self.parts = [self.panel, self.figures, self.worst, self.shares, self.planned]
+        super().__init__(self.parts)
+        self.add_class("hk-tool")
+        model.observe(self._show_result, "result")
+        model.observe(self._show_names, "names")
+        model.observe(self._show_plan, "plan")
+        model.observe(self._show_busy, "busy")
+        self._show_result(None)
+        self._show_shares()
+
+    @property
+    def result(self) -> pl.DataFrame:
+        """The effect of the shocks as they stand (SHOCKED, one row)."""
+        return self.model.result
+
+    @property
+    def effects(self) -> pl.DataFrame:
+        """The effect on each position."""
+        return self.model.effects
+
+    @property
+    def plan(self) -> PledgePlan | None:
+        """The last pledge plan; ``None`` before."""
+        return self.model.plan
+
+    def _show_result(self, _change: object) -> None:
+        row = self.model.result.row(0, named=True)
+        self.figures.value = tiles(_figure(row, *each) for each in _FIGURES) + notice(
+            _coverage(row, single=self.model.single), "warn"
+        )
+        self.worst.value = _worst(self.model.effects)
+
+    def _show_names(self, _change: object) -> None:
+        self.panel.change("sliders", rows=_rows(self.model))
+        self.panel.change("off_list", options=self.model.names)
+        self._show_shares()
+
+    def _show_busy(self, _change: object) -> None:
+        self.panel.change("plan", disabled=bool(self.model.busy))
+        self.panel.change("cancel", disabled=not self.model.busy)
+
+    def _show_shares(self) -> None:
+        views = self.model.concentration()
+        rows = [
+            (
+                str(row["view"]),
+                [(shown(row[name], "share"), row[name] or 0.0) for _, name in _SHARES],
+            )
+            for row in views.iter_rows(named=True)
+        ]
+        heads = ["", *(label for label, _ in _SHARES)]
+        self.shares.value = bars("Concentration, shares of value", heads, rows)
+
+    def _show_plan(self, _change: object) -> None:
+        plan = self.model.plan
+        if plan is None:
+            self.planned.value = ""
+            self.children = [*self.parts]
+            return
+        self.planned.value = _plan_words(plan)
+        self.table = HoldingsTable(
+            plan.plan.sort("pledge_quantity", descending=True),
+            caption="What to pledge, and why the rest is left out",
+            columns=_PLAN,
+            page_size=10,
+        )
+        self.children = [*self.parts, self.table]
+
+
+def _rows(model: RiskModel) -> list[tuple[str, str]]:
+    kinds = [(kind, f"class: {kind.replace('_', ' ')}") for kind in model.classes]
+    return [("all", "everything"), *kinds, *model.names]
+
+
+def _controls(model: RiskModel) -> list[c.Control]:
+    accounts = [(key, key) for key in model.accounts]
+    if len(accounts) > 1:
+        accounts = [("", f"all {len(accounts)}"), *accounts]
+    else:
+        accounts = [("", accounts[0][0] if accounts else "none")]
+    rules = [("strict", "strict 50:50"), ("broker", "broker practice")]
+    count = [
+        ("pledged", "pledged today"),
+        ("pledgeable", "could be pledged"),
+        ("owned", "everything owned"),
+    ]
+    return [
+        c.select("account", "Account", accounts, group="Book and margin"),
+        c.select("quantity", "Collateral from", count, group="Book and margin"),
+        c.select("rules", "Rule", rules, group="Book and margin"),
+        c.field("cash", "Cash, ₹", kind="number", min=0, group="Book and margin"),
+        c.field(
+            "need", "Margin need, ₹", kind="number", min=0, group="Book and margin"
+        ),
+        c.select("scenario", "Scenario", scenarios(), group="Shocks"),
+        c.button("reset", "Reset sliders", group="Shocks"),
+        c.chips(
+            "off_list",
+            "Off the list",
+            model.names,
+            group="Shocks",
+            when={"scenario": [k for k, _ in scenarios() if k.startswith("list_cut")]},
+        ),
+        c.grid(
+            "sliders",
+            "A slider at 0 follows the wider row",
+            _rows(model),
+            _SLIDERS,
+            first="Applies to",
+            group="Shocks",
+        ),
+        c.field("add", "Another name", placeholder="symbol", group="Shocks"),
+        c.button("pin", "Add sliders", group="Shocks"),
+        c.field(
+            "horizon_days", "Days", kind="number", min=0, step=1, group="Pledge planner"
+        ),
+        c.button("plan", "Plan the pledge", primary=True, group="Pledge planner"),
+        c.button("cancel", "Cancel", disabled=True, group="Pledge planner"),
+    ]
+
+
+def _figure(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
+    before, after = row[f"{name}_before"], row[f"{name}_after"]
+    if after is None or before is None:
+        return label, UNKNOWN, "unknown"
+    change = after - before
+    sign = "+" if change > 0 else ""
+    return label, f"₹ {shown(after, 'money')}", f"{sign}{shown(change, 'money')}"
+
+
+def _coverage(row: dict[str, Any], *, single: bool) -> str:
+    said = []
+    if row["unpriced_count"]:
+        said.append(f"{row['unpriced_count']} positions have no price")
+    if row["unknown_collateral_count"]:
+        unknown = row["unknown_collateral_count"]
+        said.append(f"the collateral of {unknown} holdings is unknown")
+    if not single:
+        said.append("margin is of one account, choose one")
+    if row["headroom_value_after"] is not None and row["headroom_value_after"] < 0:
+        said.insert(0, "the margin need is not met")
+    text = "; ".join(said)
+    return text[:1].upper() + text[1:] + ("." if text else "")
+
+
+def _worst(effects: pl.DataFrame) -> str:
+    """Draw the positions that lose most, bars in parts of the largest loss."""
+    lost = effects.drop_nulls("value_effect").sort("value_effect").head(_WORST)
+    lost = lost.filter(lost["value_effect"] < 0)
+    if lost.is_empty():
+        return ""
+    largest = -lost["value_effect"][0]
+    rows = [
+        (
+            row["symbol"] or row["instrument_id"],
+            [
+                (shown(row["price_shock"], "share"), 0.0),
+                (shown(row["value_effect"], "money"), -row["value_effect"] / largest),
+            ],
+        )
+        for row in lost.iter_rows(named=True)
+    ]
+    heads = ["", "Price", "Effect, ₹"]
+    return bars("Largest losses", heads, rows)
+
+
+def _plan_words(plan: PledgePlan) -> str:
+    if plan.status == "infeasible":
+        unmet = shown(plan.unmet_value, "money")
+        said = f"Pledging everything still leaves ₹ {unmet} of the need unmet."
+        return notice(said, "bad")
+    proof = "proven cheapest" if plan.gap == 0 else "not proven: time ran out"
+    return tiles(
+        [
+            ("Cost", f"₹ {shown(plan.cost, 'money')}", proof),
+            ("Fees", f"₹ {shown(plan.fee_value, 'money')}", "per ISIN, with GST"),
+            ("Interest", f"₹ {shown(plan.interest_value, 'money')}", "on missing cash"),
+            (
+                "Collateral",
+                f"₹ {shown(plan.collateral_value, 'money')}",
+                "of what to pledge now",
+            ),
+            ("One rupee more", f"₹ {shown(plan.shadow_price, 'number')}", "would cost"),
+        ]
+    )
