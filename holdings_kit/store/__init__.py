@@ -12,33 +12,28 @@ commits).
 
 from __future__ import annotations
 
+from datetime import timedelta
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import uuid4
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, StoreError
-from holdings_kit.schema import (
-    BASKETS,
-    HOLDINGS,
-    LISTINGS,
-    REJECTS,
-    SNAPSHOTS,
-    Loaded,
-    empty,
-)
-from holdings_kit.store.rules import judge
+from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.store.files import Written, commit_files, move, write_files
 from holdings_kit.store.staging import Staged, stage, unseen
-from holdings_kit.store.tables import DECISIONS, Tables, bucket_of, with_partition
+from holdings_kit.store.tables import DECISIONS, TABLES, Tables, with_partition
+from holdings_kit.store.view import Scanned, StoreView, with_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-__all__ = ["Appended", "Scanned", "Store"]
+__all__ = ["Appended", "Part", "Scanned", "Store", "StoreView"]
 
-T = TypeVar("T")
+_WEEK: Final = timedelta(days=7)
 
 
 class Appended(NamedTuple):
@@ -49,16 +44,14 @@ class Appended(NamedTuple):
     rejects: int
 
 
-class Scanned(NamedTuple):
-    """The frames of a `Loaded`, lazy and in no order."""
+class Part(NamedTuple):
+    """What `Store.write_part` wrote and `Store.commit` makes count; plain values."""
 
-    snapshots: pl.LazyFrame
-    holdings: pl.LazyFrame
-    listings: pl.LazyFrame
-    baskets: pl.LazyFrame
+    added: Appended
+    files: list[Written]
 
 
-class Store:
+class Store(StoreView):
     """Snapshots of accounts, kept for good; which one counts is decided at reading.
 
     Each account (`source`, `account_id`) has at most one `current` snapshot: the newest
@@ -90,14 +83,18 @@ class Store:
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS
-    >>> nothing = Loaded(*map(empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)))
+    >>> from datetime import UTC, datetime
+    >>> import holdings_kit as hk
+    >>> body = b'''{"securities": [{"isin": "INE062A01020", "nseTicker": "SBIN",
+    ... "holdings": {"quantity": 3, "averagePrice": 801.5}}], "smallcaseAuthId": "a1",
+    ... "snapshotDate": "2026-01-05T10:15:30.123Z"}'''
+    >>> loaded = hk.read_gateway(body, fetched_at=datetime(2026, 1, 5, 11, tzinfo=UTC))
     >>> with TemporaryDirectory() as folder:
     ...     store = Store(folder)
-    ...     store.append(nothing)
-    ...     store.current().holdings.height
-    Appended(deliveries=0, repeated=0, rejects=0)
-    0
+    ...     store.append(loaded).deliveries, store.append(loaded).deliveries
+    ...     store.current().holdings["instrument_id"].to_list()
+    (1, 0)
+    ['INE062A01020']
     """
 
     def __init__(
@@ -108,40 +105,20 @@ class Store:
         few_rows: float = 0.5,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
-        self._tables = Tables(_address(path), storage_options)
-        self._few_rows = few_rows
-        self._bucket: int | None = None
-        self._known_at: datetime | None = None
         if buckets is not None and buckets < 1:
             raise ConfigError(f"buckets={buckets}: at least 1 is needed")
-        self._asked = buckets
-        self._made_with: int | None = None
+        tables = Tables(_address(path), storage_options)
+        super().__init__(tables, few_rows=few_rows, buckets=buckets)
         self._complete = False  # all tables are known to be there
-        _ = self.buckets
-
-    def __repr__(self) -> str:
-        return f"Store({self._tables.root!r})"
-
-    @property
-    def buckets(self) -> int:
-        """Number of parts the accounts are spread over."""
-        if self._made_with is None:  # another process may make it at any time
-            self._made_with = self._tables.buckets()
-        made, asked = self._made_with, self._asked
-        if made and asked and made != asked:
-            raise ConfigError(
-                f"{self!r} has {made} buckets, not {asked}; leave buckets out"
-            )
-        return made or asked or 1
-
-    # keep
+        _ = self.buckets  # a store of another number is refused here
 
     def append(self, loaded: Loaded) -> Appended:
         """Add what was read, all of it or nothing; the same again adds nothing.
 
         A delivery is known by its snapshot, transaction, notes, `fetched_at`, checksum,
         file and line. A new delivery of a known snapshot adds a row about the delivery,
-        no holdings. `status` and `status_reason` of `loaded` are not kept.
+        no holdings. Of `status` and `status_reason` only the doubts are kept: where the
+        door that read it quarantined it, and why.
 
         Parameters
         ----------
@@ -155,24 +132,11 @@ class Store:
         StoreError
             Rows belong to no snapshot, or the storage refused. Readers see no change.
         """
-        self._must_write()
-        buckets = self.buckets
-        staged = stage(loaded, buckets=buckets)
-        known = self._tables.scan(
-            "snapshots",
-            dates=staged.snapshots["snapshot_date"].unique().to_list(),
-            buckets=staged.snapshots["bucket"].unique().to_list(),
-        )
-        seen = self._tables.scan("rejects").select(REJECTS.names()).collect()
-        new = unseen(staged, known.collect(), uuid4().hex)
-        new = new._replace(
-            rejects=new.rejects.join(
-                seen, on=REJECTS.names(), how="anti", nulls_equal=True
-            )
-        )
-        self._write(new, buckets)
-        added = new.snapshots.height
-        return Appended(added, loaded.snapshots.height - added, new.rejects.height)
+        new = self._new(loaded)
+        for table in ("holdings", "listings", "baskets", "rejects"):
+            self._tables.append(table, getattr(new, table))
+        self._tables.append("snapshots", new.snapshots)  # from here on it counts
+        return _appended(loaded, new)
 
     def promote(self, snapshot_id: str, *, reason: str, at: datetime) -> None:
         """Accept a quarantined snapshot for good, and log why.
@@ -192,7 +156,6 @@ class Store:
             There is no such snapshot, it is not quarantined, or it has no instant or
             account and so no place among the others.
         """
-        self._must_write()
         if not reason.strip():
             raise ConfigError("promote needs a reason: it is kept in the log")
         found = self._judged().filter(pl.col("snapshot_id") == snapshot_id)
@@ -209,184 +172,118 @@ class Store:
                 "account_id": [row["account_id"]],
                 "decision": ["promoted"],
                 "reason": [reason],
-                "decided_at": [_instant(at)],
+                "decided_at": [with_zone(at)],
             },
             schema=DECISIONS,
         ).with_columns(snapshot_at=found["snapshot_at"])
         self._tables.append("decisions", with_partition(decision, self.buckets))
 
-    # read
+    # for many writers, and upkeep
 
-    def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
-        """Read the current snapshot of every account, or of those named.
+    def write_part(self, loaded: Loaded) -> Part:
+        """Write what was read as files that nobody sees before `commit`.
 
-        Rows come by account, in the order of the payload. `rejects` is empty: a line
-        that could not be read belongs to no account; `history` has them.
+        For many writers at once: each gives its part to one driver, which commits them
+        all. A part is plain values and travels between processes.
+
+        Raises
+        ------
+        FrameError, StoreError
+            As `append`.
         """
-        return self._loaded(self._current(None, account_ids))
+        new = self._new(loaded)
+        files = (write_files(self._tables, *named) for named in new._asdict().items())
+        return Part(_appended(loaded, new), list(chain.from_iterable(files)))
 
-    def as_of(
-        self, instant: datetime, *, account_ids: Collection[str] | None = None
-    ) -> Loaded:
-        """Read the snapshots that were current at an instant, as known today.
+    def commit(self, parts: Iterable[Part]) -> Appended:
+        """Make parts count, all of them or none: one commit a table, however many.
 
-        Only snapshots with ``snapshot_at <= instant`` play a part.
+        Committing a part twice adds nothing.
+
+        Raises
+        ------
+        StoreError
+            The storage refused; readers see no change.
         """
-        return self._loaded(self._current(_instant(instant), account_ids))
+        held = list(parts)
+        commit_files(self._tables, (file for part in held for file in part.files))
+        return Appended(
+            *(
+                sum(getattr(part.added, name) for part in held)
+                for name in Appended._fields
+            )
+        )
 
-    def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
-        """Read every snapshot, by account and `snapshot_at`, with its status.
+    def compact(self) -> int:
+        """Join small files; gives how many were joined. Readers and appends go on.
 
-        `rejects` holds what could not be read, unless accounts are named.
+        Many small appends make many small files, and reading opens them all. The old
+        files stay for readers and `known_at` until `vacuum`.
         """
-        loaded = self._loaded(self._judged(account_ids))
-        if account_ids is not None or self._bucket:
-            return loaded
-        rejects = self._tables.scan("rejects").select(REJECTS.names()).unique()
-        return loaded._replace(rejects=rejects.sort(REJECTS.names()).collect())
+        return sum(self._tables.compact(table) for table in TABLES)
 
-    def quarantine(self) -> pl.DataFrame:
-        """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
-        judged = self._judged().filter(pl.col("status") == "quarantined")
-        return judged.select(SNAPSHOTS.names())
+    def vacuum(self, *, keep: timedelta = _WEEK) -> int:
+        """Delete files that nobody needs: joined by `compact`, or never committed.
 
-    def decisions(self) -> pl.DataFrame:
-        """List the promotions: snapshot, account, reason, instant."""
-        return self._decisions().sort("decided_at", "snapshot_id", "reason")
-
-    def scan(self, *, as_of: datetime | None = None) -> Scanned:
-        """Scan what `current` or `as_of` reads, for more rows than memory holds."""
-        instant = None if as_of is None else _instant(as_of)
-        return self._scanned(self._current(instant, None))
-
-    # views
-
-    def known_at(self, instant: datetime) -> Store:
-        """Look at the store as it was at an instant of its own clock (time travel).
-
-        The view reads only. It reaches back as far as `vacuum` has not swept.
+        Parameters
+        ----------
+        keep
+            How long a file stays after it went out of use, in whole hours. It must
+            outlast the slowest reader, the slowest `write_part` until its `commit`, and
+            what `known_at` should reach.
         """
-        return self._view(known_at=_instant(instant))
+        hours = int(keep / timedelta(hours=1))
+        return sum(self._tables.vacuum(table, hours) for table in TABLES)
 
-    def bucket(self, number: int) -> Store:
-        """Look at the accounts of one bucket only; the view reads only."""
-        if not 0 <= number < self.buckets:
-            raise ConfigError(f"bucket {number}: {self!r} has 0 to {self.buckets - 1}")
-        return self._view(bucket=number)
+    def rebucket(self, path: str | Path, *, buckets: int) -> Store:
+        """Copy the store to a new place, its accounts spread over another number.
 
-    def map(self, question: Callable[[Store], T]) -> list[T]:
-        """Ask every bucket the same question, one after the other, in order.
+        The copy counts only when it is whole. Append to neither meanwhile. The commits
+        of the original, and so what `known_at` reads, are not copied.
 
-        No account is in two buckets, so answers about accounts can be put together
-        with `polars.concat`, and memory is that of one bucket.
+        Raises
+        ------
+        StoreError
+            There is a store at `path`.
         """
-        return [question(self.bucket(number)) for number in range(self.buckets)]
+        options = self._tables.storage_options
+        if Tables(_address(path), options).buckets() is not None:
+            raise StoreError(f"{path}: there is a store already; name a new place")
+        new = Store(
+            path, buckets=buckets, few_rows=self._few_rows, storage_options=options
+        )
+        new._tables.create(buckets)
+        files = (
+            move(self._tables, new._tables, table, buckets=buckets) for table in TABLES
+        )
+        commit_files(new._tables, chain.from_iterable(files))
+        return new
 
-    def _view(
-        self, *, bucket: int | None = None, known_at: datetime | None = None
-    ) -> Store:
-        view = object.__new__(Store)
-        view.__dict__.update(self.__dict__)
-        if bucket is not None:
-            view._bucket = bucket
-        if known_at is not None:
-            view._known_at = known_at
-        return view
-
-    # inside
-
-    def _must_write(self) -> None:
-        if self._bucket is not None or self._known_at is not None:
-            raise StoreError("a view of a bucket or of the past only reads")
-
-    def _write(self, new: Staged, buckets: int) -> None:
+    def _new(self, loaded: Loaded) -> Staged:
+        """Make the tables that are not there; leave out what the store has."""
+        buckets = self.buckets
+        staged = stage(loaded, buckets=buckets)
         if not self._complete:
             self._tables.create(buckets)
             if self.buckets != buckets:  # another process was first
                 raise StoreError(f"{self!r} has {self.buckets} buckets; append again")
             self._complete = True
-        for table in ("holdings", "listings", "baskets", "rejects"):
-            self._tables.append(table, getattr(new, table))
-        self._tables.append("snapshots", new.snapshots)  # from here on it counts
-
-    def _places(self, account_ids: Collection[str] | None) -> set[int] | None:
-        """Tell the buckets to look into; None means all."""
-        if account_ids is None:
-            return None if self._bucket is None else {self._bucket}
-        named = {bucket_of(account, self.buckets) for account in account_ids}
-        return named if self._bucket is None else named & {self._bucket}
-
-    def _decisions(self) -> pl.DataFrame:
-        log = self._tables.scan(
-            "decisions", buckets=self._places(None), known_at=self._known_at
+        known = self._tables.scan(
+            "snapshots",
+            dates=staged.snapshots["snapshot_date"].unique().to_list(),
+            buckets=staged.snapshots["bucket"].unique().to_list(),
         )
-        return log.unique().collect()
-
-    def _judged(
-        self,
-        account_ids: Collection[str] | None = None,
-        until: datetime | None = None,
-    ) -> pl.DataFrame:
-        stored = self._tables.scan(
-            "snapshots", buckets=self._places(account_ids), known_at=self._known_at
+        seen = self._tables.scan("rejects").select(REJECTS.names())
+        new = unseen(staged, known.collect(), uuid4().hex)
+        rejects = new.rejects.join(
+            seen.collect(), on=REJECTS.names(), how="anti", nulls_equal=True
         )
-        if account_ids is not None:
-            stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
-        if until is not None:
-            stored = stored.filter(pl.col("snapshot_at") <= until)
-        return judge(stored.collect(), self._decisions(), few_rows=self._few_rows)
-
-    def _current(
-        self, until: datetime | None, account_ids: Collection[str] | None
-    ) -> pl.DataFrame:
-        judged = self._judged(account_ids, until)
-        return judged.filter(pl.col("status") == "current")
-
-    def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
-        accounts = snapshots["account_id"].unique()
-        picked = with_partition(snapshots, self.buckets)
-        rows = self._tables.scan(
-            table,
-            dates=picked["snapshot_date"].unique().to_list(),
-            buckets=picked["bucket"].unique().to_list(),
-        )
-        if accounts.len() <= _FEW_ACCOUNTS:
-            rows = rows.filter(
-                pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
-            )
-        order = snapshots.select("snapshot_id", "batch_id").with_row_index("place")
-        return rows.join(order.lazy(), on=["snapshot_id", "batch_id"])
-
-    def _scanned(self, snapshots: pl.DataFrame) -> Scanned:
-        return Scanned(
-            snapshots.lazy().select(SNAPSHOTS.names()),
-            self._rows("holdings", snapshots).select(HOLDINGS.names()),
-            self._rows("listings", snapshots).select(LISTINGS.names()),
-            self._rows("baskets", snapshots).select(BASKETS.names()),
-        )
-
-    def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
-        def rows(table: str, schema: pl.Schema) -> pl.LazyFrame:
-            ordered = self._rows(table, snapshots).sort("place", "row_no")
-            return ordered.select(schema.names())
-
-        holdings, listings, baskets = pl.collect_all(
-            [
-                rows("holdings", HOLDINGS),
-                rows("listings", LISTINGS),
-                rows("baskets", BASKETS),
-            ]
-        )
-        return Loaded(
-            snapshots.select(SNAPSHOTS.names()),
-            holdings,
-            listings,
-            baskets,
-            empty(REJECTS),
-        )
+        return new._replace(rejects=rejects)
 
 
-_FEW_ACCOUNTS = 1_000  # so many are worth naming to the parquet reader
+def _appended(loaded: Loaded, new: Staged) -> Appended:
+    added = new.snapshots.height
+    return Appended(added, loaded.snapshots.height - added, new.rejects.height)
 
 
 def _address(path: str | Path) -> str:
@@ -398,9 +295,3 @@ def _address(path: str | Path) -> str:
             f"{text}: the storage reads % as an escape; rename the folder"
         )
     return str(Path(text).expanduser().absolute())
-
-
-def _instant(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ConfigError(f"{instant}: an instant needs a time zone")
-    return instant

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import date, datetime
 
-__all__ = ["DECISIONS", "TABLES", "Tables", "bucket_of", "with_partition"]
+    from deltalake.transaction import AddAction
+
+__all__ = [
+    "DECISIONS",
+    "TABLES",
+    "Tables",
+    "bucket_of",
+    "with_bucket",
+    "with_partition",
+]
 
 PARTITION: Final = {"snapshot_date": pl.Date(), "bucket": pl.Int32()}
 _WRITTEN: Final = {"row_no": pl.Int64(), "batch_id": pl.String()}
@@ -80,12 +89,8 @@ def bucket_of(account_id: str, buckets: int) -> int:
     return zlib.crc32(account_id.encode()) % buckets
 
 
-def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
-    """Add `snapshot_date` and `bucket` to a frame of `account_id` and `snapshot_at`.
-
-    The date is that of `snapshot_at` in UTC; null where the instant is. An unknown
-    account is in bucket 0.
-    """
+def with_bucket(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Add the `bucket` of each `account_id`; an unknown account is in bucket 0."""
     accounts = frame["account_id"].unique().drop_nulls().to_list()
     places = pl.DataFrame(
         {"account_id": accounts, "bucket": [bucket_of(a, buckets) for a in accounts]},
@@ -93,9 +98,13 @@ def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
     )
     return frame.join(
         places, on="account_id", how="left", maintain_order="left"
-    ).with_columns(
-        pl.col("snapshot_at").dt.date().alias("snapshot_date"),
-        pl.col("bucket").fill_null(0),
+    ).with_columns(pl.col("bucket").fill_null(0))
+
+
+def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Add `bucket` and `snapshot_date`, the date of `snapshot_at` in UTC, or null."""
+    return with_bucket(frame, buckets).with_columns(
+        snapshot_date=pl.col("snapshot_at").dt.date()
     )
 
 
@@ -114,9 +123,8 @@ class Tables(NamedTuple):
 
     def open(self, table: str, known_at: datetime | None = None) -> DeltaTable | None:
         """Open a table as it is, or as it was; None where it does not exist yet."""
-        options = dict(self.storage_options) if self.storage_options else None
         try:
-            opened = DeltaTable(self.uri(table), storage_options=options)
+            opened = DeltaTable(self.uri(table), storage_options=self.options())
             if known_at is not None:
                 opened.load_as_version(known_at)
         except TableNotFoundError:
@@ -140,7 +148,7 @@ class Tables(NamedTuple):
                     mode="ignore",
                     partition_by=[name for name in PARTITION if name in schema],
                     description=json.dumps({"buckets": buckets}),
-                    storage_options=self._options(),
+                    storage_options=self.options(),
                 )
             except DeltaError as error:
                 if self.open(table) is None:  # nobody else made it meanwhile
@@ -158,10 +166,65 @@ class Tables(NamedTuple):
                 mode="append",
                 writer_properties=WriterProperties(compression="ZSTD"),
                 commit_properties=CommitProperties(max_commit_retries=_RETRIES),
-                storage_options=self._options(),
+                storage_options=self.options(),
             )
         except (DeltaError, OSError) as error:
             raise StoreError(f"{self.uri(table)}: cannot append: {error}") from None
+
+    def add(self, table: str, actions: list[AddAction]) -> None:
+        """Add files that are written already, in one commit."""
+        opened = self.open(table)
+        if opened is None:
+            raise StoreError(f"{self.uri(table)}: is not there")
+        try:
+            opened.create_write_transaction(
+                [*actions],
+                mode="append",
+                schema=opened.schema(),
+                partition_by=[name for name in PARTITION if name in TABLES[table]],
+                commit_properties=CommitProperties(max_commit_retries=_RETRIES),
+            )
+        except DeltaError as error:
+            raise StoreError(f"{self.uri(table)}: cannot commit: {error}") from None
+
+    def compact(self, table: str) -> int:
+        """Join small files of one date and bucket; gives how many went into others."""
+        opened = self.open(table)
+        if opened is None:
+            return 0
+        try:
+            done = opened.optimize.compact(
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=CommitProperties(max_commit_retries=_RETRIES),
+            )
+        except DeltaError as error:
+            raise StoreError(f"{self.uri(table)}: cannot compact: {error}") from None
+        return int(done["numFilesRemoved"])
+
+    def vacuum(self, table: str, hours: int) -> int:
+        """Delete files no version since so many hours needs; gives how many."""
+        opened = self.open(table)
+        if opened is None:
+            return 0
+        try:
+            gone = opened.vacuum(
+                retention_hours=hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+            )
+        except DeltaError as error:
+            raise StoreError(f"{self.uri(table)}: cannot vacuum: {error}") from None
+        return len(gone)
+
+    def partitions(self, table: str) -> list[tuple[date | None, int]]:
+        """List the dates and buckets that a table has rows of."""
+        opened = self.open(table)
+        if opened is None or "bucket" not in TABLES[table]:
+            return []
+        files = pl.DataFrame(opened.get_add_actions(flatten=True))
+        keys = ["partition.snapshot_date", "partition.bucket"]
+        return files.select(keys).unique().sort(keys).rows()
 
     def scan(
         self,
@@ -203,10 +266,11 @@ class Tables(NamedTuple):
             schema=schema,
             hive_partitioning=False,
             glob=False,
-            storage_options=self._options(),
+            storage_options=self.options(),
         )
 
-    def _options(self) -> dict[str, str] | None:
+    def options(self) -> dict[str, str] | None:
+        """Give the storage options as the libraries take them."""
         return dict(self.storage_options) if self.storage_options else None
 
 

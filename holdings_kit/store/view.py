@@ -1,0 +1,232 @@
+"""What a store, one bucket of it, or its past answers: reading only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+    empty,
+)
+from holdings_kit.store.rules import judge
+from holdings_kit.store.tables import Tables, bucket_of, with_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from datetime import datetime
+
+__all__ = ["Scanned", "StoreView", "with_zone"]
+
+T = TypeVar("T")
+_FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
+
+
+class Scanned(NamedTuple):
+    """The frames of a `Loaded`, lazy and in no order."""
+
+    snapshots: pl.LazyFrame
+    holdings: pl.LazyFrame
+    listings: pl.LazyFrame
+    baskets: pl.LazyFrame
+
+
+class StoreView:
+    """The reading half of a `Store`: the whole, one bucket, or as it was.
+
+    Cheap to make, holds no file open, and travels between processes, with the storage
+    options in it.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        few_rows: float,
+        buckets: int | None = None,
+        bucket: int | None = None,
+        known_at: datetime | None = None,
+    ) -> None:
+        self._tables, self._few_rows = tables, few_rows
+        self._asked, self._bucket, self._known_at = buckets, bucket, known_at
+        self._made_with: int | None = None
+
+    def __repr__(self) -> str:
+        part = "" if self._bucket is None else f", bucket {self._bucket}"
+        past = "" if self._known_at is None else f", known at {self._known_at}"
+        return f"{type(self).__name__}({self._tables.root!r}{part}{past})"
+
+    @property
+    def buckets(self) -> int:
+        """Number of parts the accounts are spread over."""
+        if self._made_with is None:  # another process may make it at any time
+            self._made_with = self._tables.buckets()
+        made, asked = self._made_with, self._asked
+        if made and asked and made != asked:
+            raise ConfigError(
+                f"{self!r} has {made} buckets, not {asked}; leave buckets out"
+            )
+        return made or asked or 1
+
+    def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
+        """Read the current snapshot of every account, or of those named.
+
+        Rows come by account, in the order of the payload. `rejects` is empty: a line
+        that could not be read belongs to no account; `history` has them.
+        """
+        return self._loaded(self._current(None, account_ids))
+
+    def as_of(
+        self, instant: datetime, *, account_ids: Collection[str] | None = None
+    ) -> Loaded:
+        """Read the snapshots that were current at an instant, as known today.
+
+        Only snapshots with ``snapshot_at <= instant`` play a part.
+        """
+        return self._loaded(self._current(with_zone(instant), account_ids))
+
+    def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
+        """Read every snapshot, by account and `snapshot_at`, with its status.
+
+        `rejects` holds what could not be read, unless accounts are named.
+        """
+        loaded = self._loaded(self._judged(account_ids))
+        if account_ids is not None or self._bucket:
+            return loaded
+        rejects = self._tables.scan("rejects").select(REJECTS.names()).unique()
+        return loaded._replace(rejects=rejects.sort(REJECTS.names()).collect())
+
+    def quarantine(self) -> pl.DataFrame:
+        """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
+        judged = self._judged().filter(pl.col("status") == "quarantined")
+        return judged.select(SNAPSHOTS.names())
+
+    def decisions(self) -> pl.DataFrame:
+        """List the promotions: snapshot, account, reason, instant."""
+        return self._decisions().sort("decided_at", "snapshot_id", "reason")
+
+    def scan(self, *, as_of: datetime | None = None) -> Scanned:
+        """Scan what `current` or `as_of` reads, for more rows than memory holds."""
+        instant = None if as_of is None else with_zone(as_of)
+        return self._scanned(self._current(instant, None))
+
+    def known_at(self, instant: datetime) -> StoreView:
+        """Look at the store as it was at an instant of its own clock (time travel).
+
+        It reaches back as far as `vacuum` has not swept.
+        """
+        return self._view(known_at=with_zone(instant))
+
+    def bucket(self, number: int) -> StoreView:
+        """Look at the accounts of one bucket only."""
+        if not 0 <= number < self.buckets:
+            raise ConfigError(f"bucket {number}: {self!r} has 0 to {self.buckets - 1}")
+        return self._view(bucket=number)
+
+    def map(self, question: Callable[[StoreView], T]) -> list[T]:
+        """Ask every bucket the same question, one after the other, in order.
+
+        No account is in two buckets, so answers about accounts can be put together
+        with `polars.concat`, and memory is that of one bucket.
+        """
+        return [question(self.bucket(number)) for number in range(self.buckets)]
+
+    def _view(
+        self, *, bucket: int | None = None, known_at: datetime | None = None
+    ) -> StoreView:
+        return StoreView(
+            self._tables,
+            few_rows=self._few_rows,
+            bucket=self._bucket if bucket is None else bucket,
+            known_at=self._known_at if known_at is None else known_at,
+        )
+
+    def _places(self, account_ids: Collection[str] | None) -> set[int] | None:
+        """Tell the buckets to look into; None means all."""
+        if account_ids is None:
+            return None if self._bucket is None else {self._bucket}
+        named = {bucket_of(account, self.buckets) for account in account_ids}
+        return named if self._bucket is None else named & {self._bucket}
+
+    def _decisions(self) -> pl.DataFrame:
+        log = self._tables.scan(
+            "decisions", buckets=self._places(None), known_at=self._known_at
+        )
+        return log.unique().collect()
+
+    def _judged(
+        self,
+        account_ids: Collection[str] | None = None,
+        until: datetime | None = None,
+    ) -> pl.DataFrame:
+        stored = self._tables.scan(
+            "snapshots", buckets=self._places(account_ids), known_at=self._known_at
+        )
+        if account_ids is not None:
+            stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
+        if until is not None:
+            stored = stored.filter(pl.col("snapshot_at") <= until)
+        return judge(stored.collect(), self._decisions(), few_rows=self._few_rows)
+
+    def _current(
+        self, until: datetime | None, account_ids: Collection[str] | None
+    ) -> pl.DataFrame:
+        judged = self._judged(account_ids, until)
+        return judged.filter(pl.col("status") == "current")
+
+    def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
+        accounts = snapshots["account_id"].unique()
+        picked = with_partition(snapshots, self.buckets)
+        rows = self._tables.scan(
+            table,
+            dates=picked["snapshot_date"].unique().to_list(),
+            buckets=picked["bucket"].unique().to_list(),
+        )
+        if accounts.len() <= _FEW_ACCOUNTS:
+            rows = rows.filter(
+                pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
+            )
+        order = snapshots.select("snapshot_id", "batch_id").with_row_index("place")
+        return rows.join(order.lazy(), on=["snapshot_id", "batch_id"])
+
+    def _scanned(self, snapshots: pl.DataFrame) -> Scanned:
+        return Scanned(
+            snapshots.lazy().select(SNAPSHOTS.names()),
+            self._rows("holdings", snapshots).select(HOLDINGS.names()),
+            self._rows("listings", snapshots).select(LISTINGS.names()),
+            self._rows("baskets", snapshots).select(BASKETS.names()),
+        )
+
+    def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
+        def rows(table: str, schema: pl.Schema) -> pl.LazyFrame:
+            ordered = self._rows(table, snapshots).sort("place", "row_no")
+            return ordered.select(schema.names())
+
+        holdings, listings, baskets = pl.collect_all(
+            [
+                rows("holdings", HOLDINGS),
+                rows("listings", LISTINGS),
+                rows("baskets", BASKETS),
+            ]
+        )
+        return Loaded(
+            snapshots.select(SNAPSHOTS.names()),
+            holdings,
+            listings,
+            baskets,
+            empty(REJECTS),
+        )
+
+
+def with_zone(instant: datetime) -> datetime:
+    """Refuse an instant without a time zone."""
+    if instant.tzinfo is None:
+        raise ConfigError(f"{instant}: an instant needs a time zone")
+    return instant

@@ -1,0 +1,107 @@
+"""Parts of many writers, compaction, vacuum, re-bucketing: the same store after."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from holdings_kit.errors import StoreError
+from holdings_kit.store import Store, StoreView
+from tests.store.conftest import make_snapshot
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Six accounts over two days, one quarantined and promoted, one undated."""
+    store = Store(tmp_path / "store", buckets=3)
+    for number in range(6):
+        store.append(make_snapshot(f"U{number}", 0, 4))
+        store.append(make_snapshot(f"U{number}", 1, 1 if number == 2 else 5))
+    store.append(make_snapshot("U5", None, 2))
+    store.promote("U2/1/1", reason="sold", at=NOW)
+    return store
+
+
+def contents(store: StoreView) -> list[pl.DataFrame]:
+    return [*store.history(), *store.current(), store.decisions()]
+
+
+def same(one: list[pl.DataFrame], other: list[pl.DataFrame]) -> None:
+    for ours, theirs in zip(one, other, strict=True):
+        assert_frame_equal(ours, theirs)
+
+
+def files(store: Store) -> int:
+    return len(list(Path(store._tables.root).rglob("*.parquet")))
+
+
+def test_compact_and_vacuum_change_no_answer(store: Store) -> None:
+    before, many = contents(store), files(store)
+    moment = datetime.now(UTC)
+    assert store.compact() > 0
+    same(contents(store), before)
+    same(contents(store.known_at(moment)), before)
+    assert store.vacuum() == 0  # all of it is younger than a week
+    assert store.vacuum(keep=timedelta(0)) > 0
+    assert files(store) < many
+    same(contents(store), before)
+    assert store.append(make_snapshot("U1", 2, 5)).deliveries == 1
+
+
+def test_rebucket_is_the_same_store(store: Store, tmp_path: Path) -> None:
+    new = store.rebucket(tmp_path / "new", buckets=5)
+    assert Store(tmp_path / "new").buckets == 5
+    same(contents(new), contents(store))
+    assert new.append(make_snapshot("U1", 1, 5)).deliveries == 0
+    parts = new.map(lambda view: view.current().holdings.height)
+    assert sum(parts) == store.current().holdings.height
+    with pytest.raises(StoreError, match="already"):
+        store.rebucket(tmp_path / "new", buckets=7)
+
+
+def test_parts_count_together_when_they_are_committed(
+    store: Store, tmp_path: Path
+) -> None:
+    before = contents(store)
+    parts = [
+        store.write_part(make_snapshot(f"U{number}", 3, 5)) for number in range(20)
+    ]
+    same(contents(store), before)
+    sent = pickle.loads(pickle.dumps(parts))
+    assert store.commit(sent).deliveries == 20
+    after = contents(store)
+    store.commit(sent)
+    same(contents(store), after)
+    store.compact()
+    same(contents(store), after)
+    single = Store(tmp_path / "single", buckets=2)
+    single.append(store.history()._replace(snapshots=all_good(store)))
+    assert_frame_equal(single.current().holdings, store.current().holdings)
+    assert_frame_equal(single.current().listings, store.current().listings)
+    assert store.write_part(make_snapshot("U1", 3, 5)).files == []
+
+
+def all_good(store: Store) -> pl.DataFrame:
+    return store.history().snapshots.with_columns(status=pl.lit("current"))
+
+
+def test_files_that_were_never_committed_are_swept(store: Store) -> None:
+    before, many = contents(store), files(store)
+    store.write_part(make_snapshot("U1", 3, 5))
+    assert files(store) > many
+    assert store.vacuum(keep=timedelta(0)) > 0
+    assert files(store) == many
+    same(contents(store), before)
+
+
+def test_a_store_and_its_views_travel_between_processes(store: Store) -> None:
+    view = pickle.loads(pickle.dumps(store.bucket(1)))
+    assert_frame_equal(view.current().holdings, store.bucket(1).current().holdings)
+    assert pickle.loads(pickle.dumps(store)).buckets == 3
