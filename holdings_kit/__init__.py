@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holdings_kit import check as check
     from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
     from holdings_kit import plot as plot
@@ -44,6 +45,7 @@ _HOME = {
     "Loaded": "holdings_kit.schema",
     "Store": "holdings_kit.store",
     "bridge": "holdings_kit.bridges",
+    "check": "holdings_kit.check",
     "collateral": "holdings_kit.collateral_value",
     "compare": "holdings_kit.comparison",
     "concentration": "holdings_kit.exposure",
@@ -71,6 +73,7 @@ __all__ = [
     "Loaded",
     "Store",
     "bridge",
+    "check",
     "collateral",
     "compare",
     "concentration",

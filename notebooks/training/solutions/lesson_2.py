@@ -1,0 +1,23 @@
+RETRYABLE = {"transaction_expired", "user_cancelled", "internal_error", "timed_out"}
+
+
+def build(gateway, api_secret, token, notes):
+    if notes is not None and len(notes) > 256:
+        raise ValueError("notes have at most 256 characters")
+    body = {"intent": "HOLDINGS_IMPORT", "version": "v2"}
+    if notes is not None:
+        body["notes"] = notes
+    headers = {"x-gateway-secret": api_secret, "x-gateway-authtoken": token}
+    return f"/gateway/{gateway}/transaction", headers, body
+
+
+def follow(details):
+    status = details["status"]
+    if status in {"INITIALIZED", "USED", "PROCESSING"}:
+        return "wait"
+    if status == "COMPLETED":
+        return "fetch"
+    if status in {"EXPIRED", "CANCELLED"}:
+        return "new transaction"
+    message = (details.get("error") or {}).get("message")
+    return "new transaction" if message in RETRYABLE else "give up"
