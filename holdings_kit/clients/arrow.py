@@ -96,6 +96,8 @@ class ArrowClient:
         options: Options = _DEFAULTS,
     ) -> None:
         token = Secret(token)  # before anything can fail: frames show variables
+        self._app_id, self._base_url, self._clock = app_id, base_url, clock
+        self.account_id = account_id
         if historical_url is None:
             own = base_url != ARROW_URL
             historical_url = base_url if own else ARROW_HISTORICAL_URL
@@ -113,8 +115,6 @@ class ArrowClient:
             )
             for url in (base_url, historical_url)
         )
-        self._app_id, self._base_url, self._clock = app_id, base_url, clock
-        self.account_id = account_id
 
     @classmethod
     def login(
@@ -165,7 +165,7 @@ class ArrowClient:
             secrets=(app_secret, request_token),
         )
         try:
-            answer = hidden_json(http.send(call), "token")
+            answer = hidden_json(http.send(call))
         finally:
             http.close()
         data = _mapping(_mapping(answer).get("data"))

@@ -145,6 +145,9 @@ class GatewayClient:
     ) -> None:
         # before anything can fail: frames show variables
         api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
+        self._gateway, self._base_url = gateway, base_url
+        self._shared_secret, self._clock = shared_secret, clock
+        self._calendar = calendar
         if not gateway:
             raise ConfigError("gateway is empty; it is the name of your gateway")
         if api_secret.reveal() == shared_secret.reveal():
@@ -156,9 +159,6 @@ class GatewayClient:
             headers={"x-gateway-secret": header_secret("api_secret", api_secret)},
             options=options,
         )
-        self._gateway, self._base_url = gateway, base_url
-        self._shared_secret, self._clock = shared_secret, clock
-        self._calendar = calendar
 
     def __repr__(self) -> str:
         facts = f"gateway={self._gateway!r}, base_url={self._base_url!r}"
@@ -280,7 +280,7 @@ class GatewayClient:
             params={"transactionId": transaction_id},
             headers=self._signed(auth_id),
         )
-        hidden = hidden_json(self._http.send(call), "smallcaseAuthToken")
+        hidden = hidden_json(self._http.send(call))
         return parse_transaction(hidden)
 
     def holdings(

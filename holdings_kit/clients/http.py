@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Http", "Options"]
 
-_IDLE: Final = 10.0  # seconds without a byte before one attempt is given up
+_IDLE: Final = 10.0  # seconds without a byte before an attempt is given up, at most
 _MEGABYTE: Final = 1 << 20
 
 
@@ -44,7 +44,8 @@ class Options:
     Parameters
     ----------
     timeout
-        Seconds for a whole call, retries and waits included.
+        Seconds for a whole call, retries and waits included. One attempt gives up after
+        a third of it, or ten seconds, without a byte.
     attempts
         Requests per call, at most.
     pace
@@ -107,8 +108,8 @@ class Http:
         headers: Mapping[str, Secret],
         options: Options,
     ) -> None:
-        self._source, self._refusal, self._options = source, refusal, options
-        self._headers = dict(headers)
+        self._source, self._base_url, self._options = source, base_url, options
+        self._refusal, self._headers = refusal, dict(headers)
         self._base_url = check_base_url(base_url)
         self._client = httpx.Client(
             base_url=self._base_url,
@@ -169,7 +170,7 @@ class Http:
         try:
             reply = self._exchange(call, deadline, bound)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure, words = type(error).__name__, str(error)
+            failure, words = type(error).__name__, self._cleared(str(error), call)
         except BaseException as error:  # an interrupt keeps its kind, not their frames
             error.__traceback__, error.__suppress_context__ = None, True
             raise
@@ -178,8 +179,7 @@ class Http:
                 words = f"the reply is larger than max_bytes allows, {bound} bytes"
                 raise SourceError(self._source, None, "too_large", words)
             return reply
-        shown = scrub(words.encode(), self._secrets(call)).decode()
-        raise SourceUnavailable(self._source, None, failure, shown or "no answer")
+        raise SourceUnavailable(self._source, None, failure, words or "no answer")
 
     def _exchange(self, call: Call, deadline: _Deadline, bound: int) -> Reply | None:
         """Do one request; ``None`` for a reply larger than `bound`."""
@@ -192,7 +192,7 @@ class Http:
             content=call.content,
             headers={name: value.reveal() for name, value in headers.items()}
             | ({"content-type": "application/json"} if call.content else {}),
-            timeout=min(_IDLE, deadline.left()),
+            timeout=min(_IDLE, self._options.timeout / 3, deadline.left()),
         ) as response:
             for chunk in response.iter_bytes():
                 body += chunk
@@ -208,6 +208,9 @@ class Http:
                 retry_after=found.get("retry-after"),
                 date=found.get("date"),
             )
+
+    def _cleared(self, words: str, call: Call) -> str:
+        return scrub(words.encode(), self._secrets(call)).decode()
 
     def _secrets(self, call: Call) -> tuple[Secret, ...]:
         return (*self._headers.values(), *call.headers.values(), *call.secrets)

@@ -43,6 +43,7 @@ __all__ = [
 NOT_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """Codes of failures after which the source has certainly seen no request."""
 _PRINTABLE: Final = re.compile("[!-~]+")
+_TOKENS: Final = ("token", "smallcaseAuthToken")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -216,17 +217,17 @@ def scrub(body: bytes, secrets: Iterable[Secret]) -> bytes:
     return body
 
 
-def hidden_json(body: bytes, *names: str) -> object:
-    """Parse JSON with every text under one of `names` hidden as a `Secret`.
+def hidden_json(body: bytes) -> object:
+    """Parse JSON of a reply that hands out a token, with every token hidden.
 
     Examples
     --------
-    >>> hidden_json(b'{"data": {"token": "abc"}}', "token")
+    >>> hidden_json(b'{"data": {"token": "abc"}}')
     {'data': {'token': Secret(hidden)}}
     """
 
     def hide(made: dict[str, object]) -> dict[str, object]:
-        for name in names:
+        for name in _TOKENS:
             text = made.get(name)
             if isinstance(text, str) and text:
                 made[name] = Secret(text)

@@ -118,6 +118,7 @@ _ENDED_BADLY: Final = {
     "CANCELLED": "user_cancelled",
     "EXPIRED": "transaction_expired",
 }
+_Object = dict[str, object]
 _DEPTH = 4  # data in data, as object or as text
 _TOKEN_DOTS = 2
 
@@ -321,15 +322,18 @@ def _opened(value: object) -> object:
             value = cast("object", json.loads(value))
         except ValueError:
             return Secret(value) if value.count(".") == _TOKEN_DOTS else None
+    return _hidden(value)
+
+
+def _hidden(value: object) -> object:
+    """Copy a parsed value with every token in it hidden."""
     if not isinstance(value, dict):
         return value
-    layer = cast("dict[str, object]", value)
-    token = layer.get("smallcaseAuthToken")
-    return layer | (
-        {"smallcaseAuthToken": Secret(token)}
-        if isinstance(token, str) and token
-        else {}
-    )
+    made = {key: _hidden(inner) for key, inner in cast("_Object", value).items()}
+    token = made.get("smallcaseAuthToken")
+    if isinstance(token, str) and token:
+        made["smallcaseAuthToken"] = Secret(token)
+    return made
 
 
 def _mapping(value: object) -> Mapping[str, object]:
