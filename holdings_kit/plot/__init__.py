@@ -7,6 +7,26 @@ and ``figure.savefig`` writes it.
 from __future__ import annotations
 
 from holdings_kit.plot._style import alt_text
+from holdings_kit.plot.haircuts import (
+    adequacy_heatmap,
+    breach_plot,
+    haircut_drawdown,
+    model_comparison,
+    procyclicality,
+    rolling_zones,
+)
 from holdings_kit.plot.risk import concentration, pledge_plan, shock_effects, shock_grid
 
-__all__ = ["alt_text", "concentration", "pledge_plan", "shock_effects", "shock_grid"]
+__all__ = [
+    "adequacy_heatmap",
+    "alt_text",
+    "breach_plot",
+    "concentration",
+    "haircut_drawdown",
+    "model_comparison",
+    "pledge_plan",
+    "procyclicality",
+    "rolling_zones",
+    "shock_effects",
+    "shock_grid",
+]

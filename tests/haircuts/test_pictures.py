@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from holdings_kit import haircuts as hc
+from holdings_kit import plot
+from holdings_kit.errors import ConfigError, FrameError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def drawn(figure: Figure) -> list[Any]:
+    """Render it whole, as a notebook would, and return its axes."""
+    figure.canvas.draw()
+    assert len(plot.alt_text(figure)) > 15
+    return list(figure.axes)
+
+
+@pytest.fixture(scope="module")
+def models(wide: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([hc.ewma(wide), hc.historical(wide, window=250)])
+
+
+@pytest.fixture(scope="module")
+def wide() -> pl.DataFrame:
+    import numpy as np
+
+    rng = np.random.default_rng(7)
+    days = pl.date_range(pl.date(2010, 1, 1), pl.date(2011, 12, 31), eager=True)
+    return pl.concat(
+        pl.DataFrame(
+            {
+                "instrument_id": name,
+                "date": days,
+                "close": 100 * np.exp(np.cumsum(rng.standard_t(4, days.len()) * 0.01)),
+            }
+        )
+        for name in "ABC"
+    )
+
+
+def test_breach_plot_marks_every_breach(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    figure = plot.breach_plot(models, wide, instrument_id="A")
+    axes = drawn(figure)[0]
+    marks = sum(len(points.get_offsets()) for points in axes.collections[1:])
+    rows = hc.breaches(models, wide).filter(
+        (pl.col("instrument_id") == "A") & pl.col("breach")
+    )
+    assert marks == rows.height
+    assert "ewma" in plot.alt_text(figure)
+
+
+def test_heat_map_holds_every_count(models: pl.DataFrame, wide: pl.DataFrame) -> None:
+    coverage = hc.backtest(
+        models.filter(pl.col("model") == "ewma"),
+        wide,
+        by=("instrument_id", "model", "year"),
+    )
+    axes = drawn(plot.adequacy_heatmap(coverage))[0]
+    assert sorted(text.get_text() for text in axes.texts) == sorted(
+        str(count) for count in coverage["breaches"]
+    )
+    with pytest.raises(FrameError, match="year"):
+        plot.adequacy_heatmap(coverage.drop("year"))
+    both = hc.backtest(models, wide, by=("instrument_id", "model", "year"))
+    with pytest.raises(ConfigError, match="2 models"):
+        plot.adequacy_heatmap(both)
+
+
+def test_drawdown_points_stand_above_the_line_when_short(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    figure = plot.haircut_drawdown(models, wide, horizon=5)
+    axes = drawn(figure)[0]
+    points = [tuple(spot) for each in axes.collections for spot in each.get_offsets()]
+    assert len(points) == 6
+    above = sum(up > across for across, up in points)
+    assert f"{above} of 6 points" in plot.alt_text(figure)
+
+
+def test_rolling_zones_end_where_the_backtest_does(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    figure = plot.rolling_zones(models, wide, instrument_id="B")
+    drawn(figure)
+    rows = hc.breaches(models, wide).filter(
+        (pl.col("instrument_id") == "B")
+        & (pl.col("model") == "ewma")
+        & pl.col("breach").is_not_null()
+    )
+    count = rows["breach"].tail(250).sum()
+    assert f"ewma ends at {count}" in plot.alt_text(figure)
+
+
+def test_comparison_and_procyclicality(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    compared = hc.compare_models(models, wide, confidence_set=False)
+    figure = plot.model_comparison(compared)
+    left, right = drawn(figure)
+    assert [label.get_text() for label in left.get_yticklabels()] == compared.scores[
+        "model"
+    ].to_list()
+    assert len(right.texts) == 2
+    axes = drawn(plot.procyclicality(hc.procyclicality(models)))
+    assert len(axes) == 2
+
+
+def test_nothing_to_show_is_said() -> None:
+    none = pl.DataFrame(schema=hc.PRICES)
+    haircuts = hc.ewma(none)
+    drawn(plot.breach_plot(haircuts, none, instrument_id="A"))
+    drawn(plot.haircut_drawdown(haircuts, none))
+    drawn(plot.rolling_zones(haircuts, none, instrument_id="A"))
+    drawn(plot.procyclicality(hc.procyclicality(haircuts)))
+    drawn(plot.model_comparison(hc.compare_models(haircuts, none)))
+    coverage = hc.backtest(haircuts, none, by=("instrument_id", "model", "year"))
+    drawn(plot.adequacy_heatmap(coverage))
