@@ -15,10 +15,19 @@ from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, Frame, conform
 
-__all__ = ["COLLATERAL", "Cash", "Quantity", "collateral"]
+__all__ = [
+    "COLLATERAL",
+    "Cash",
+    "Quantity",
+    "after_cap",
+    "cash_by_account",
+    "collateral",
+    "join_account",
+    "unique_rows",
+]
 
 Quantity: TypeAlias = Literal["pledged", "pledgeable", "owned"]
-Cash: TypeAlias = Decimal | int | pl.DataFrame | pl.LazyFrame
+Cash: TypeAlias = Decimal | float | pl.DataFrame | pl.LazyFrame
 
 COLLATERAL: Final = pl.Schema(
     {
@@ -104,7 +113,8 @@ def collateral(
     -----
     Unsettled shares, fractions and off-list securities cannot be pledged, and the
     previous close is the price [exchange and broker texts]. Strict rule: usable =
-    cash + min(non-cash, cash).
+    cash + min(non-cash, cash). With ``Rules(security_cap=…)`` a non-cash security
+    counts for at most that share of the account's cash and known collateral.
 
     Examples
     --------
@@ -188,6 +198,7 @@ def _reason(quantity: Quantity) -> pl.Expr:
 
 
 def unique_rows(frame: pl.DataFrame, keys: list[str], *, name: str) -> pl.DataFrame:
+    """Refuse a frame given from outside that has two rows for one key."""
     twice = frame.filter(frame.select(keys).is_duplicated())
     if twice.height:
         key = " ".join(str(part) for part in twice.select(keys).row(0))
@@ -249,23 +260,37 @@ def _asof(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
 def _with_eligibility(
     rows: pl.LazyFrame, instruments: pl.DataFrame | pl.LazyFrame | None
 ) -> pl.LazyFrame:
-    """Join the dated list and the cash-equivalent mark of the master."""
+    """Add what the dated list and the master say; null where they do not say."""
     if instruments is None:
         unknown = pl.lit(None, pl.Boolean())
         return rows.with_columns(eligible=unknown, cash_equivalent=unknown)
-    table = (
+    marks = (
         instruments.lazy()
         .group_by("instrument_id")
-        .agg(
-            pl.col("eligible_from", "eligible_to").max(),
-            pl.col("cash_equivalent").min(),
-        )
+        .agg(pl.col("cash_equivalent").min())
     )
+    periods = (
+        instruments.lazy()
+        .filter(pl.col("eligible_from").is_not_null())
+        .select("instrument_id", "eligible_from", "eligible_to")
+        .unique()
+    )
+    placed = rows.with_row_index("_place")
     until = pl.col("eligible_to").is_null() | (pl.col("on") <= pl.col("eligible_to"))
-    return rows.join(
-        table, on="instrument_id", how="left", maintain_order="left"
-    ).with_columns(
-        ((pl.col("on") >= pl.col("eligible_from")) & until).alias("eligible")
+    covered = (pl.col("on") >= pl.col("eligible_from")) & until
+    said = (
+        placed.select("_place", "instrument_id", "on")
+        .join(periods, on="instrument_id")
+        .group_by("_place")
+        .agg(
+            ((pl.col("on") >= pl.col("eligible_from")) & until).any(ignore_nulls=False)
+        )
+        .rename({"on": "eligible"})
+    )
+    return (
+        placed.join(said, on="_place", how="left", maintain_order="left")
+        .join(marks, on="instrument_id", how="left", maintain_order="left")
+        .drop("_place")
     )
 
 
@@ -284,18 +309,41 @@ def cash_by_account(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
             f"cash is one sum but holdings has {accounts.height} accounts; "
             "pass a frame (account_id, cash_value)"
         )
-    return accounts.lazy().with_columns(cash_value=pl.lit(Decimal(cash)).cast(VALUE))
+    return accounts.lazy().with_columns(
+        cash_value=pl.lit(Decimal(str(cash))).cast(VALUE)
+    )
 
 
 def join_account(rows: pl.LazyFrame, table: pl.LazyFrame) -> pl.LazyFrame:
+    """Join a frame of one row per account, in the order of `rows`."""
     return rows.join(
         table, on="account_id", how="left", maintain_order="left", nulls_equal=True
     )
 
 
+def after_cap(rules: Rules) -> pl.Expr:
+    """Value of each row that counts after the cap per security; needs ``cash_value``.
+
+    A non-cash security counts for at most its share of the account's cash and known
+    collateral. Null where the value is, or the cash under a cap.
+    """
+    value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
+    if rules.security_cap is None:
+        return value
+    known = value.fill_null(zero)
+    gross = pl.col("cash_value") + known.sum().over("account_id")
+    limit = gross * pl.lit(rules.security_cap).cast(VALUE)
+    before = known.cum_sum().over("account_id", "instrument_id") - known
+    capped = pl.min_horizontal(value, pl.max_horizontal(limit - before, zero))
+    says = value.is_not_null() & limit.is_not_null()
+    like_cash = pl.col("cash_equivalent").fill_null(value=False)
+    return pl.when(like_cash).then(value).when(says).then(capped)
+
+
 def _with_usable(rows: pl.LazyFrame, cash: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
     """Add what of each row's collateral the rules let count."""
-    value = pl.col("collateral_value")
+    rows = join_account(rows, cash).with_columns(after_cap(rules).alias("_counts"))
+    value = pl.col("_counts")
     if rules.practice == "broker":
         return rows.with_columns(value.alias("usable_value"))
     like_cash = pl.col("cash_equivalent").fill_null(value=False)
@@ -306,7 +354,7 @@ def _with_usable(rows: pl.LazyFrame, cash: pl.LazyFrame, rules: Rules) -> pl.Laz
     before = other.cum_sum().over("account_id") - other
     room = (pl.col("cash_value") + equal.sum().over("account_id")) * factor - before
     filled = pl.min_horizontal(value, pl.max_horizontal(room, zero))
-    return join_account(rows, cash).with_columns(
+    return rows.with_columns(
         pl.when(like_cash)
         .then(value)
         .when(room.is_not_null() & value.is_not_null())

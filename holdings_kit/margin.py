@@ -14,6 +14,7 @@ import polars as pl
 from holdings_kit.collateral_value import (
     COLLATERAL,
     Cash,
+    after_cap,
     cash_by_account,
     join_account,
     unique_rows,
@@ -34,6 +35,7 @@ MARGIN: Final = pl.Schema(
         "cash_value": VALUE,  # cash and equivalents, pledged ones included
         "usable_value": VALUE,
         "idle_value": VALUE,  # non-cash that counts nothing under the strict rule
+        "over_cap_value": VALUE,  # non-cash beyond the cap per security
         "largest_share": pl.Float64(),  # largest security's part of the collateral
     }
 )
@@ -92,6 +94,10 @@ def margin(
     """
     chosen = as_rules(rules)
     rows = conform(collateral, COLLATERAL, name="collateral").lazy()
+    money = cash_by_account(cash, rows)
+    rows = join_account(rows.select(COLLATERAL.names()), money).with_columns(
+        after_cap(chosen).alias("_counts")
+    )
     value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
     like_cash = pl.col("cash_equivalent").fill_null(value=False)
     known = value.count() > 0
@@ -105,24 +111,30 @@ def margin(
             pl.when(known).then(value.sum()).alias("collateral_value"),
             pl.when(known).then(value.filter(~like_cash).sum()).alias("non_cash_value"),
             value.filter(like_cash).sum().alias("_equal"),
+            pl.when(known)
+            .then(pl.col("_counts").filter(~like_cash).sum())
+            .alias("_counts"),
         )
-        .pipe(join_account, cash_by_account(cash, rows))
+        .pipe(join_account, money)
         .pipe(join_account, largest)
         .with_columns(pl.col("cash_value") + pl.col("_equal"))
     )
-    carried = pl.col("cash_value") * pl.lit(chosen.non_cash_per_cash).cast(VALUE)
-    counted = pl.when(pl.col("cash_value").is_not_null()).then(
-        pl.min_horizontal("non_cash_value", carried)
-        if chosen.practice == "strict"
-        else pl.col("non_cash_value")
+    carried = pl.max_horizontal("cash_value", zero) * pl.lit(
+        chosen.non_cash_per_cash
+    ).cast(VALUE)
+    counts = pl.col("_counts")
+    both = pl.col("cash_value").is_not_null() & counts.is_not_null()
+    strict = chosen.practice == "strict"
+    counted = pl.when(both).then(
+        pl.min_horizontal(counts, carried) if strict else counts
     )
-    counted = pl.when(pl.col("non_cash_value").is_not_null()).then(counted)
     share = pl.col("_largest").cast(pl.Float64()) / pl.col("collateral_value").cast(
         pl.Float64()
     )
     out = table.with_columns(
         (pl.col("cash_value") + counted).alias("usable_value"),
-        (pl.col("non_cash_value") - counted).alias("idle_value"),
+        (counts - counted).alias("idle_value"),
+        (pl.col("non_cash_value") - counts).alias("over_cap_value"),
         pl.when(pl.col("collateral_value") > zero).then(share).alias("largest_share"),
     ).select(MARGIN.names())
     if isinstance(collateral, pl.DataFrame):

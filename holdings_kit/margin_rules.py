@@ -100,8 +100,9 @@ class Rules:
     cash_share
         Least part of the margin in cash or cash equivalents, a fraction in (0, 1).
     security_cap
-        Most that one security may contribute, as a fraction of the margin need;
-        null for no cap. The published cap of 0.25 binds clearing members.
+        Most that one non-cash security may contribute, as a fraction of the margin: of
+        the need in a plan, of cash and collateral in a sum; null for no cap. The
+        published cap of 0.25 binds clearing members.
 
     Raises
     ------

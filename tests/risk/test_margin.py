@@ -244,6 +244,42 @@ def test_laws(book: Book, rows: list[dict], cash: Decimal, data: st.DataObject) 
 LIMITS = {"account_id": ["AR0001"], "non_cash_value": [Decimal("437.50")]}
 
 
+def test_cap_per_security(book: Book) -> None:
+    rows = [ONE | {"pledged_quantity": 8}, ONE | {"instrument_id": "Q"}]
+    # 700 + 437.5 beside 862.5 of cash: 2000 in all, so 500 a security at a quarter
+    rules = Rules(practice="broker", security_cap=Decimal("0.25"))
+    out = collateral(book(rows), cash=Decimal("862.5"), rules=rules)
+    assert out["usable_value"].to_list() == [500, Decimal("437.5")]
+    total = margin(out, cash=Decimal("862.5"), rules=rules).row(0, named=True)
+    assert total["over_cap_value"] == 200
+    assert total["usable_value"] == Decimal("862.5") + Decimal("937.5")
+    strict = Rules(security_cap=Decimal("0.25"))
+    lots = [ONE | {"pledged_quantity": 4}] * 2  # two rows of one security share its cap
+    out = collateral(book(lots), cash=700, rules=strict)
+    assert out["usable_value"].to_list() == [350, 0]
+
+
+def test_debt_carries_nothing(book: Book) -> None:
+    out = collateral(book([ONE]), cash=-100)
+    assert out["usable_value"].to_list() == [0]
+    assert margin(out, cash=-100)["usable_value"].to_list() == [-100]
+
+
+def test_a_security_may_leave_the_list_and_come_back(book: Book) -> None:
+    periods = pl.concat(
+        [
+            _master(eligible_from=date(2020, 1, 1), eligible_to=date(2024, 7, 31)),
+            _master(eligible_from=date(2025, 9, 1)),
+        ]
+    )
+    rows = [
+        ONE | {"snapshot_at": datetime(year, 1, 5, 10, tzinfo=UTC)}
+        for year in (2019, 2024, 2025, 2026)
+    ]
+    out = collateral(book([*rows, ONE | {"instrument_id": "X"}]), instruments=periods)
+    assert out["eligible"].to_list() == [False, True, False, True, None]
+
+
 def test_reconcile_with_the_brokers_non_cash(book: Book) -> None:
     sums = margin(collateral(book([ONE])), cash=1000)
     same = reconcile(sums, pl.DataFrame(LIMITS))
