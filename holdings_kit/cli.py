@@ -80,6 +80,10 @@ def sandbox(
         str | None, typer.Option(help="URL on this machine for webhooks.")
     ] = None,
     crowd: Annotated[int, typer.Option(help="So many more accounts, for load.")] = 0,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(help="Arrow calls of a kind per second; published: 10."),
+    ] = None,
 ) -> None:
     """Run simulated brokers and the gateway on this machine until stopped."""
     from holdings_kit.sandbox import Clock, serve
@@ -92,6 +96,7 @@ def sandbox(
         clock=clock,
         webhook_url=webhook,
         crowd=crowd,
+        rate_limit=rate_limit,
     )
     with running as sb:
         print(f"front page     {sb.url}/")

@@ -35,6 +35,7 @@ def routes() -> list[Route]:
         *(Route(f"/_sandbox/{step}", _step, methods=["POST"]) for step in STEPS),
         Route("/_sandbox/clock", _clock, methods=["GET", "POST"]),
         Route("/_sandbox/faults", _faults, methods=["GET", "POST"]),
+        Route("/_sandbox/calls", _calls),
         Route("/_sandbox/personas", _personas),
         Route("/_sandbox/webhook", _register, methods=["POST", "DELETE"]),
         Route("/_sandbox/webhooks", _deliveries),
@@ -118,6 +119,10 @@ async def _faults(request: Request) -> Response:
         except ConfigError as error:
             raise RefusedError(400, str(error)) from None
     return json_reply({"left": world.faults.left()})
+
+
+async def _calls(request: Request) -> Response:
+    return json_reply(world_of(request).throttle.calls())
 
 
 async def _personas(request: Request) -> Response:

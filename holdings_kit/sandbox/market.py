@@ -5,6 +5,7 @@ All arithmetic is in whole paise, so no machine rounds otherwise than another.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
@@ -58,7 +59,8 @@ class Market:
 
     def __init__(self, seed: int, first: date, actions: tuple[Action, ...]) -> None:
         self.seed, self.first, self.actions = seed, first, actions
-        self._closes: dict[str, list[int]] = {}
+        self._closes = {key: [item.paise] for key, item in UNIVERSE.items()}
+        self._lock = threading.Lock()
 
     def session(self, instant: datetime) -> int:
         """Give the number of the session begun last; 0 before the first.
@@ -110,12 +112,13 @@ class Market:
 
     def close(self, key: str, session: int) -> int:
         """Give the closing price of a session in paise."""
-        closes = self._closes.setdefault(key, [UNIVERSE[key].paise])  # before session 0
-        while len(closes) < session + 2:
-            today = len(closes) - 1
-            basis_points = Random(f"{self.seed}:{key}:{today}").randint(-180, 190)
-            before = self._adjusted(key, today, closes[-1])
-            closes.append(_ticked(before * (10_000 + basis_points), 10_000))
+        closes = self._closes[key]  # the first is the one before session 0
+        with self._lock:
+            while len(closes) < session + 2:
+                today = len(closes) - 1
+                basis_points = Random(f"{self.seed}:{key}:{today}").randint(-180, 190)
+                before = self._adjusted(key, today, closes[-1])
+                closes.append(_ticked(before * (10_000 + basis_points), 10_000))
         return closes[session + 1]
 
     def _adjusted(self, key: str, session: int, paise: int) -> int:

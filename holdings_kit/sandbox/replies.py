@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -113,7 +114,7 @@ async def body_of(request: Request) -> object:
 def refusal(path: str, status: int, message: str) -> Response:
     """Say no in the manner of the API that owns the path."""
     said = message or _WORDS.get(status, "Refused")
-    if path.startswith(("/v1/", "/gateway/")):
+    if _is_gateway(path):
         return json_reply(_gateway_error(said), status)
     if path.startswith(("/_sandbox/", "/scdk/")):
         return json_reply({"error": said}, status)
@@ -121,10 +122,19 @@ def refusal(path: str, status: int, message: str) -> Response:
 
 
 def faulty(endpoint: Endpoint, *targets: str) -> Endpoint:
-    """Let the fault plan spoil an endpoint; the first target with a fault decides."""
+    """Let the fault plan spoil an endpoint; the first target with a fault decides.
+
+    Calls are counted under the first target. Arrow's are held to the rate limit.
+    """
 
     async def handled(request: Request) -> Response:
-        fault = world_of(request).faults.take(*targets)
+        world = world_of(request)
+        world.throttle.count(targets[0])
+        if not _is_gateway(request.url.path):
+            wait = world.throttle.wait(targets[0], request.headers.get("appid", ""))
+            if wait > 0:
+                raise RefusedError(429, retry_after=math.ceil(wait))
+        fault = world.faults.take(*targets)
         if fault is None:
             return await endpoint(request)
         return await _suffer(fault, request, endpoint)
@@ -144,9 +154,7 @@ async def _suffer(fault: Fault, request: Request, endpoint: Endpoint) -> Respons
         await _wait(request, seconds)
         raise RefusedError(504)
     if fault.name == "success false":
-        path = request.url.path
-        gateway = path.startswith(("/v1/", "/gateway/"))
-        said = _WORDS[500]
+        said, gateway = _WORDS[500], _is_gateway(request.url.path)
         return json_reply(_gateway_error(said) if gateway else _arrow_error(500, said))
     return _spoil(fault.name, seconds, request, await endpoint(request))
 
@@ -192,6 +200,10 @@ async def _wait(request: Request, seconds: float) -> None:
     closing: asyncio.Event = request.app.state.closing
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(closing.wait(), seconds)
+
+
+def _is_gateway(path: str) -> bool:
+    return path.startswith(("/v1/", "/gateway/"))
 
 
 def _gateway_error(message: str) -> dict[str, object]:

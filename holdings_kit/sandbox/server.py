@@ -42,6 +42,7 @@ def serve(
     clock: Clock | datetime | None = None,
     webhook_url: str | None = None,
     crowd: int = 0,
+    rate_limit: int | None = None,
     nested_details: bool = True,
     sender: Sender = post_json,
 ) -> Sandbox:
@@ -61,11 +62,15 @@ def serve(
         grammar stands in `holdings_kit.sandbox.faults`.
     clock
         A `Clock`, or the instant at which one stands still; by default Monday
-        2026-01-05 10:15 IST. Nothing here reads the wall clock.
+        2026-01-05 10:15 IST. The wall clock counts only for TOTP codes, whose other
+        side cannot know the virtual one.
     webhook_url
         Where imports are announced; plain HTTP on this machine.
     crowd
         So many more accounts, their consent given, for load.
+    rate_limit
+        Arrow calls of one kind admitted in a second of real time (published: 10);
+        ``None`` admits all.
     nested_details
         Whether transaction details stand under ``data.transactionDetails``.
     sender
@@ -89,6 +94,7 @@ def serve(
         faults=Faults(faults),
         sender=sender,
         crowd_count=crowd,
+        rate_limit=rate_limit,
     )
     world.webhooks.register(webhook_url)
     return Sandbox(world, port=port, nested_details=nested_details)
@@ -179,6 +185,10 @@ class Sandbox:
     def deliveries(self) -> list[dict[str, object]]:
         """List all webhooks so far, with what became of each."""
         return self._world.webhooks.shown()
+
+    def calls(self) -> dict[str, int]:
+        """Count the requests so far by target of the fault plan, spoilt ones too."""
+        return self._world.throttle.calls()
 
     def play(
         self,

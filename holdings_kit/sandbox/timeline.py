@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
@@ -102,7 +103,7 @@ class Timeline:
     """
 
     def __init__(self, seed: int, first: date) -> None:
-        self.seed = seed
+        self.seed, self._lock = seed, threading.Lock()
         self.personas = {persona.key: persona for persona in people(seed)}
         self._steps = dict(_schedule(seed))
         actions = tuple(
@@ -127,8 +128,9 @@ class Timeline:
         return self._day(session).events
 
     def _day(self, session: int) -> _Day:
-        while len(self._days) <= session:
-            self._days.append(self._next(self._days[-1], len(self._days)))
+        with self._lock:
+            while len(self._days) <= session:
+                self._days.append(self._next(self._days[-1], len(self._days)))
         return self._days[session]
 
     def _next(self, before: _Day, session: int) -> _Day:

@@ -12,6 +12,7 @@ from holdings_kit.sandbox.clock import trading_date
 from holdings_kit.sandbox.imports import Imports, Transaction
 from holdings_kit.sandbox.personas import Persona, crowd, derived
 from holdings_kit.sandbox.shapes import View, gateway_holdings
+from holdings_kit.sandbox.throttle import Throttle
 from holdings_kit.sandbox.timeline import Timeline
 from holdings_kit.sandbox.webhooks import Webhooks
 from holdings_kit.wire.tokens import mint_token
@@ -72,7 +73,9 @@ class World:
         faults: Faults,
         sender: Sender,
         crowd_count: int = 0,
+        rate_limit: int | None = None,
     ) -> None:
+        self.throttle = Throttle(rate_limit)
         self.seed, self.clock, self.faults = seed, clock, faults
         self.credentials = Credentials.of(seed)
         self.timeline = Timeline(seed, trading_date(clock.now()))

@@ -171,3 +171,45 @@ def test_an_error_path_keeps_its_apis_manner(caller: Any) -> None:
         "/scdk/x": ["error"],
         "/x": ["errorCode", "message", "status"],
     }
+
+
+def test_calls_are_counted_and_held_to_the_published_rate() -> None:
+    with sandbox.serve(rate_limit=10) as sb, httpx.Client(base_url=sb.url) as http:
+        headers = {"appID": sb.app_id, "token": sb.arrow_token("sample")}
+        replies = [http.get("/user/limits", headers=headers) for _ in range(12)]
+        other = http.get("/user/holdings", headers=headers)
+        counted = http.get("/_sandbox/calls").json()
+    assert [reply.status_code for reply in replies] == [200] * 10 + [429] * 2
+    assert replies[-1].headers["retry-after"] == "1"
+    assert other.status_code == 200
+    assert counted == {"arrow.holdings": 1, "limits": 12} == sb.calls()
+
+
+def test_a_rate_below_one_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="rate_limit is 0"):
+        sandbox.serve(rate_limit=0)
+
+
+def test_threads_that_ask_at_once_live_the_same_life() -> None:
+    with sandbox.serve(seed=3) as sb:
+        sb.advance(days=60)
+        headers = {"appID": sb.app_id, "token": sb.arrow_token("bela")}
+        replies: list[bytes] = []
+
+        def ask() -> None:
+            reply = httpx.get(f"{sb.url}/user/holdings", headers=headers)
+            replies.append(reply.content)
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+            sb.play(_opened(sb), persona="asha")
+        for thread in threads:
+            thread.join()
+        assert len(set(replies)) == 1
+        assert len(replies) == 8
+
+
+def _opened(sb: sandbox.Sandbox) -> str:
+    made = httpx.post(f"{sb.url}/_sandbox/try").json()
+    return made["transactionId"]
