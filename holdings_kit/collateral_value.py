@@ -282,10 +282,7 @@ def _with_eligibility(
         placed.select("_place", "instrument_id", "on")
         .join(periods, on="instrument_id")
         .group_by("_place")
-        .agg(
-            ((pl.col("on") >= pl.col("eligible_from")) & until).any(ignore_nulls=False)
-        )
-        .rename({"on": "eligible"})
+        .agg(covered.any(ignore_nulls=False).alias("eligible"))
     )
     return (
         placed.join(said, on="_place", how="left", maintain_order="left")
