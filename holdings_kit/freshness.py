@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdings_kit.errors import ConfigError, StaleSnapshot
-from holdings_kit.market_hours import Weekdays
+from holdings_kit.market_hours import market_calendar
 
 if TYPE_CHECKING:
     from holdings_kit.market_hours import Calendar
@@ -75,7 +75,8 @@ def freshness(
     max_age
         Open time of the exchange that may lie between; zero: none at all.
     calendar
-        By default `Weekdays`, which knows no holidays; `market_calendar` knows them.
+        By default `market_calendar`: published holidays, or weekdays alone where the
+        extra ``calendar`` is not installed; the result says which.
 
     Raises
     ------
@@ -92,7 +93,7 @@ def freshness(
     >>> str(freshness(friday, now=monday).open_time)
     '1:00:00'
     """
-    calendar = Weekdays() if calendar is None else calendar
+    calendar = market_calendar() if calendar is None else calendar
     now = _aware(now)
     if snapshot_at is None:
         return Freshness(

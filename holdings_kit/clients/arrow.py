@@ -236,14 +236,26 @@ class ArrowClient:
         )
         return resolve(loaded, instruments)
 
-    def limits(self, *, account_id: str | None = None) -> pl.DataFrame:
+    def limits(
+        self,
+        *,
+        account_id: str | None = None,
+        by: Literal["account", "segment"] = "account",
+    ) -> pl.DataFrame:
         """Fetch cash, cash equivalents and collateral (``GET /user/limits``).
+
+        Parameters
+        ----------
+        account_id
+            As for `holdings`.
+        by
+            ``account``: one row, summed over the segments, as `margin.reconcile` takes
+            it; ``segment``: a row for each of CM, FO, MCX, without the margin.
 
         Returns
         -------
         polars.DataFrame
-            `LIMITS`, rupees: a row for each segment, and ``ALL`` with the margin. Sum
-            over segments for the account: ``group_by("account_id")`` and sum.
+            `LIMITS`, rupees; a sum is null where one of its terms is unknown.
 
         Raises
         ------
@@ -254,7 +266,7 @@ class ArrowClient:
         at = self._clock()
         body = self._http.send(Call(method="GET", path="/user/limits"))
         return decode_limits(
-            body, account_id=account, limits_at=at, source=f"arrow:{account}"
+            body, account_id=account, limits_at=at, source=f"arrow:{account}", by=by
         )
 
     def quotes(

@@ -104,7 +104,7 @@ class GatewayClient:
     clock
         Gives the instant that stamps fetches and tokens.
     calendar
-        For freshness; by default weekdays, see `market_calendar`.
+        For freshness; by default `market_calendar`.
     options
         Time-out, retries, rate limit, size limit, transport.
 

@@ -6,11 +6,12 @@ populated" and so unknown.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
 from holdings_kit.errors import WireError
+from holdings_kit.measures import total
 from holdings_kit.schema import INSTANT, MONEY, VALUE
 from holdings_kit.wire.parse import Json, as_text, dump, parse
 from holdings_kit.wire.refusals import arrow_refusal
@@ -33,14 +34,14 @@ LIMITS: Final = pl.Schema(
     {
         "account_id": pl.String(),
         "limits_at": INSTANT,  # when it was asked
-        "segment": pl.String(),  # CM | FO | MCX; ALL has the margin_ columns alone
+        "segment": pl.String(),  # CM | FO | MCX; null: the whole account
         "cash_value": VALUE,
         "cash_equivalent_value": VALUE,
         "non_cash_value": VALUE,  # collateral, as the broker counts it
         "cash_opening_value": VALUE,
         "cash_equivalent_opening_value": VALUE,
         "non_cash_opening_value": VALUE,
-        "margin_allocated_value": VALUE,
+        "margin_allocated_value": VALUE,  # of the whole account alone
         "margin_utilized_value": VALUE,
         "extra": pl.String(),  # JSON object of the fields without a column
     }
@@ -58,6 +59,7 @@ QUOTES: Final = pl.Schema(
         "low_price": MONEY,
         "volume_quantity": MONEY,
         "price_at": INSTANT,  # last trade where the quote says, else when it was asked
+        "extra": pl.String(),  # JSON object of the fields without a column
     }
 )
 CANDLES: Final = pl.Schema(
@@ -85,6 +87,7 @@ _ALLOCATION: Final = {
     "cash_equivalent_opening_value": ("cashEqOpening",),
     "non_cash_opening_value": ("nonCashOpening",),
 }
+_CASH: Final = tuple(name for name in _ALLOCATION if name != "segment")
 _MARGIN: Final = {
     "margin_allocated_value": ("allocated",),
     "margin_utilized_value": ("utilized",),
@@ -104,9 +107,16 @@ _CANDLE_REST: Final = ("volume_quantity", "open_interest_quantity")
 
 
 def decode_limits(
-    body: bytes, *, account_id: str, limits_at: datetime, source: str
+    body: bytes,
+    *,
+    account_id: str,
+    limits_at: datetime,
+    source: str,
+    by: Literal["account", "segment"] = "account",
 ) -> pl.DataFrame:
-    """Decode ``GET /user/limits``: a row per segment, and ``ALL`` for the margin.
+    """Decode ``GET /user/limits``: one row for the account, or one for each segment.
+
+    The account's amounts are the sums over its segments, null where one is unknown.
 
     Raises
     ------
@@ -118,11 +128,12 @@ def decode_limits(
     Examples
     --------
     >>> from datetime import UTC, datetime
-    >>> body = b'{"data": {"allocations": [{"segment": "CM", "cashCurrent": "7.50"}]}}'
+    >>> body = b'''{"data": {"allocations": [{"segment": "CM", "cashCurrent": "7.50"},
+    ... {"segment": "FO", "cashCurrent": "1", "nonCashCurrent": "2"}]}}'''
     >>> at = datetime(2026, 1, 5, tzinfo=UTC)
     >>> frame = decode_limits(body, account_id="A1", limits_at=at, source="doc")
     >>> frame.select("segment", "cash_value", "non_cash_value").row(0)
-    ('CM', Decimal('7.50000000'), None)
+    (None, Decimal('8.50000000'), None)
     """
     data = _data(body, source=source)
     if not is_object(data) or not is_list(data.get("allocations")):
@@ -131,18 +142,23 @@ def decode_limits(
         _row(entry, _ALLOCATION, f"/data/allocations/{number}", source=source)
         for number, entry in _listed(data.get("allocations"))
     ]
-    margin = data.get("margin")
-    if margin is not None:
-        row = _row(margin, _MARGIN, "/data/margin", source=source)
-        rows.append(row | {"segment": "ALL"})
-    text = _text(rows, (*_ALLOCATION, *_MARGIN, "extra"))
-    amounts = [name for name in (*_ALLOCATION, *_MARGIN) if name != "segment"]
-    return _exact(text, amounts, source=source).select(
+    given = data.get("margin")
+    margin = _row(
+        {} if given is None else given, _MARGIN, "/data/margin", source=source
+    )
+    segments = _exact(_text(rows, (*_ALLOCATION, "extra")), _CASH, source=source)
+    account = _exact(_text([margin], (*_MARGIN, "extra")), _MARGIN, source=source)
+    if by == "segment":
+        found = segments.with_columns(pl.lit(None, VALUE).alias(n) for n in _MARGIN)
+    else:
+        known = pl.lit(value=segments.height > 0)
+        sums = segments.select(pl.when(known).then(total(n)).alias(n) for n in _CASH)
+        no_segment = pl.lit(None, pl.String()).alias("segment")
+        found = pl.concat([sums, account], how="horizontal").with_columns(no_segment)
+    return found.select(
         pl.lit(account_id).alias("account_id"),
         pl.lit(limits_at).cast(INSTANT).alias("limits_at"),
-        "segment",
-        *amounts,
-        "extra",
+        *LIMITS.names()[2:],
     )
 
 
@@ -171,7 +187,7 @@ def decode_quotes(body: bytes, *, source: str) -> pl.DataFrame:
         _row(entry, _QUOTE, f"/data/{number}", source=source)
         for number, entry in _listed(data)
     ]
-    text = _text(rows, tuple(_QUOTE))
+    text = _text(rows, (*_QUOTE, "extra"))
     prices = [name for name in _QUOTE if name.endswith("_price")]
     numbers = _exact(text, [*prices, "volume_quantity", "ltt"], source=source)
     return numbers.select(
@@ -182,6 +198,7 @@ def decode_quotes(body: bytes, *, source: str) -> pl.DataFrame:
         .dt.replace_time_zone("UTC")
         .cast(INSTANT)
         .alias("price_at"),
+        "extra",
     )
 
 

@@ -114,18 +114,44 @@ def test_a_login_without_a_token_is_a_wire_error(script: Make, data: Any) -> Non
 
 
 def test_limits_are_exact_unknown_is_null_and_nothing_is_dropped(script: Make) -> None:
-    frame = script(ok(LIMIT_BODY)).arrow().limits()
+    client = script(ok(LIMIT_BODY)).arrow()
+    frame = client.limits(by="segment")
     assert frame.schema == LIMITS
-    assert frame["segment"].to_list() == ["CM", "FO", "ALL"]
+    assert frame["segment"].to_list() == ["CM", "FO"]
     first = frame.row(0, named=True)
     assert first["cash_value"] == Decimal("226462.37")
     assert first["cash_equivalent_value"] is None
     assert json.loads(first["extra"]) == {"later": "field"}
-    last = frame.row(2, named=True)
-    assert last["margin_utilized_value"] == Decimal("-3641.75")
-    assert json.loads(last["extra"]) == {"cashUsed": "1"}
-    # 2 × 1000.05; the margin row adds nothing
-    assert frame["non_cash_value"].sum() == Decimal("2000.10")
+    assert frame["margin_utilized_value"].null_count() == 2
+    account = client.limits()
+    assert account.schema == LIMITS
+    row = account.row(0, named=True)
+    assert row["segment"] is None
+    assert row["non_cash_value"] == Decimal("2000.10")  # 2 × 1000.05
+    assert row["cash_equivalent_value"] is None  # unknown in each segment
+    assert row["margin_utilized_value"] == Decimal("-3641.75")
+    assert json.loads(row["extra"]) == {"cashUsed": "1"}
+
+
+def test_an_account_without_segments_has_no_sums(script: Make) -> None:
+    body = {"status": "success", "data": {"allocations": []}}
+    row = script(ok(body)).arrow().limits().row(0, named=True)
+    assert (row["cash_value"], row["margin_allocated_value"]) == (None, None)
+
+
+def test_limits_are_what_the_margin_is_reconciled_with(sb: Any) -> None:
+    from holdings_kit.margin import MARGIN, reconcile
+    from holdings_kit.schema import empty
+
+    client = hk.ArrowClient(
+        app_id=sb.app_id,
+        token=sb.arrow_token("sample"),
+        account_id=sb.personas["sample"].account_id,
+        base_url=sb.arrow_url,
+        clock=sb.now,
+    )
+    with client:
+        assert reconcile(empty(MARGIN), client.limits()).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -216,6 +242,7 @@ def test_a_full_quote_dates_its_price(script: Make) -> None:
         datetime(2026, 1, 5, 10, 15, 30, tzinfo=UTC)
     ]
     assert quoted["volume_quantity"].to_list() == [Decimal(12)]
+    assert json.loads(quoted["extra"][0]) == {"oi": "0"}
 
 
 @pytest.mark.parametrize(
@@ -319,7 +346,7 @@ def test_login_holdings_limits_quotes_instruments_candles(sb: Any) -> None:
     assert quotes["last_price"].null_count() == 0
     positions = hk.consolidate(loaded.holdings, quotes=quotes)
     assert positions["price"].null_count() == 0
-    assert limits["segment"].to_list()[-1] == "ALL"
+    assert limits["segment"].to_list() == [None]
     assert candles.height > 0
 
 

@@ -24,6 +24,7 @@ from holdings_kit.wire.tokens import mint_token, verify_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
 
     from conftest import Script
 
@@ -231,6 +232,33 @@ def test_an_unknown_broker_is_fetched_to_see(script: Make, broker: str | None) -
 
 
 # --- against the sandbox
+
+
+def test_a_real_store_answers_until_the_exchange_has_been_open_too_long(
+    sb: Sandbox, tmp_path: Path
+) -> None:
+    store, persona = hk.Store(tmp_path / "store"), _persona(sb, "kite")
+    with _connected(sb) as client:
+        sb.play(client.create_import().transaction_id, persona=persona.key)
+
+        def ask() -> tuple[bool, Loaded]:
+            facts = {"store": store, "max_age": timedelta(hours=1)}
+            loaded = client.holdings(persona.auth_id, **facts)
+            noted = "answered_from_store" in (loaded.snapshots["notices"][0] or "")
+            return noted, loaded
+
+        noted, loaded = ask()
+        assert not noted
+        store.append(loaded)
+        noted, again = ask()
+        assert noted
+        assert again.holdings.height == loaded.holdings.height
+        store.append(again)  # a note makes no new snapshot
+        assert store.history().snapshots["snapshot_id"].n_unique() == 1
+        sb.advance(minutes=59)
+        assert ask()[0]
+        sb.advance(minutes=2)
+        assert not ask()[0]
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_limits_and_quotes_read_by_both_are_equal(sb: Sandbox, official: Any) ->
     login(official, sb)
     theirs = official.get_user_limits()
     with ours(sb) as client:
-        limits = client.limits()
+        limits = client.limits(by="segment")
         loaded = client.holdings()
         quotes = client.quotes(loaded)
     for entry in theirs["allocations"]:
