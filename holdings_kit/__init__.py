@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdings_kit.exposure import concentration as concentration
     from holdings_kit.exposure import look_through as look_through
     from holdings_kit.instruments import read_instruments as read_instruments
+    from holdings_kit.linting import lint as lint
     from holdings_kit.pledge import pledge_plan as pledge_plan
     from holdings_kit.portfolio import consolidate as consolidate
     from holdings_kit.portfolio import summarize as summarize
@@ -52,6 +53,7 @@ _HOME = {
     "consolidate": "holdings_kit.portfolio",
     "haircuts": "holdings_kit.haircuts",
     "identity": "holdings_kit.identity",
+    "lint": "holdings_kit.linting",
     "look_through": "holdings_kit.exposure",
     "pledge_plan": "holdings_kit.pledge",
     "plot": "holdings_kit.plot",
@@ -80,6 +82,7 @@ __all__ = [
     "consolidate",
     "haircuts",
     "identity",
+    "lint",
     "look_through",
     "pledge_plan",
     "plot",
