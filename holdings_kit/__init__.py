@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from holdings_kit.read import read_webhooks as read_webhooks
     from holdings_kit.redaction import redact as redact
     from holdings_kit.replayer import replay as replay
+    from holdings_kit.scan import scan_arrow as scan_arrow
+    from holdings_kit.scan import scan_webhooks as scan_webhooks
     from holdings_kit.schema import Loaded as Loaded
     from holdings_kit.store import Store as Store
     from holdings_kit.stress import shock as shock
@@ -64,6 +66,8 @@ _HOME = {
     "redact": "holdings_kit.redaction",
     "replay": "holdings_kit.replayer",
     "sandbox": "holdings_kit.sandbox",
+    "scan_arrow": "holdings_kit.scan",
+    "scan_webhooks": "holdings_kit.scan",
     "shock": "holdings_kit.stress",
     "summarize": "holdings_kit.portfolio",
 }
@@ -93,6 +97,8 @@ __all__ = [
     "redact",
     "replay",
     "sandbox",
+    "scan_arrow",
+    "scan_webhooks",
     "shock",
     "summarize",
 ]

@@ -63,6 +63,31 @@ def report(
 
 
 @app.command()
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where the dumps go.")],
+    *,
+    accounts: Annotated[int, typer.Option(help="How many invented accounts.")],
+    days: Annotated[int, typer.Option(help="Over how many weekdays.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, same population.")] = 0,
+    arrow: Annotated[
+        bool, typer.Option("--arrow", help="Arrow replies instead of webhooks.")
+    ] = False,
+) -> None:
+    """Write dumps of an invented population, one a day, with its prices."""
+    from holdings_kit import generate as population
+
+    paths = population.generate(
+        folder,
+        accounts=accounts,
+        days=days,
+        seed=seed,
+        wire="arrow" if arrow else "gateway",
+    )
+    for path in paths:
+        print(path)
+
+
+@app.command()
 def sandbox(
     *,
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8400,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdings_kit.errors import ConfigError, WireError
+from holdings_kit.errors import ConfigError
 from holdings_kit.instruments import resolve
-from holdings_kit.wire import arrow, gateway, webhook
-from holdings_kit.wire.batch import Batch
-from holdings_kit.wire.files import Paths, Torn, lines, paths_of, read_bytes
+from holdings_kit.wire import arrow, dumps, gateway
+from holdings_kit.wire.files import Paths, lines, paths_of, read_bytes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -176,30 +175,14 @@ def read_webhooks(
     --------
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile(suffix=".ndjson") as dump:
-    ...     _ = dump.write(b'{"securities": [], "smallcaseAuthId": "a1"}\\n{"secu')
+    ...     _ = dump.write(b'{"securities": [], "smallcaseAuthId": "a1"}\n{"secu')
     ...     dump.flush()
     ...     loaded = read_webhooks(dump.name)
     >>> loaded.snapshots.height, loaded.rejects["line_no"].to_list()
     (1, [2])
     """
-    batch = Batch()
-    for path in paths_of(paths):
-        for line in lines(path):
-            if isinstance(line, Torn):
-                batch.reject(line.file, line.line_no, line.reason, b"")
-                continue
-            try:
-                webhook.add(
-                    batch,
-                    line.body,
-                    api_secret=api_secret,
-                    file=line.file,
-                    line_no=line.line_no,
-                )
-            except WireError as error:
-                reason = f"at {error.pointer or 'the top'}: {error.reason}"
-                batch.reject(line.file, line.line_no, reason, line.body)
-    return resolve(batch.load(whole=True), instruments)
+    found = (line for path in paths_of(paths) for line in lines(path))
+    return resolve(dumps.read(found, dumps.webhooks(api_secret)), instruments)
 
 
 def _with_zone(instant: datetime, name: str) -> None:

@@ -24,7 +24,7 @@ from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store.files import Written, commit_files, move, write_files
 from holdings_kit.store.staging import Staged, stage, unseen
-from holdings_kit.store.tables import DECISIONS, TABLES, Tables, with_partition
+from holdings_kit.store.tables import DECISIONS, STORED, TABLES, Tables, with_partition
 from holdings_kit.store.view import Scanned, StoreView, with_zone
 
 if TYPE_CHECKING:
@@ -180,39 +180,75 @@ class Store(StoreView):
 
     # for many writers, and upkeep
 
-    def write_part(self, loaded: Loaded) -> Part:
+    def write_part(self, loaded: Loaded, *, look_up: bool = True) -> Part:
         """Write what was read as files that nobody sees before `commit`.
 
         For many writers at once: each gives its part to one driver, which commits them
         all. A part is plain values and travels between processes.
+
+        Parameters
+        ----------
+        loaded
+            From any of the doors.
+        look_up
+            Leave out what the store has already. Without it rows may be stored twice;
+            readers still count each once, and loading does not slow as the store grows.
 
         Raises
         ------
         FrameError, StoreError
             As `append`.
         """
-        new = self._new(loaded)
+        new = self._new(loaded, look_up=look_up)
         files = (write_files(self._tables, *named) for named in new._asdict().items())
         return Part(_appended(loaded, new), list(chain.from_iterable(files)))
 
-    def commit(self, parts: Iterable[Part]) -> Appended:
+    def commit(
+        self, parts: Iterable[Part], *, marks: Mapping[str, int] | None = None
+    ) -> Appended:
         """Make parts count, all of them or none: one commit a table, however many.
 
         Committing a part twice adds nothing.
+
+        Parameters
+        ----------
+        parts
+            From `write_part`, of any process.
+        marks
+            Numbers to keep under names, for `mark`: they are stored by the very commit
+            that makes the parts count, so after a crash they tell what was done.
 
         Raises
         ------
         StoreError
             The storage refused; readers see no change.
         """
+        self._make()
         held = list(parts)
-        commit_files(self._tables, (file for part in held for file in part.files))
+        files = (file for part in held for file in part.files)
+        commit_files(self._tables, files, marks or {})
         return Appended(
             *(
                 sum(getattr(part.added, name) for part in held)
                 for name in Appended._fields
             )
         )
+
+    def mark(self, name: str) -> int | None:
+        """Read the number that `commit` last kept under a name; None if it never did.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.mark("dump"), store.commit([], marks={"dump": 3}).deliveries
+        ...     store.mark("dump")
+        (None, 0)
+        3
+        """
+        opened = self._tables.open("snapshots")
+        return None if opened is None else opened.transaction_version(name)
 
     def compact(self) -> int:
         """Join small files; gives how many were joined. Readers and appends go on.
@@ -259,15 +295,21 @@ class Store(StoreView):
         commit_files(new._tables, chain.from_iterable(files))
         return new
 
-    def _new(self, loaded: Loaded) -> Staged:
-        """Make the tables that are not there; leave out what the store has."""
+    def _make(self) -> int:
+        """Make the tables that are not there; give the number of buckets."""
         buckets = self.buckets
-        staged = stage(loaded, buckets=buckets)
         if not self._complete:
             self._tables.create(buckets)
             if self.buckets != buckets:  # another process was first
                 raise StoreError(f"{self!r} has {self.buckets} buckets; append again")
             self._complete = True
+        return buckets
+
+    def _new(self, loaded: Loaded, *, look_up: bool = True) -> Staged:
+        """Make the tables that are not there; leave out what the store has."""
+        staged = stage(loaded, buckets=self._make())
+        if not look_up:
+            return unseen(staged, pl.DataFrame(schema=STORED), uuid4().hex)
         known = self._tables.scan(
             "snapshots",
             dates=staged.snapshots["snapshot_date"].unique().to_list(),

@@ -20,7 +20,7 @@ from holdings_kit.errors import StoreError
 from holdings_kit.store.tables import PARTITION, TABLES, Tables, with_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
 __all__ = ["Written", "commit_files", "move", "write_files"]
@@ -47,8 +47,12 @@ def write_files(tables: Tables, table: str, frame: pl.DataFrame) -> list[Written
     return [_write(tables, table, part) for part in parts if not part.is_empty()]
 
 
-def commit_files(tables: Tables, written: Iterable[Written]) -> None:
-    """Add files to their tables, one commit a table, the snapshots last.
+def commit_files(
+    tables: Tables,
+    written: Iterable[Written],
+    marks: Mapping[str, int] | None = None,
+) -> None:
+    """Add files to their tables, one commit a table, the snapshots and marks last.
 
     Raises
     ------
@@ -59,8 +63,9 @@ def commit_files(tables: Tables, written: Iterable[Written]) -> None:
     order = [table for table in TABLES if table != "snapshots"] + ["snapshots"]
     for table in order:
         actions = [_action(file) for file in files if file.table == table]
-        if actions:
-            tables.add(table, actions)
+        kept = (marks or {}) if table == "snapshots" else dict[str, int]()
+        if actions or kept:
+            tables.add(table, actions, kept)
 
 
 def _write(tables: Tables, table: str, rows: pl.DataFrame) -> Written:

@@ -11,7 +11,13 @@ import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -171,8 +177,10 @@ class Tables(NamedTuple):
         except (DeltaError, OSError) as error:
             raise StoreError(f"{self.uri(table)}: cannot append: {error}") from None
 
-    def add(self, table: str, actions: list[AddAction]) -> None:
-        """Add files that are written already, in one commit."""
+    def add(
+        self, table: str, actions: list[AddAction], marks: Mapping[str, int]
+    ) -> None:
+        """Add files that are written already, and marks, in one commit."""
         opened = self.open(table)
         if opened is None:
             raise StoreError(f"{self.uri(table)}: is not there")
@@ -182,7 +190,10 @@ class Tables(NamedTuple):
                 mode="append",
                 schema=opened.schema(),
                 partition_by=[name for name in PARTITION if name in TABLES[table]],
-                commit_properties=CommitProperties(max_commit_retries=_RETRIES),
+                commit_properties=CommitProperties(
+                    max_commit_retries=_RETRIES,
+                    app_transactions=[Transaction(*mark) for mark in marks.items()],
+                ),
             )
         except DeltaError as error:
             raise StoreError(f"{self.uri(table)}: cannot commit: {error}") from None

@@ -100,8 +100,14 @@ class StoreView:
         loaded = self._loaded(self._judged(account_ids))
         if account_ids is not None or self._bucket:
             return loaded
-        rejects = self._tables.scan("rejects").select(REJECTS.names()).unique()
-        return loaded._replace(rejects=rejects.sort(REJECTS.names()).collect())
+        return loaded._replace(rejects=self.rejects())
+
+    def rejects(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
+        """Read what could not be read (`REJECTS`), of all files or those named."""
+        rows = self._tables.scan("rejects").select(REJECTS.names())
+        if files is not None:
+            rows = rows.filter(pl.col("file").is_in(list(files)))
+        return rows.unique().sort(REJECTS.names()).collect()
 
     def quarantine(self) -> pl.DataFrame:
         """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""

@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdings_kit.schema import REJECTS, Loaded
-from holdings_kit.wire.assemble import (
-    BASKET,
-    DOCUMENT,
-    FAULT,
-    LISTING,
-    NOTICE,
-    Parts,
-    assemble,
-)
+from holdings_kit.wire.assemble import BASKET, DOCUMENT, Parts, assemble
+from holdings_kit.wire.keyed import FAULT, LISTING
 from holdings_kit.wire.parse import Json, as_text, dump
-from holdings_kit.wire.rows import Table, is_object, scalars, text_frame
+from holdings_kit.wire.rows import NOTICE, Table, is_object, scalars, text_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,8 +105,9 @@ class Batch:
         self, row: Mapping[str, Json], known: frozenset[str], pointer: str
     ) -> None:
         """Report every key that no published version of the format has."""
-        for key in row.keys() - known:
-            self.notice("unknown_field", f"{pointer}/{key}", row[key])
+        for key in row:
+            if key not in known:
+                self.notice("unknown_field", f"{pointer}/{key}", row[key])
 
     def notice(self, kind: str, pointer: str, value: Json) -> None:
         """Remark on the open document; `value` is what the payload said."""

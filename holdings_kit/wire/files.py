@@ -70,16 +70,16 @@ def paths_of(paths: Paths) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
     """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
     if path.suffix == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
+        return cast("BinaryIO", gzip.open(raw or path, "rb"))
     if path.suffix == ".zst":
         reader = zstandard.ZstdDecompressor().stream_reader(
-            path.open("rb"), read_across_frames=True, closefd=True
+            raw or path.open("rb"), read_across_frames=True, closefd=True
         )
         return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader)))
-    return path.open("rb")
+    return raw or path.open("rb")
 
 
 def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
@@ -102,10 +102,11 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
         raise ConfigError(f"{door}: cannot read {str(path)[:200]!r}: {error}") from None
 
 
-def lines(path: Path) -> Iterator[Line | Torn]:
+def lines(path: Path, *, raw: BinaryIO | None = None) -> Iterator[Line | Torn]:
     """Give the documents of a dump file: a line each, or a whole ``.json`` file.
 
-    A ``.json`` file that is not one document but several lines is read as lines.
+    A ``.json`` file that is not one document but several lines is read as lines. `raw`
+    is the file, already open: its position tells how far the reading is.
     """
     name = str(path)
     if _kind(path) == ".json":
@@ -113,7 +114,7 @@ def lines(path: Path) -> Iterator[Line | Torn]:
         return
     number = 0
     try:
-        with open_bytes(path) as stream:
+        with open_bytes(path, raw) as stream:
             for number, body in enumerate(stream, start=1):
                 if body.strip():
                     yield Line(name, number, body.rstrip(b"\r\n"))

@@ -348,10 +348,11 @@ def _smallcases(batch: Batch, smallcases: Json, pointer: str) -> None:
     if is_object(private):
         batch.unknown(private, frozenset({"investments", "stats"}), pointer)
         listed = private.get("investments")
-        if "stats" in private and listed is None:
-            _basket(batch, {"stats": private["stats"]}, "private", pointer)
-        elif "stats" in private:  # a total of the baskets that follow
-            batch.notice("basket_total", f"{pointer}/stats", private["stats"])
+        stats = private.get("stats")
+        if stats is not None and listed is None:
+            _basket(batch, {"stats": stats}, "private", pointer)
+        elif stats is not None:  # a total of the baskets that follow
+            batch.notice("basket_total", f"{pointer}/stats", stats)
         private, pointer = listed, f"{pointer}/investments"
     for number, item in _items(batch, private, pointer):
         _basket(batch, item, "private", f"{pointer}/{number}")

@@ -6,11 +6,11 @@ be read; `notices` says what was read but is worth a remark (rounded, zero price
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 import polars as pl
 
-from holdings_kit.schema import INSTANT, MONEY
+from holdings_kit.schema import INSTANT, MONEY, empty
 from holdings_kit.wire.parse import Json, as_text
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYS",
+    "NOTICE",
     "Table",
     "instant",
     "is_list",
@@ -30,6 +31,7 @@ __all__ = [
     "text_frame",
     "typed",
     "unread",
+    "zero_prices",
 ]
 
 KEYS = {
@@ -38,6 +40,16 @@ KEYS = {
     "pointer": pl.String(),  # JSON pointer of the row
     "twin": pl.String(),  # text that two copies of one row share
 }
+
+
+NOTICE: Final = pl.Schema(
+    {
+        "doc": pl.Int64(),
+        "kind": pl.String(),
+        "pointer": pl.String(),
+        "value": pl.String(),
+    }
+)
 
 
 class Table(NamedTuple):
@@ -135,50 +147,67 @@ def typed(text: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
-def unread(text: pl.DataFrame, table: Table) -> pl.Series:
-    """Say per row what could not be read, as one text; null where all could."""
-    asked = [
-        (
-            column,
-            number(column).cast(MONEY, strict=False),
-            "number of at most 18 digits",
-        )
-        for column in table.numbers
-    ]
-    asked += [(column, instant(column), "instant") for column in table.instants]
+def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
+    """Say per row what could not be read, as one text; null where all could.
+
+    `rows` is what `typed` made of `text`.
+    """
+    kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
+    kinds |= dict.fromkeys(table.instants, "instant")
+    lost = text.select(
+        number(column).is_not_null() & rows[column].is_null() for column in kinds
+    )
+    if not any(lost[column].any() for column in kinds):
+        return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
     said = [
-        pl.when(number(column).is_not_null() & read.is_null()).then(
+        pl.when(lost[column]).then(
             pl.format(
                 f"{'/'.join(table.fields[column])}: '{{}}' is no {kind}",
                 pl.col(column).str.slice(0, 40),
             )
         )
-        for column, read, kind in asked
+        for column, kind in kinds.items()
     ]
     joined = pl.concat_list(said).list.drop_nulls().list.join("; ")
     return text.select(reason=pl.when(joined != "").then(joined)).to_series()
 
 
 def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Remark on what was read with a loss or taken as unknown: rounded, zero price."""
-    where = {
-        **{("rounded", column): _rounded(column) for column in table.numbers},
-        **{
-            ("zero_price", column): (rows[column] == 0).fill_null(value=False)
-            for column in table.positive
-        },
-    }
-    return pl.concat(
-        text.filter(mask).select(
+    """Remark on what was read with a loss or taken as unknown: rounded, zero price.
+
+    `rows` is what `typed` made of `text`; `pointer` is that of the row.
+    """
+    rounded = text.select(_rounded(column) for column in table.numbers)
+    found = [
+        text.filter(rounded[column]).select(
             "doc",
-            kind=pl.lit(kind),
-            pointer=pl.concat_str(
-                "pointer", pl.lit("/" + "/".join(table.fields[column]))
-            ),
+            kind=pl.lit("rounded"),
+            pointer=_pointer(table, column),
             value=pl.col(column),
         )
-        for (kind, column), mask in where.items()
-    )
+        for column in table.numbers
+        if rounded[column].any()
+    ]
+    return pl.concat([empty(NOTICE), *found, zero_prices(rows, table)])
+
+
+def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Remark on prices of 0, which mean "not populated"."""
+    found = [
+        rows.filter(pl.col(column) == 0).select(
+            "doc",
+            kind=pl.lit("zero_price"),
+            pointer=_pointer(table, column),
+            value=pl.lit("0"),
+        )
+        for column in table.positive
+        if (rows[column] == 0).any()
+    ]
+    return pl.concat([empty(NOTICE), *found])
+
+
+def _pointer(table: Table, column: str) -> pl.Expr:
+    return pl.concat_str("pointer", pl.lit("/" + "/".join(table.fields[column])))
 
 
 def populated(column: str) -> pl.Expr:
@@ -198,9 +227,11 @@ def leftovers(*columns: str) -> pl.Expr:
 def _rounded(column: str) -> pl.Expr:
     """Tell whether reading a text number to four places drops digits."""
     text = pl.col(column)
-    long = text.str.contains(r"\.\d{4}\d*[1-9]")
-    tiny = text.str.contains(r"(?i)e-\d")
-    return (long | tiny).fill_null(value=False)
+    plain = text.str.contains(r"\.\d{4}\d*[1-9]")
+    power = text.str.contains(r"[1-9]\d*\.?\d*[eE]")
+    wide = text.str.strip_chars().cast(pl.Decimal(38, 18), strict=False)
+    lost = (wide != wide.cast(MONEY, strict=False)) | (wide == 0) | wide.is_null()
+    return pl.when(power).then(lost).otherwise(plain).fill_null(value=False)
 
 
 def instant(column: str) -> pl.Expr:

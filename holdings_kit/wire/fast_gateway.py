@@ -1,0 +1,398 @@
+"""Webhook lines the fast way: the schemas Arrow must find, and the facts in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.schema import MONEY, empty
+from holdings_kit.wire.assemble import BASKET_READ, DOCUMENT_READ, held
+from holdings_kit.wire.fast import Found, Shapes, counted
+from holdings_kit.wire.gateway import FUNDS, V1, V2
+from holdings_kit.wire.keyed import FAULT, Facts
+from holdings_kit.wire.rows import Table, instant, number, zero_prices
+from holdings_kit.wire.signing import webhook_checksum_ok
+
+if TYPE_CHECKING:
+    from holdings_kit.wire.signing import Secret
+
+__all__ = ["webhook_shapes"]
+
+_TEXT: Final = pl.String()
+_WIDE: Final = pl.Decimal(38, 18)  # basket figures: rounded to MONEY without a remark
+_LIMIT: Final = 10**18  # MONEY holds 18 digits, and Arrow does not count them
+
+
+def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
+    """Give the shapes of webhook lines; the checksum is verified with `api_secret`."""
+
+    def facts(shape: str, rows: pl.DataFrame) -> Found:
+        return _facts(shape, rows, api_secret)
+
+    return Shapes(_guess, _SCHEMAS, facts)
+
+
+def _struct(**fields: pl.DataType) -> pl.Struct:
+    return pl.Struct(fields)
+
+
+_LOT: Final = _struct(quantity=MONEY, averagePrice=MONEY)
+_V2: Final = pl.List(
+    _struct(
+        holdings=_LOT,
+        positions=_struct(nse=_LOT, bse=_LOT),
+        transactableQuantity=MONEY,
+        smallcaseQuantity=MONEY,
+        collateralQuantity=MONEY,
+        nseTicker=_TEXT,
+        bseTicker=_TEXT,
+        isin=_TEXT,
+        name=_TEXT,
+        isSuspendedOrDelistedOnNSE=pl.Boolean(),
+        isSuspendedOrDelistedOnBSE=pl.Boolean(),
+    )
+)
+_V1: Final = _struct(
+    holdings=pl.List(
+        _struct(
+            ticker=_TEXT, shares=MONEY, name=_TEXT, exchange=_TEXT, averagePrice=MONEY
+        )
+    )
+)
+_FUND: Final = _struct(
+    folio=_TEXT,
+    fund=_TEXT,
+    tradingsymbol=_TEXT,
+    isin=_TEXT,
+    quantity=MONEY,
+    averagePrice=MONEY,
+    lastPrice=MONEY,
+    lastPriceDate=_TEXT,
+    pnl=MONEY,
+    xirr=_TEXT,
+)
+_STATS: Final = _struct(currentValue=_WIDE, totalReturns=_WIDE, currentReturns=_WIDE)
+_BASKETS: Final = pl.List(
+    _struct(
+        scid=_TEXT,
+        name=_TEXT,
+        shortDescription=_TEXT,
+        imageUrl=_TEXT,
+        stats=_STATS,
+        constituents=pl.List(_struct(ticker=_TEXT, shares=_WIDE)),
+    )
+)
+_PRIVATE: Final = _struct(stats=_STATS, investments=_BASKETS)
+_SCHEMAS: Final = {
+    f"{version} {private}": pl.Schema(
+        {
+            "securities": securities,
+            "smallcases": _struct(public=_BASKETS, private=baskets),
+            "mutualFunds": _struct(holdings=pl.List(_FUND)),
+            "updating": pl.Boolean(),
+            **dict.fromkeys(
+                (
+                    "lastUpdate",
+                    "snapshotDate",
+                    "smallcaseAuthId",
+                    "broker",
+                    "transactionId",
+                    "notes",
+                    "timestamp",
+                    "checksum",
+                ),
+                _TEXT,
+            ),
+        }
+    )
+    for version, securities in (("v1", _V1), ("v2", _V2))
+    for private, baskets in (("list", _BASKETS), ("object", _PRIVATE))
+}
+
+
+def _guess(body: bytes) -> str:
+    """Look what follows the two fields that come in two shapes."""
+    version = "v1" if _opens(body, b'"securities"') else "v2"
+    private = "object" if _opens(body, b'"private"') else "list"
+    return f"{version} {private}"
+
+
+def _opens(body: bytes, key: bytes) -> bool:
+    """Tell whether an object follows the first place of a key."""
+    at = body.find(key) + len(key)
+    return at >= len(key) and body[at : at + 8].lstrip(b": \t").startswith(b"{")
+
+
+def _facts(shape: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+    version, private = shape.split()
+    documents, doubtful = _documents(shape, rows, api_secret)
+    securities = pl.col("securities")
+    first = (
+        _table(rows, V1, securities.struct.field("holdings"), "/securities/holdings")
+        if version == "v1"
+        else _table(rows, V2, securities, "/securities")
+    )
+    # funds are numbered after the securities of their document
+    before = securities.list.len() if version == "v2" else _no_securities(securities)
+    funds = _table(
+        rows,
+        FUNDS,
+        pl.col("mutualFunds").struct.field("holdings"),
+        "/mutualFunds/holdings",
+        before=before,
+    )
+    baskets, odd_baskets = _baskets(rows, private)
+    order = ["doc", "holding_no"]
+    facts = Facts(
+        documents,
+        pl.concat([first.holdings, funds.holdings]).sort(order),
+        pl.concat([first.listings, funds.listings]).sort(order, maintain_order=True),
+        baskets,
+        pl.concat([first.notices, funds.notices]),
+        empty(FAULT),
+    )
+    return Found(
+        facts, pl.concat([doubtful, first.doubtful, funds.doubtful, odd_baskets])
+    )
+
+
+def _no_securities(securities: pl.Expr) -> pl.Expr:
+    return securities.struct.field("holdings").list.len()
+
+
+def _documents(
+    shape: str, rows: pl.DataFrame, api_secret: str | Secret | None
+) -> tuple[pl.DataFrame, pl.Series]:
+    version, private = shape.split()
+    instants = {"snapshot_at": "snapshotDate", "fetched_at": "timestamp"}
+    said = rows.select(
+        "doc",
+        *(
+            pl.when(pl.col(name) != "").then(pl.col(name)).alias(column)
+            for column, name in (
+                ("broker", "broker"),
+                ("account_id", "smallcaseAuthId"),
+                ("transaction_id", "transactionId"),
+                ("notes", "notes"),
+            )
+        ),
+        *(instant(name).alias(column) for column, name in instants.items()),
+        "file",
+        "line_no",
+        source=pl.lit("gateway"),
+        format=pl.lit(f"gateway-{version}"),
+        checksum_ok=_checksums(rows, api_secret),
+        holdings_known=pl.lit(value=True),
+        raw=pl.lit(None, pl.Binary()),
+    )
+    unread = pl.any_horizontal(
+        number(name).is_not_null() & said[column].is_null()
+        for column, name in instants.items()
+    )
+    # securities of v1 and null would be those of v2; without any list the exact way
+    # has to tell a missing field from a null
+    funds = pl.col("mutualFunds").is_not_null() & pl.lit(version == "v2")
+    none = pl.col("securities").is_null() & ~funds
+    doubt = unread | none | pl.col("updating").fill_null(value=False)
+    if private == "object":  # stats beside investments are remarked on
+        both = pl.col("smallcases").struct.field("private").struct
+        total = both.field("stats").is_not_null()
+        doubt |= total & both.field("investments").is_not_null()
+    return said.select(DOCUMENT_READ.names()), rows.filter(doubt)["doc"]
+
+
+def _checksums(rows: pl.DataFrame, api_secret: str | Secret | None) -> pl.Series:
+    if api_secret is None:
+        return pl.repeat(None, rows.height, dtype=pl.Boolean(), eager=True)
+    asked = rows.select("timestamp", "checksum", "smallcaseAuthId", "transactionId")
+    fits = [webhook_checksum_ok(row, api_secret) for row in asked.iter_rows(named=True)]
+    return pl.Series(fits, dtype=pl.Boolean())
+
+
+class _Part(NamedTuple):
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    notices: pl.DataFrame
+    doubtful: pl.Series
+
+
+def _table(
+    rows: pl.DataFrame,
+    table: Table,
+    items: pl.Expr,
+    pointer: str,
+    *,
+    before: pl.Expr | None = None,
+) -> _Part:
+    """Read one list of every document as rows of one table."""
+    offset = pl.lit(0) if before is None else before.fill_null(0)
+    found = counted(
+        rows.with_columns(offset=offset.cast(pl.Int64())), items, keep=("doc", "offset")
+    )
+    missing = found.filter(pl.col("item").is_null())["doc"]
+    typed = found.select(
+        "doc",
+        *(_field(path, column, table) for column, path in table.fields.items()),
+        _exchange=_exchange(table),
+        holding_no=pl.col("no") + pl.col("offset"),
+        pointer=pl.format(f"{pointer}/{{}}", "no"),
+    )
+    doubtful = [missing, *_doubts(typed, table)]
+    read = typed.with_columns(instant(column) for column in table.instants)
+    doubtful += [
+        read.filter(typed[column].is_not_null() & pl.col(column).is_null())["doc"]
+        for column in table.instants
+    ]
+    return _Part(
+        held(read, table),
+        _listings(typed, table),
+        zero_prices(typed, table),
+        pl.concat(doubtful),
+    )
+
+
+_FLAGS: Final = ("suspendedOnNSE", "suspendedOnBSE")
+
+
+def _field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
+    value = pl.col("item")
+    for step in path:
+        value = value.struct.field(step)
+    if column in _FLAGS:
+        value = pl.when(value).then(pl.lit("true")).when(~value).then(pl.lit("false"))
+    elif column not in table.numbers:
+        value = pl.when(value != "").then(value)
+    return value.alias(column)
+
+
+def _exchange(table: Table) -> pl.Expr:
+    """v1 may name the exchange of a ticker; NSE where it does not."""
+    if table.name != V1.name:
+        return pl.lit(None, pl.String())
+    said = pl.col("item").struct.field("exchange")
+    return pl.coalesce(pl.when(said != "").then(said), pl.lit("NSE"))
+
+
+def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
+    """Find documents with a number too large, or with what may be a row twice."""
+    large = pl.any_horizontal(
+        pl.col(column).to_physical().abs() >= _LIMIT for column in table.numbers
+    )
+    name = "ticker" if table.name == V1.name else "isin"
+    twins = pl.struct("doc", name).is_duplicated()
+    return [
+        typed.filter(large.fill_null(value=False))["doc"],
+        typed.filter(twins)["doc"],
+    ]
+
+
+def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Give the places a row is listed at, as `gateway` does."""
+    nothing = pl.lit(None, pl.String())
+    places = {
+        V1.name: [("_exchange", "ticker", nothing, nothing)],
+        V2.name: [
+            (pl.lit("NSE"), "nseTicker", nothing, pl.col("isin")),
+            (pl.lit("BSE"), "bseTicker", nothing, pl.col("isin")),
+        ],
+        FUNDS.name: [(pl.lit("MF"), "tradingsymbol", pl.col("folio"), pl.col("isin"))],
+    }[table.name]
+    return pl.concat(
+        typed.filter(pl.col(symbol).is_not_null()).select(
+            "doc",
+            "holding_no",
+            exchange=exchange,
+            symbol=symbol,
+            trading_symbol=nothing,
+            token=token,
+            isin=isin,
+        )
+        for exchange, symbol, token, isin in places
+    )
+
+
+def _baskets(rows: pl.DataFrame, private: str) -> tuple[pl.DataFrame, pl.Series]:
+    """Read every smallcase: a row per constituent, or one where there is none."""
+    smallcases = pl.col("smallcases").struct
+    listed = smallcases.field("private")
+    parts: list[pl.DataFrame] = []
+    items = {"public": smallcases.field("public"), "private": listed}
+    if private == "object":
+        items["private"] = listed.struct.field("investments")
+        parts.append(
+            rows.select("doc", item=listed.struct.field("stats"))
+            .filter(pl.col("item").is_not_null())
+            .select(
+                "doc",
+                *(_NO_TEXT.alias(name) for name in ("basket_id", "basket_name")),
+                *_figures(pl.col("item")),
+                visibility=pl.lit("private"),
+                part=pl.lit(1),
+                no=pl.lit(0, pl.Int64()),
+                constituents=pl.lit(None, _CONSTITUENTS),
+            )
+        )
+    doubtful: list[pl.Series] = []
+    for part, (visibility, expression) in enumerate(items.items()):
+        found = counted(rows, expression)
+        doubtful.append(found.filter(pl.col("item").is_null())["doc"])
+        item = pl.col("item").struct
+        parts.append(
+            found.select(
+                "doc",
+                *_figures(item.field("stats")),
+                basket_id=item.field("scid"),
+                basket_name=item.field("name"),
+                visibility=pl.lit(visibility),
+                part=pl.lit(part * 2),
+                no="no",
+                constituents=item.field("constituents"),
+            )
+        )
+    whole = pl.concat(parts, how="diagonal")
+    rows_of = _constituents(whole)
+    doubtful.append(rows_of.filter(pl.col("_missing"))["doc"])
+    wide = [*_FIGURES.values(), "quantity"]
+    read = rows_of.with_columns(pl.col(wide).cast(MONEY, strict=False))
+    lost = pl.any_horizontal(
+        rows_of[column].is_not_null() & read[column].is_null() for column in wide
+    )
+    doubtful.append(read.filter(lost)["doc"])
+    ordered = read.sort("doc", "part", "no", "_place", maintain_order=True)
+    return ordered.select(BASKET_READ.names()), pl.concat(doubtful)
+
+
+_NO_TEXT: Final = pl.lit(None, pl.String())
+_CONSTITUENTS: Final = pl.List(_struct(ticker=_TEXT, shares=_WIDE))
+_FIGURES: Final = {
+    "currentValue": "current_value",
+    "totalReturns": "total_returns",
+    "currentReturns": "current_returns",
+}
+
+
+def _figures(stats: pl.Expr) -> list[pl.Expr]:
+    return [stats.struct.field(name).alias(column) for name, column in _FIGURES.items()]
+
+
+def _constituents(whole: pl.DataFrame) -> pl.DataFrame:
+    many = pl.col("constituents").list.len() > 0
+    held_by = (
+        whole.filter(many)
+        .with_columns(_place=pl.int_ranges(pl.col("constituents").list.len()))
+        .explode("constituents", "_place")
+        .with_columns(
+            symbol=pl.col("constituents").struct.field("ticker"),
+            quantity=pl.col("constituents").struct.field("shares"),
+            _missing=pl.col("constituents").is_null(),
+        )
+    )
+    bare = whole.filter(~many.fill_null(value=False)).with_columns(
+        _place=pl.lit(0, pl.Int64()),
+        symbol=_NO_TEXT,
+        quantity=pl.lit(None, _WIDE),
+        _missing=pl.lit(value=False),
+    )
+    both = [part.drop("constituents") for part in (held_by, bare)]
+    return pl.concat(both, how="diagonal").with_columns(pointer=_NO_TEXT)

@@ -1,0 +1,352 @@
+"""The fast way says what the exact way says, whatever is wrong with a dump."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import holdings_kit as hk
+from holdings_kit.generate import Wire, generate
+from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.store import Store
+from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
+from holdings_kit.wire.files import Line, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+AT = "2026-01-05T10:15:30.123Z"
+ORDER = {
+    "snapshots": ["file", "line_no"],
+    "holdings": ["snapshot_id", "holding_no"],
+    "listings": ["snapshot_id", "holding_no"],
+    "baskets": ["snapshot_id"],
+    "rejects": ["file", "line_no"],
+}
+
+
+def same(one: Loaded, two: Loaded) -> None:
+    for name, left, right in zip(one._fields, one, two, strict=True):
+        by = ORDER[name]
+        assert_frame_equal(
+            left.sort(by, maintain_order=True), right.sort(by, maintain_order=True)
+        )
+
+
+def numbered(bodies: list[bytes]) -> list[Line]:
+    return [Line("dump", number, body) for number, body in enumerate(bodies, 1)]
+
+
+def security(number: int, **facts: Any) -> dict[str, Any]:
+    return {
+        "holdings": {"quantity": 10 + number, "averagePrice": 100.25},
+        "positions": {
+            "nse": {"quantity": 1, "averagePrice": 99},
+            "bse": {"quantity": 0, "averagePrice": 0},
+        },
+        "transactableQuantity": 11 + number,
+        "smallcaseQuantity": 2,
+        "nseTicker": f"DEMO{number}",
+        "bseTicker": None,
+        "isin": f"INEZ0{number % 10}20101{number % 7}",
+        "name": f"Company {number}",
+    } | facts
+
+
+def v2(number: int, **facts: Any) -> dict[str, Any]:
+    return {
+        "securities": [security(number), security(number + 1)],
+        "smallcases": {
+            "public": [
+                {
+                    "scid": "SC1",
+                    "name": "Basket",
+                    "stats": {"currentValue": 10.5, "totalReturns": -1.25},
+                    "constituents": [{"ticker": "DEMO1", "shares": 1.5}],
+                },
+                {"scid": "SC2", "name": "Bare", "stats": None},
+            ],
+            "private": [] if number % 2 else {"stats": {"currentValue": 3}},
+        },
+        "mutualFunds": {
+            "holdings": [
+                {
+                    "folio": "12/3",
+                    "fund": "Fund",
+                    "isin": "INF000X01013",
+                    "quantity": 1.234,
+                    "averagePrice": 0,
+                    "lastPrice": 5,
+                    "lastPriceDate": "2026-01-02",
+                    "pnl": None,
+                }
+            ]
+        },
+        "lastUpdate": AT,
+        "snapshotDate": AT,
+        "broker": "kite",
+        "smallcaseAuthId": f"account{number}",
+        "transactionId": f"TRX_{number}",
+        "timestamp": AT,
+    } | facts
+
+
+def v1(number: int) -> dict[str, Any]:
+    rows = [
+        {"ticker": f"DEMO{n}", "shares": n + 1, "name": "N", "averagePrice": 2.5}
+        for n in range(2)
+    ]
+    return v2(number) | {"securities": {"holdings": rows}}
+
+
+def reply(number: int, **facts: Any) -> dict[str, Any]:
+    return {
+        "account_id": f"A{number}",
+        "snapshot_at": AT,
+        "status": "success",
+        "data": [
+            {
+                "symbols": [
+                    {
+                        "symbol": "IDEA",
+                        "exchange": exchange,
+                        "token": "14366",
+                        "tradingSymbol": "IDEA-EQ",
+                    }
+                    for exchange in ("BSE", "NSE")
+                ],
+                "qty": str(775 + number),
+                "depositoryQty": "771",
+                "t1Qty": "4",
+                "brokerCollateralQty": "0.00",
+                "avgPrice": "6.61",
+                "ltp": "",
+                "close": "0.00",
+                "haircut": "27.07",
+            }
+        ],
+    } | facts
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "as it is": lambda body: body,
+    "cut": lambda body: body[: len(body) // 2],
+    "cut at the end": lambda body: body[:-1],
+    "a key twice": lambda body: body[:-1] + b',"broker":"x","broker":"y"}',
+    "a key twice inside": lambda body: body.replace(b'"name":', b'"name":"a","name":'),
+    "five places": lambda body: body.replace(b"100.25", b"100.25123"),
+    "zeros behind": lambda body: body.replace(b"100.25", b"100.2500000"),
+    "tiny": lambda body: body.replace(b"100.25", b"1.5e-2"),
+    "too tiny": lambda body: body.replace(b"100.25", b"1.5e-7"),
+    "huge": lambda body: body.replace(b"100.25", b"123456789012345"),
+    "a price of nothing": lambda body: body.replace(b"100.25", b"0.000"),
+    "number as text": lambda body: body.replace(b"100.25", b'"100.25"'),
+    "number with a blank": lambda body: body.replace(b"100.25", b'" 100.25"'),
+    "junk for a number": lambda body: body.replace(b"100.25", b'"much"'),
+    "nothing for a number": lambda body: body.replace(b"100.25", b'""'),
+    "not a number": lambda body: body.replace(b"100.25", b"NaN"),
+    "text as number": lambda body: body.replace(b'"account', b'1,"x":"account'),
+    "no text": lambda body: body.replace(b'"kite"', b"17"),
+    "an object for text": lambda body: body.replace(b'"kite"', b"{}"),
+    "bytes of no text": lambda body: body.replace(b"kite", b"ki\xffte"),
+    "half a pair": lambda body: body.replace(b"kite", b"ki\\ud800te"),
+    "a control character": lambda body: body.replace(b"kite", b"ki\x01te"),
+    "a letter of another script": lambda body: body.replace(b"kite", "पतंग".encode()),
+    "byte order mark": lambda body: b"\xef\xbb\xbf" + body,
+    "unknown field": lambda body: body[:-1] + b',"new":{"a":[1]}}',
+    "unknown null": lambda body: body[:-1] + b',"new":null}',
+    "unknown inside": lambda body: body.replace(b'"name":', b'"fresh":null,"name":'),
+    "data null": lambda body: body.replace(b'"data":', b'"data":null,"date":'),
+    "securities null": lambda body: body.replace(
+        b'"securities":', b'"securities":null,"mutual":'
+    ),
+    "an empty object": lambda _: b"{}",
+    "null": lambda _: b"null",
+    "a list": lambda _: b"[]",
+    "a number": lambda _: b"5",
+    "two on a line": lambda body: body + body,
+    "two, apart": lambda body: body + b" " + body,
+    "text behind": lambda body: body + b"x",
+    "blanks around": lambda body: b"  " + body + b"\t",
+    "private in full": lambda body: body.replace(
+        b'"private":[]', b'"private":{"stats":{"currentValue":1},"investments":[null]}'
+    ),
+    "private by halves": lambda body: body.replace(
+        b'"private":[]', b'"private":{"investments":[{"scid":"x"}],"stats":null}'
+    ),
+    "still updating": lambda body: body[:-1] + b',"updating":true}',
+    "a null row": lambda body: body.replace(b'"securities":[', b'"securities":[null,'),
+    "a row twice": lambda body: body.replace(
+        b'"securities":[', b'"securities":[{},{},'
+    ),
+    "bad instant": lambda body: body.replace(AT.encode(), b"5 Jan", 1),
+    "instant as number": lambda body: body.replace(
+        b'"' + AT.encode() + b'"', b"1767608130123", 2
+    ),
+    "no account": lambda body: body.replace(b'"account', b'"","x":"account'),
+    "a failure": lambda _: b'{"status":"error","message":"no","errorCode":"X"}',
+    "wrong type of list": lambda body: body.replace(b'"public":[', b'"public":5,"p":['),
+    "blank text": lambda body: body.replace(b'"DEMO1"', b'""'),
+}
+
+
+def packed(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+DOCUMENTS = {
+    "webhooks": [packed(v2(n)) for n in range(4)] + [packed(v1(9))],
+    "arrow": [packed(reply(n)) for n in range(4)],
+}
+WAYS = {
+    "webhooks": (fast_gateway.webhook_shapes("key"), dumps.webhooks("key")),
+    "arrow": (fast_arrow.ARROW_SHAPES, dumps.add_arrow),
+}
+
+
+@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_each_damage_reads_the_same_both_ways(kind: str, damage: str) -> None:
+    shapes, add = WAYS[kind]
+    whole = DOCUMENTS[kind]
+    found = numbered([*whole, *map(DAMAGE[damage], whole), *whole])
+    same(fast.load(found, shapes, add), dumps.read(found, add))
+
+
+@pytest.mark.parametrize("kind", WAYS)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_any_mixture_reads_the_same_both_ways(kind: str, data: st.DataObject) -> None:
+    shapes, add = WAYS[kind]
+    line = st.builds(
+        lambda body, name: DAMAGE[name](body),
+        st.sampled_from(DOCUMENTS[kind]),
+        st.one_of(st.just("as it is"), st.sampled_from(sorted(DAMAGE))),
+    )
+    found = numbered(data.draw(st.lists(line, min_size=1, max_size=60)))
+    same(fast.load(found, shapes, add), dumps.read(found, add))
+
+
+NUMBERS = st.one_of(
+    st.from_regex(
+        r"-?(0|[1-9]\d{0,17})(\.\d{1,8})?([eE][+-]?\d{1,2})?", fullmatch=True
+    ),
+    st.from_regex(r'"[+-]?\d{0,16}\.?\d{0,6}([eE][+-]?\d{1,2})?"', fullmatch=True),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers=st.lists(NUMBERS, min_size=1, max_size=8))
+def test_any_number_reads_the_same_both_ways(numbers: list[str]) -> None:
+    shapes, add = WAYS["webhooks"]
+    whole = DOCUMENTS["webhooks"][1]
+    found = numbered([whole.replace(b"100.25", n.encode()) for n in numbers])
+    same(fast.load(found, shapes, add), dumps.read(found, add))
+
+
+def test_a_clean_dump_never_takes_the_exact_way(tmp_path: Path) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    wires: dict[Wire, fast.Shapes] = {
+        "gateway": fast_gateway.webhook_shapes(None),
+        "arrow": fast_arrow.ARROW_SHAPES,
+    }
+    for wire, shapes in wires.items():
+        [path] = generate(tmp_path, accounts=50, days=1, wire=wire)
+        found = [line for line in lines(path) if isinstance(line, Line)]
+        assert fast.load(found, shapes, never).snapshots.height == 50
+
+
+def write(folder: Path, kind: str) -> list[Path]:
+    """The same lines, damaged, as a plain file, a .gz, a .zst and a torn .gz."""
+    whole = DOCUMENTS[kind]
+    bodies = [*whole, b"", *(damage(whole[0]) for damage in DAMAGE.values()), *whole]
+    text = b"\r\n".join(bodies[:9]) + b"\n" + b"\n".join(bodies[9:])
+    zst = zstandard.ZstdCompressor().compress(text)
+    contents = {
+        "a.ndjson": text,
+        "b.ndjson.gz": gzip.compress(text),
+        "c.jsonl.zst": zst,
+        "d.ndjson.gz": gzip.compress(text)[:-40],
+        "e.json": whole[0],
+        "f.json": text,
+        "g.ndjson": b"",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in contents]
+
+
+@pytest.mark.parametrize("without_pyarrow", [False, True])
+def test_a_scan_fills_the_store_as_read_and_append_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, without_pyarrow: bool
+) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    paths = write(folder, "webhooks")
+    one, two = Store(tmp_path / "one", buckets=3), Store(tmp_path / "two", buckets=3)
+    loaded = hk.read_webhooks(folder, api_secret="key")
+    one.append(loaded)
+    if without_pyarrow:
+        monkeypatch.setattr("holdings_kit.wire.arrow_json.available", lambda: False)
+        with pytest.warns(UserWarning, match="pyarrow"):
+            scan = hk.scan_webhooks(paths, into=two, api_secret="key", progress=False)
+    else:
+        scan = hk.scan_webhooks(paths, into=two, api_secret="key", progress=False)
+    assert loaded.snapshots.height > 100
+    assert scan.deliveries == loaded.snapshots.height
+    by = REJECTS.names()
+    assert_frame_equal(scan.rejects, loaded.rejects.unique().sort(by))
+    for left, right in zip(one.history(), two.history(), strict=True):
+        assert_frame_equal(left, right)
+
+
+def test_scanning_again_loads_nothing_and_a_grown_file_only_what_is_new(
+    tmp_path: Path,
+) -> None:
+    [path] = generate(tmp_path, accounts=20, days=1)
+    store = Store(tmp_path / "store", buckets=2)
+    assert hk.scan_webhooks(path, into=store, progress=False).deliveries == 20
+    again = hk.scan_webhooks(path, into=store, progress=False)
+    assert (again.deliveries, again.skipped) == (0, 20)
+    with path.open("ab") as file:
+        file.write(DOCUMENTS["webhooks"][0] + b"\nno json\n")
+    grown = hk.scan_webhooks(path, into=store, progress=False)
+    assert (grown.deliveries, grown.skipped, grown.rejects.height) == (1, 20, 1)
+    files = pl.read_parquet(tmp_path / "store/snapshots/*/*/*.parquet")
+    assert files.height == 21
+
+
+def test_a_file_replaced_by_another_is_read_from_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "dump.ndjson"
+    store = Store(tmp_path / "store")
+    path.write_bytes(b"\n".join(DOCUMENTS["webhooks"][:3]))
+    hk.scan_webhooks(path, into=store, progress=False)
+    path.write_bytes(b"\n".join(DOCUMENTS["webhooks"][2:]))
+    scan = hk.scan_webhooks(path, into=store, progress=False)
+    assert scan.skipped == 0
+    assert store.history().snapshots.height == 5
+
+
+def test_an_arrow_dump_fills_the_store(tmp_path: Path) -> None:
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    write(folder, "arrow")
+    one, two = Store(tmp_path / "one"), Store(tmp_path / "two")
+    found = (line for path in sorted(folder.iterdir()) for line in lines(path))
+    loaded = dumps.read(found, dumps.add_arrow)
+    one.append(loaded)
+    scan = hk.scan_arrow(folder, into=two, progress=False)
+    assert scan.deliveries == loaded.snapshots.height > 50
+    for left, right in zip(one.history(), two.history(), strict=True):
+        assert_frame_equal(left, right)
