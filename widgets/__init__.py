@@ -1,7 +1,8 @@
 """The notebooks' own package: a view-model and a thin view per tool."""
 
+from widgets.changes import SnapshotComparison
 from widgets.importing import ImportTrigger
 from widgets.risk import RiskExplorer
 from widgets.table import HoldingsTable
 
-__all__ = ["HoldingsTable", "ImportTrigger", "RiskExplorer"]
+__all__ = ["HoldingsTable", "ImportTrigger", "RiskExplorer", "SnapshotComparison"]

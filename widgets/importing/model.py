@@ -21,7 +21,7 @@ from holdings_kit.freshness import Freshness, freshness
 from holdings_kit.wire.imports import parse_import_result
 from holdings_kit.wire.signing import Secret
 from widgets.held import Held
-from widgets.importing.steps import ARROW_STEPS, GATEWAY_STEPS, REACHED
+from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
 from widgets.job import Job
 
 if TYPE_CHECKING:
@@ -125,6 +125,10 @@ class ImportModel(Job):
 
     def failed(self, error: Exception) -> None:
         """Mark the step that failed, and whether trying again makes sense."""
+        message = error.message if isinstance(error, ImportFailed) else ""
+        order = list(GATEWAY_STEPS)
+        if message in FAILED_AT:
+            self._reached(order[order.index(FAILED_AT[message]) - 1])
         waiting = [key for key, state in self.states.items() if state == "now"]
         self._mark("failed", *waiting)
         self.seconds_left = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ARROW_STEPS", "GATEWAY_STEPS", "REACHED", "steps_html"]
+__all__ = ["ARROW_STEPS", "FAILED_AT", "GATEWAY_STEPS", "REACHED", "steps_html"]
 
 GATEWAY_STEPS: Final = {
     "created": "Import created",
@@ -28,6 +28,15 @@ REACHED: Final = {
     "COMPLETED": "completed",
 }
 """The gateway's status → the last step that has certainly been taken."""
+FAILED_AT: Final = {
+    "user_mismatch": "login",
+    "consent_denied": "consented",
+    "no_broker": "login",
+    "init_sdk": "triggered",
+    "invalid_jwt": "triggered",
+    "invalid_gateway": "triggered",
+}
+"""An error of the browser SDK → the step that it broke, whatever was seen before."""
 _WORDS: Final = {
     "todo": "not yet",
     "now": "waiting",

@@ -196,10 +196,10 @@ function render({ model, el }) {
         input.setAttribute("data-key", `${control.name}/${i}`);
       });
       shown.set(control.name, made);
-      const group = control.group ?? "";
+      const group = control.group ?? (control.kind === "button" ? "\n" : "");
       if (!groups.has(group)) {
         const row = node("div", { className: "hk-row" });
-        const frame = group
+        const frame = group.trim()
           ? node("fieldset", {}, node("legend", { textContent: group }), row)
           : row;
         form.append(frame);
@@ -216,7 +216,7 @@ function render({ model, el }) {
     for (const { control, show, box } of shown.values()) {
       if (control.name in values) show(values[control.name]);
       const when = Object.entries(control.when ?? {});
-      box.hidden = !when.every(([name, value]) => [value].flat().includes(values[name]));
+      box.hidden = control.hidden || !when.every(([name, value]) => [value].flat().includes(values[name]));
     }
     for (const frame of form.querySelectorAll("fieldset")) {
       frame.hidden = [...frame.querySelectorAll(".hk-box")].every((box) => box.hidden);

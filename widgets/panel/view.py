@@ -85,6 +85,7 @@ class Panel(anywidget.AnyWidget):
         if content.get("type") == "set":
             self._set(name, content.get("value"))
         elif content.get("type") == "press":
+            self.error = ""
             sent = content.get("secrets") or {}
             wanted = known[name].get("sends", [])
             try:

@@ -1,0 +1,151 @@
+"""The comparison as a view-model: two instants in, causes and bridges out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from traitlets import Int, List, Unicode, observe
+
+import holdings_kit as hk
+from holdings_kit.errors import ConfigError
+from holdings_kit.freshness import Clock, utc_now
+from widgets.changes.evidence import Source, sources
+from widgets.formats import shown
+from widgets.held import Held
+from widgets.job import Job
+
+if TYPE_CHECKING:
+    from holdings_kit.schema import Loaded
+
+__all__ = ["ComparisonModel"]
+
+_MOST_INSTANTS: Final = 200
+_MOST_ACCOUNTS: Final = 200
+
+
+class ComparisonModel(Job):
+    """Compare what a store held at two instants.
+
+    Attributes
+    ----------
+    before, after, account, causes
+        Choices: instants as ISO text, an account or all, causes to show or all.
+    changes, value_bridge, collateral_bridge
+        CHANGES of everything, and the two bridges in total; ``None`` before `compare`.
+    shown
+        The changes with the causes chosen.
+    quarantined, reason
+        A snapshot to promote, and why.
+    """
+
+    before = Unicode()
+    after = Unicode()
+    account = Unicode()
+    causes = List(Unicode())
+    quarantined = Unicode()
+    reason = Unicode()
+    promoted = Int(0)
+
+    changes = Held()
+    shown = Held()
+    value_bridge = Held()
+    collateral_bridge = Held()
+
+    def __init__(
+        self,
+        store: hk.Store,
+        *,
+        actions: pl.DataFrame | None = None,
+        moves: pl.DataFrame | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        super().__init__()
+        self._store, self._clock = store, clock
+        self._actions, self._moves = actions, moves
+        self._sides: tuple[Loaded, Loaded] | None = None
+        self.look()
+
+    def look(self) -> None:
+        """Look into the store again: instants, accounts, what is quarantined."""
+        snapshots = self._store.history().snapshots
+        at = pl.col("snapshot_at")
+        usable = snapshots.filter(
+            at.is_not_null() & (pl.col("status") != "quarantined")
+        )
+        self.instants = _instants(usable)
+        accounts = usable["account_id"].drop_nulls().unique().sort()
+        self.accounts: list[str] = accounts.head(_MOST_ACCOUNTS).to_list()
+        self.quarantine = self._store.quarantine()
+        if self.instants:
+            known = [key for key, _ in self.instants]
+            if self.after not in known:
+                self.after = known[-1]
+            if self.before not in known:
+                self.before = known[-2] if len(known) > 1 else known[-1]
+
+    def compare(self) -> None:
+        """Compare, in a thread; the frames appear when it is done."""
+        if not self.before or not self.after:
+            raise ConfigError("the store has no snapshot yet; import or load one")
+        if self.before > self.after:
+            raise ConfigError("'before' lies after 'after'; swap them")
+        self.begin(self._compare(), what="Comparing")
+
+    def promote(self) -> None:
+        """Accept the quarantined snapshot chosen, with the reason given."""
+        if not self.quarantined:
+            raise ConfigError("choose a quarantined snapshot first")
+        self._store.promote(self.quarantined, reason=self.reason, at=self._clock())
+        self.quarantined = self.reason = ""
+        self.look()
+        self.promoted += 1
+
+    def evidence(self, row: dict[str, object]) -> list[Source]:
+        """Find what was reported behind a row of `changes`."""
+        if self._sides is None:
+            return []
+        return sources(row, *self._sides)
+
+    async def _compare(self) -> None:
+        first, second = (datetime.fromisoformat(at) for at in (self.before, self.after))
+        only = [self.account] if self.account else None
+        self.progress = 0.0
+        old = await self.apart(self._store.as_of, first, account_ids=only)
+        self.progress = 0.3
+        new = await self.apart(self._store.as_of, second, account_ids=only)
+        self.progress = 0.6
+        changes = await self.apart(
+            hk.compare,
+            old.holdings,
+            new.holdings,
+            actions=self._actions,
+            moves=self._moves,
+        )
+        self.progress = 0.9
+        value = await self.apart(hk.bridge, changes, by=())
+        collateral = await self.apart(hk.bridge, changes, by=(), of="collateral")
+        self._sides = (old, new)
+        self.value_bridge, self.collateral_bridge = value, collateral
+        self.causes = []
+        self.changes = changes
+        self._pick(None)
+
+    @observe("causes")
+    def _pick(self, _change: object) -> None:
+        if self.changes is None:
+            return
+        wanted = pl.col("cause").is_in(self.causes)
+        self.shown = self.changes.filter(wanted) if self.causes else self.changes
+
+
+def _instants(snapshots: pl.DataFrame) -> list[tuple[str, str]]:
+    """List the instants to choose from; of very many, the last of each day."""
+    at = snapshots["snapshot_at"].unique().sort()
+    if at.len() > _MOST_INSTANTS:
+        day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        at = at.to_frame().group_by(day.alias("day")).agg(pl.col("snapshot_at").max())
+        at = at["snapshot_at"].sort()
+    newest = at.tail(_MOST_INSTANTS).to_list()
+    return [(one.isoformat(), shown(one, "instant")) for one in newest]
