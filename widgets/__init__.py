@@ -2,7 +2,14 @@
 
 from widgets.changes import SnapshotComparison
 from widgets.importing import ImportTrigger
+from widgets.laboratory import HaircutLab
 from widgets.risk import RiskExplorer
 from widgets.table import HoldingsTable
 
-__all__ = ["HoldingsTable", "ImportTrigger", "RiskExplorer", "SnapshotComparison"]
+__all__ = [
+    "HaircutLab",
+    "HoldingsTable",
+    "ImportTrigger",
+    "RiskExplorer",
+    "SnapshotComparison",
+]

@@ -1,0 +1,123 @@
+"""The laboratory as a view-model: prices and parameters in, coverage out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from traitlets import Dict, Enum, Float, Int, List, Unicode
+
+from holdings_kit import haircuts as lab
+from holdings_kit.errors import ConfigError, HoldingsError
+from widgets.held import Held
+from widgets.job import Job
+from widgets.laboratory.recipes import LABELS, MODELS, Model, batches, call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LabModel"]
+
+_SHARE: Final = 0.7  # of the time that building the models takes
+
+
+class LabModel(Job):
+    """Build haircut models on prices and judge them.
+
+    Attributes
+    ----------
+    models, level, horizon, window, decay, seed, loss, name
+        Choices; `name` is the instrument of the breach plot.
+    haircuts, coverage, by_year, comparison
+        What a run made: HAIRCUTS, COVERAGE per instrument and model, the same per
+        year, and `Comparison` where two models or more were built.
+    refusals
+        Model → why it could not be built.
+    """
+
+    models = List(Unicode(), ["ewma", "historical"])
+    level = Float(0.99, min=0.5, max=0.9999)
+    horizon = Int(1, min=1, max=250)
+    window = Int(250, min=20, max=5000)
+    decay = Float(0.94, min=0.5, max=0.9999)
+    seed = Enum(("first", "mean:250"), "first")
+    loss = Enum(("terminal", "worst"), "terminal")
+    name = Unicode()
+    refusals = Dict()
+
+    haircuts = Held()
+    coverage = Held()
+    by_year = Held()
+    comparison = Held()
+
+    def __init__(
+        self, prices: pl.DataFrame, *, models: Mapping[str, Model] | None = None
+    ) -> None:
+        super().__init__()
+        self.prices = prices
+        self.recipes: dict[str, Model] = {**MODELS, **(models or {})}
+        self.labels = {key: LABELS.get(key, key) for key in self.recipes}
+        self.names: list[str] = (
+            prices["instrument_id"].unique(maintain_order=True).sort().to_list()
+        )
+        self.name = self.names[0] if self.names else ""
+        self.models = [*self.models, *(models or {})]
+
+    def run(self) -> None:
+        """Build the models chosen, backtest and compare them; cancel at any time."""
+        unknown = [name for name in self.models if name not in self.recipes]
+        if unknown or not self.models:
+            known = ", ".join(self.recipes)
+            raise ConfigError(f"choose at least one model of: {known}")
+        self.begin(self._run(), what="Building the models")
+
+    async def _run(self) -> None:
+        self.progress, self.refusals = 0.0, {}
+        built = []
+        for done, name in enumerate(self.models):
+            self.busy = f"Building {self.labels[name]}"
+            try:
+                built += await self._build(name, done)
+            except HoldingsError as error:
+                self.refusals = {**self.refusals, name: str(error)}
+        if not built:
+            raise ConfigError("; ".join(self.refusals.values()))
+        made = pl.concat(built)
+        self.busy, self.progress = "Backtesting", _SHARE
+        options = {
+            "horizon": self.horizon,
+            "level": self.level,
+            "loss": self.loss,
+            "draws": 199,
+        }
+        coverage = await self.apart(lab.backtest, made, self.prices, **options)
+        self.progress = 0.85
+        keys = ("instrument_id", "model", "year")
+        yearly = await self.apart(lab.backtest, made, self.prices, by=keys, **options)
+        comparison = None
+        if made["model"].n_unique() > 1:
+            self.busy, self.progress = "Comparing the models", 0.92
+            comparison = await self.apart(
+                lab.compare_models, made, self.prices, **options
+            )
+        self.haircuts, self.by_year = made, yearly
+        self.comparison = comparison
+        self.coverage = coverage
+
+    async def _build(self, name: str, done: int) -> list[pl.DataFrame]:
+        """Build one model, in batches where it is one of ours."""
+        own = name not in MODELS
+        parts = [self.prices] if own else list(batches(self.prices))
+        options = {
+            "level": self.level,
+            "horizon": self.horizon,
+            "window": self.window,
+            "decay": self.decay,
+            "seed": self.seed,
+        }
+        built = []
+        for number, part in enumerate(parts):
+            built.append(await self.apart(call, self.recipes[name], part, options))
+            whole = (done + (number + 1) / len(parts)) / len(self.models)
+            self.progress = _SHARE * whole
+        return built

@@ -1,0 +1,199 @@
+"""The laboratory on the page: controls, coverage, pictures, export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+from ipywidgets import HTML, VBox
+
+from holdings_kit import plot
+from holdings_kit.errors import ConfigError, HoldingsError
+from widgets.formats import shown
+from widgets.laboratory.model import LabModel
+from widgets.page import notice, picture, tiles
+from widgets.panel import Panel
+from widgets.panel import controls as c
+from widgets.table import HoldingsTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from matplotlib.figure import Figure
+
+    from widgets.laboratory.recipes import Model
+
+__all__ = ["HaircutLab"]
+
+_COVERAGE: Final = [
+    "instrument_id",
+    "model",
+    "n",
+    "breaches",
+    "expected",
+    "ratio",
+    "mean_haircut",
+    "break_even_haircut",
+    "excess",
+    "worst_shortfall",
+    "first_breach",
+    "exact_p",
+    "kupiec_p",
+    "christoffersen_p",
+    "dynamic_quantile_p",
+    "hac_p",
+    "bootstrap_p",
+    "traffic_light",
+    "note",
+]
+_PARAMETERS: Final = "Parameters"
+
+
+class HaircutLab(VBox):
+    """Build and judge haircut models by clicking; read back `coverage`, `haircuts`.
+
+    Parameters
+    ----------
+    prices
+        PRICES: ``instrument_id, date, close``.
+    models
+        Further models by name, functions prices → HAIRCUTS.
+
+    Examples
+    --------
+    >>> from holdings_kit.haircuts import PRICES
+    >>> bench = HaircutLab(pl.DataFrame(schema=PRICES))
+    >>> bench.model.models
+    ['ewma', 'historical']
+    """
+
+    def __init__(
+        self, prices: pl.DataFrame, *, models: Mapping[str, Model] | None = None
+    ) -> None:
+        self.model = model = LabModel(prices, models=models)
+        self.panel = Panel(
+            model,
+            _controls(model),
+            title="Haircut laboratory",
+            press={"run": model.run, "cancel": model.cancel},
+        )
+        self.summary, self.breaches = HTML(), HTML()
+        self.heat, self.duel = HTML(), HTML()
+        self.table: HoldingsTable | None = None
+        self.daily: HoldingsTable | None = None
+        super().__init__([self.panel, self.summary])
+        self.add_class("hk-tool")
+        model.observe(self._show, "coverage")
+        model.observe(self._show_breaches, "name")
+        model.observe(self._show_busy, "busy")
+
+    @property
+    def coverage(self) -> pl.DataFrame:
+        """How the haircuts held (COVERAGE, a row per instrument and model)."""
+        return self._made(self.model.coverage)
+
+    @property
+    def haircuts(self) -> pl.DataFrame:
+        """What the models say each day (HAIRCUTS)."""
+        return self._made(self.model.haircuts)
+
+    def _made(self, frame: pl.DataFrame | None) -> pl.DataFrame:
+        if frame is None:
+            raise ConfigError("nothing is built yet; press Run")
+        return frame
+
+    def _show_busy(self, _change: object) -> None:
+        self.panel.change("run", disabled=bool(self.model.busy))
+        self.panel.change("cancel", disabled=not self.model.busy)
+
+    def _show(self, _change: object) -> None:
+        model = self.model
+        columns = [n for n in _COVERAGE if model.coverage[n].count() or n == "model"]
+        self.table = HoldingsTable(
+            model.coverage,
+            caption=f"Coverage at {model.level:.2%} over {model.horizon} days",
+            columns=columns,
+            page_size=10,
+        )
+        self.daily = HoldingsTable(
+            model.haircuts, caption="Haircuts, day by day", page_size=10
+        )
+        self.summary.value = _summary(model.coverage) + "".join(
+            notice(f"{model.labels[name]} was left out: {why}", "warn")
+            for name, why in model.refusals.items()
+        )
+        self._show_breaches(None)
+        first = model.by_year["model"][0] if model.by_year.height else ""
+        one = model.by_year.filter(pl.col("model") == first)
+        self.heat.value = _drawn(lambda: plot.adequacy_heatmap(one))
+        duels = model.comparison
+        self.duel.value = (
+            "" if duels is None else _drawn(lambda: plot.model_comparison(duels))
+        )
+        self.children = [
+            self.panel,
+            self.summary,
+            self.table,
+            self.breaches,
+            self.heat,
+            self.duel,
+            self.daily,
+        ]
+
+    def _show_breaches(self, _change: object) -> None:
+        model = self.model
+        if model.haircuts is None or not model.name:
+            return
+        loss: Any = model.loss
+        self.breaches.value = _drawn(
+            lambda: plot.breach_plot(
+                model.haircuts,
+                model.prices,
+                instrument_id=model.name,
+                horizon=model.horizon,
+                loss=loss,
+            )
+        )
+
+
+def _controls(model: LabModel) -> list[c.Control]:
+    seeds = [("first", "first return"), ("mean:250", "mean of 250 days")]
+    losses = [("terminal", "at the end"), ("worst", "worst on the way")]
+    names = [(name, name) for name in model.names]
+    return [
+        c.chips("models", "Models", list(model.labels.items())),
+        c.field("level", "Level", kind="number", step=0.001, group=_PARAMETERS),
+        c.field("horizon", "Horizon, days", kind="number", step=1, group=_PARAMETERS),
+        c.field("window", "Window, days", kind="number", step=1, group=_PARAMETERS),
+        c.field("decay", "Decay λ", kind="number", step=0.01, group=_PARAMETERS),
+        c.select("seed", "Seed of the EWMA", seeds, group=_PARAMETERS),
+        c.select("loss", "Loss judged", losses, group=_PARAMETERS),
+        c.select("name", "Name in the breach plot", names, group=_PARAMETERS),
+        c.button("run", "Run", primary=True),
+        c.button("cancel", "Cancel", disabled=True),
+    ]
+
+
+def _summary(coverage: pl.DataFrame) -> str:
+    sums = coverage.group_by("model", maintain_order=True).agg(
+        pl.col("n", "breaches", "expected").sum(), pl.col("mean_haircut").mean()
+    )
+    return tiles(
+        (
+            row["model"],
+            f"{row['breaches']} breaches",
+            (
+                f"{shown(round(row['expected'], 1), 'number')} expected in {row['n']}, "
+                f"mean haircut {shown(row['mean_haircut'], 'share')}"
+            ),
+        )
+        for row in sums.iter_rows(named=True)
+    )
+
+
+def _drawn(draw: Callable[[], Figure]) -> str:
+    """Draw, or say why there is no picture."""
+    try:
+        return picture(draw())
+    except HoldingsError as error:
+        return notice(f"No picture: {error}", "warn")
