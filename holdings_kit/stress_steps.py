@@ -157,9 +157,12 @@ def collateral_after(collateral: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFr
     price = pl.col("price").cast(wide) * (_ONE + pl.col("price_shock"))
     after = price * (pl.lit(Decimal(1)).cast(RATE) - haircut)
     value = pl.col("collateral_value")
+    nil = (pl.col("collateral_quantity") == 0) | ~pl.col("eligible").fill_null(
+        value=True
+    )
     return rows.with_columns(
         value.alias("_before"),
-        pl.when(value == 0)
+        pl.when(nil)
         .then(value)
         .when(value.is_not_null())
         .then((after * pl.col("collateral_quantity")).cast(VALUE))

@@ -7,7 +7,6 @@ another method.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError
+from holdings_kit.price_book import FEWEST, Book, read_book
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,19 +59,8 @@ CONTRIBUTIONS: Final = pl.Schema(
 )
 
 _QUANTILE: Any = np.quantile  # takes any name; numpy refuses unknown ones
-_FEWEST: Final = 2  # returns below which nothing is measured
 _SIGN: Final = "a loss is positive"
 _BURN_IN: Final = 20  # days whose volatility is still the seed's
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Book:
-    """Values today (N), simple returns of the window (T × N), and the coverage."""
-
-    ids: list[str]
-    values: Floats
-    returns: Floats
-    facts: dict[str, Any]
 
 
 def value_at_risk(
@@ -145,7 +134,7 @@ def value_at_risk(
         if method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise ConfigError(f"method {method!r} is not known; have {known}")
-    book = _read(positions, prices, window)
+    book = read_book(positions, prices, window)
     rows = [
         _measure(method, book, level=level, decay=decay, interpolation=interpolation)
         for method in methods
@@ -211,7 +200,7 @@ def var_contributions(
     1.0
     """
     _check(level, decay, window, horizon_days)
-    book = _read(positions, prices, window)
+    book = read_book(positions, prices, window)
     if not len(book.returns):
         return pl.DataFrame(schema=CONTRIBUTIONS)
     covariance = _ewma_covariance(book.returns, decay)
@@ -241,71 +230,10 @@ def _check(level: float, decay: float, window: int, horizon_days: int) -> None:
         raise ConfigError(f"level {level}: a confidence in [0.5, 1), such as 0.99")
     if not 0 < decay < 1:
         raise ConfigError(f"decay {decay}: must lie between 0 and 1")
-    if window < _FEWEST:
+    if window < FEWEST:
         raise ConfigError(f"window {window}: needs at least two returns")
     if horizon_days < 1:
         raise ConfigError(f"horizon_days {horizon_days}: must be at least 1")
-
-
-def _read(positions: pl.DataFrame, prices: pl.DataFrame, window: int) -> _Book:
-    """Join values and returns; leave out, and list, what has no full history."""
-    for name, frame, columns in (
-        ("positions", positions, ("instrument_id", "market_value")),
-        ("prices", prices, ("instrument_id", "date", "close")),
-    ):
-        for column in columns:
-            if column not in frame.columns:
-                raise FrameError(name, column, "missing")
-    held = (
-        positions.group_by("instrument_id", maintain_order=True)
-        .agg(
-            pl.when(pl.col("market_value").null_count() == 0).then(
-                pl.col("market_value").sum().cast(pl.Float64())
-            )
-        )
-        .filter(pl.col("instrument_id").is_not_null())
-    )
-    book = pl.col("instrument_id").is_in(held["instrument_id"].implode())
-    closes = prices.select(
-        "instrument_id", "date", pl.col("close").cast(pl.Float64())
-    ).filter((pl.col("close") > 0) & book)
-    if closes.select("instrument_id", "date").is_duplicated().any():
-        raise FrameError("prices", "close", "two closes for one instrument and day")
-    days = closes["date"].unique().sort().tail(window + 1)
-    recent = closes.filter(pl.col("date").is_in(days.implode()))
-    full = recent.group_by("instrument_id").len().filter(pl.col("len") == len(days))
-    kept = held.filter(
-        pl.col("market_value").is_not_null()
-        & pl.col("instrument_id").is_in(full["instrument_id"].implode())
-    )
-    ids: list[str] = kept["instrument_id"].to_list()
-    enough = bool(ids) and len(days) > _FEWEST
-    matrix = (
-        recent.filter(pl.col("instrument_id").is_in(ids))
-        .pivot(on="instrument_id", on_columns=ids, index="date", values="close")
-        .sort("date")
-        .select(ids)
-        .to_numpy()
-        if enough
-        else np.ones((1, len(ids)))
-    )
-    values = kept["market_value"].to_numpy()
-    known = float(held["market_value"].sum())
-    return _Book(
-        ids=ids,
-        values=values,
-        returns=matrix[1:] / matrix[:-1] - 1,
-        facts={
-            "observations": max(len(days) - 1, 0) if enough else 0,
-            "first_date": days[0] if len(days) else None,
-            "last_date": days[-1] if len(days) else None,
-            "covered_value": float(values.sum()),
-            "covered_share": float(values.sum()) / known if known > 0 else None,
-            "uncovered": held.filter(~pl.col("instrument_id").is_in(ids))[
-                "instrument_id"
-            ].to_list(),
-        },
-    )
 
 
 def _ewma_covariance(returns: Floats, decay: float) -> Floats:
@@ -323,7 +251,7 @@ def _ewma_variance(pnl: Floats, decay: float) -> Floats:
 
 
 def _measure(
-    method: Method, book: _Book, *, level: float, decay: float, interpolation: str
+    method: Method, book: Book, *, level: float, decay: float, interpolation: str
 ) -> tuple[float, float] | None:
     """VaR and ES over one day, rupees; None where there is nothing to measure."""
     if not len(book.returns):

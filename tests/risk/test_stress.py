@@ -126,6 +126,12 @@ def test_scenario_overrides() -> None:
     assert out.filter(pl.col("key") == "etf").height == 2
 
 
+def test_a_full_haircut_may_fall(book: Book) -> None:
+    positions, pledged = _both(book, [ROWS[0] | {"haircut": 1}])
+    row = shock(positions, 0.0, haircut_add=-0.25, collateral=pledged)
+    assert row["collateral_effect"].item() == 250
+
+
 def test_accounts_do_not_cover_each_other(book: Book) -> None:
     rows = [ROWS[0], ROWS[0] | {"account_id": "B", "pledged_quantity": 0}]
     positions, pledged = _both(book, rows)
