@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit import market_hours
@@ -97,6 +97,7 @@ _instants = st.datetimes(
 )
 
 
+@settings(deadline=None)
 @given(_instants, _instants, _instants)
 def test_open_time_adds_up_and_never_exceeds_the_clock(
     one: datetime, two: datetime, three: datetime
@@ -145,6 +146,7 @@ def test_zerodha_alone_has_a_long_lived_session() -> None:
     assert [key for key, one in BROKERS.items() if one.long_lived] == ["kite"]
 
 
+@settings(deadline=None)
 @given(st.none() | st.text())
 def test_no_broker_key_is_a_surprise(key: str | None) -> None:
     assert broker_profile(key).name

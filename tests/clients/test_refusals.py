@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import (
@@ -156,6 +156,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.none() | st.integers(100, 599), _json)
 def test_no_body_breaks_the_reading_and_bad_statuses_never_pass(
     status: int | None, payload: object

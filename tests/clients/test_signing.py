@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError, SignatureError
@@ -107,6 +107,7 @@ def test_a_signed_payload_that_says_nothing_clear_is_refused(payload: object) ->
         verify_token(_forge(payload, algorithm="HS256"), "shared", now=NOW)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
 def test_no_other_text_is_a_token_and_only_one_error_says_so(text: str) -> None:
     with pytest.raises(SignatureError):
