@@ -96,12 +96,12 @@ def one_per_snapshot(stored: pl.DataFrame) -> pl.DataFrame:
     """Keep one row per snapshot_id, whatever the order and number of its deliveries.
 
     A delivery whose checksum fits speaks for the snapshot before one without, and that
-    before one whose checksum is wrong; then the earliest `fetched_at`. `batch_id`
-    becomes the one append whose rows are read.
+    before one whose checksum is wrong; then the earliest `fetched_at`. The `batch_id`
+    of the row that is kept names the one append whose rows are read.
     """
-    rest = ("transaction_id", "notes", "file", "line_no", "notices")
+    rest = ("transaction_id", "notes", "file", "line_no", "notices", "batch_id")
     return (
-        stored.with_columns(pl.col("batch_id").min().over("snapshot_id"), _=_TRUST)
+        stored.with_columns(_TRUST.alias("_"))
         .sort("snapshot_id", "_", "fetched_at", *rest, nulls_last=True)
         .unique("snapshot_id", keep="first", maintain_order=True)
         .drop("_")

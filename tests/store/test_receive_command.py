@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,9 @@ def wait_until(done: Callable[[], bool], seconds: float = 30) -> None:
 
 def test_receive_compares_with_a_fetch_and_a_store_reads_it(tmp_path: Path) -> None:
     port = free_port()
+    clock = hk.sandbox.Clock(datetime.now(UTC), speed=1)  # that of the process beside
     faults = "webhook: duplicate, bad checksum"
-    with hk.sandbox.serve(faults=faults, crowd=0) as simulated:
+    with hk.sandbox.serve(clock=clock, faults=faults) as simulated:
         process = command(
             "--into",
             tmp_path / "inbox",

@@ -13,13 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from holdings_kit.schema import Loaded
 from holdings_kit.store import Store
 from tests.store.conftest import make_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from holdings_kit.schema import Loaded
 
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -95,6 +94,24 @@ def named(loaded: Loaded) -> Loaded:
     )
 
 
+def retold(loaded: Loaded, rng: random.Random) -> Loaded:
+    """The same facts in another delivery: later, with or without a good checksum."""
+    good = pl.lit(rng.choice([True, None, False]), dtype=pl.Boolean())
+    later = pl.col("fetched_at") + pl.duration(hours=rng.choice([-30, 0, 1]))
+    return loaded._replace(
+        snapshots=loaded.snapshots.with_columns(
+            checksum_ok=good,
+            fetched_at=later,
+            transaction_id=pl.lit(rng.choice(["again", None]), dtype=pl.String()),
+            file=pl.lit(f"{rng.random()}"),
+        )
+    )
+
+
+def together(batch: list[Loaded]) -> Loaded:
+    return Loaded(*(pl.concat(part) for part in zip(*batch, strict=True)))
+
+
 def read(store: Store) -> list[pl.DataFrame]:
     whole, held = store.history(), store.current()
     return [*whole, *held, store.quarantine(), *store.as_of(AT)]
@@ -112,14 +129,13 @@ def test_any_permutation_duplication_and_delay_gives_the_same_store(
     rng = random.Random(seed)
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
         in_order, any_order = Store(one), Store(other, buckets=buckets)
-        for loaded in day:
-            in_order.append(loaded)
+        day += [retold(loaded, rng) for loaded in rng.choices(day, k=4)]
+        in_order.append(together(day))
         arrivals = day + rng.choices(day, k=rng.randint(0, 5))
         rng.shuffle(arrivals)
         while arrivals:  # some arrive alone, some in batches
             size = rng.randint(1, 3)
             batch, arrivals = arrivals[:size], arrivals[size:]
-            frames = zip(*batch, strict=True)
-            any_order.append(type(day[0])(*(pl.concat(part) for part in frames)))
+            any_order.append(together(batch))
         for ours, theirs in zip(read(in_order), read(any_order), strict=True):
             assert_frame_equal(ours, theirs)

@@ -88,6 +88,15 @@ def test_parts_count_together_when_they_are_committed(
     assert store.write_part(make_snapshot("U1", 3, 5)).files == []
 
 
+def test_two_writers_of_the_same_delivery_at_once_are_one(store: Store) -> None:
+    loaded = make_snapshot("U1", 3, 5)
+    parts = [store.write_part(loaded), store.write_part(loaded)]
+    store.commit(parts[:1])
+    after = contents(store)
+    store.commit(parts[1:])
+    same(contents(store), after)
+
+
 def all_good(store: Store) -> pl.DataFrame:
     return store.history().snapshots.with_columns(status=pl.lit("current"))
 
