@@ -58,8 +58,8 @@ class Life(NamedTuple):
         One row per day, account and format (`PAYLOADS`).
     events
         One row per source, account, instrument and day with a cause (`EVENTS`). A row
-        of a payload without one is ``unchanged`` or ``price_only``. Gateway shows a
-        trade one day late: on its day it stands in the positions, outside the holdings.
+        of a payload without one is ``unchanged`` or ``price_only``. Gateway books a
+        trade one day late (``settled``): on its day it stands in the positions.
         The last sale closes an account; that a fetch failed would look the same.
     actions
         Splits, bonuses and ISIN changes, as `compare` takes them.

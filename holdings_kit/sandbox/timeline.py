@@ -152,8 +152,7 @@ class Timeline:
                 continue
             after = overnight(lot)
             arrow = "settled" if lot.today > 0 else None
-            gateway = _settling(lot)
-            event = Event(session, persona, key, "settled", arrow, gateway, lot.today)
+            event = Event(session, persona, key, "settled", arrow, "settled", lot.today)
             day.put(event, after)
             if after.owned == 0:
                 del day.lots[persona][key]
@@ -202,7 +201,7 @@ class Timeline:
             "unpledged": lambda: pledged(lot, -quantity),
         }[kind]
         signed = -quantity if kind in {"sold", "closed", "unpledged"} else quantity
-        gateway = kind if self._shows_pledge(who) and "pledged" in kind else None
+        gateway = kind if self._shows_pledge(who) or "pledged" not in kind else None
         day.put(Event(session, who, key, name or kind, kind, gateway, signed), change())
 
     def _shows_pledge(self, who: str) -> bool:
@@ -278,15 +277,6 @@ _ACTIONS: Final = frozenset(_CAUSES)
 
 def _ratio(kind: str) -> tuple[int, int]:
     return {"split": (5, 1), "bonus": (3, 2)}.get(kind, (1, 1))
-
-
-def _settling(lot: Lot) -> str:
-    """Name what Gateway shows a day late, for today's trades stand outside."""
-    if lot.owned == lot.today:
-        return "opened"
-    if lot.owned == 0:
-        return "closed"
-    return "bought" if lot.today > 0 else "sold"
 
 
 def _spare(lot: Lot) -> int:

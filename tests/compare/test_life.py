@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.comparison import ACTIONS, MOVES
 from holdings_kit.sandbox.life import Life, life
 from holdings_kit.timeline import spans, timeline
 
@@ -24,27 +23,11 @@ def told(world: Life, wire: str) -> pl.DataFrame:
             "body", "account_id", "snapshot_at"
         ).rows()
     ]
-    kinds = ["split", "bonus", "consolidation", "isin_change"]
-    new, old = pl.col("new_shares"), pl.col("old_shares")
-    after = pl.col("instrument_id_after")
-    actions = world.actions.filter(pl.col("kind").is_in(kinds)).select(
-        "instrument_id",
-        pl.col("date").alias("ex_date"),
-        "kind",
-        pl.when(pl.col("kind") == "bonus")
-        .then(pl.format("{}:{}", new, old))
-        .otherwise(pl.format("{}:{}", old, new))
-        .alias("ratio"),
-        pl.when(after != pl.col("instrument_id")).then(after).alias("new_isin"),
-    )
-    moves = payloads.select(
-        pl.col("persona").str.strip_chars_end("2").alias("person_id"), "account_id"
-    ).unique()
     return timeline(
         pl.concat(one.holdings for one in loaded),
         snapshots=pl.concat(one.snapshots for one in loaded),
-        actions=actions.match_to_schema(ACTIONS),
-        moves=moves.match_to_schema(MOVES),
+        actions=world.actions,
+        moves=world.moves,
     )
 
 
@@ -56,29 +39,12 @@ def lived(request: pytest.FixtureRequest) -> tuple[str, Life, pl.DataFrame]:
 
 
 def truth(world: Life, wire: str) -> pl.DataFrame:
-    """What happened, one row per account, instrument and day.
-
-    A Gateway row whose day trades sell all of it owns nothing from that day on, so it
-    is closed then and booked the day after; the sandbox counts the other way round.
-    """
+    """What happened, one row per account, instrument and day."""
     events = world.events.filter(
         pl.col("source") == wire.partition("-")[0],
         ~pl.col("cause").is_in(QUIET),
     )
-    if wire == "arrow":
-        return events.select("account_id", "instrument_id", "date", "cause")
-    sold_out = pl.col("event") == "closed"
-    later = pl.col("cause") == "closed"
-    return events.select(
-        "account_id",
-        "instrument_id",
-        "date",
-        cause=pl.when(later)
-        .then(pl.lit("settled"))
-        .when(sold_out & (pl.col("cause") == "sold"))
-        .then(pl.lit("closed"))
-        .otherwise("cause"),
-    )
+    return events.select("account_id", "instrument_id", "date", "cause")
 
 
 def test_every_day_has_its_cause(lived: tuple[str, Life, pl.DataFrame]) -> None:
