@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.comparison import CAUSES, compare
+from holdings_kit.comparison import CAUSES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Life, life
 from holdings_kit.sandbox.universe import UNIVERSE
@@ -103,27 +103,6 @@ def test_the_whole_life_is_lived() -> None:
 def test_one_cause_for_an_account_and_instrument_a_day() -> None:
     keys = ["source", "account_id", "instrument_id", "day"]
     assert told(3).events.select(keys).is_duplicated().sum() == 0
-
-
-@pytest.mark.parametrize("source", ["arrow", "gateway"])
-def test_our_comparison_finds_the_ground_truth(source: str) -> None:
-    lives, seen = told(3), holdings(3, source)
-    found = pl.concat(
-        compare(
-            seen.filter(pl.col("day") == day - 1).drop("day"),
-            seen.filter(pl.col("day") == day).drop("day"),
-            actions=lives.actions,
-            moves=lives.moves,
-            missing_share=None,  # who sells everything is no failed fetch here
-        ).with_columns(day=pl.lit(day, pl.Int64()))
-        for day in range(1, 45)
-    ).select("account_id", "instrument_id", "cause", "day")
-    plain = pl.col("cause").is_in(["unchanged", "price_only"])
-    truth = truth_of(source).select(found.columns)
-    order = ["day", "account_id", "instrument_id"]
-    assert_frame_equal(
-        found.filter(~plain).sort(order), truth.filter(~plain).sort(order)
-    )
 
 
 @pytest.mark.parametrize("source", ["arrow", "gateway"])
