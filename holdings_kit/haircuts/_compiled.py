@@ -19,28 +19,74 @@ __all__ = ["ewma", "rolling_quantile"]
 HIGHER: Final = 1.0
 MIDPOINT: Final = -1.0
 """Weights that stand for a rule, so that no rounding enters."""
+ABREAST: Final = 4
+"""Recursions that one core carries on side by side."""
 
 _NUMBA: Final[Any] = numba
-_INNER: Final[Any] = _NUMBA.njit(inline="always")
+_CALLED: Final[Any] = _NUMBA.njit
+_INLINED: Final[Any] = _NUMBA.njit(inline="always")  # calls in a hot loop cost counts
 _OUTER: Final[Any] = _NUMBA.njit(parallel=True, cache=True, nogil=True)
 prange: Final = cast("type[range]", _NUMBA.prange)
 
 
+def _carry(
+    returns: Floats, out: Floats, rows: tuple[int, int], state: float, decay: float
+) -> None:
+    """Continue one recursion from row to row."""
+    for row in range(rows[0], rows[1]):
+        state = decay * state + (1 - decay) * (returns[row] * returns[row])
+        out[row] = state
+
+
+def _four(
+    returns: Floats, out: Floats, rows: tuple[int, ...], states: Floats, decay: float
+) -> None:
+    """Run four recursions side by side: each waits for itself, not for the others."""
+    a, b, c, d, count = rows
+    s, t, u, v = states[0], states[1], states[2], states[3]
+    rest = 1 - decay
+    for step in range(count):
+        s = decay * s + rest * (returns[a + step] * returns[a + step])
+        t = decay * t + rest * (returns[b + step] * returns[b + step])
+        u = decay * u + rest * (returns[c + step] * returns[c + step])
+        v = decay * v + rest * (returns[d + step] * returns[d + step])
+        out[a + step] = s
+        out[b + step] = t
+        out[c + step] = u
+        out[d + step] = v
+    states[0], states[1], states[2], states[3] = s, t, u, v
+
+
+_carry_on: Final = _CALLED(_carry)
+_four_abreast: Final = _CALLED(_four)
+
+
 def _ewma(
-    returns: Floats, starts: Ints, decay: float, begin: Ints, value: Floats
-) -> Floats:
-    out = np.empty(returns.size)
-    for run in prange(starts.size - 1):
-        end = starts[run + 1]
-        first = end if np.isnan(value[run]) else min(begin[run], end)
-        out[starts[run] : first] = np.nan
-        state = value[run]
-        if first < end:
-            out[first] = state
-        for row in range(first + 1, end):
-            state = decay * state + (1 - decay) * (returns[row] * returns[row])
-            out[row] = state
-    return out
+    returns: Floats, starts: Ints, decay: float, seeds: tuple[Ints, Floats], out: Floats
+) -> None:
+    begin, value = seeds
+    runs = starts.size - 1
+    for block in prange((runs + ABREAST - 1) // ABREAST):
+        low = ABREAST * block
+        high = min(low + ABREAST, runs)
+        rows = np.zeros(ABREAST, np.int64)
+        states = np.zeros(ABREAST)
+        count = returns.size if high - low == ABREAST else 0
+        for run in range(low, high):
+            end = starts[run + 1]
+            first = end if np.isnan(value[run]) else min(begin[run], end)
+            out[starts[run] : first] = np.nan
+            if first < end:
+                out[first] = value[run]
+            rows[run - low] = first + 1
+            states[run - low] = value[run]
+            count = max(0, min(count, end - first - 1))
+        if count > 0:
+            places = (rows[0], rows[1], rows[2], rows[3], count)
+            _four_abreast(returns, out, places, states, decay)
+        for run in range(low, high):
+            span = (rows[run - low] + count, starts[run + 1])
+            _carry_on(returns, out, span, states[run - low], decay)
 
 
 def _strike(kept: Floats, rows: Ints, size: int, gone: int) -> int:
@@ -69,8 +115,8 @@ def _insert(kept: Floats, rows: Ints, size: int, value: float, row: int) -> int:
     return size + 1
 
 
-_strike_value: Final = _INNER(_strike)
-_insert_value: Final = _INNER(_insert)
+_strike_value: Final = _INLINED(_strike)
+_insert_value: Final = _INLINED(_insert)
 
 
 def _quantile(

@@ -112,41 +112,49 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
     columns = prices.collect_schema()
     if "close" in columns and columns["close"].is_numeric():
         prices = prices.with_columns(pl.col("close").cast(pl.Float64()))
-    known = (
-        conform(prices.lazy(), PRICES, name=name)
-        .select(PRICES.names())
-        .drop_nulls()
-        .collect()
+    known = conform(prices.lazy(), PRICES, name=name).select(PRICES.names()).collect()
+    if any(column.null_count() for column in known):
+        known = known.drop_nulls()
+    starts = _first_rows(known)
+    if not _in_order(known, starts):
+        known = known.sort("instrument_id", "date")
+        starts = _first_rows(known)
+        _check_dates(known, name)
+    close = known["close"].to_numpy()
+    _check_closes(known, close, name)
+    return Closes(known.select("instrument_id", "date"), close, starts)
+
+
+def _first_rows(frame: pl.DataFrame) -> Ints:
+    """First row of each run of one instrument, and the number of rows at the end."""
+    name = pl.col("instrument_id")
+    first = frame.select(name.ne_missing(name.shift()).arg_true()).to_series()
+    return np.append(first.to_numpy(), frame.height).astype(np.int64)
+
+
+def _in_order(frame: pl.DataFrame, starts: Ints) -> bool:
+    """Whether instruments ascend and dates ascend within each."""
+    names = frame["instrument_id"].gather(starts[:-1])
+    dates = frame["date"].to_physical().to_numpy()
+    later = np.diff(dates) > 0
+    later[starts[1:-1] - 1] = True
+    return bool((names > names.shift()).all()) and bool(later.all())
+
+
+def _check_dates(frame: pl.DataFrame, name: str) -> None:
+    twice = frame.filter(
+        (pl.col("instrument_id") == pl.col("instrument_id").shift())
+        & (pl.col("date") == pl.col("date").shift())
     )
-    return _runs(_sorted(known, name), name)
+    if twice.height:
+        row = twice.row(0)
+        raise FrameError(name, "date", f"{row[0]} has two closes on {row[1]}")
 
 
-def _sorted(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    same = pl.col("instrument_id") == pl.col("instrument_id").shift()
-    later = pl.col("date") > pl.col("date").shift()
-    above = pl.col("instrument_id") > pl.col("instrument_id").shift()
-    if not frame.select((above | (same & later)).all()).item():
-        frame = frame.sort("instrument_id", "date")
-        twice = frame.filter(same & ~later)
-        if twice.height:
-            row = twice.row(0)
-            raise FrameError(name, "date", f"{row[0]} has two closes on {row[1]}")
-    return frame
-
-
-def _runs(frame: pl.DataFrame, name: str) -> Closes:
-    close = frame["close"].to_numpy()
-    if not bool(np.all(np.isfinite(close) & (close > 0))):
-        bad = frame.filter(~(pl.col("close").is_finite() & (pl.col("close") > 0))).row(
-            0
-        )
+def _check_closes(frame: pl.DataFrame, close: Floats, name: str) -> None:
+    good = np.isfinite(close) & (close > 0)
+    if not bool(good.all()):
+        row = frame.row(int(np.argmin(good)))
         raise FrameError(
-            name, "close", f"{bad[0]} on {bad[1]} is {bad[2]}, not above 0"
+            name, "close", f"{row[0]} on {row[1]} is {row[2]}, not above 0"
         )
-    first = frame.select(
-        (pl.col("instrument_id") != pl.col("instrument_id").shift())
-        .fill_null(value=True)
-        .arg_true()
-    ).to_series()
-    starts = np.append(first.to_numpy(), frame.height).astype(np.int64)
-    return Closes(frame.select("instrument_id", "date"), close, starts)

@@ -41,6 +41,7 @@ def ewma(
     decay: float,
     begin: Ints,
     value: Floats,
+    out: Floats | None = None,
     engine: Engine = "auto",
 ) -> Floats:
     """Variance by s²ₜ = λ s²ₜ₋₁ + (1 − λ) r²ₜ, each run from its own seed.
@@ -58,6 +59,8 @@ def ewma(
         `begin` lies past its end, or whose seed is NaN, is NaN throughout.
     value
         The seed of each run, a daily variance.
+    out
+        Where the answer goes, of the size of `returns`; ``None`` for new memory.
     engine
         ``numba``, ``plain`` (numpy, step by step in time), or ``auto``.
 
@@ -73,11 +76,13 @@ def ewma(
     ... ).round(6).tolist()
     [nan, 0.0004, 0.0002]
     """
+    into = np.empty(returns.size) if out is None else out
     if _compiles(engine, returns.size):
-        return _module("holdings_kit.haircuts._compiled").ewma(
-            returns, starts, decay, begin, value
-        )
-    return _ewma_plain(returns, starts, decay, begin, value)
+        compiled = _module("holdings_kit.haircuts._compiled")
+        compiled.ewma(returns, starts, decay, (begin, value), into)
+    else:
+        _ewma_plain(returns, starts, decay, (begin, value), into)
+    return into
 
 
 def rolling_quantile(
@@ -149,10 +154,11 @@ def _weight(part: float, interpolation: Interpolation) -> float:
 
 
 def _ewma_plain(
-    returns: Floats, starts: Ints, decay: float, begin: Ints, value: Floats
-) -> Floats:
+    returns: Floats, starts: Ints, decay: float, seeds: tuple[Ints, Floats], out: Floats
+) -> None:
     """Step through time, all runs that are still going at once."""
-    out = np.full(returns.size, np.nan)
+    begin, value = seeds
+    out.fill(np.nan)
     left = np.where(np.isnan(value), 0, np.maximum(starts[1:] - begin, 0))
     longest = np.argsort(-left, kind="stable")
     row, state, left = begin[longest], value[longest], left[longest]
@@ -164,7 +170,6 @@ def _ewma_plain(
             row = row + 1
             state = decay * state + (1 - decay) * squares[row]
         out[row] = state
-    return out
 
 
 def _compiles(engine: Engine, rows: int) -> bool:

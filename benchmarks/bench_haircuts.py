@@ -1,0 +1,258 @@
+"""EWMA, rolling quantile and backtest over a universe, beside pandas and NumPy.
+
+Run alone: ``python benchmarks/bench_haircuts.py --scale small|full``. Prints Markdown
+rows; every answer is checked against its peers before a time is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import date
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from holdings_kit import haircuts as hc
+from holdings_kit.haircuts import kernels
+from holdings_kit.haircuts import tests as ht
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCALES = {"small": (200, 750), "full": (5000, 2500)}
+DECAY, WINDOW, TAIL, LEVEL = 0.94, 250, 0.01, 0.99
+
+
+class Universe(NamedTuple):
+    prices: pl.DataFrame
+    closes: np.ndarray  # names × days
+    returns: np.ndarray  # the same, flat, NaN on each first day
+    starts: np.ndarray
+
+
+def universe(names: int, days: int) -> Universe:
+    rng = np.random.default_rng(0)
+    moves = rng.standard_t(4, size=(names, days)) * 0.01
+    closes = 100 * np.exp(np.cumsum(moves, axis=1))
+    dates = pl.date_range(
+        date(2010, 1, 1), pl.date(2010, 1, 1) + pl.duration(days=days - 1), eager=True
+    )
+    prices = pl.DataFrame(
+        {
+            "instrument_id": np.repeat([f"N{name:05d}" for name in range(names)], days),
+            "date": pl.concat([dates] * names),
+            "close": closes.ravel(),
+        }
+    )
+    returns = np.full((names, days), np.nan)
+    returns[:, 1:] = np.log(closes[:, 1:] / closes[:, :-1])
+    return Universe(prices, closes, returns.ravel(), np.arange(names + 1) * days)
+
+
+def best(task: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Shortest time of `repeats` runs, and the answer."""
+    shortest, answer = float("inf"), None
+    for _ in range(repeats):
+        started = time.perf_counter()
+        answer = task()
+        shortest = min(shortest, time.perf_counter() - started)
+    return shortest, answer
+
+
+def copy_time(values: np.ndarray) -> float:
+    """Time to copy `values` at the rate of memory, not of a cache: the bound.
+
+    100 MB are copied into memory that is already there, and the time is scaled.
+    """
+    source = np.ones(12_500_000)
+    into = np.zeros_like(source)
+    return best(lambda: np.copyto(into, source), 15)[0] * values.size / source.size
+
+
+def row(task: str, way: str, took: float, bound: float, pandas: float) -> None:
+    print(
+        f"| {task} | {way} | {took:.3f} | {took / bound:.1f} | {pandas / took:.1f} |",
+        flush=True,
+    )
+
+
+def same(task: str, first: np.ndarray, second: np.ndarray, rel: float) -> None:
+    if not np.allclose(first, second, rtol=rel, atol=1e-12, equal_nan=True):
+        raise SystemExit(f"{task}: answers differ")
+
+
+def bench_ewma(data: Universe, bound: float, repeats: int) -> None:
+    pd: Any = import_module("pandas")
+
+    names, days = data.closes.shape
+    begin = data.starts[:-1] + 1
+    options: dict[str, Any] = {
+        "decay": DECAY,
+        "begin": begin,
+        "value": np.square(data.returns[begin]),
+        "out": np.zeros_like(data.returns),  # as the copy has: no new memory
+    }
+
+    def kernel(engine: kernels.Engine) -> np.ndarray:
+        return kernels.ewma(data.returns, data.starts, engine=engine, **options)
+
+    def loop() -> np.ndarray:
+        squares = np.square(data.returns.reshape(names, days).T)
+        out = np.empty_like(squares)
+        out[0], out[1] = np.nan, squares[1]
+        for day in range(2, days):
+            out[day] = DECAY * out[day - 1] + (1 - DECAY) * squares[day]
+        return out.T.ravel()
+
+    wide = pd.DataFrame(np.square(data.returns.reshape(names, days).T))
+    pandas, theirs = best(
+        lambda: wide.ewm(alpha=1 - DECAY, adjust=False).mean().to_numpy(), repeats
+    )
+    looped, mine = best(loop, repeats)
+    same("EWMA", mine, theirs.T.ravel(), 1e-9)
+    row("EWMA", "pandas", pandas, bound, pandas)
+    row("EWMA", "NumPy loop over days", looped, bound, pandas)
+    frame = data.prices.with_columns(pl.Series("square", np.square(data.returns)))
+    mean = pl.col("square").fill_nan(None).ewm_mean(alpha=1 - DECAY, adjust=False)
+    over, _ = best(lambda: frame.select(mean.over("instrument_id")), repeats)
+    row("EWMA", "polars", over, bound, pandas)
+    for engine in ("plain", "numba"):
+        kernel(engine)
+        took, found = best(lambda engine=engine: kernel(engine), 15)
+        same("EWMA", found, mine, 1e-12)
+        row("EWMA", f"kernel, {engine}", took, bound, pandas)
+    took, _ = best(lambda: hc.ewma(data.prices, decay=DECAY), repeats)
+    row("EWMA", "hk.haircuts.ewma, prices to frame", took, bound, pandas)
+
+
+def bench_quantile(data: Universe, bound: float, repeats: int) -> None:
+    pd: Any = import_module("pandas")
+
+    names, days = data.closes.shape
+
+    def kernel(engine: kernels.Engine) -> np.ndarray:
+        return kernels.rolling_quantile(
+            data.returns, data.starts, window=WINDOW, probability=TAIL, engine=engine
+        )
+
+    def loop() -> np.ndarray:
+        out = np.full((names, days), np.nan)
+        for name, run in enumerate(data.returns.reshape(names, days)):
+            windows = np.lib.stride_tricks.sliding_window_view(run[1:], WINDOW)
+            out[name, WINDOW:] = np.quantile(windows, TAIL, axis=1)
+        return out.ravel()
+
+    wide = pd.DataFrame(data.returns.reshape(names, days).T)
+    pandas, theirs = best(lambda: wide.rolling(WINDOW).quantile(TAIL).to_numpy(), 1)
+    row("quantile", "pandas", pandas, bound, pandas)
+    looped, mine = best(loop, 1)
+    row("quantile", "NumPy loop over names", looped, bound, pandas)
+    same("quantile", mine, theirs.T.ravel(), 1e-9)
+    for engine in ("plain", "numba"):
+        kernel(engine)
+        took, found = best(lambda engine=engine: kernel(engine), repeats)
+        same("quantile", found, mine, 1e-12)
+        way = "kernel, plain (polars)" if engine == "plain" else "kernel, numba"
+        row("quantile", way, took, bound, pandas)
+    took, _ = best(lambda: hc.historical(data.prices, window=WINDOW), repeats)
+    row("quantile", "hk.haircuts.historical, prices to frame", took, bound, pandas)
+
+
+def judged(hits: np.ndarray, cut: np.ndarray) -> list[float | None]:
+    """Every test of a series of breaches, one after the other."""
+    x, n = int(hits.sum()), hits.size
+    first = int(np.argmax(hits)) + 1 if x else None
+    found = [
+        ht.kupiec(x, n, LEVEL),
+        ht.binomial(x, n, LEVEL),
+        ht.christoffersen(hits),
+        ht.conditional_coverage(hits, LEVEL),
+        ht.haas(hits, LEVEL),
+        ht.duration(hits),
+        ht.dynamic_quantile(hits, cut, LEVEL),
+        ht.overlapping(hits, LEVEL, horizon=1),
+        ht.traffic_light(x, n, LEVEL),
+    ]
+    if first is not None:
+        found.append(ht.tuff(first, LEVEL))
+    return [test.p_value for test in found]
+
+
+def bench_backtest(data: Universe, bound: float) -> None:
+    pd: Any = import_module("pandas")
+
+    names, days = data.closes.shape
+    haircuts = hc.ewma(data.prices, decay=DECAY, level=LEVEL, seed="mean:250")
+    cut = haircuts["haircut"].fill_null(float("nan")).to_numpy().reshape(names, days)
+
+    def loop() -> list[list[float | None]]:
+        out: list[list[float | None]] = []
+        for close, h in zip(data.closes, cut, strict=True):
+            loss = 1 - close[1:] / close[:-1]
+            known = ~np.isnan(h[:-1])
+            hits = (loss > h[:-1])[known]
+            short = (loss - h[:-1])[known][hits]
+            lost = loss[known]
+            np.partition(lost, lost.size - 1 - int(lost.size * (1 - LEVEL)))
+            out.append(
+                [float(hits.sum()), float(short.sum()), *judged(hits, h[:-1][known])]
+            )
+        return out
+
+    frame = pd.DataFrame(
+        {
+            "name": np.repeat(np.arange(names), days),
+            "close": data.closes.ravel(),
+            "haircut": cut.ravel(),
+        }
+    )
+
+    def grouped() -> list[list[float | None]]:
+        frame["loss"] = 1 - frame.groupby("name")["close"].shift(-1) / frame["close"]
+        rows = frame.dropna()
+        rows = rows.assign(breach=rows["loss"] > rows["haircut"])
+        rows = rows.assign(short=(rows["loss"] - rows["haircut"]).where(rows["breach"]))
+        out: list[list[float | None]] = []
+        for _, group in rows.groupby("name"):
+            hits = group["breach"]
+            group["loss"].quantile(LEVEL)
+            tests = judged(hits.to_numpy(), group["haircut"].to_numpy())
+            out.append([float(hits.sum()), float(group["short"].sum()), *tests])
+        return out
+
+    pandas, theirs = best(grouped, 1)
+    row("backtest", "pandas groupby", pandas, bound, pandas)
+    looped, mine = best(loop, 1)
+    row("backtest", "NumPy loop over names", looped, bound, pandas)
+    took, found = best(lambda: hc.backtest(haircuts, data.prices, level=LEVEL), 1)
+    row("backtest", "hk.haircuts.backtest, 28 columns", took, bound, pandas)
+    counts = np.array([line[0] for line in mine])
+    same("backtest", counts, found["breaches"].cast(pl.Float64()).to_numpy(), 1e-12)
+    same("backtest", counts, np.array([line[0] for line in theirs]), 1e-12)
+    quantile = np.array([line[8] for line in mine], dtype=float)
+    same("backtest", quantile, found["dynamic_quantile_p"].to_numpy(), 1e-9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scale", choices=SCALES, default="small")
+    names, days = SCALES[parser.parse_args().scale]
+    repeats = 3
+    data = universe(names, days)
+    bound = copy_time(data.returns)
+    rate = 2 * data.returns.nbytes / bound / 1e9
+    print(
+        f"{names} instruments × {days} days; memory copy {bound:.4f} s, {rate:.1f} GB/s"
+    )
+    print("| task | way | seconds | × memory copy | × faster than pandas |")
+    print("|---|---|---|---|---|")
+    bench_ewma(data, bound, repeats)
+    bench_quantile(data, bound, repeats)
+    bench_backtest(data, bound)
+
+
+if __name__ == "__main__":
+    main()
