@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -209,7 +208,6 @@ def _wait_until_told_to_stop() -> None:
 
 def main() -> None:
     """Run the command line; an error made on purpose is one line, not a traceback."""
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is no news here
     try:
         app()
     except HoldingsError as error:

@@ -6,6 +6,7 @@ hold the headers, and a verbose traceback prints variables.
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from dataclasses import dataclass, field
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdings_kit.clients.pace import Pace
+
+# Retries are told to whoever listens; nobody has to hear them on stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 __all__ = ["Call", "Http", "Options"]
 
