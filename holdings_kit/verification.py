@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Fetch", "check", "same_facts"]
 
 _ONE_SIDED: Final = ("snapshot_id", "holding_no", "broker")  # may rightly differ
+_MOVING: Final = (  # with the market, from one snapshot to the next
+    "snapshot_at",
+    "last_price",
+    "close_price",
+    "price_at",
+    "reported_pnl",
+    "extra",
+    "current_value",
+    "total_returns",
+)
 
 
 class Fetch(Protocol):
@@ -68,24 +78,33 @@ def check(delivery: Path, fetch: Fetch) -> Check:
     return Check(same_facts(read_webhooks(delivery), facts), fetched)
 
 
-def same_facts(one: Loaded, other: Loaded) -> bool:
-    """Tell whether two readings of one snapshot say the same, rows in any order.
+def same_facts(delivered: Loaded, fetched: Loaded) -> bool:
+    """Tell whether a fetch confirms a delivery, rows in any order.
 
-    Account, `snapshot_at` and every fact of every holding and constituent must be
-    equal; the broker only where both name one. Rejects on either side: not the same.
+    The account, every quantity and every average must be equal; the broker where both
+    name one. Of one `snapshot_at`, every other fact too. A later fetch may come with
+    newer prices and values (a long-lived session refreshes by fetching); an earlier one
+    confirms nothing. Rejects on either side: not the same.
     """
-    if not (one.rejects.is_empty() and other.rejects.is_empty()):
+    if not (delivered.rejects.is_empty() and fetched.rejects.is_empty()):
         return False
-    head = ["account_id", "snapshot_at"]
-    brokers = pl.concat([one.snapshots["broker"], other.snapshots["broker"]])
-    return (
-        one.snapshots.select(head).equals(other.snapshots.select(head))
-        and brokers.drop_nulls().n_unique() <= 1
-        and _facts(one.holdings).equals(_facts(other.holdings))
-        and _facts(one.baskets).equals(_facts(other.baskets))
+    ours, theirs = delivered.snapshots, fetched.snapshots
+    brokers = pl.concat([ours["broker"], theirs["broker"]]).drop_nulls()
+    if not ours["account_id"].equals(theirs["account_id"]) or brokers.n_unique() > 1:
+        return False
+    later = theirs["snapshot_at"].item() != ours["snapshot_at"].item()
+    if later and not (theirs["snapshot_at"] > ours["snapshot_at"]).all():
+        return False
+    besides = (*_ONE_SIDED, *(_MOVING if later else ()))
+    return all(
+        _facts(one, besides).equals(_facts(other, besides))
+        for one, other in (
+            (delivered.holdings, fetched.holdings),
+            (delivered.baskets, fetched.baskets),
+        )
     )
 
 
-def _facts(frame: pl.DataFrame) -> pl.DataFrame:
-    facts = frame.drop(name for name in _ONE_SIDED if name in frame.columns)
+def _facts(frame: pl.DataFrame, besides: tuple[str, ...]) -> pl.DataFrame:
+    facts = frame.drop(name for name in besides if name in frame.columns)
     return facts.sort(facts.columns, nulls_last=True)
