@@ -61,6 +61,8 @@ def unknown(note: str) -> TestResult:
 
 def as_hits(hits: Hits) -> Bools:
     """Read hits as Booleans; refuse unknown ones, which would shift the order."""
+    if isinstance(hits, np.ndarray) and hits.dtype == np.bool_:
+        return hits
     series = hits if isinstance(hits, pl.Series) else pl.Series("hits", hits)
     if series.null_count() or series.dtype not in {pl.Boolean(), pl.Null()}:
         raise ConfigError(
