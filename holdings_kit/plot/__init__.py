@@ -7,6 +7,12 @@ and ``figure.savefig`` writes it.
 from __future__ import annotations
 
 from holdings_kit.plot._style import alt_text
+from holdings_kit.plot.changes import (
+    cause_counts,
+    change_timeline,
+    quantity_ladder,
+    value_waterfall,
+)
 from holdings_kit.plot.haircuts import (
     adequacy_heatmap,
     breach_plot,
@@ -21,12 +27,16 @@ __all__ = [
     "adequacy_heatmap",
     "alt_text",
     "breach_plot",
+    "cause_counts",
+    "change_timeline",
     "concentration",
     "haircut_drawdown",
     "model_comparison",
     "pledge_plan",
     "procyclicality",
+    "quantity_ladder",
     "rolling_zones",
     "shock_effects",
     "shock_grid",
+    "value_waterfall",
 ]

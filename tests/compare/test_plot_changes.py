@@ -1,0 +1,95 @@
+"""Each picture is labelled, carries its alt text, and draws what the frame says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+
+import polars as pl
+import pytest
+
+import holdings_kit as hk
+from holdings_kit import plot
+from holdings_kit.errors import FrameError
+from holdings_kit.timeline import timeline
+
+Lines = Callable[..., pl.DataFrame]
+LATER = datetime(2026, 1, 6, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def sides(lines: Lines) -> tuple[pl.DataFrame, pl.DataFrame]:
+    before = "IDEA 100 @10 =11; SBIN 5 @800 =850; YES 9 @20 =22"
+    after = "IDEA 40+60p @10 =12; SBIN 5 @800 =840; NEW 0+3t @7 =7"
+    return lines(before, bystanders=3), lines(after, at=LATER, bystanders=3)
+
+
+@pytest.fixture
+def changes(sides: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    return hk.compare(*sides)
+
+
+def drawn(figure: Any) -> Any:
+    """Render the figure, so that what cannot be drawn fails here."""
+    figure.savefig(BytesIO(), format="png", dpi=40)
+    return figure.axes[0]
+
+
+@pytest.mark.parametrize("of", ["value", "collateral", "pnl"])
+def test_the_waterfall_ends_where_the_bridge_ends(
+    changes: pl.DataFrame, of: Any
+) -> None:
+    total = hk.bridge(changes, by=(), of=of)
+    figure = plot.value_waterfall(total)
+    axes = drawn(figure)
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights[0] + sum(heights[1:-1]) == pytest.approx(heights[-1])
+    assert heights[-1] == pytest.approx(float(total["value_after"].item() or 0))
+    assert "(Rs)" in axes.get_ylabel()
+    assert plot.alt_text(figure).startswith("Waterfall from Rs ")
+
+
+def test_a_waterfall_wants_a_total(changes: pl.DataFrame) -> None:
+    with pytest.raises(FrameError, match="not a total"):
+        plot.value_waterfall(hk.bridge(changes))
+
+
+def test_cause_counts_are_the_counts(changes: pl.DataFrame) -> None:
+    figure = plot.cause_counts(changes)
+    axes = drawn(figure)
+    told = {
+        t.get_text(): b.get_width()
+        for t, b in zip(axes.get_yticklabels(), axes.patches, strict=True)
+    }
+    assert told == {"pledged": 1, "closed": 1, "opened": 1}
+    assert "count" in axes.get_xlabel()
+    assert "4 moved in price only" in plot.alt_text(figure)
+
+
+def test_the_ladder_stacks_the_buckets(changes: pl.DataFrame) -> None:
+    figure = plot.quantity_ladder(changes, account_id="A1", instrument_id="NSE:IDEA")
+    axes = drawn(figure)
+    assert sum(bar.get_height() for bar in axes.patches) == 200
+    assert plot.alt_text(figure) == (
+        "Quantities of IDEA before and after (pledged): "
+        "100 free before, 40 free after, 60 pledged after."
+    )
+    assert "units" in axes.get_ylabel()
+    with pytest.raises(FrameError, match="no line"):
+        plot.quantity_ladder(changes, account_id="A1", instrument_id="X")
+
+
+def test_the_timeline_marks_every_event(
+    sides: tuple[pl.DataFrame, pl.DataFrame],
+) -> None:
+    told = timeline(pl.concat(sides))
+    figure = plot.change_timeline(told, account_id="A1")
+    axes = drawn(figure)
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert sorted(names) == ["IDEA", "NEW", "YES"]
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 3
+    assert "UTC" in axes.get_xlabel()
+    empty = plot.change_timeline(told, account_id="nobody")
+    assert plot.alt_text(empty) == "Timeline of account nobody: nothing happened."
