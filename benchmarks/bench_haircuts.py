@@ -69,7 +69,7 @@ def copy_time(values: np.ndarray) -> float:
     """
     source = np.ones(12_500_000)
     into = np.zeros_like(source)
-    return best(lambda: np.copyto(into, source), 15)[0] * values.size / source.size
+    return best(lambda: np.copyto(into, source), 50)[0] * values.size / source.size
 
 
 def row(task: str, way: str, took: float, bound: float, pandas: float) -> None:
@@ -121,7 +121,7 @@ def bench_ewma(data: Universe, bound: float, repeats: int) -> None:
     row("EWMA", "polars", over, bound, pandas)
     for engine in ("plain", "numba"):
         kernel(engine)
-        took, found = best(lambda engine=engine: kernel(engine), 15)
+        took, found = best(lambda engine=engine: kernel(engine), 50)
         same("EWMA", found, mine, 1e-12)
         row("EWMA", f"kernel, {engine}", took, bound, pandas)
     took, _ = best(lambda: hc.ewma(data.prices, decay=DECAY), repeats)
