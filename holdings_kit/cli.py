@@ -43,22 +43,69 @@ def demo(
 
 
 @app.command()
-def report(
+def load(
     dumps: Annotated[
-        list[Path], typer.Argument(help="Webhook dumps: files, folders or globs.")
+        list[Path], typer.Argument(help="Dumps: files, folders or globs.")
     ],
     *,
+    into: Annotated[Path, typer.Option(help="Folder of the snapshot store.")],
+    arrow: Annotated[bool, typer.Option(help="The lines are Arrow replies.")] = False,
     instruments: Annotated[
         Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
     ] = None,
 ) -> None:
-    """Read webhook dumps and print one consolidated, valued portfolio."""
+    """Load dumps of any size into a store; the same dumps again load nothing.
+
+    The key of the webhook checksums is taken from HOLDINGS_API_SECRET, never from the
+    command line, where others could see it.
+    """
+    import os
+
+    import holdings_kit as hk
+
+    names = [str(path) for path in dumps]
+    master = hk.read_instruments(instruments) if instruments else None
+    store = hk.Store(into)
+    if arrow:
+        done = hk.scan_arrow(names, into=store, instruments=master)
+    else:
+        secret = os.environ.get("HOLDINGS_API_SECRET")
+        done = hk.scan_webhooks(
+            names, into=store, api_secret=secret, instruments=master
+        )
+    print(
+        f"{done.deliveries} deliveries loaded, {done.skipped} loaded before, "
+        f"{done.rejects.height} set aside"
+    )
+    for row in done.rejects.head(20).iter_rows(named=True):
+        print(f"  {row['file']}:{row['line_no'] or ''} {row['reason']}")
+
+
+@app.command()
+def report(
+    dumps: Annotated[
+        list[Path] | None, typer.Argument(help="Dumps: files, folders or globs.")
+    ] = None,
+    *,
+    store: Annotated[
+        Path | None, typer.Option(help="The current snapshots of this store.")
+    ] = None,
+    instruments: Annotated[
+        Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
+    ] = None,
+) -> None:
+    """Print webhook dumps, or a store, as one consolidated, valued portfolio."""
     import holdings_kit as hk
     from holdings_kit.report import portfolio_report
 
+    if (store is None) == (not dumps):
+        raise ConfigError("report: name dumps, or --store; one of the two")
     master = hk.read_instruments(instruments) if instruments else None
-    loaded = hk.read_webhooks([str(path) for path in dumps], instruments=master)
-    print(portfolio_report(loaded))
+    if store is not None:
+        print(portfolio_report(hk.Store(store).current()))
+    else:
+        names = [str(path) for path in dumps or []]
+        print(portfolio_report(hk.read_webhooks(names, instruments=master)))
 
 
 @app.command()

@@ -1,0 +1,68 @@
+"""The command line: the whole way, and one-line errors."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from holdings_kit import cli
+from holdings_kit.errors import ConfigError
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+
+
+def run(*words: object) -> str:
+    done = CliRunner().invoke(cli.app, [str(w) for w in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_dumps_are_loaded_once_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDINGS_API_SECRET", "sandbox_api_secret")
+    dumps, store = SAMPLES / "webhooks", tmp_path / "store"
+    assert "4 deliveries loaded, 0 loaded before, 1 set aside" in run(
+        "load", dumps, "--into", store
+    )
+    assert "0 deliveries loaded" in run("load", dumps, "--into", store)
+    shown = run("report", "--store", store)
+    assert "CDSL" in shown
+    assert "BSE  " not in shown, "its checksum is wrong: quarantined, not current"
+
+
+def test_a_report_of_dumps_says_what_is_not_known() -> None:
+    shown = run(
+        "report",
+        SAMPLES / "webhooks",
+        "--instruments",
+        SAMPLES / "arrow/instruments.csv",
+    )
+    assert "4 have no price" in shown
+    assert "set aside" in shown
+
+
+def test_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["holdings-kit", "report", "no/such/dump.json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("holdings-kit: no such file or folder")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_report_needs_one_source() -> None:
+    with pytest.raises(ConfigError, match="one of the two"):
+        run("report")
+
+
+def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
+    shown = run("demo", "--folder", tmp_path)
+    assert shown.count("COMPLETED") == 10
+    assert "webhooks    9 received, 1 refused" in shown
+    assert "fetched     10 accounts, 0 failed" in shown
+    assert "COVERAGE    100.00% of the known cost is priced" in shown
+    assert (tmp_path / "store").is_dir()
