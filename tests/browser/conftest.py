@@ -43,6 +43,7 @@ OVERRIDES = {
         "checkForUpdates": False,
     },
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
 }
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 RUN_ALL = """async () => {

@@ -68,7 +68,7 @@ class RiskExplorer(VBox):
     >>> from holdings_kit.schema import HOLDINGS, empty
     >>> risk = RiskExplorer(empty(HOLDINGS))
     >>> risk.result.height
-    1
+    0
     """
 
     def __init__(self, book: Loaded | pl.DataFrame, **choices: Any) -> None:
@@ -113,6 +113,9 @@ class RiskExplorer(VBox):
         return self.model.plan
 
     def _show_result(self, _change: object) -> None:
+        if self.model.result.is_empty():
+            self.figures.value = notice("This book is empty: nothing to shock.")
+            return
         row = self.model.result.row(0, named=True)
         self.figures.value = tiles(_figure(row, *each) for each in _FIGURES) + notice(
             _coverage(row, single=self.model.single), "warn"

@@ -1,0 +1,104 @@
+"""Compare, explore, build models, reload: each tool clicked through."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import expect
+
+
+def test_two_snapshots_are_compared_down_to_the_payload(
+    lab: Any, shoot: Any, axe: Any
+) -> None:
+    page = lab.open("notebooks/explore/03_what_changed.ipynb")
+    tool = page.locator(".hk-tool")
+    tool.get_by_label("Before").select_option(index=0)
+    tool.get_by_role("button", name="Compare").click()
+    chips = tool.get_by_role("group", name="Causes").get_by_role("button")
+    expect(chips.first).to_be_visible(timeout=30_000)
+    bought = chips.filter(has_text=re.compile("^bought")).first
+    bought.click()
+    expect(bought).to_have_attribute("aria-pressed", "true")
+    changes = tool.locator(".hk-table").first
+    rows = changes.locator("tbody tr")
+    expect(rows.first).to_contain_text("bought")
+    rows.first.get_by_role("checkbox").check()
+    behind = tool.locator("details")
+    expect(behind.first).to_contain_text("before:")
+    behind.last.locator("summary").click()
+    expect(behind.last.locator("pre")).to_contain_text('"symbols"')
+    expect(tool.locator(".hk-fall").first).to_contain_text("After")
+    shoot(tool, "compare")
+    assert axe(page, ".hk-tool") == []
+
+
+def test_sliders_move_the_figures_and_a_pledge_is_planned(
+    lab: Any, shoot: Any, axe: Any
+) -> None:
+    page = lab.open("notebooks/explore/05_what_if.ipynb")
+    tool = page.locator(".hk-tool")
+    tool.get_by_label("Scenario").select_option("custom")
+    tool.get_by_role("button", name="Reset sliders").click()
+    value = tool.locator(".hk-tiles dd small").first
+    expect(value).to_have_text("0.00")
+    slider = tool.get_by_role("slider", name="everything: price")
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowLeft")
+    expect(value).to_contain_text("−")
+    expect(slider).to_have_attribute("aria-valuetext", "−10 %")
+    tool.get_by_role("button", name="Plan the pledge").click()
+    expect(tool).to_contain_text("127.20", timeout=30_000)
+    shoot(tool, "risk")
+    assert axe(page, ".hk-tool") == []
+
+
+def test_the_explorer_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> None:
+    page = lab.open("notebooks/explore/05_what_if.ipynb", dark=True)
+    tool = page.locator(".hk-tool")
+    expect(tool.locator(".hk-tiles")).to_be_visible()
+    shoot(tool, "risk-dark")
+    assert axe(page, ".hk-tool") == []
+
+
+def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> None:
+    page = lab.open("notebooks/research/02_build_and_compare_models.ipynb")
+    tool = page.locator(".hk-tool")
+    tool.get_by_role("button", name="Student t").click()
+    tool.get_by_role("button", name="Run").click()
+    pictures = tool.locator("img.hk-picture")
+    expect(pictures).to_have_count(3, timeout=90_000)
+    for number in range(3):
+        assert len(pictures.nth(number).get_attribute("alt") or "") > 20
+    expect(tool.locator("caption").first).to_contain_text("Coverage at 99.00 %")
+    tool.get_by_label("Name in the breach plot").select_option("WILD")
+    expect(pictures.first).to_have_attribute("alt", re.compile("WILD"))
+    shoot(tool, "laboratory")
+    assert axe(page, ".hk-tool") == []
+
+
+def test_a_long_run_is_cancelled(lab: Any) -> None:
+    page = lab.open("notebooks/research/02_build_and_compare_models.ipynb")
+    tool = page.locator(".hk-tool")
+    for name in ("Extreme value", "GARCH"):
+        tool.get_by_role("button", name=name).click()
+    tool.get_by_role("button", name="Run").click()
+    expect(tool.get_by_role("progressbar")).to_be_visible()
+    tool.get_by_role("button", name="Cancel").click()
+    expect(tool.get_by_role("button", name="Run")).to_be_enabled()
+    expect(tool.locator("img.hk-picture")).to_have_count(0)
+
+
+def test_what_was_chosen_is_still_there_after_a_reload(lab: Any) -> None:
+    page = lab.open("notebooks/explore/01_what_do_i_hold.ipynb")
+    search = page.locator(".hk-table").get_by_role("searchbox")
+    search.fill("idea")
+    place = page.locator(".hk-place")
+    expect(place).to_contain_text("in all")
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context")
+    expect(search).to_have_value("idea", timeout=30_000)
+    search.fill("")
+    expect(place).not_to_contain_text("in all")
