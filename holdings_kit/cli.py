@@ -8,7 +8,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -224,6 +224,51 @@ def receive(
     print(f"inbox     {inbox.folder} ({left} unfinished removed)")
     print(f"webhooks  http://{host}:{port}/webhook", flush=True)
     serve(webhook_app(inbox), host=host, port=port, allow_remote=allow_remote)
+
+
+@app.command()
+def lab(
+    *,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
+    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+) -> None:
+    """Start sandbox, store and JupyterLab on this machine until stopped."""
+    _serve("lab", port=port, seed=seed, browser=browser)
+
+
+@app.command("app")
+def app_(
+    *,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
+    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+) -> None:
+    """Serve the explore notebooks as pages (Voilà) until stopped."""
+    _serve("app", port=port, seed=seed, browser=browser)
+
+
+def _serve(
+    server: Literal["lab", "app"], *, port: int, seed: int, browser: bool
+) -> None:
+    import webbrowser
+
+    from holdings_kit.lab import Running, running
+
+    def tell(up: Running) -> None:
+        print(f"sandbox   {up.sandbox_url}/")
+        print(f"store     {up.store}")
+        print(f"open      {up.url}")
+        print(
+            "The address holds the token: it is for you. Ctrl-C stops it.", flush=True
+        )
+        if browser:
+            webbrowser.open(up.url)
+
+    code = running(Path.cwd(), server=server, port=port, seed=seed, tell=tell)
+    print("stopped")
+    if code:
+        raise typer.Exit(code)
 
 
 def _from_environment(name: str) -> Secret:
