@@ -20,7 +20,10 @@ Kind: TypeAlias = Literal["text", "number", "money", "share", "instant", "flag"]
 UNKNOWN: Final = "–"
 """Stands for null: unknown, which is not zero."""
 _IST: Final = ZoneInfo("Asia/Kolkata")
-_SHARES: Final = ("haircut", "weight", "return", "share", "confidence", "ratio")
+_SHARES: Final = (
+    *("haircut", "weight", "return", "share", "confidence"),
+    *("excess", "shortfall", "rate"),
+)
 _MONEY: Final = ("price", "value", "pnl", "effect", "cost", "room", "returns")
 _LABELS: Final = {"isin": "ISIN", "pnl": "P&L", "t1": "T+1", "at": "(IST)"}
 
@@ -101,5 +104,5 @@ def _number(value: float | Decimal, kind: Kind) -> str:
         return f"{grouped(exact * 100, 2)} %"
     if kind == "money":
         return grouped(exact, 2)
-    places = -int(exact.normalize().as_tuple().exponent)
-    return grouped(exact, min(max(places, 0), 4))
+    short = round(exact, 4).normalize()
+    return grouped(short, max(0, -int(short.as_tuple().exponent)))

@@ -46,8 +46,8 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
     slider.focus()
     for _ in range(20):
         slider.press("ArrowLeft")
-    expect(value).to_contain_text("−")
     expect(slider).to_have_attribute("aria-valuetext", "−10 %")
+    expect(value).to_contain_text("−")
     tool.get_by_role("button", name="Plan the pledge").click()
     expect(tool).to_contain_text("127.20", timeout=30_000)
     shoot(tool, "risk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,6 +141,9 @@ async def fire(tool: Any, page: Any) -> list[str]:
         elif isinstance(widget, Panel):
             fired += fire_inputs(widget, page)
             fired += await fire_buttons(widget, tool.model, page)
+    for widget in inside(tool):  # what travels to the page must be JSON
+        if isinstance(widget, (HoldingsTable, Panel)):
+            json.dumps({k: v for k, v in widget.get_state().items() if k != "layout"})
     return fired
 
 
@@ -179,6 +183,6 @@ def test_every_control_can_be_fired(
 
 def test_the_walk_would_notice_a_broken_handler(page: Any) -> None:
     risk = RiskExplorer(pl.DataFrame(schema=HOLDINGS))
-    risk.panel._press["reset"] = lambda: 1 / 0  # pyright: ignore[reportIndexIssue]
+    risk.shocks._press["reset"] = lambda: 1 / 0  # pyright: ignore[reportIndexIssue]
     with pytest.raises(ZeroDivisionError):
         asyncio.run(fire(risk, page))

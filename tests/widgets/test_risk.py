@@ -95,7 +95,7 @@ def test_a_pledge_is_planned_with_its_proof(page: Any) -> None:
     risk = RiskExplorer(BOOK, rules="broker", cash=500.0, need=900.0)
 
     async def run() -> None:
-        page(risk.panel, type="press", name="plan")
+        page(risk.planner, type="press", name="plan")
         await risk.model.done()
 
     asyncio.run(run())
@@ -112,13 +112,13 @@ def test_a_pledge_is_planned_with_its_proof(page: Any) -> None:
 def test_a_name_gets_sliders_of_its_own(page: Any) -> None:
     many = [share(f"N{i}", 10, 100 - i) for i in range(20)]
     risk = RiskExplorer(book(*many))
-    page(risk.panel, type="set", name="add", value="n19")
-    page(risk.panel, type="press", name="pin")
-    grid = next(c for c in risk.panel.controls if c["name"] == "sliders")
+    page(risk.shocks, type="set", name="add", value="n19")
+    page(risk.shocks, type="press", name="pin")
+    grid = next(c for c in risk.shocks.controls if c["name"] == "sliders")
     assert grid["rows"][-1] == ("NSE:N19", "N19")
-    page(risk.panel, type="set", name="add", value="nobody")
-    page(risk.panel, type="press", name="pin")
-    assert "'nobody' is not in this book" in risk.panel.error
+    page(risk.shocks, type="set", name="add", value="nobody")
+    page(risk.shocks, type="press", name="pin")
+    assert "'nobody' is not in this book" in risk.shocks.error
 
 
 def test_an_unknown_scenario_is_refused() -> None:

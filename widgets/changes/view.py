@@ -236,21 +236,22 @@ def _bridge(caption: str, bridge: pl.DataFrame, of: str) -> str:
 def _behind(change: dict[str, Any], found: list[Source]) -> str:
     """Write what was reported for one change, and the payload's own words."""
     name = change["symbol"] or change["instrument_id"]
-    head = f"{name}: {change['cause'].replace('_', ' ')}"
-    told = notice(f"{head}. {change['evidence'] or ''}", "plain")
+    cause = change["cause"].replace("_", " ")
+    told = notice(f"{name}: {change['evidence'] or cause}")
     return told + "".join(_reported(source) for source in found)
 
 
 def _reported(source: Source) -> str:
     wanted = [n for n in source.row if n.endswith(("_quantity", "_price", "haircut"))]
     pairs = [(label_of(name), _value(source.row[name], name)) for name in wanted]
-    words = (
-        f"<pre>{escape(source.payload)}</pre>"
-        if source.payload
-        else notice("The payload itself is not kept; these are its stored fields.")
-    )
+    where = escape(f"{source.side}: {source.origin}")
+    words = notice("The payload itself is not kept; these are its stored fields.")
+    if source.payload:
+        keys = 'tabindex="0" data-lm-suppress-shortcuts="true"'
+        label = f'{keys} aria-label="Payload {escape(source.side)}"'
+        words = f"<pre {label}>{escape(source.payload)}</pre>"
     return (
-        f"<details><summary>{escape(source.side)}: {escape(source.origin)}</summary>"
+        f'<details><summary data-lm-suppress-shortcuts="true">{where}</summary>'
         f"{listing(pairs)}{words}</details>"
     )
 

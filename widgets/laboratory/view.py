@@ -111,7 +111,7 @@ class HaircutLab(VBox):
         columns = [n for n in _COVERAGE if model.coverage[n].count() or n == "model"]
         self.table = HoldingsTable(
             model.coverage,
-            caption=f"Coverage at {model.level:.2%} over {model.horizon} days",
+            caption=_coverage_caption(model),
             columns=columns,
             page_size=10,
         )
@@ -189,6 +189,11 @@ def _summary(coverage: pl.DataFrame) -> str:
         )
         for row in sums.iter_rows(named=True)
     )
+
+
+def _coverage_caption(model: LabModel) -> str:
+    days = "1 day" if model.horizon == 1 else f"{model.horizon} days"
+    return f"Coverage at {shown(model.level, 'share')} over {days}"
 
 
 def _drawn(draw: Callable[[], Figure]) -> str:

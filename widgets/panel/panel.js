@@ -3,8 +3,12 @@
 const DEBOUNCE = 200;
 const SLIDE = 50;
 
+// JupyterLab takes arrow and letter keys of focused elements unless each one says no.
+const TYPED = new Set(["input", "select", "button"]);
+
 function node(tag, props = {}, ...children) {
   const made = document.createElement(tag);
+  if (TYPED.has(tag)) made.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [key, value] of Object.entries(props)) {
     if (value === undefined) continue;
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
@@ -157,7 +161,6 @@ KINDS.number = KINDS.text;
 
 function render({ model, el }) {
   el.classList.add("hk-panel");
-  el.dataset.lmSuppressShortcuts = "true"; // keys typed here are not JupyterLab's
   const title = node("p", { className: "hk-title", role: "heading", "aria-level": 2 });
   const form = node("div", { className: "hk-form" });
   const busy = node("span");

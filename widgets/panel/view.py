@@ -53,7 +53,9 @@ class Panel(anywidget.AnyWidget):
         press: Mapping[str, Callable[..., object]],
     ) -> None:
         self._model, self._press = model, press
-        names = [c["name"] for c in controls if model.has_trait(c["name"])]
+        silent = {"button", "secret"}
+        named = [c["name"] for c in controls if c["kind"] not in silent]
+        names = [name for name in named if model.has_trait(name)]
         shown = [n for n in ("busy", "progress", "error") if model.has_trait(n)]
         super().__init__(
             title=title,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ipywidgets import HTML, VBox
+from ipywidgets import HTML, HBox, VBox
 
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
@@ -73,21 +73,27 @@ class RiskExplorer(VBox):
 
     def __init__(self, book: Loaded | pl.DataFrame, **choices: Any) -> None:
         self.model = model = RiskModel(book, **choices)
-        self.panel = Panel(
+        self.book = Panel(model, _book(model), title="What if?", press={})
+        self.shocks = Panel(
             model,
-            _controls(model),
-            title="What if?",
-            press={
-                "pin": model.pin,
-                "reset": model.reset,
-                "plan": model.plan_pledge,
-                "cancel": model.cancel,
-            },
+            _shocks(model),
+            title="",
+            press={"pin": model.pin, "reset": model.reset},
+        )
+        self.planner = Panel(
+            model,
+            _planner(),
+            title="",
+            press={"plan": model.plan_pledge, "cancel": model.cancel},
         )
         self.figures, self.worst, self.shares = HTML(), HTML(), HTML()
         self.planned = HTML()
         self.table: HoldingsTable | None = None
-        self.parts = [self.panel, self.figures, self.worst, self.shares, self.planned]
+        effects = HBox([self.worst, self.shares]).add_class("hk-pair")
+        self.parts = [
+            *(self.book, self.figures, self.shocks, effects),
+            *(self.planner, self.planned),
+        ]
         super().__init__(self.parts)
         self.add_class("hk-tool")
         model.observe(self._show_result, "result")
@@ -123,13 +129,13 @@ class RiskExplorer(VBox):
         self.worst.value = _worst(self.model.effects)
 
     def _show_names(self, _change: object) -> None:
-        self.panel.change("sliders", rows=_rows(self.model))
-        self.panel.change("off_list", options=self.model.names)
+        self.shocks.change("sliders", rows=_rows(self.model))
+        self.shocks.change("off_list", options=self.model.names)
         self._show_shares()
 
     def _show_busy(self, _change: object) -> None:
-        self.panel.change("plan", disabled=bool(self.model.busy))
-        self.panel.change("cancel", disabled=not self.model.busy)
+        self.planner.change("plan", disabled=bool(self.model.busy))
+        self.planner.change("cancel", disabled=not self.model.busy)
 
     def _show_shares(self) -> None:
         views = self.model.concentration()
@@ -140,7 +146,7 @@ class RiskExplorer(VBox):
             )
             for row in views.iter_rows(named=True)
         ]
-        heads = ["", *(label for label, _ in _SHARES)]
+        heads = ["View", *(label for label, _ in _SHARES)]
         self.shares.value = bars("Concentration, shares of value", heads, rows)
 
     def _show_plan(self, _change: object) -> None:
@@ -164,7 +170,7 @@ def _rows(model: RiskModel) -> list[tuple[str, str]]:
     return [("all", "everything"), *kinds, *model.names]
 
 
-def _controls(model: RiskModel) -> list[c.Control]:
+def _book(model: RiskModel) -> list[c.Control]:
     accounts = [(key, key) for key in model.accounts]
     if len(accounts) > 1:
         accounts = [("", f"all {len(accounts)}"), *accounts]
@@ -184,6 +190,11 @@ def _controls(model: RiskModel) -> list[c.Control]:
         c.field(
             "need", "Margin need, ₹", kind="number", min=0, group="Book and margin"
         ),
+    ]
+
+
+def _shocks(model: RiskModel) -> list[c.Control]:
+    return [
         c.select("scenario", "Scenario", scenarios(), group="Shocks"),
         c.button("reset", "Reset sliders", group="Shocks"),
         c.chips(
@@ -203,6 +214,11 @@ def _controls(model: RiskModel) -> list[c.Control]:
         ),
         c.field("add", "Another name", placeholder="symbol", group="Shocks"),
         c.button("pin", "Add sliders", group="Shocks"),
+    ]
+
+
+def _planner() -> list[c.Control]:
+    return [
         c.field(
             "horizon_days", "Days", kind="number", min=0, step=1, group="Pledge planner"
         ),
@@ -252,7 +268,7 @@ def _worst(effects: pl.DataFrame) -> str:
         )
         for row in lost.iter_rows(named=True)
     ]
-    heads = ["", "Price", "Effect, ₹"]
+    heads = ["Holding", "Price", "Effect, ₹"]
     return bars("Largest losses", heads, rows)
 
 

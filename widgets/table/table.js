@@ -2,8 +2,12 @@
 // Text reaches the page through textContent alone, so nothing imported is markup.
 const DEBOUNCE = 200;
 
+// JupyterLab takes arrow and letter keys of focused elements unless each one says no.
+const TYPED = new Set(["input", "select", "button"]);
+
 function node(tag, props = {}, ...children) {
   const made = document.createElement(tag);
+  if (TYPED.has(tag)) made.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [key, value] of Object.entries(props)) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else if (key in made) made[key] = value;
@@ -32,7 +36,6 @@ const count = (n) => n.toLocaleString("en-IN");
 
 function render({ model, el }) {
   el.classList.add("hk-table");
-  el.dataset.lmSuppressShortcuts = "true"; // keys typed here are not JupyterLab's
   const set = (changes) => {
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
     model.save_changes();
@@ -69,7 +72,12 @@ function render({ model, el }) {
   const table = node("table", {}, caption, node("thead", {}, head), body);
   const scroller = node(
     "div",
-    { className: "hk-scroll", tabIndex: 0, role: "region" },
+    {
+      className: "hk-scroll",
+      tabIndex: 0,
+      role: "region",
+      "data-lm-suppress-shortcuts": "true",
+    },
     table,
   );
 
