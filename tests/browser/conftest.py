@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "artefacts" / "browser"
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -199,13 +199,11 @@ class Lab:
         page.on("request", lambda request: self._seen(request.url))
         page.goto(f"{self.url}/lab/tree/{path}?reset&token={self.token}")
         page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context")
-        if dark:
-            page.evaluate(
-                "() => window.jupyterapp.commands.execute('apputils:change-theme',"
-                " {theme: 'JupyterLab Dark'})"
-            )
+        theme = "JupyterLab Dark" if dark else "JupyterLab Light"
         page.evaluate(
-            "() => window.jupyterapp.commands.execute('application:toggle-left-area')"
+            "theme => { const app = window.jupyterapp; app.shell.collapseLeft();"
+            " return app.commands.execute('apputils:change-theme', {theme}); }",
+            theme,
         )
         page.evaluate(RUN_ALL)
         self.idle(page)
@@ -256,6 +254,9 @@ def shoot() -> Any:
 
     def take(of: Any, name: str) -> Path:
         path = SHOTS / f"{name}.png"
+        page = getattr(of, "page", of)
+        if page is not of:  # a tool may be taller than the window
+            page.set_viewport_size({"width": 1440, "height": 2600})
         of.screenshot(path=path)
         return path
 
