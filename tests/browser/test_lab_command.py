@@ -1,0 +1,146 @@
+"""`holdings-kit lab` and `app`: one command up, a token, one Ctrl-C down."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+class Command:
+    """A running `holdings-kit lab` or `app`, with what it printed."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        code = "from holdings_kit.cli import main; main()"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, name, "--no-browser"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said: dict[str, str] = {}
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("The address"):
+                break
+            name, _, value = line.partition(" ")
+            self.said[name] = value.strip()
+        self.url = self.said.get("open", "")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(40)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name in ("notebooks", "sample_data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def started(checkout: Path, request: pytest.FixtureRequest) -> Iterator[Command]:
+    command = Command(checkout, request.param)
+    yield command
+    if command.process.poll() is None:
+        command.stop()
+
+
+def refused(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return "login" in reply.url
+    except urllib.error.HTTPError as error:
+        return error.code == 403
+
+
+def gone(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("started", ["lab"], indirect=True)
+def test_lab_opens_its_start_page_and_goes_down_clean(
+    started: Command, checkout: Path, browser: Any, shoot: Any
+) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page.goto(started.url)
+    start = page.locator(".jp-RenderedMarkdown").first
+    expect(start).to_contain_text("holdings_kit is running", timeout=30_000)
+    expect(start).to_contain_text(started.said["sandbox"])
+    shoot(page, "lab-start")
+    page.context.close()
+
+    parts = urlsplit(started.url)
+    token = parse_qs(parts.query)["token"][0]
+    home = f"http://{parts.netloc}"
+    assert refused(f"{home}/api/contents")
+    arguments = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
+    assert token not in arguments
+    written = [p for p in (checkout / "artefacts").rglob("*") if p.is_file()]
+    assert written
+    assert not [p for p in written if token.encode() in p.read_bytes()]
+
+    sandbox = started.said["sandbox"]
+    assert started.stop() == 0
+    assert gone(home)
+    assert gone(sandbox)
+
+
+@pytest.mark.parametrize("started", ["app"], indirect=True)
+def test_app_serves_notebooks_as_pages_behind_a_token(
+    started: Command, browser: Any, shoot: Any
+) -> None:
+    parts = urlsplit(started.url)
+    home = f"http://{parts.netloc}"
+    assert refused(f"{home}/voila/render/05_what_if.ipynb")
+    token = parse_qs(parts.query)["token"][0]
+    page = browser.new_page(viewport={"width": 1300, "height": 1500})
+    page.goto(f"{home}/voila/render/05_what_if.ipynb?token={token}")
+    expect(page.locator(".hk-tiles").first).to_be_visible(timeout=60_000)
+    shoot(page, "app")
+    page.context.close()
+    assert started.stop() == 0
+    assert gone(home)
+
+
+def test_lab_needs_a_checkout(tmp_path: Path) -> None:
+    code = "from holdings_kit.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "lab", "--no-browser"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    assert ended.returncode == 1
+    assert "no folder 'notebooks'" in ended.stderr
