@@ -1,0 +1,127 @@
+"""The table: order, filter, pages, selection, and what leaves it as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdings_kit.errors import ConfigError
+from widgets import HoldingsTable
+from widgets.formats import grouped
+from widgets.table import TableModel
+
+FRAME = pl.DataFrame(
+    {
+        "symbol": ["INFY", "SBIN", "=1+1", None],
+        "name": ["Infosys", "State Bank", "Odd", "Nameless"],
+        "owned_quantity": [Decimal("10.0000"), Decimal("2.5000"), None, Decimal(7)],
+        "haircut": [0.125, None, 0.3, 1.0],
+        "snapshot_at": [datetime(2026, 1, 5, 4, 45, tzinfo=UTC)] * 4,
+        "reconciles": [True, False, None, True],
+    }
+)
+
+
+def test_unknown_sorts_last_both_ways_and_is_a_dash() -> None:
+    table = TableModel(FRAME)
+    table.sort_by = "owned_quantity"
+    assert [row[2] for row in table.rows] == ["2.5", "7", "10", "–"]
+    table.descending = True
+    assert [row[2] for row in table.rows] == ["10", "7", "2.5", "–"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("bank", ["SBIN"]),
+        ("STATE bank", ["SBIN"]),
+        ('"state bank"', ["SBIN"]),
+        ('"state b', ["SBIN"]),
+        ("owned_quantity>=7", ["INFY", None]),
+        ("haircut<20%", ["INFY"]),
+        ("haircut=100%", [None]),
+        ("symbol=sbin", ["SBIN"]),
+        ("reconciles=yes", ["INFY", None]),
+        ("i owned_quantity<5", ["SBIN"]),
+        ("", ["INFY", "SBIN", "=1+1", None]),
+        ("nothing", []),
+    ],
+)
+def test_words_and_comparisons_filter(query: str, found: list[str | None]) -> None:
+    table = TableModel(FRAME)
+    table.query = query
+    assert table.error == ""
+    assert table.found["symbol"].to_list() == found
+    assert table.matched == len(found)
+
+
+def test_a_filter_that_cannot_be_read_says_so_and_keeps_the_rows() -> None:
+    table = TableModel(FRAME)
+    table.query = "bank"
+    table.query = "owned_quantity>many"
+    assert "'many' is none" in table.error
+    assert table.found["symbol"].to_list() == ["SBIN"]
+    table.query = ""
+    assert table.error == ""
+
+
+def test_csv_has_exact_values_and_no_formula() -> None:
+    table = HoldingsTable(FRAME)
+    rows = list(csv.DictReader(io.StringIO(table.to_csv().decode())))
+    assert [row["symbol"] for row in rows] == ["INFY", "SBIN", "'=1+1", ""]
+    assert rows[1]["owned_quantity"] == "2.5000"
+    assert rows[2]["owned_quantity"] == ""
+    assert rows[0]["snapshot_at"] == "2026-01-05T04:45:00.000000Z"
+    table.selected = [1]
+    assert len(table.to_csv().splitlines()) == 2
+    assert table.to_tsv().splitlines()[1].startswith("SBIN\tState Bank\t2.5000")
+
+
+def test_the_page_gets_csv_and_text_when_it_asks(
+    page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, sent = HoldingsTable(FRAME), []
+    monkeypatch.setattr(table, "send", lambda *message: sent.append(message))
+    page(table, type="csv")
+    page(table, type="copy")
+    assert sent[0][0]["type"] == "csv"
+    assert sent[0][1] == [table.to_csv()]
+    assert sent[1][0]["text"] == table.to_tsv()
+
+
+def test_another_frame_starts_anew() -> None:
+    table = TableModel(FRAME, page_size=2)
+    table.page, table.selected, table.sort_by = 2, [3], "haircut"
+    table.show(pl.DataFrame({"symbol": ["X"]}))
+    assert (table.page, table.selected, table.sort_by) == (1, [], "")
+    assert table.rows == [["X"]]
+    with pytest.raises(ConfigError, match="no column 'y'"):
+        table.show(FRAME, columns=["y"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-5, 5), max_size=40), st.integers(1, 7))
+def test_the_pages_together_are_the_frame_once(values: list[int], size: int) -> None:
+    frame = pl.DataFrame({"value": values}, schema={"value": pl.Int64()})
+    table = TableModel(frame, page_size=size)
+    table.sort_by = "value"
+    seen = []
+    for page in range(1, table.page_count + 1):
+        table.page = page
+        seen += table.row_ids
+    assert sorted(seen) == list(range(len(values)))
+    assert [values[row] for row in seen] == sorted(values)
+
+
+@given(st.decimals(-(10**12), 10**12, places=2))
+def test_grouping_changes_no_digit(number: Decimal) -> None:
+    text = grouped(number, 2).replace(",", "").replace("−", "-")
+    assert Decimal(text) == number
