@@ -15,7 +15,14 @@ from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.wire.assemble import BASKET, DOCUMENT, Parts, assemble
 from holdings_kit.wire.keyed import FAULT, LISTING
 from holdings_kit.wire.parse import Json, as_text, dump
-from holdings_kit.wire.rows import NOTICE, Table, is_object, scalars, text_frame
+from holdings_kit.wire.rows import (
+    NOTICE,
+    Table,
+    is_object,
+    scalars,
+    text_frame,
+    undeclared,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +69,7 @@ class Batch:
         if faults:
             self.fault(f"{pointer}: {'; '.join(faults)}", row)
             return
-        self.unknown(row, table.known, pointer)
+        self.unknown(row, table.known, pointer, inside=table.fields)
         places = [dict(place) for place in listings]
         self._tables[table.name] = table
         key = self._key | {"holding_no": number}
@@ -102,12 +109,22 @@ class Batch:
         )
 
     def unknown(
-        self, row: Mapping[str, Json], known: frozenset[str], pointer: str
+        self,
+        row: Mapping[str, Json],
+        known: frozenset[str],
+        pointer: str,
+        *,
+        inside: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """Report every key that no published version of the format has."""
+        """Report every key that no published version of the format has.
+
+        With the paths of `inside`, those of the objects inside the row too.
+        """
         for key in row:
             if key not in known:
                 self.notice("unknown_field", f"{pointer}/{key}", row[key])
+        for path, value in undeclared(row, inside or {}):
+            self.notice("unknown_field", f"{pointer}/{path}", value)
 
     def notice(self, kind: str, pointer: str, value: Json) -> None:
         """Remark on the open document; `value` is what the payload said."""

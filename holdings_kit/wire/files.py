@@ -12,16 +12,20 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import zstandard
 
 from holdings_kit.errors import ConfigError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 __all__ = ["Line", "Paths", "Torn", "lines", "open_bytes", "paths_of", "read_bytes"]
 
 _SUFFIXES = (".json", ".ndjson", ".jsonl")
 _PACKED = (".gz", ".zst")
+_CHUNK = 1 << 14  # packed bytes unpacked at a time
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -75,11 +79,38 @@ def open_bytes(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
     if path.suffix == ".gz":
         return cast("BinaryIO", gzip.open(raw or path, "rb"))
     if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor().stream_reader(
-            raw or path.open("rb"), read_across_frames=True, closefd=True
-        )
-        return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader)))
+        return cast("BinaryIO", io.BufferedReader(_Zstd(raw or path.open("rb"))))
     return raw or path.open("rb")
+
+
+class _Zstd(io.RawIOBase):
+    """Frames of zstd, unpacked; a file that breaks off raises instead of ending."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed, self._ready, self._rest = packed, memoryview(b""), b""
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._inside = False  # a frame has begun and not ended
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        while not self._ready and (packed := self._rest or self._packed.read(_CHUNK)):
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(self._frame.decompress(packed))
+            self._inside, self._rest = not self._frame.eof, self._frame.unused_data
+        if not self._ready and self._inside:
+            raise EOFError("Compressed file ended before the end of its frame")
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), len(self._ready))
+        view[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:

@@ -363,7 +363,7 @@ def _basket(batch: Batch, item: Json, visibility: str, pointer: str) -> None:
     if not is_object(item):
         batch.fault(f"{pointer}: {as_text(item)[:40]} is no object", item)
         return
-    batch.unknown(item, _BASKET_KEYS, pointer)
+    batch.unknown(item, _BASKET_KEYS, pointer, inside=_BASKET)
     facts, faults = scalars(item, _BASKET)
     held = _items(batch, item.get("constituents"), f"{pointer}/constituents")
     rows = [(f"{pointer}/constituents/{number}", row) for number, row in held]

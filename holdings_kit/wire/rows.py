@@ -6,6 +6,8 @@ be read; `notices` says what was read but is worth a remark (rounded, zero price
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
 
 import polars as pl
@@ -14,7 +16,7 @@ from holdings_kit.schema import INSTANT, MONEY, empty
 from holdings_kit.wire.parse import Json, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "KEYS",
@@ -30,6 +32,7 @@ __all__ = [
     "scalars",
     "text_frame",
     "typed",
+    "undeclared",
     "unread",
     "zero_prices",
 ]
@@ -112,6 +115,35 @@ def scalars(
             value = None
         texts[column] = value
     return texts, faults
+
+
+@cache
+def _inside(
+    paths: tuple[tuple[str, ...], ...],
+) -> dict[tuple[str, ...], frozenset[str]]:
+    """Give the keys that declared paths have inside each object they go through."""
+    keys: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for path in paths:
+        for depth in range(1, len(path)):
+            keys[path[:depth]].add(path[depth])
+    return {prefix: frozenset(names) for prefix, names in keys.items()}
+
+
+def undeclared(
+    row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, Json]]:
+    """Give what stands inside the inner objects of a row and no field declares.
+
+    >>> fields = {"price": ("lot", "price")}
+    >>> list(undeclared({"lot": {"price": "1", "fee": "2"}, "x": "3"}, fields))
+    [('lot/fee', '2')]
+    """
+    for prefix, known in _inside(tuple(fields.values())).items():
+        inner = _at(row, prefix)
+        if is_object(inner):
+            for key in inner:
+                if key not in known:
+                    yield "/".join((*prefix, key)), inner[key]
 
 
 def _at(value: Json, path: tuple[str, ...]) -> Json:

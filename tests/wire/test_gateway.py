@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -142,6 +143,26 @@ def test_rows_without_any_identity_stay_apart() -> None:
     assert hk.consolidate(loaded.holdings).height == 2
 
 
+def test_a_field_nobody_published_is_reported_at_any_depth() -> None:
+    row = {
+        "isin": "INE062A01020",
+        "holdings": {"quantity": 1, "averagePrice": 1, "new": 1},
+        "positions": {"nse": {"quantity": 1, "new": 2}, "mcx": {"quantity": 3}},
+    }
+    stats = {"currentValue": 1, "new": 4}
+    public = [{"scid": "S", "stats": stats, "constituents": []}]
+    boxes = {"public": public, "private": {"stats": stats}}
+    loaded = read(v2(securities=[row], smallcases=boxes))
+    found = loaded.notices.filter(kind="unknown_field")
+    assert dict(found.select("pointer", "value").iter_rows()) == {
+        "/data/securities/0/holdings/new": "1",
+        "/data/securities/0/positions/nse/new": "2",
+        "/data/securities/0/positions/mcx": '{"quantity":"3"}',
+        "/data/smallcases/public/0/stats/new": "4",
+        "/data/smallcases/private/stats/new": "4",
+    }
+
+
 class TestDumps:
     def test_the_sample_folder(self, samples: Path) -> None:
         loaded = hk.read_webhooks(samples / "webhooks", api_secret="sandbox_api_secret")
@@ -200,15 +221,18 @@ class TestDumps:
         replay.write_bytes(b"\n".join(loaded.rejects["raw"]))
         assert hk.read_webhooks(replay).rejects.height == 7
 
+    @pytest.mark.parametrize(
+        ("suffix", "pack"), [("gz", gzip.compress), ("zst", zstandard.compress)]
+    )
     def test_a_torn_archive_keeps_the_lines_before_the_break(
-        self, tmp_path: Path
+        self, tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
     ) -> None:
         lines = [
             json.dumps(v2(smallcaseAuthId=f"{n:024x}", notes=str(n * 7919))["data"])
             for n in range(2000)
         ]
-        packed = gzip.compress("\n".join(lines).encode())
-        path = tmp_path / "torn.ndjson.gz"
+        packed = pack("\n".join(lines).encode())
+        path = tmp_path / f"torn.ndjson.{suffix}"
         path.write_bytes(packed[: len(packed) // 2])
         loaded = hk.read_webhooks(path)
         assert 0 < loaded.snapshots.height < 2000
