@@ -59,7 +59,7 @@ bench: setup
 
 # 20,000 and more cases of any bytes at all into the readers.
 fuzz: setup
-	FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
+	HYPOTHESIS_PROFILE=random FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
 
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --quiet \
