@@ -8,6 +8,7 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
 import typer
@@ -59,8 +60,6 @@ def load(
     The key of the webhook checksums is taken from HOLDINGS_API_SECRET, never from the
     command line, where others could see it.
     """
-    import os
-
     import holdings_kit as hk
 
     names = [str(path) for path in dumps]
@@ -94,18 +93,29 @@ def report(
         Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
     ] = None,
 ) -> None:
-    """Print webhook dumps, or a store, as one consolidated, valued portfolio."""
+    """Print webhook dumps, or a store, as one consolidated, valued portfolio.
+
+    Of each account the newest plausible snapshot counts. The key of the webhook
+    checksums is taken from HOLDINGS_API_SECRET.
+    """
     import holdings_kit as hk
-    from holdings_kit.report import portfolio_report
+    from holdings_kit.report import counted, portfolio_report
 
     if (store is None) == (not dumps):
         raise ConfigError("report: name dumps, or --store; one of the two")
-    master = hk.read_instruments(instruments) if instruments else None
-    if store is not None:
-        print(portfolio_report(hk.Store(store).current()))
-    else:
-        names = [str(path) for path in dumps or []]
-        print(portfolio_report(hk.read_webhooks(names, instruments=master)))
+    with TemporaryDirectory(prefix="holdings-") as folder:
+        kept = hk.Store(store or folder)
+        if dumps:
+            kept.append(
+                hk.read_webhooks(
+                    [str(path) for path in dumps],
+                    api_secret=os.environ.get("HOLDINGS_API_SECRET"),
+                    instruments=hk.read_instruments(instruments)
+                    if instruments
+                    else None,
+                )
+            )
+        print(portfolio_report(counted(kept)))
 
 
 @app.command()

@@ -22,7 +22,7 @@ from holdings_kit.inbox import Inbox
 from holdings_kit.instruments import resolve
 from holdings_kit.read import read_webhooks
 from holdings_kit.receiver import webhook_app
-from holdings_kit.report import portfolio_report
+from holdings_kit.report import counted, portfolio_report
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def run(
         for row in store.quarantine().iter_rows(named=True):
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
-        say(portfolio_report(store.current(), quotes=quotes))
+        say(portfolio_report(counted(store), quotes=quotes))
         return store
 
 

@@ -14,8 +14,9 @@ from holdings_kit.portfolio import consolidate, summarize
 
 if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
+    from holdings_kit.store.view import StoreView
 
-__all__ = ["portfolio_report"]
+__all__ = ["counted", "portfolio_report"]
 
 _ROWS: Final = 40
 _NAMES: Final = 12
@@ -23,6 +24,16 @@ _QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
     ("pledged", "what counts today"),
     ("pledgeable", "what could be pledged: settled shares"),
 )
+
+
+def counted(store: StoreView) -> Loaded:
+    """Read what counts of a store, beside all that was read or set aside.
+
+    Holdings and baskets are those of the current snapshots; `snapshots` lists the
+    superseded and quarantined ones too, `rejects` what could not be read.
+    """
+    everything, current = store.history(), store.current()
+    return current._replace(snapshots=everything.snapshots, rejects=everything.rejects)
 
 
 def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> str:
@@ -65,6 +76,7 @@ def _read(loaded: Loaded) -> str:
     kinds = shots.group_by("format", "broker", maintain_order=True).agg(
         pl.len().alias("snapshots"),
         pl.col("holdings_count").sum().alias("holdings"),
+        (pl.col("status") == "superseded").sum().alias("superseded"),
         (pl.col("status") == "quarantined").sum().alias("quarantined"),
     )
     return f"{head}\n{_table(kinds)}"

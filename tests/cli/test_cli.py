@@ -42,6 +42,26 @@ def test_a_report_of_dumps_says_what_is_not_known() -> None:
     assert "set aside" in shown
 
 
+def test_a_report_counts_the_newest_snapshot_of_an_account_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDINGS_API_SECRET", "sandbox_api_secret")
+    first = (SAMPLES / "webhooks/2026-01-05.ndjson").read_text().splitlines()[0]
+
+    def delivery(day: int, quantity: int) -> str:
+        at = f'"snapshotDate":"2026-01-{day:02}'
+        moved = first.replace('"snapshotDate":"2026-01-05', at)
+        return moved.replace('"quantity":12', f'"quantity":{quantity}')
+
+    forged = delivery(6, 9000).replace('"checksum":"5', '"checksum":"6')
+    lines = [delivery(5, 9), delivery(3, 12), delivery(5, 9), forged]
+    (tmp_path / "days.ndjson").write_text("\n".join(lines))
+    shown = run("report", tmp_path)
+    (row,) = (line for line in shown.splitlines() if line.strip().startswith("CDSL"))
+    assert row.split()[1] == "9"
+    assert "checksum wrong" in shown
+
+
 def test_errors_are_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
