@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
@@ -25,6 +26,7 @@ __all__ = [
     "Axes",
     "Axis",
     "alt_text",
+    "date_axis",
     "new_figure",
     "nothing",
     "percent_axis",
@@ -111,6 +113,13 @@ def percent_axis(axis: Axis, label: str) -> None:
     """Label an axis of fractions in percent."""
     axis.set_major_formatter(PercentFormatter(xmax=1.0))
     axis.set_label_text(f"{label} (%)")
+
+
+def date_axis(axis: Axis) -> None:
+    """Label an axis of dates briefly, so that neighbours do not touch."""
+    locator = AutoDateLocator()
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def nothing(axes: Axes, words: str) -> None:

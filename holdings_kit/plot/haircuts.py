@@ -17,6 +17,7 @@ from holdings_kit.plot._style import (
     VERMILION,
     YELLOW,
     Axes,
+    date_axis,
     new_figure,
     nothing,
     percent_axis,
@@ -107,8 +108,9 @@ def breach_plot(
         one = judged.filter(pl.col("model") == model)
         axes.step(one["date"], one["haircut"], where="post", color=colour, label=model)
         hit = one.filter("breach")
-        axes.scatter(hit["date"], hit["loss"], color=colour, marker="x", zorder=3)
+        axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)
     axes.set_title(f"{instrument_id}: loss over {days} and haircut")
+    date_axis(axes.xaxis)
     percent_axis(axes.yaxis, "Fraction of value")
     axes.legend(frameon=False)
     return figure
@@ -204,12 +206,7 @@ def haircut_drawdown(
     for colour, model in zip(COLOURS, worst["model"].unique().sort(), strict=False):
         one = worst.filter(pl.col("model") == model)
         axes.scatter(one["haircut"], one["loss"], s=18, color=colour, label=model)
-    for name, across, up in (
-        short.head(_LABELLED).select("instrument_id", "haircut", "loss").iter_rows()
-    ):
-        axes.annotate(
-            name, (across, up), xytext=(4, 2), textcoords="offset points", fontsize=7
-        )
+    _name_points(axes, short.head(_LABELLED), edge)
     percent_axis(axes.xaxis, "Haircut")
     percent_axis(axes.yaxis, f"Worst loss within {_count(horizon, 'day', 'days')}")
     axes.set_title("Haircut against realised drawdown")
@@ -271,6 +268,7 @@ def rolling_zones(
         one = counts.filter(pl.col("model") == model)
         axes.step(one["date"], one["count"], where="post", color=colour, label=model)
     axes.set_ylim(-0.5, top)
+    date_axis(axes.xaxis)
     axes.set_ylabel(f"Breaches in {window} days")
     axes.set_title(f"{instrument_id}: rolling breaches and zones at {level:.1%}")
     axes.legend(frameon=False)
@@ -304,6 +302,7 @@ def model_comparison(comparison: Comparison) -> Figure:
     for bar, inside in zip(bars, kept, strict=True):
         bar.set_facecolor(BLUE if inside else "none")
     left.invert_yaxis()
+    left.locator_params(axis="x", nbins=4)
     left.set_xlabel("Mean pinball loss (fraction of value)")
     left.set_title("Lower is better; filled: in the confidence set")
     _duel_cells(right, comparison.duels, names)
@@ -345,8 +344,26 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
     right.set_xlabel("Days")
     percent_axis(right.yaxis, "Rise of the haircut, points")
     right.set_title("Greatest rise in n days")
-    right.legend(frameon=False)
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
+
+
+def _name_points(axes: Axes, rows: pl.DataFrame, edge: float) -> None:
+    """Write the names beside their points, from the top down, none over another."""
+    step, free = 0.032 * edge, 2 * edge
+    named = rows.sort("loss", descending=True)
+    for name, across, up in named.select(
+        "instrument_id", "haircut", "loss"
+    ).iter_rows():
+        free = min(up, free - step)
+        axes.annotate(
+            name,
+            (across, up),
+            xytext=(across + 0.04 * edge, free),
+            va="center",
+            fontsize=7,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5},
+        )
 
 
 def _dots(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["concentration", "pledge_plan", "shock_effects", "shock_grid"]
 
 _LABELLED: Final = 120  # cells up to which each carries its figure
+_ASIDE: Final = 0.28  # of a cell, so that the zero line does not cross the figures
 _DARK: Final = 0.6  # share of the colour scale beyond which text turns white
 _EFFECTS: Final = {
     "value": ("market_value_before", "market_value_after", BLUE),
@@ -101,11 +102,12 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
     if len(falls) * len(rises) <= _LABELLED:
         known_cells = table.drop_nulls().iter_rows()
         for fall, rise, cell in known_cells:
-            place = (falls.index(fall), rises.index(rise))
+            place = (falls.index(fall), rises.index(rise) - _ASIDE)
             ink = "white" if abs(cell) > _DARK * span else "black"
             axes.text(*place, rupees(cell), ha="center", va="center", size=7, color=ink)
     rupee_axis(figure.colorbar(image, ax=axes).ax.yaxis, name)
-    axes.set_title(f"{name.capitalize()} when prices and haircuts move together")
+    held = name.removesuffix(" after").capitalize()
+    axes.set_title(f"{held} when prices and haircuts move together")
     return figure
 
 
