@@ -54,6 +54,11 @@ class TestNotebook:
         exercises = path.parent.name == "training"
         assert exercises or not re.search(r"^\s*(def|class) ", text, re.MULTILINE)
 
+    def test_stored_outputs_are_compared(self, path: Path) -> None:
+        # nbval refuses outputs of a cell without a count; 0 says run, and stays 0
+        for cell in load(path)["cells"]:
+            assert not cell.get("outputs") or cell["execution_count"] == 0
+
     def test_no_cell_failed(self, path: Path) -> None:
         for cell in load(path)["cells"]:
             kinds = {output["output_type"] for output in cell.get("outputs", [])}
