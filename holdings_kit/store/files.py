@@ -17,7 +17,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from holdings_kit.errors import StoreError
-from holdings_kit.store.tables import PARTITION, TABLES, Tables, with_bucket
+from holdings_kit.store.tables import PARTITION, TABLES, Tables, buckets_of, with_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -126,7 +126,7 @@ def move(
         return
     for day, bucket in source.partitions(table):
         rows = source.scan(table, dates=[day], buckets=[bucket]).collect()
-        placed = with_bucket(rows, buckets).with_columns(
+        placed = with_bucket(rows, buckets_of([rows], buckets)).with_columns(
             snapshot_date=pl.lit(day, dtype=pl.Date())
         )
         yield from write_files(target, table, placed)

@@ -16,7 +16,7 @@ from holdings_kit.schema import (
     Loaded,
     conform,
 )
-from holdings_kit.store.tables import with_partition
+from holdings_kit.store.tables import buckets_of, with_partition
 
 __all__ = ["Staged", "stage", "unseen"]
 
@@ -64,12 +64,10 @@ def stage(loaded: Loaded, *, buckets: int) -> Staged:
     baskets = _numbered(conform(loaded.baskets, BASKETS, name="baskets"), copies)
     rejects = conform(loaded.rejects, REJECTS, name="rejects")
     with_facts = _with_facts(snapshots.unique(_DELIVERY), holdings, baskets)
+    frames = (with_facts, holdings, listings, baskets)
+    places = buckets_of(frames, buckets)
     return Staged(
-        with_partition(with_facts, buckets),
-        with_partition(holdings, buckets),
-        with_partition(listings, buckets),
-        with_partition(baskets, buckets),
-        rejects.unique(),
+        *(with_partition(frame, buckets, places) for frame in frames), rejects.unique()
     )
 
 
@@ -94,7 +92,9 @@ def unseen(staged: Staged, known: pl.DataFrame, batch_id: str) -> Staged:
     )
 
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
-        new = frame.join(places, on="snapshot_id", how="anti", maintain_order="left")
+        new = frame
+        if not places.is_empty():
+            new = frame.join(places, on="snapshot_id", how="anti")
         order = ("account_id", "snapshot_id", "row_no")
         return new.with_columns(batch_id=pl.lit(batch_id)).sort(order)
 

@@ -287,8 +287,10 @@ def _keyed(facts: Facts) -> Loaded:
 
 def _basket_ids(baskets: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
     """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
+    asked = baskets.select("doc", "symbol").unique()
     known = (
-        listings.filter(isin_ok("isin") & pl.col("exchange").is_in(["NSE", "BSE"]))
+        listings.join(asked, on=["doc", "symbol"], how="semi")
+        .filter(isin_ok("isin") & pl.col("exchange").is_in(["NSE", "BSE"]))
         .group_by("doc", "symbol")
         .agg(pl.col("isin").unique())
         .filter(pl.col("isin").list.len() == 1)
@@ -313,7 +315,11 @@ def _content_hashes(facts: Facts) -> pl.Series:
             ("basket", facts.baskets.drop("pointer")),
         )
     )
-    body = lines.sort("doc", "line").group_by("doc").agg(pl.col("line").str.join("\n"))
+    body = (
+        lines.group_by("doc")
+        .agg("line")
+        .with_columns(pl.col("line").list.sort().list.join("\n"))
+    )
     head = ("source", "format", "broker", "account_id", "snapshot_at")
     texts = (
         facts.documents.join(body, on="doc", how="left", maintain_order="left")
@@ -322,11 +328,11 @@ def _content_hashes(facts: Facts) -> pl.Series:
                 *(pl.col(c).cast(pl.String()).fill_null("\x00") for c in head),
                 pl.col("line").fill_null(""),
                 separator="\n",
-            )
+            ).cast(pl.Binary())
         )
         .to_series()
     )
-    digests = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in texts]
+    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts]
     return pl.Series("snapshot_id", digests, dtype=pl.String())
 
 
@@ -336,14 +342,17 @@ _DERIVED: Final = frozenset(
 
 
 def _line(kind: str, frame: pl.DataFrame) -> pl.Expr:
-    """Write the facts of a row as one text, its columns by name."""
+    """Write the facts of a row as one text, its columns by name, its kind last.
+
+    Texts that differ early sort sooner.
+    """
     return pl.concat_str(
-        pl.lit(kind),
         *(
             _written(pl.col(column), dtype).fill_null("\x00")
             for column, dtype in sorted(frame.schema.items())
             if column not in _DERIVED
         ),
+        pl.lit(kind),
         separator="\x1f",
     )
 
