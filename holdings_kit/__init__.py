@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdings_kit import check as check
+    from holdings_kit import cluster as cluster
     from holdings_kit import haircuts as haircuts
     from holdings_kit import identity as identity
     from holdings_kit import plot as plot
@@ -49,6 +50,7 @@ _HOME = {
     "Store": "holdings_kit.store",
     "bridge": "holdings_kit.bridges",
     "check": "holdings_kit.check",
+    "cluster": "holdings_kit.cluster",
     "collateral": "holdings_kit.collateral_value",
     "compare": "holdings_kit.comparison",
     "concentration": "holdings_kit.exposure",
@@ -80,6 +82,7 @@ __all__ = [
     "Store",
     "bridge",
     "check",
+    "cluster",
     "collateral",
     "compare",
     "concentration",

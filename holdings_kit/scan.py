@@ -19,20 +19,20 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import islice
 from os import cpu_count
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.instruments import resolve
 from holdings_kit.schema import Loaded
 from holdings_kit.wire import arrow_json, dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, Paths, Torn, lines, paths_of
+from holdings_kit.wire.files import Line, Paths, Torn, is_cuttable, lines, paths_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
 
-    from holdings_kit.store import Part, Store
+    from holdings_kit.store import Mapper, Part, Store
     from holdings_kit.wire.signing import Secret
 
 __all__ = ["Scan", "scan_arrow", "scan_webhooks"]
@@ -67,6 +67,7 @@ def scan_webhooks(
     instruments: pl.DataFrame | None = None,
     progress: bool = True,
     workers: int | None = None,
+    on: Mapper | None = None,
 ) -> Scan:
     r"""Load dumps of Gateway webhooks of any size into a store.
 
@@ -86,7 +87,11 @@ def scan_webhooks(
     progress
         Show a bar in bytes where standard error is a terminal (needs tqdm).
     workers
-        Blocks worked on side by side; None: the number of cores.
+        Blocks worked on side by side in this process; None: the number of cores.
+    on
+        Other processes to do the work, such as `holdings_kit.cluster.connect`. They
+        read the files themselves; one commit at the end makes everything count. An
+        `api_secret` does not travel, so it is refused.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def scan_webhooks(
     Raises
     ------
     ConfigError
-        A path does not exist, or a pattern matches nothing.
+        A path does not exist, a pattern matches nothing, or `api_secret` with `on`.
     StoreError
         The storage refused; what was committed before stays.
 
@@ -118,8 +123,13 @@ def scan_webhooks(
     6
     6
     """
-    shapes = fast_gateway.webhook_shapes(api_secret)
-    reader = _reader(shapes, dumps.webhooks(api_secret), instruments)
+    if on is not None:
+        if api_secret is not None:
+            raise ConfigError(
+                "api_secret stays in this process; to verify checksums, scan without on"
+            )
+        return _spread(paths, "webhooks", instruments, into, on)
+    reader = _reader("webhooks", instruments, api_secret)
     return _scan(paths, "webhooks", reader, into, progress=progress, workers=workers)
 
 
@@ -130,6 +140,7 @@ def scan_arrow(
     instruments: pl.DataFrame | None = None,
     progress: bool = True,
     workers: int | None = None,
+    on: Mapper | None = None,
 ) -> Scan:
     """Load dumps of Arrow replies of any size into a store, as `scan_webhooks` does.
 
@@ -138,7 +149,7 @@ def scan_arrow(
 
     Parameters
     ----------
-    paths, into, instruments, progress, workers
+    paths, into, instruments, progress, workers, on
         As for `scan_webhooks`.
 
     Examples
@@ -152,7 +163,9 @@ def scan_arrow(
     ...     scan_arrow(dumps, into=store, progress=False).deliveries
     6
     """
-    reader = _reader(fast_arrow.ARROW_SHAPES, dumps.add_arrow, instruments)
+    if on is not None:
+        return _spread(paths, "arrow", instruments, into, on)
+    reader = _reader("arrow", instruments)
     return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
 
 
@@ -160,9 +173,16 @@ _Reader = Callable[[list[Line | Torn]], Loaded]
 
 
 def _reader(
-    shapes: fast.Shapes, add: dumps.Add, instruments: pl.DataFrame | None
+    kind: Kind,
+    instruments: pl.DataFrame | None,
+    api_secret: str | Secret | None = None,
 ) -> _Reader:
     """Give the function from a run of lines to frames."""
+    if kind == "arrow":
+        shapes, add = fast_arrow.ARROW_SHAPES, dumps.add_arrow
+    else:
+        shapes = fast_gateway.webhook_shapes(api_secret)
+        add = dumps.webhooks(api_secret)
     quick = arrow_json.available()
     if not quick:
         warnings.warn(
@@ -196,6 +216,9 @@ def _runs(found: list[Line]) -> Iterator[list[Line]]:
         yield run
 
 
+Kind = Literal["webhooks", "arrow"]
+
+
 class _Block(NamedTuple):
     """A run of lines of one file, and the mark the file gets with it."""
 
@@ -210,7 +233,7 @@ class _Done(NamedTuple):
 
 def _scan(
     paths: Paths,
-    kind: str,
+    kind: Kind,
     reader: _Reader,
     into: Store,
     *,
@@ -237,6 +260,67 @@ def _scan(
     return Scan(deliveries, scanned.skipped, into.rejects(files=names))
 
 
+class _Piece(NamedTuple):
+    """A part of a file for one task: whole lines between two places, or all of it."""
+
+    path: Path
+    start: int
+    stop: int | None  # None: the file is packed, or one document; read it whole
+    first_line: int
+    mark: tuple[str, int]
+
+
+class _Task:
+    """Reads a piece and writes it; travels to other processes."""
+
+    def __init__(
+        self, kind: Kind, instruments: pl.DataFrame | None, into: Store
+    ) -> None:
+        self._kind: Kind = kind
+        self._instruments, self._into = instruments, into
+
+    def __call__(self, piece: _Piece) -> tuple[list[_Done], int]:
+        reader = _reader(self._kind, self._instruments)
+        source = _Source([piece.path], self._kind, self._into)
+        blocks = (
+            source.blocks()
+            if piece.stop is None
+            else iter([_Block(_between(piece), piece.mark)])
+        )
+        done = [
+            _Done(self._into.write_part(reader(b.lines), look_up=False), b.mark)
+            for b in blocks
+        ]
+        return done, source.skipped
+
+
+def _between(piece: _Piece) -> list[Line | Torn]:
+    with piece.path.open("rb") as raw:
+        raw.seek(piece.start)
+        body = raw.read((piece.stop or 0) - piece.start)
+    return [
+        Line(str(piece.path), number, line.rstrip(b"\r\n"))
+        for number, line in enumerate(body.split(b"\n"), piece.first_line)
+        if line.strip()
+    ]
+
+
+def _spread(
+    paths: Paths, kind: Kind, instruments: pl.DataFrame | None, into: Store, on: Mapper
+) -> Scan:
+    """Let others read the pieces of the files, and commit what they wrote, once."""
+    files = paths_of(paths)
+    into.commit([])  # makes the store
+    scanned = _Source(files, kind, into)
+    results = on.map(_Task(kind, instruments, into), list(scanned.pieces()))
+    done = [each for part, _ in results for each in part]
+    marks = dict(each.mark for each in done)
+    added = into.commit((each.part for each in done), marks=marks)
+    skipped = scanned.skipped + sum(count for _, count in results)
+    names = [str(path) for path in files]
+    return Scan(added.deliveries, skipped, into.rejects(files=names))
+
+
 def _block_size(buckets: int) -> int:
     """Give bytes per block: many buckets need more, or their files become small."""
     return min(max(_BLOCK, buckets * (2 << 20)), 8 * _BLOCK)
@@ -245,7 +329,7 @@ def _block_size(buckets: int) -> int:
 class _Source:
     """The files of a scan as blocks, those parts left out that are committed."""
 
-    def __init__(self, files: list[Path], kind: str, into: Store) -> None:
+    def __init__(self, files: list[Path], kind: Kind, into: Store) -> None:
         self._files, self._kind, self._into = files, kind, into
         self._size = _block_size(into.buckets)
         self._bar: _Bar | None = None
@@ -265,8 +349,34 @@ class _Source:
 
     def blocks(self) -> Iterator[_Block]:
         for path in self._files:
-            name = f"holdings_kit scan {self._kind} {path}"
+            name = self._name(path)
             yield from self._of(path, name, self._into.mark(name) or 0)
+
+    def pieces(self) -> Iterator[_Piece]:
+        """Cut the files for others to read; only plain ones can be cut."""
+        for path in self._files:
+            if is_cuttable(path):
+                yield from self._cut(path)
+            else:
+                yield _Piece(path, 0, None, 1, ("", 0))
+
+    def _cut(self, path: Path) -> Iterator[_Piece]:
+        name = self._name(path)
+        start, first = 0, 1
+        with path.open("rb") as raw:
+            for block in self._of(path, name, self._into.mark(name) or 0):
+                numbers = [line.line_no or 0 for line in block.lines]
+                raw.seek(start)
+                for _ in range(first, numbers[0]):  # committed, or blank
+                    raw.readline()
+                begin = raw.tell()
+                for _ in range(numbers[0], numbers[-1] + 1):
+                    raw.readline()
+                start, first = raw.tell(), numbers[-1] + 1
+                yield _Piece(path, begin, start, numbers[0], block.mark)
+
+    def _name(self, path: Path) -> str:
+        return f"holdings_kit scan {self._kind} {path}"
 
     def _of(self, path: Path, name: str, mark: int) -> Iterator[_Block]:
         raw = path.open("rb")

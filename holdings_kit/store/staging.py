@@ -66,9 +66,8 @@ def stage(loaded: Loaded, *, buckets: int) -> Staged:
     with_facts = _with_facts(snapshots.unique(_DELIVERY), holdings, baskets)
     frames = (with_facts, holdings, listings, baskets)
     places = buckets_of(frames, buckets)
-    return Staged(
-        *(with_partition(frame, buckets, places) for frame in frames), rejects.unique()
-    )
+    placed = [with_partition(frame, buckets, places) for frame in frames]
+    return Staged(placed[0], placed[1], placed[2], placed[3], rejects.unique())
 
 
 def unseen(staged: Staged, known: pl.DataFrame, batch_id: str) -> Staged:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
@@ -20,13 +20,22 @@ from holdings_kit.store.rules import judge
 from holdings_kit.store.tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
-__all__ = ["Scanned", "StoreView", "with_zone"]
+__all__ = ["Mapper", "Scanned", "StoreView", "with_zone"]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 _FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
+
+
+class Mapper(Protocol):
+    """Who does many tasks: one method, so any engine is an adapter of a few lines."""
+
+    def map(self, task: Callable[[Item], T], items: Iterable[Item]) -> list[T]:
+        """Do the task for every item; the results in the order of the items."""
+        ...
 
 
 class Scanned(NamedTuple):
@@ -136,13 +145,27 @@ class StoreView:
             raise ConfigError(f"bucket {number}: {self!r} has 0 to {self.buckets - 1}")
         return self._view(bucket=number)
 
-    def map(self, question: Callable[[StoreView], T]) -> list[T]:
-        """Ask every bucket the same question, one after the other, in order.
+    def map(
+        self, question: Callable[[StoreView], T], *, on: Mapper | None = None
+    ) -> list[T]:
+        """Ask every bucket the same question, in order.
 
         No account is in two buckets, so answers about accounts can be put together
         with `polars.concat`, and memory is that of one bucket.
+
+        Parameters
+        ----------
+        question
+            A function of one bucket. It travels to other processes with `on`, so it
+            must be importable there.
+        on
+            Who asks, such as `holdings_kit.cluster.connect`; None: this process, one
+            bucket after the other.
         """
-        return [question(self.bucket(number)) for number in range(self.buckets)]
+        views = [self.bucket(number) for number in range(self.buckets)]
+        if on is not None:
+            return on.map(question, views)
+        return [question(view) for view in views]
 
     def _view(
         self, *, bucket: int | None = None, known_at: datetime | None = None

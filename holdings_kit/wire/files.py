@@ -21,7 +21,16 @@ from holdings_kit.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = ["Line", "Paths", "Torn", "lines", "open_bytes", "paths_of", "read_bytes"]
+__all__ = [
+    "Line",
+    "Paths",
+    "Torn",
+    "is_cuttable",
+    "lines",
+    "open_bytes",
+    "paths_of",
+    "read_bytes",
+]
 
 _SUFFIXES = (".json", ".ndjson", ".jsonl")
 _PACKED = (".gz", ".zst")
@@ -131,6 +140,11 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
             return stream.read(), str(path)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError, ValueError) as error:
         raise ConfigError(f"{door}: cannot read {str(path)[:200]!r}: {error}") from None
+
+
+def is_cuttable(path: Path) -> bool:
+    """Tell whether a file is lines from its first byte, and not packed."""
+    return path.suffix not in _PACKED and path.suffix != ".json"
 
 
 def lines(path: Path, *, raw: BinaryIO | None = None) -> Iterator[Line | Torn]:
