@@ -21,15 +21,22 @@ from holdings_kit.plot.haircuts import (
     procyclicality,
     rolling_zones,
 )
+from holdings_kit.plot.population import (
+    activity_lines,
+    distribution_bars,
+    stress_curve,
+)
 from holdings_kit.plot.risk import concentration, pledge_plan, shock_effects, shock_grid
 
 __all__ = [
+    "activity_lines",
     "adequacy_heatmap",
     "alt_text",
     "breach_plot",
     "cause_counts",
     "change_timeline",
     "concentration",
+    "distribution_bars",
     "haircut_drawdown",
     "model_comparison",
     "pledge_plan",
@@ -38,5 +45,6 @@ __all__ = [
     "rolling_zones",
     "shock_effects",
     "shock_grid",
+    "stress_curve",
     "value_waterfall",
 ]

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def owned(view: StoreView) -> Decimal:
-    return view.current().holdings["owned_quantity"].sum()
+    return view.current().holdings.select(pl.col("owned_quantity").sum()).item()
 
 
 def slow_owned(view: StoreView) -> Decimal:
