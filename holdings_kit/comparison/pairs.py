@@ -30,7 +30,8 @@ def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.Lazy
     What the source tells apart as traded today (`position_quantity`) counts as owned;
     its price is not in the average, so shares bought today make the cost unknown.
     Several rows of one instrument share one price, haircut and symbol: the first
-    that is known, by `holding_no`. Their average is cost divided by quantity.
+    that is known, in the order of the frame. Their average is cost divided by
+    quantity.
     """
     average, today = pl.col("average_price"), pl.col("position_quantity")
     owned = pl.col("owned_quantity") + today.fill_null(pl.lit(0, MONEY))

@@ -10,6 +10,7 @@ from holdings_kit.plot._style import alt_text
 from holdings_kit.plot.changes import (
     cause_counts,
     change_timeline,
+    collateral_bridge,
     quantity_ladder,
     value_waterfall,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "breach_plot",
     "cause_counts",
     "change_timeline",
+    "collateral_bridge",
     "concentration",
     "distribution_bars",
     "haircut_drawdown",

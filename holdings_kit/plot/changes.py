@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
-from holdings_kit.bridges import EFFECTS
+from holdings_kit.bridges import EFFECTS, bridge
 from holdings_kit.comparison.frames import CAUSES, CHANGES
 from holdings_kit.errors import FrameError
 from holdings_kit.plot._style import (
@@ -16,6 +17,7 @@ from holdings_kit.plot._style import (
     GREY,
     ORANGE,
     VERMILION,
+    Axes,
     new_figure,
     nothing,
     rupee_axis,
@@ -27,7 +29,13 @@ from holdings_kit.timeline import TIMELINE
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["cause_counts", "change_timeline", "quantity_ladder", "value_waterfall"]
+__all__ = [
+    "cause_counts",
+    "change_timeline",
+    "collateral_bridge",
+    "quantity_ladder",
+    "value_waterfall",
+]
 
 _QUIET: Final = ("price_only", "unchanged")
 _LADDER: Final = (
@@ -37,13 +45,42 @@ _LADDER: Final = (
 )
 _MARKS: Final = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">", "h", "p", "d", "8")
 _MOST: Final = 30  # instruments a timeline can name legibly
+_KINDS: Final = {
+    "haircut_effect": "collateral",
+    "average_effect": "unrealized P&L",
+    "price_effect": "value",
+}
+"""What a bridge is of, by the first of these steps that it has."""
+
+
+def collateral_bridge(changes: pl.DataFrame) -> Figure:
+    """Draw why collateral changed: price, quantity pledged, haircut.
+
+    Parameters
+    ----------
+    changes
+        `CHANGES` of one account or many; the picture shows their total.
+
+    Raises
+    ------
+    FrameError
+        `changes` is not `CHANGES`.
+
+    Examples
+    --------
+    >>> from holdings_kit.plot import alt_text
+    >>> alt_text(collateral_bridge(pl.DataFrame(schema=CHANGES)))
+    'Waterfall of collateral from Rs 0 to Rs 0: no step.'
+    """
+    return value_waterfall(bridge(changes, by=(), of="collateral"))
 
 
 def value_waterfall(bridge: pl.DataFrame) -> Figure:
     """Draw the way from the value before to the value after, one step per cause.
 
-    Works for each of the three bridges: steps are the columns ending in ``_effect``.
-    Steps up are blue, down red, and every bar carries its rupees.
+    Works for each of the three bridges: steps are the columns ending in ``_effect``,
+    in the order of the frame. Steps up are blue, down red and hatched, and every bar
+    carries its rupees.
 
     Parameters
     ----------
@@ -62,12 +99,12 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     ...     {"value_before": [100.0], "price_effect": [-20.0], "value_after": [80.0]}
     ... )
     >>> alt_text(value_waterfall(total))
-    'Waterfall from Rs 100 to Rs 80: price -20.'
+    'Waterfall of value from Rs 100 to Rs 80: price -20.'
     """
     if bridge.height != 1:
         raise FrameError("bridge", "value_before", f"{bridge.height} rows, not a total")
-    known = dict.fromkeys(step for steps in EFFECTS.values() for step in steps)
-    steps = [step for step in known if step in bridge.columns]
+    known = {step for steps in EFFECTS.values() for step in steps}
+    steps = [column for column in bridge.columns if column in known]
     if not steps:
         raise FrameError("bridge", "price_effect", "missing, and every other effect")
     row = {
@@ -79,10 +116,11 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     names = {step: step.removesuffix("_effect").replace("_", " ") for step in steps}
     told = ", ".join(f"{names[s]} {rupees(row[s])}" for s in steps if row[s])
     before, after = row["value_before"], row["value_after"]
+    kind = next((_KINDS[step] for step in _KINDS if step in steps), "value")
     figure, (axes,) = new_figure(
-        f"Waterfall from Rs {rupees(before)} to Rs {rupees(after)}: "
+        f"Waterfall of {kind} from Rs {rupees(before)} to Rs {rupees(after)}: "
         f"{told or 'no step'}.",
-        size=(8.0, 4.0),
+        size=(1.1 * (len(steps) + 2), 4.0),
     )
     level = before
     axes.bar(0, before, color=GREY, width=0.7)
@@ -120,9 +158,16 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
         )
     labels = ["before", *(names[step].replace(" ", "\n") for step in steps), "after"]
     axes.set_xticks(range(last + 1), labels)
-    rupee_axis(axes.yaxis, "value")
-    axes.margins(y=0.12)
+    rupee_axis(axes.yaxis, kind)
+    axes.set_title(f"Why {kind} changed")
+    _head_room(axes)
     return figure
+
+
+def _head_room(axes: Axes) -> None:
+    """Leave room above the highest bar, where its figure stands."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.08 * (high - low))
 
 
 def cause_counts(changes: pl.DataFrame) -> Figure:
@@ -157,7 +202,8 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
         f"{calm} moved in price only or not at all.",
         size=(7.0, max(2.2, 0.32 * len(shown) + 1.2)),
     )
-    axes.set_title(f"{calm:,} lines moved in price only or not at all", fontsize=9)
+    lines = "line" if calm == 1 else "lines"
+    axes.set_title(f"{calm:,} {lines} moved in price only or not at all", fontsize=9)
     if not shown:
         nothing(axes, "no line changed")
         return figure
@@ -170,6 +216,7 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
     )
     axes.bar_label(bars, padding=3, fontsize=8)
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("lines (count)")
     axes.margins(x=0.1)
     return figure
@@ -235,7 +282,8 @@ def quantity_ladder(
             place, size, bottom=top[end], color=colour, width=0.6, label=label
         )
         if size:
-            axes.bar_label(bar, [f"{size:g}"], label_type="center", color="white")
+            ink = BLACK if colour == ORANGE else "white"
+            axes.bar_label(bar, [f"{size:g}"], label_type="center", color=ink)
         named.add(name)
         top[end] += size
     axes.set_xticks((0, 1), ["before", "after"])

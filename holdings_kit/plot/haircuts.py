@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _LABELLED: Final = 15  # breaches up to which each point carries its name
+_MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 _ZONES: Final = {"green": GREEN, "yellow": YELLOW, "red": VERMILION}
 _RISE: Final = "rise_"
 _SIGNIFICANT: Final = 0.05
@@ -94,7 +95,9 @@ def breach_plot(
     )
     days = _count(horizon, "day", "days")
     alt = f"Losses of {instrument_id} over {days} against its haircut: "
-    figure, (axes,) = new_figure(alt + (said or "nothing to judge") + ".")
+    figure, (axes,) = new_figure(
+        alt + (said or "nothing to judge") + ".", size=(9.0, 4.0)
+    )
     if judged.height == 0:
         nothing(axes, f"No haircut of {instrument_id} with a loss after it.")
         return figure
@@ -102,17 +105,17 @@ def breach_plot(
     axes.vlines(
         shown["date"], 0, shown["loss"], color=GREY, linewidth=0.8, label="loss"
     )
-    for colour, (model,) in zip(
-        COLOURS, counts.select("model").iter_rows(), strict=False
-    ):
+    for colour, (model, _, hits) in zip(COLOURS, counts.iter_rows(), strict=False):
         one = judged.filter(pl.col("model") == model)
-        axes.step(one["date"], one["haircut"], where="post", color=colour, label=model)
+        name = f"{model}, × {_count(hits, 'breach', 'breaches')}"
+        axes.step(one["date"], one["haircut"], where="post", color=colour, label=name)
         hit = one.filter("breach")
         axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)
     axes.set_title(f"{instrument_id}: loss over {days} and haircut")
     date_axis(axes.xaxis)
     percent_axis(axes.yaxis, "Fraction of value")
-    axes.legend(frameon=False)
+    axes.set_xlabel("Date")
+    _legend_outside(axes)
     return figure
 
 
@@ -203,10 +206,15 @@ def haircut_drawdown(
     highest = worst.select(pl.max_horizontal("haircut", "loss").max()).item()
     edge = 1.05 * float(highest)
     axes.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
-    for colour, model in zip(COLOURS, worst["model"].unique().sort(), strict=False):
+    for colour, mark, model in zip(
+        COLOURS, _MARKS, worst["model"].unique().sort(), strict=False
+    ):
         one = worst.filter(pl.col("model") == model)
-        axes.scatter(one["haircut"], one["loss"], s=18, color=colour, label=model)
-    _name_points(axes, short.head(_LABELLED), edge)
+        axes.scatter(
+            one["haircut"], one["loss"], s=22, color=colour, marker=mark, label=model
+        )
+    named = short.unique("instrument_id", keep="first", maintain_order=True)
+    _name_points(axes, named.head(_LABELLED), edge)
     percent_axis(axes.xaxis, "Haircut")
     percent_axis(axes.yaxis, f"Worst loss within {_count(horizon, 'day', 'days')}")
     axes.set_title("Haircut against realised drawdown")
@@ -257,21 +265,25 @@ def rolling_zones(
         for model, count in last.select("model", "count").iter_rows()
     )
     alt = f"Breaches of {instrument_id} in the last {window} days: "
-    figure, (axes,) = new_figure(alt + (said or "too few days") + ".")
+    figure, (axes,) = new_figure(alt + (said or "too few days") + ".", size=(9.0, 4.0))
     if counts.height == 0:
         nothing(axes, f"Fewer than {window} days of {instrument_id} to count.")
         return figure
     top = max(max(counts["count"].to_list()) + 2, _first_red(window, level) + 2)
     for zone, low, high in _bands(window, level, top):
         axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
+    for zone, ceiling in _ceilings(_bands(window, level, top - 1)).items():
+        words = {"fontsize": 8, "va": "top", "ha": "right"}
+        axes.text(0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words)
     for colour, model in zip(COLOURS, last["model"], strict=False):
         one = counts.filter(pl.col("model") == model)
         axes.step(one["date"], one["count"], where="post", color=colour, label=model)
     axes.set_ylim(-0.5, top)
     date_axis(axes.xaxis)
     axes.set_ylabel(f"Breaches in {window} days")
+    axes.set_xlabel("Date")
     axes.set_title(f"{instrument_id}: rolling breaches and zones at {level:.1%}")
-    axes.legend(frameon=False)
+    _legend_outside(axes)
     return figure
 
 
@@ -344,7 +356,7 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
     right.set_xlabel("Days")
     percent_axis(right.yaxis, "Rise of the haircut, points")
     right.set_title("Greatest rise in n days")
-    right.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    _legend_outside(right)
     return figure
 
 
@@ -405,6 +417,16 @@ def _bands(window: int, level: float, top: int) -> list[tuple[str, float, float]
         tests.traffic_light(x, window, level).note for x in range(min(top, window) + 1)
     ]
     return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zone)]
+
+
+def _ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
+    """Where each zone ends."""
+    return {zone: high for zone, _, high in bands}
+
+
+def _legend_outside(axes: Axes) -> None:
+    """Put the legend where it hides no figure."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
 
 
 def _first_red(window: int, level: float) -> int:

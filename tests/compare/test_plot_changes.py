@@ -48,7 +48,25 @@ def test_the_waterfall_ends_where_the_bridge_ends(
     assert heights[0] + sum(heights[1:-1]) == pytest.approx(heights[-1])
     assert heights[-1] == pytest.approx(float(total["value_after"].item() or 0))
     assert "(Rs)" in axes.get_ylabel()
-    assert plot.alt_text(figure).startswith("Waterfall from Rs ")
+    names = {"value": "value", "collateral": "collateral", "pnl": "unrealized P&L"}
+    assert plot.alt_text(figure).startswith(f"Waterfall of {names[of]} from Rs ")
+    assert names[of] in axes.get_ylabel()
+    steps = [label.get_text().replace("\n", "_") for label in axes.get_xticklabels()]
+    assert [f"{s}_effect" for s in steps[1:-1]] == [
+        column for column in total.columns if column.endswith("_effect")
+    ]
+    _, top = axes.get_ylim()  # the figure above the highest bar stays inside
+    assert top > max(bar.get_y() + bar.get_height() for bar in axes.patches)
+
+
+def test_the_collateral_bridge_is_the_bridge_of_collateral(
+    changes: pl.DataFrame,
+) -> None:
+    total = hk.bridge(changes, by=(), of="collateral")
+    drawn(plot.collateral_bridge(changes))
+    assert plot.alt_text(plot.collateral_bridge(changes)) == plot.alt_text(
+        plot.value_waterfall(total)
+    )
 
 
 def test_a_waterfall_wants_a_total(changes: pl.DataFrame) -> None:

@@ -82,13 +82,18 @@ def test_drawdown_points_stand_above_the_line_when_short(
     assert len(points) == 6
     above = sum(up > across for across, up in points)
     assert f"{above} of 6 points" in plot.alt_text(figure)
+    named = [text.get_text() for text in axes.texts]
+    assert named
+    assert len(named) == len(set(named))  # each security once
 
 
 def test_rolling_zones_end_where_the_backtest_does(
     models: pl.DataFrame, wide: pl.DataFrame
 ) -> None:
     figure = plot.rolling_zones(models, wide, instrument_id="B")
-    drawn(figure)
+    axes = drawn(figure)[0]
+    # a reader who sees no red or green reads the zone
+    assert [text.get_text() for text in axes.texts] == ["green", "yellow", "red"]
     rows = hc.breaches(models, wide).filter(
         (pl.col("instrument_id") == "B")
         & (pl.col("model") == "ewma")
