@@ -74,8 +74,21 @@ def pseudonymize(loaded: Loaded, key: str | Secret) -> Loaded:
             notices=text,
             file=text,
             line_no=pl.lit(None, dtype=pl.Int64()),
+            # that of a superseded or promoted one names snapshots or says anything
+            status_reason=pl.when(status="quarantined").then("status_reason"),
         ),
         holdings.with_columns(
+            instrument_id=pl.when(
+                pl.col("instrument_id").str.starts_with("UNIDENTIFIED:")
+            )
+            .then(
+                pl.format(
+                    "UNIDENTIFIED:{}:{}",
+                    pl.col("account_id").fill_null(""),
+                    "holding_no",
+                )
+            )
+            .otherwise("instrument_id"),
             extra=text,
             token=pl.when(folio)
             .then(_names(holdings["token"], key))
@@ -113,6 +126,19 @@ def redact(loaded: Loaded, key: str | Secret) -> Loaded:
     ------
     FrameError
         A scaled quantity has more than 18 digits.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> import holdings_kit as hk
+    >>> body = b'''{"smallcaseAuthId": "a1", "securities": [{"isin": "INE062A01020",
+    ... "nseTicker": "SBIN", "holdings": {"quantity": 3, "averagePrice": 801.5}}]}'''
+    >>> loaded = hk.read_gateway(body, fetched_at=datetime(2026, 1, 5, tzinfo=UTC))
+    >>> hidden = redact(loaded, "a key").holdings
+    >>> hidden["isin"].item(), str(hidden["average_price"].item())
+    ('INE062A01020', '801.5000')
+    >>> hidden["account_id"].item() == "a1", hidden["owned_quantity"].item() == 3
+    (False, False)
     """
     key = Secret(key)
     factors = {

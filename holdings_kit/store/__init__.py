@@ -12,7 +12,7 @@ commits).
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,7 +29,6 @@ from holdings_kit.store.view import Mapper, Scanned, StoreView, with_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
 __all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView"]
 
@@ -138,7 +137,9 @@ class Store(StoreView):
         self._tables.append("snapshots", new.snapshots)  # from here on it counts
         return _appended(loaded, new)
 
-    def promote(self, snapshot_id: str, *, reason: str, at: datetime) -> None:
+    def promote(
+        self, snapshot_id: str, *, reason: str, at: datetime | None = None
+    ) -> None:
         """Accept a quarantined snapshot for good, and log why.
 
         Parameters
@@ -148,7 +149,7 @@ class Store(StoreView):
         reason
             In words; it becomes part of `status_reason`.
         at
-            The instant of the decision, with a time zone.
+            The instant of the decision, with a time zone; None: now.
 
         Raises
         ------
@@ -172,7 +173,7 @@ class Store(StoreView):
                 "account_id": [row["account_id"]],
                 "decision": ["promoted"],
                 "reason": [reason],
-                "decided_at": [with_zone(at)],
+                "decided_at": [with_zone(at or datetime.now(UTC))],
             },
             schema=DECISIONS,
         ).with_columns(snapshot_at=found["snapshot_at"])

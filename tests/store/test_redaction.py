@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,25 @@ def test_no_original_id_is_left(loaded: hk.Loaded) -> None:
     assert [name for name in ids if name in after] == []
     pseudonyms = text_of(pseudonymize(loaded, "key"))
     assert [n for n in ids if n in pseudonyms] == ["SCMY_0001", "My pension"]
+
+
+def test_a_row_without_identity_is_not_named_after_its_account(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"qty": "1", "depositoryQty": "1", "t1Qty": "0", "brokerCollateralQty": "0"}
+    ]
+    body = json.dumps({"data": rows, "status": "success"}).encode()
+    store = hk.Store(tmp_path / "store")
+    for day in (5, 6):
+        at = datetime(2026, 1, day, tzinfo=UTC)
+        store.append(hk.read_arrow(body, account_id="SECRET7", snapshot_at=at))
+    loaded = store.history()
+    assert loaded.holdings["instrument_id"].str.contains("SECRET7").all()
+    ids = ["SECRET7", *loaded.snapshots["snapshot_id"]]
+    for hide in (redact, pseudonymize):
+        after = text_of(hide(loaded, "key"))
+        assert [name for name in ids if name in after] == []
 
 
 def test_weights_identities_and_sums_stay_exact(loaded: hk.Loaded) -> None:

@@ -167,6 +167,15 @@ def test_promotion_is_logged_and_measures_what_follows(
         store.promote("A/1/2", reason=" ", at=DAY_ONE)
 
 
+def test_a_promotion_without_an_instant_is_of_now(tmp_path: Path, make: Make) -> None:
+    store = Store(tmp_path)
+    for day, rows in enumerate((10, 2)):
+        store.append(make("A", day, rows))
+    before = datetime.now(UTC)
+    store.promote("A/1/2", reason="sold")
+    assert before <= store.decisions()["decided_at"].item() <= datetime.now(UTC)
+
+
 def test_bad_calls_say_what_now(tmp_path: Path, make: Make) -> None:
     store = Store(tmp_path, buckets=2)
     loaded = make("A", 0, 3)
