@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
+import json
 import os
 import secrets
 import signal
@@ -36,6 +37,15 @@ _MODULES: Final = {"lab": "jupyterlab", "app": "voila"}
 _PATIENCE: Final = 60.0
 _FAREWELL: Final = 15.0
 _SOME: Final = 3
+_SETTINGS: Final = {
+    "@jupyterlab/apputils-extension:notification": {  # asks the network otherwise
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+    "@jupyterlab/docmanager-extension:plugin": {
+        "defaultViewers": {"markdown": "Markdown Preview"}
+    },
+}
 _PAGE: Final = """# holdings_kit is running
 
 | what | where |
@@ -131,12 +141,8 @@ def running(
         process = _launch(server, folder, number, told)
         try:
             _wait_until_up(process, number, token)
-            where = (
-                "lab/tree/artefacts/lab/START.md?factory=Markdown%20Preview&"
-                if server == "lab"
-                else "?"
-            )
-            url = f"http://127.0.0.1:{number}/{where}token={token}"
+            where = "lab/tree/artefacts/lab/START.md" if server == "lab" else ""
+            url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             tell(up)
             return _until_told(process)
@@ -174,7 +180,11 @@ def _launch(
 ) -> subprocess.Popen[bytes]:
     """Start the server with `told` in its environment; its words go to a log."""
     if server == "lab":
+        settings = folder / "artefacts" / "lab" / "settings"
+        settings.mkdir(exist_ok=True)
+        (settings / "overrides.json").write_text(json.dumps(_SETTINGS))
         options = [
+            f"--LabApp.app_settings_dir={settings}",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",

@@ -9,7 +9,14 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-NOTEBOOK = "notebooks/explore/02_import_holdings.ipynb"
+IMPORT = """
+from tempfile import mkdtemp
+import holdings_kit as hk
+from holdings_kit.sandbox import Clock
+from widgets import ImportTrigger
+sb = hk.sandbox.serve(seed=7, clock=Clock(speed=1))
+ImportTrigger.sandbox(sb, inbox=mkdtemp(), store=hk.Store(mkdtemp()))
+"""
 
 
 def log_in(popup: Page) -> None:
@@ -19,7 +26,7 @@ def log_in(popup: Page) -> None:
 
 
 def test_an_import_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
-    page = lab.open(NOTEBOOK)
+    page = lab.open(lab.notebook("import.ipynb", IMPORT))
     tool = page.locator(".hk-tool")
     with page.expect_popup() as opened:
         tool.get_by_role("button", name="Import holdings").click()
@@ -38,7 +45,7 @@ def test_an_import_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
 
 
 def test_a_refusal_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
-    page = lab.open(NOTEBOOK)
+    page = lab.open(lab.notebook("refuse.ipynb", IMPORT))
     tool = page.locator(".hk-tool")
     with page.expect_popup() as opened:
         tool.get_by_role("button", name="Import holdings").click()

@@ -7,11 +7,56 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+COMPARE = """
+from pathlib import Path
+from tempfile import mkdtemp
+import holdings_kit as hk
+from widgets import SnapshotComparison
+life = hk.sandbox.life(seed=2, days=8)
+store, folder = hk.Store(mkdtemp()), Path(mkdtemp())
+for row in life.payloads.filter(source="arrow").iter_rows(named=True):
+    if row["day"] in (0, 7):
+        file = folder / f"{row['account_id']}-{row['day']:02}.json"
+        file.write_bytes(row["body"])
+        store.append(hk.read_arrow(
+            file, account_id=row["account_id"], snapshot_at=row["snapshot_at"]))
+SnapshotComparison(store, actions=life.actions, moves=life.moves)
+"""
+RISK = """
+from datetime import UTC, datetime
+import holdings_kit as hk
+from widgets import RiskExplorer
+at = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
+path = "sample_data/arrow/holdings.json"
+loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at)
+RiskExplorer(loaded, rules="broker", cash=8000.0, need=20000.0)
+"""
+MODELS = """
+from datetime import date, timedelta
+import numpy as np
+import polars as pl
+from widgets import HaircutLab
+draw, start = np.random.default_rng(5), date(2023, 1, 2)
+HaircutLab(pl.concat(
+    pl.DataFrame({
+        "instrument_id": name,
+        "date": [start + timedelta(days=day) for day in range(750)],
+        "close": 100 * np.exp(np.cumsum(sigma * draw.standard_t(4, 750))),
+    })
+    for name, sigma in (("CALM", 0.006), ("USUAL", 0.011), ("WILD", 0.022))
+))
+"""
+TABLE = """
+import polars as pl
+from widgets import HoldingsTable
+HoldingsTable(pl.DataFrame({"symbol": ["IDEA", "SBIN"]}))
+"""
+
 
 def test_two_snapshots_are_compared_down_to_the_payload(
     lab: Any, shoot: Any, axe: Any
 ) -> None:
-    page = lab.open("notebooks/explore/03_what_changed.ipynb")
+    page = lab.open(lab.notebook("compare.ipynb", COMPARE))
     tool = page.locator(".hk-tool")
     tool.get_by_label("Before").select_option(index=0)
     tool.get_by_role("button", name="Compare").click()
@@ -36,13 +81,16 @@ def test_two_snapshots_are_compared_down_to_the_payload(
 def test_sliders_move_the_figures_and_a_pledge_is_planned(
     lab: Any, shoot: Any, axe: Any
 ) -> None:
-    page = lab.open("notebooks/explore/05_what_if.ipynb")
+    page = lab.open(lab.notebook("risk.ipynb", RISK))
     tool = page.locator(".hk-tool")
-    tool.get_by_label("Scenario").select_option("custom")
+    tool.get_by_label("Scenario").select_option("june_2024|one day")
+    first = tool.get_by_role("slider").first
+    expect(first).to_have_attribute("aria-valuetext", "−5.9 %")
     tool.get_by_role("button", name="Reset sliders").click()
+    expect(first).to_have_attribute("aria-valuetext", "0 %")
     value = tool.locator(".hk-tiles dd small").first
     expect(value).to_have_text("0.00")
-    slider = tool.get_by_role("slider", name="everything: price")
+    slider = tool.get_by_role("slider", name="Everything: Price")
     slider.focus()
     for _ in range(20):
         slider.press("ArrowLeft")
@@ -55,7 +103,7 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
 
 
 def test_the_explorer_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> None:
-    page = lab.open("notebooks/explore/05_what_if.ipynb", dark=True)
+    page = lab.open(lab.notebook("dark-risk.ipynb", RISK), dark=True)
     tool = page.locator(".hk-tool")
     expect(tool.locator(".hk-tiles")).to_be_visible()
     shoot(tool, "risk-dark")
@@ -63,7 +111,7 @@ def test_the_explorer_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> 
 
 
 def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> None:
-    page = lab.open("notebooks/research/02_build_and_compare_models.ipynb")
+    page = lab.open(lab.notebook("models.ipynb", MODELS))
     tool = page.locator(".hk-tool")
     tool.get_by_role("button", name="Student t").click()
     tool.get_by_role("button", name="Run").click()
@@ -79,7 +127,7 @@ def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> No
 
 
 def test_a_long_run_is_cancelled(lab: Any) -> None:
-    page = lab.open("notebooks/research/02_build_and_compare_models.ipynb")
+    page = lab.open(lab.notebook("long.ipynb", MODELS))
     tool = page.locator(".hk-tool")
     for name in ("Extreme value", "GARCH"):
         tool.get_by_role("button", name=name).click()
@@ -91,7 +139,7 @@ def test_a_long_run_is_cancelled(lab: Any) -> None:
 
 
 def test_what_was_chosen_is_still_there_after_a_reload(lab: Any) -> None:
-    page = lab.open("notebooks/explore/01_what_do_i_hold.ipynb")
+    page = lab.open(lab.notebook("reload.ipynb", TABLE))
     search = page.locator(".hk-table").get_by_role("searchbox")
     search.fill("idea")
     place = page.locator(".hk-place")

@@ -118,7 +118,7 @@ class HaircutLab(VBox):
         self.daily = HoldingsTable(
             model.haircuts, caption="Haircuts, day by day", page_size=10
         )
-        self.summary.value = _summary(model.coverage) + "".join(
+        self.summary.value = _summary(model.coverage, model.labels) + "".join(
             notice(f"{model.labels[name]} was left out: {why}", "warn")
             for name, why in model.refusals.items()
         )
@@ -174,13 +174,13 @@ def _controls(model: LabModel) -> list[c.Control]:
     ]
 
 
-def _summary(coverage: pl.DataFrame) -> str:
+def _summary(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
     sums = coverage.group_by("model", maintain_order=True).agg(
         pl.col("n", "breaches", "expected").sum(), pl.col("mean_haircut").mean()
     )
     return tiles(
         (
-            row["model"],
+            labels.get(row["model"], row["model"]),
             f"{row['breaches']} breaches",
             (
                 f"{shown(round(row['expected'], 1), 'number')} expected in {row['n']}, "

@@ -32,14 +32,14 @@ LIST_CUT_NAME: Final = "list_cut_2024"
 def scenarios() -> list[tuple[str, str]]:
     """List the scenarios, a step each, as options with their labels."""
     named = [
-        (f"{name}|{step}", f"{name.replace('_', ' ')}: {step}")
+        (f"{name}|{step}", f"{name.replace('_', ' ').capitalize()}: {step}")
         for name, step in SCENARIOS.select("scenario", "step").iter_rows()
     ]
     cuts = [
-        (f"{LIST_CUT_NAME}|{cut}", f"list cut 2024: haircut at least {cut:.0%}")
+        (f"{LIST_CUT_NAME}|{cut}", f"List cut 2024: haircut at least {cut:.0%}")
         for cut in LIST_CUT["haircut"].cast(pl.Float64()).to_list()
     ]
-    return [(CUSTOM, "my own sliders"), *named, *cuts]
+    return [(CUSTOM, "My own sliders"), *named, *cuts]
 
 
 def preset(choice: str) -> dict[str, float] | None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["RiskExplorer"]
 
 _SLIDERS: Final = [
-    ("price", "price", -0.6, 0.3, 0.005),
-    ("haircut", "haircut added", 0.0, 0.6, 0.005),
+    ("price", "Price", -0.6, 0.3, 0.005),
+    ("haircut", "Haircut added", 0.0, 0.6, 0.005),
 ]
 _FIGURES: Final = (
     ("Value", "market_value"),
@@ -166,8 +166,8 @@ class RiskExplorer(VBox):
 
 
 def _rows(model: RiskModel) -> list[tuple[str, str]]:
-    kinds = [(kind, f"class: {kind.replace('_', ' ')}") for kind in model.classes]
-    return [("all", "everything"), *kinds, *model.names]
+    kinds = [(kind, f"Class: {kind.replace('_', ' ')}") for kind in model.classes]
+    return [("all", "Everything"), *kinds, *model.names]
 
 
 def _book(model: RiskModel) -> list[c.Control]:
