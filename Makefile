@@ -32,7 +32,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
-	$(BIN)/pytest -q --doctest-modules holdings_kit
+	$(BIN)/pytest -q --doctest-modules holdings_kit widgets
 	$(BIN)/pytest -q --doctest-glob=README.md README.md
 
 # Every notebook runs from top to bottom; stored outputs are compared.

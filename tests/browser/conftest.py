@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "artefacts" / "browser"
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -46,18 +46,22 @@ OVERRIDES = {
     "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
 }
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-RUN_ALL = """async () => {
+CLOSE_ALL = """() => {
+  for (const old of [...window.jupyterapp.shell.widgets('main')]) old.dispose();
+}"""
+OPEN_AND_RUN = """async ([path, theme]) => {
   const app = window.jupyterapp;
   await app.restored;
-  const shown = app.shell.currentWidget;
+  for (const old of [...app.shell.widgets('main')]) old.dispose();
+  await app.commands.execute('apputils:change-theme', {theme});
+  const shown = await app.commands.execute('docmanager:open', {path});
+  app.shell.collapseLeft();
+  app.shell.activateById(shown.id);
   await shown.context.ready;
   await shown.sessionContext.ready;
   await shown.sessionContext.session.kernel.info;
   await app.commands.execute('notebook:run-all-cells');
 }"""
-ERRORS = """() => [...document.querySelectorAll(
-  '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]')]
-  .map(e => e.textContent)"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,6 +112,7 @@ class Lab:
         self.log = folder.parent / "lab.log"
         self.browser = page_of
         self.foreign: list[str] = []
+        self.page: Page | None = None
         self._start()
 
     def _start(self) -> None:
@@ -191,23 +196,31 @@ class Lab:
         path.write_text(json.dumps(content))
         return name
 
-    def open(self, path: str, *, dark: bool = False, **options: Any) -> Page:
+    def open(self, path: str, *, dark: bool = False) -> Page:
         """Open a notebook, run all its cells, give the page when the kernel is idle."""
-        page = self.browser.new_page(
-            viewport={"width": 1440, "height": 1000}, locale="en-IN", **options
-        )
-        page.on("request", lambda request: self._seen(request.url))
-        page.goto(f"{self.url}/lab/tree/{path}?reset&token={self.token}")
-        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context")
+        if self.page is None:
+            self.page = self.browser.new_page(locale="en-IN")
+            self.page.on("request", lambda request: self._seen(request.url))
+            self.page.goto(f"{self.url}/lab?reset&token={self.token}")
+            self.page.wait_for_function("() => window.jupyterapp")
+        self.page.set_viewport_size({"width": 1440, "height": 1000})
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
-        page.evaluate(
-            "theme => { const app = window.jupyterapp; app.shell.collapseLeft();"
-            " return app.commands.execute('apputils:change-theme', {theme}); }",
-            theme,
-        )
-        page.evaluate(RUN_ALL)
-        self.idle(page)
-        return page
+        self.page.evaluate(OPEN_AND_RUN, [path, theme])
+        self.idle(self.page)
+        return self.page
+
+    def clear(self, *, broken: bool) -> None:
+        """Stop all kernels; a page that a test left in disorder is closed."""
+        page = self.page
+        if page is not None:
+            for popup in page.context.pages:
+                if popup is not page:
+                    popup.close()
+            page.evaluate(CLOSE_ALL)
+            if broken or page.locator(".jp-Dialog").count():
+                page.context.close()
+                self.page = None
+        self.close_kernels()
 
     def _seen(self, url: str) -> None:
         if not url.startswith(
@@ -241,11 +254,10 @@ def lab_server(
 
 
 @pytest.fixture
-def lab(lab_server: Lab) -> Iterator[Lab]:
+def lab(lab_server: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    failures = request.session.testsfailed
     yield lab_server
-    for context in lab_server.browser.contexts:
-        context.close()
-    lab_server.close_kernels()
+    lab_server.clear(broken=request.session.testsfailed > failures)
 
 
 @pytest.fixture

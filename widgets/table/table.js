@@ -44,7 +44,7 @@ function render({ model, el }) {
   let waiting;
   const search = node("input", {
     type: "search",
-    placeholder: "Filter: bank  owned_quantity>100  haircut<20%",
+    placeholder: "bank  owned_quantity>100  haircut<20%",
     value: model.get("query"),
     oninput: () => {
       clearTimeout(waiting);
