@@ -10,6 +10,7 @@ import http.client
 import importlib.util
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -42,27 +43,30 @@ _SETTINGS: Final = {
         "fetchNews": "false",
         "checkForUpdates": False,
     },
-    "@jupyterlab/docmanager-extension:plugin": {
-        "defaultViewers": {"markdown": "Markdown Preview"}
-    },
 }
 _PAGE: Final = """# holdings_kit is running
 
-| what | where |
-|---|---|
-| explore holdings by clicking | [notebooks/explore](../../notebooks/explore) |
-| research haircuts and risk | [notebooks/research](../../notebooks/research) |
-| a course for integrators | [notebooks/training](../../notebooks/training) |
-| simulated brokers and gateway | [{url}/]({url}/) |
-| a store with {count} imported accounts | `hk.Store("{store}")` |
+- **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
+- **Store** with {count} imported accounts: the cell below opens it.
+- **To stop everything:** Ctrl-C in the terminal.
 
-Start with [import holdings](../../notebooks/explore/02_import_holdings.ipynb). Every
-notebook starts a sandbox of its own, so nothing you do there disturbs another one.
+Each notebook starts a sandbox of its own, so nothing you do in one disturbs another.
+All people, holdings and secrets are invented and stay on this machine.
 
-The sandbox and its secrets are invented and live on this machine only. In a notebook,
-`os.environ["HOLDINGS_KIT_SANDBOX"]` and `os.environ["HOLDINGS_KIT_STORE"]` name the two
-above. To stop everything, press Ctrl-C in the terminal.
+{notebooks}
 """
+_ROOMS: Final = {
+    "explore": "Explore holdings by clicking",
+    "research": "Research haircuts and risk",
+    "training": "A course for integrators",
+}
+_CELL: Final = """import os
+
+import holdings_kit as hk
+from widgets import HoldingsTable
+
+store = hk.Store(os.environ["HOLDINGS_KIT_STORE"])
+HoldingsTable(hk.consolidate(store.current().holdings), caption="In the store")"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +134,9 @@ def running(
     with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
         store = state / "store"
         count = _fill(Store(store), sandbox)
-        page = state / "START.md"
-        page.write_text(_PAGE.format(url=sandbox.url, store=store, count=count))
+        listed = _notebooks(notebooks)
+        text = _PAGE.format(url=sandbox.url, count=count, notebooks=listed)
+        (state / "START.ipynb").write_text(_notebook(text, _CELL))
         token, number = secrets.token_urlsafe(24), port or free_port()
         told = {
             "JUPYTER_TOKEN": token,
@@ -141,7 +146,7 @@ def running(
         process = _launch(server, folder, number, told)
         try:
             _wait_until_up(process, number, token)
-            where = "lab/tree/artefacts/lab/START.md" if server == "lab" else ""
+            where = "lab/tree/artefacts/lab/START.ipynb" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             tell(up)
@@ -156,6 +161,40 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def _notebooks(folder: Path) -> str:
+    """List the notebooks with their titles, as links from the start page."""
+    lines: list[str] = []
+    for room, title in _ROOMS.items():
+        found = sorted((folder / room).glob("*.ipynb"))
+        lines += ["", f"## {title}", ""] if found else []
+        lines += [
+            f"- [{_title(path)}](../../notebooks/{room}/{path.name})" for path in found
+        ]
+    return "\n".join(lines)
+
+
+def _title(path: Path) -> str:
+    """Read a notebook's first heading; its file name where it has none."""
+    heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
+    return heading.group(1) if heading else path.stem
+
+
+def _notebook(text: str, code: str) -> str:
+    """Write a notebook of one text and one cell."""
+    said: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
+    cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
+    cell |= {"execution_count": None, "outputs": []}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(
+        {
+            "cells": [{**said, "metadata": {}}, {**cell, "metadata": {}}],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
 
 
 def _fill(store: Store, sandbox: Sandbox) -> int:
@@ -180,11 +219,13 @@ def _launch(
 ) -> subprocess.Popen[bytes]:
     """Start the server with `told` in its environment; its words go to a log."""
     if server == "lab":
-        settings = folder / "artefacts" / "lab" / "settings"
+        state = folder / "artefacts" / "lab"
+        settings = state / "settings"
         settings.mkdir(exist_ok=True)
         (settings / "overrides.json").write_text(json.dumps(_SETTINGS))
         options = [
             f"--LabApp.app_settings_dir={settings}",
+            f"--LabApp.workspaces_dir={state / 'workspaces'}",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",

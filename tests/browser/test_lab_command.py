@@ -94,6 +94,7 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     start = page.locator(".jp-RenderedMarkdown").first
     expect(start).to_contain_text("holdings_kit is running", timeout=30_000)
     expect(start).to_contain_text(started.said["sandbox"])
+    expect(start.get_by_role("link", name="What do I hold?")).to_be_visible()
     shoot(page, "lab-start")
     page.context.close()
 
