@@ -85,7 +85,7 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
     tool = page.locator(".hk-tool")
     tool.get_by_label("Scenario").select_option("june_2024|one day")
     first = tool.get_by_role("slider").first
-    expect(first).to_have_attribute("aria-valuetext", "−5.9 %")
+    expect(first).to_have_attribute("aria-valuetext", "−5.93 %")
     tool.get_by_role("button", name="Reset sliders").click()
     expect(first).to_have_attribute("aria-valuetext", "0 %")
     value = tool.locator(".hk-tiles dd small").first

@@ -29,7 +29,7 @@ function later(wait, act) {
 
 const written = (value, percent) =>
   percent
-    ? `${(100 * value).toFixed(1).replace(/\.0$/, "").replace("-", "−")} %`
+    ? `${String(Number((100 * value).toFixed(2))).replace("-", "−")} %`
     : String(value);
 
 const labelled = (control, input, ...more) =>
@@ -41,7 +41,7 @@ function slider(limits, label, percent, send) {
   const tell = later(SLIDE, () => send(Number(input.value)));
   const show = (value) => {
     input.value = String(value ?? 0);
-    out.textContent = written(Number(input.value), percent);
+    out.textContent = written(Number(value ?? 0), percent); // the slider itself snaps
     input.setAttribute("aria-valuetext", out.textContent);
   };
   input.addEventListener("input", () => {
