@@ -35,12 +35,15 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Keep inbox and store here.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes; artefacts/demo.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated lives.")] = 0,
 ) -> None:
     """Import, receive, fetch, store and report, with a simulated broker; no keys."""
-    from holdings_kit.demo import run
+    from holdings_kit.demo import OUT, run
 
-    run(folder=folder, seed=seed)
+    run(folder=folder, out=out or OUT, seed=seed)
 
 
 @app.command()
@@ -92,6 +95,10 @@ def report(
     instruments: Annotated[
         Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write an HTML page and parquet files into this folder."),
+    ] = None,
 ) -> None:
     """Print webhook dumps, or a store, as one consolidated, valued portfolio.
 
@@ -115,7 +122,12 @@ def report(
                     else None,
                 )
             )
-        print(portfolio_report(counted(kept)))
+        loaded = counted(kept)
+    print(portfolio_report(loaded))
+    if out is not None:
+        from holdings_kit.html_report import write_report
+
+        print(f"\nreport      {write_report(loaded, out)}")
 
 
 @app.command()

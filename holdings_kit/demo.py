@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from holdings_kit.background import serving
 from holdings_kit.clients.arrow import ArrowClient
 from holdings_kit.clients.gateway import GatewayClient
 from holdings_kit.clients.many import fetch_many
+from holdings_kit.html_report import write_report
 from holdings_kit.inbox import Inbox
 from holdings_kit.instruments import resolve
 from holdings_kit.read import read_webhooks
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
 
-__all__ = ["run"]
+__all__ = ["OUT", "run"]
 
+OUT: Final = Path("artefacts/demo")
 _ARROW: Final = "sample"  # the persona who holds the published Arrow payload
 START: Final = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)  # Monday, 10:00 in Mumbai
 FAULTS: Final = """
@@ -44,7 +47,11 @@ FAULTS: Final = """
 
 
 def run(
-    *, folder: Path | None = None, seed: int = 0, say: Callable[[str], None] = print
+    *,
+    folder: Path | None = None,
+    out: Path = OUT,
+    seed: int = 0,
+    say: Callable[[str], None] = print,
 ) -> Store:
     """Run the whole way and tell each step.
 
@@ -52,6 +59,8 @@ def run(
     ----------
     folder
         Where the inbox and the store are kept; ``None`` for a folder that goes away.
+    out
+        Where the report and its parquet files are written.
     seed
         Of the simulated lives: same seed, same holdings.
     say
@@ -88,7 +97,9 @@ def run(
             f"arrow       {arrow.holdings.height} holdings, master of {master.height} "
             f"listings, {quotes['last_price'].count()} quotes"
         )
-        fetched = fetch_many(accounts, gateway.holdings, progress=False)
+        fetched = fetch_many(
+            accounts, partial(gateway.holdings, mutual_funds=True), progress=False
+        )
         say(
             f"fetched     {fetched.snapshots.height} accounts, "
             f"{fetched.rejects.height} failed and set aside"
@@ -109,7 +120,10 @@ def run(
         for row in store.quarantine().iter_rows(named=True):
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
-        say(portfolio_report(counted(store), quotes=quotes))
+        loaded = counted(store)
+        say(portfolio_report(loaded, quotes=quotes))
+        page = write_report(loaded, out, title="Holdings: demo", quotes=quotes)
+        say(f"\nreport      {page}, and the frames behind it as parquet beside it")
         return store
 
 

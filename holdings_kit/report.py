@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -13,10 +13,20 @@ from holdings_kit.measures import any_known
 from holdings_kit.portfolio import consolidate, summarize
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from holdings_kit.schema import Loaded
     from holdings_kit.store.view import StoreView
 
-__all__ = ["counted", "portfolio_report"]
+__all__ = [
+    "Figures",
+    "Section",
+    "as_text",
+    "counted",
+    "figures",
+    "portfolio_report",
+    "sections",
+]
 
 _ROWS: Final = 40
 _NAMES: Final = 12
@@ -34,6 +44,49 @@ def counted(store: StoreView) -> Loaded:
     """
     everything, current = store.history(), store.current()
     return current._replace(snapshots=everything.snapshots, rejects=everything.rejects)
+
+
+class Section(NamedTuple):
+    """One part of a report: a title, a sentence, a table, points."""
+
+    title: str
+    text: str = ""
+    table: pl.DataFrame | None = None  # text, ready to be shown
+    points: Sequence[str] = ()
+
+
+class Figures(NamedTuple):
+    """The frames a report is made of."""
+
+    reported: pl.DataFrame  # POSITIONS before the smallcases are opened
+    positions: pl.DataFrame  # POSITIONS, each share once
+    collateral: pl.DataFrame  # COLLATERAL of both quantities, by `quantity`
+
+
+def figures(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> Figures:
+    """Value what was loaded; `quotes` as in `consolidate`."""
+    return Figures(
+        consolidate(loaded.holdings, quotes=quotes),
+        consolidate(look_through(loaded), quotes=quotes),
+        pl.concat(
+            collateral(loaded.holdings, quantity=quantity).with_columns(
+                quantity=pl.lit(quantity)
+            )
+            for quantity, _ in _QUANTITIES
+        ),
+    )
+
+
+def sections(loaded: Loaded, made: Figures) -> list[Section]:
+    """Say what was read, what it is worth, and what is not known, part by part."""
+    parts = [
+        _read(loaded),
+        _positions(made.positions),
+        *_totals(made.positions),
+        _collateral(made.collateral),
+        _open_points(loaded, made.positions),
+    ]
+    return [part for part in parts if part is not None]
 
 
 def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> str:
@@ -57,84 +110,104 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
     READ        0 snapshots of 0 accounts, 0 holdings, 0 set aside
     """
-    held = look_through(loaded)
-    positions = consolidate(held, quotes=quotes)
-    parts = [_read(loaded), _positions(positions), _totals(positions)]
-    parts += [_collateral(loaded.holdings), _open_points(loaded, positions)]
-    return "\n\n".join(part for part in parts if part)
+    return as_text(sections(loaded, figures(loaded, quotes=quotes)))
 
 
-def _read(loaded: Loaded) -> str:
+def as_text(parts: Sequence[Section]) -> str:
+    """Set a report for a terminal."""
+    return "\n\n".join("\n".join(_lines(part)) for part in parts)
+
+
+def _lines(part: Section) -> Iterator[str]:
+    yield f"{part.title.upper():<11} {part.text}".rstrip()
+    if part.table is not None:
+        yield _table(part.table)
+    yield from (f"  · {point}" for point in part.points)
+
+
+def _read(loaded: Loaded) -> Section:
     shots = loaded.snapshots
-    head = (
-        f"READ        {shots.height} snapshots of {shots['account_id'].n_unique()} "
-        f"accounts, {loaded.holdings.height} holdings, "
-        f"{loaded.rejects.height} set aside"
-    )
-    if not shots.height:
-        return head
     kinds = shots.group_by("format", "broker", maintain_order=True).agg(
         pl.len().alias("snapshots"),
         pl.col("holdings_count").sum().alias("holdings"),
         (pl.col("status") == "superseded").sum().alias("superseded"),
         (pl.col("status") == "quarantined").sum().alias("quarantined"),
     )
-    return f"{head}\n{_table(kinds)}"
+    return Section(
+        "Read",
+        f"{shots.height} snapshots of {shots['account_id'].n_unique()} "
+        f"accounts, {loaded.holdings.height} holdings, "
+        f"{loaded.rejects.height} set aside",
+        kinds if shots.height else None,
+    )
 
 
-def _positions(positions: pl.DataFrame) -> str:
+def _positions(positions: pl.DataFrame) -> Section | None:
     if not positions.height:
-        return ""
+        return None
     shown = positions.head(_ROWS).select(
         pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
         _plain("owned_quantity").alias("quantity"),
         _money("average_price").alias("average"),
         _money("price"),
         pl.col("price_basis").fill_null("–").alias("basis"),
+        pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null("–").alias("of"),
         _money("cost_value").alias("cost"),
         _money("market_value").alias("value"),
         _money("unrealized_pnl").alias("P&L"),
         _percent("weight"),
     )
     more = positions.height - shown.height
-    tail = f"\n… and {more} more" if more > 0 else ""
-    return f"POSITIONS\n{_table(shown)}{tail}"
+    points = (f"and {more} more",) if more > 0 else ()
+    return Section("Positions", table=shown, points=points)
 
 
-def _totals(positions: pl.DataFrame) -> str:
+def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     total = summarize(positions).row(0, named=True)
     share = total["priced_cost_share"]
     covered = "unknown" if share is None else f"{share:.2%}"
     gain = "–" if total["return"] is None else f"{total['return']:+.3%}"
     return (
-        f"TOTAL       cost {_rupees(total['cost_value'])}   "
-        f"value {_rupees(total['market_value'])}   "
-        f"P&L {_rupees(total['unrealized_pnl'])}   return {gain}\n"
-        f"COVERAGE    {covered} of the known cost is priced; "
-        f"of {total['positions_count']} positions {total['unpriced_count']} have no "
-        f"price and {total['uncosted_count']} no known cost"
+        Section(
+            "Total",
+            f"cost {_rupees(total['cost_value'])}   "
+            f"value {_rupees(total['market_value'])}   "
+            f"P&L {_rupees(total['unrealized_pnl'])}   return {gain}",
+        ),
+        Section(
+            "Coverage",
+            f"{covered} of the known cost is priced; "
+            f"of {total['positions_count']} positions {total['unpriced_count']} have "
+            f"no price and {total['uncosted_count']} no known cost",
+        ),
     )
 
 
-def _collateral(holdings: pl.DataFrame) -> str:
-    lines: list[str] = []
-    for quantity, meaning in _QUANTITIES:
-        rows = collateral(holdings, quantity=quantity)
-        value = rows.select(any_known("collateral_value")).item()
-        known = rows["collateral_value"].count()
-        lines.append(
-            f"            {quantity:<11}{_rupees(value):>14}   {meaning}; "
-            f"known for {known} of {rows.height} holdings"
-        )
-    return "COLLATERAL  previous close × (1 − haircut)\n" + "\n".join(lines)
+def _collateral(rows: pl.DataFrame) -> Section:
+    shown = [
+        {
+            "quantity": quantity,
+            "value": _rupees(of.select(any_known("collateral_value")).item()),
+            "meaning": meaning,
+            "known": f"for {of['collateral_value'].count()} of {of.height} holdings",
+        }
+        for quantity, meaning in _QUANTITIES
+        for of in [rows.filter(quantity=quantity)]
+    ]
+    return Section(
+        "Collateral", "previous close × (1 − haircut)", table=pl.DataFrame(shown)
+    )
 
 
-def _open_points(loaded: Loaded, positions: pl.DataFrame) -> str:
+def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
     """List what a reader has to know before using the numbers above."""
     points: list[str] = []
     unpriced = positions.filter(pl.col("price").is_null())
     if unpriced.height:
         points.append(f"no price: {_names(unpriced)}")
+    uncosted = positions.filter(pl.col("cost_value").is_null())
+    if uncosted.height:
+        points.append(f"no known cost: {_names(uncosted)}")
     off = loaded.holdings.filter(~pl.col("reconciles"))
     if off.height:
         points.append(f"quantities that do not add up: {_names(off)}")
@@ -152,7 +225,7 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> str:
     ]
     kinds = loaded.notices.group_by("kind", maintain_order=True).len()
     points += [f"notice {kind}: {count} times" for kind, count in kinds.iter_rows()]
-    return "OPEN POINTS\n" + "\n".join(f"  · {p}" for p in points) if points else ""
+    return Section("Open points", points=points) if points else None
 
 
 def _names(rows: pl.DataFrame) -> str:

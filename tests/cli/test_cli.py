@@ -1,7 +1,9 @@
 """The command line: the whole way, and one-line errors."""
 
+import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -80,9 +82,29 @@ def test_a_report_needs_one_source() -> None:
 
 
 def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
-    shown = run("demo", "--folder", tmp_path)
+    shown = run("demo", "--folder", tmp_path, "--out", tmp_path / "out")
     assert shown.count("COMPLETED") == 10
     assert "webhooks    9 received, 1 refused" in shown
     assert "fetched     10 accounts, 0 failed" in shown
     assert "COVERAGE    100.00% of the known cost is priced" in shown
     assert (tmp_path / "store").is_dir()
+    assert "report.html" in shown
+    page = (tmp_path / "out/report.html").read_text()
+    assert page.count('<img alt="') == page.count("data:image/png;base64,") == 2
+    assert not re.search(r"(src|href)=.(?!data:)|@import|url\(", page)
+    assert "339,165.36" in page
+    positions = pl.read_parquet(tmp_path / "out/positions.parquet")
+    assert f"{positions['market_value'].sum():,.2f}" == "339,165.36"
+
+
+def test_a_page_shows_what_was_set_aside_and_trusts_no_name(tmp_path: Path) -> None:
+    line = '{"smallcaseAuthId":"a1","snapshotDate":"2026-01-05T10:15:30.123Z",'
+    row = '"securities":[{"nseTicker":"<b>&","holdings":{"quantity":1}}]}'
+    (tmp_path / "d.ndjson").write_text(f"{line}{row}\n<script>")
+    run("report", tmp_path / "d.ndjson", "--out", tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text()
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>" not in page
+    assert "set aside" in page
+    rejects = pl.read_parquet(tmp_path / "out/rejects.parquet")
+    assert rejects["raw"].to_list() == [b"<script>"]

@@ -27,6 +27,7 @@ LAYERS = [
     {"store"},
     {"scan", "population", "cluster", "report", "generate"},
     {"clients", "inbox", "verification", "receiver", "replayer", "plot", "sandbox"},
+    {"html_report"},
     {"check", "demo", "lab"},
     {"cli"},
 ]
