@@ -9,6 +9,7 @@ from holdings_kit.haircuts import tests as tests
 from holdings_kit.haircuts.adequacy import COVERAGE, backtest, breaches
 from holdings_kit.haircuts.attribution import COLLATERAL_CHANGES, collateral_changes
 from holdings_kit.haircuts.basel import basel, basel_exposure, basel_scaled
+from holdings_kit.haircuts.book import BOOK_EFFECTS, book_effects
 from holdings_kit.haircuts.comparison import (
     Comparison,
     compare_models,
@@ -32,6 +33,7 @@ from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
 
 __all__ = [
     "BOOK",
+    "BOOK_EFFECTS",
     "COLLATERAL_CHANGES",
     "COVERAGE",
     "DECOMPOSITION",
@@ -43,6 +45,7 @@ __all__ = [
     "basel",
     "basel_exposure",
     "basel_scaled",
+    "book_effects",
     "breaches",
     "buffer",
     "change_points",
