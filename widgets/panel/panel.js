@@ -1,7 +1,7 @@
 // Native, labelled inputs for what Python describes. A value goes to Python as a
 // message; a secret goes with the press of its button and leaves the page at once.
 const DEBOUNCE = 200;
-const SLIDE = 50;
+const PATIENCE = 500;
 
 // JupyterLab takes arrow and letter keys of focused elements unless each one says no.
 const TYPED = new Set(["input", "select", "button"]);
@@ -38,7 +38,6 @@ const labelled = (control, input, ...more) =>
 function slider(limits, label, percent, send) {
   const out = node("output");
   const input = node("input", { type: "range", "aria-label": label, ...limits });
-  const tell = later(SLIDE, () => send(Number(input.value)));
   const show = (value) => {
     input.value = String(value ?? 0);
     out.textContent = written(Number(value ?? 0), percent); // the slider itself snaps
@@ -46,7 +45,7 @@ function slider(limits, label, percent, send) {
   };
   input.addEventListener("input", () => {
     show(input.value);
-    tell();
+    send(Number(input.value));
   });
   return { input, out, show };
 }
@@ -170,6 +169,26 @@ function render({ model, el }) {
   el.replaceChildren(title, form, doing, problem);
   let shown = new Map();
 
+  // A slider sends its newest value when Python has answered the one before.
+  let sent = 0;
+  let next = null;
+  function slide(message) {
+    if (Date.now() - sent < PATIENCE) {
+      next = message;
+      return;
+    }
+    sent = Date.now();
+    model.send(message);
+    setTimeout(answered, PATIENCE, sent);
+  }
+  function answered(which = sent) {
+    if (which !== sent) return;
+    sent = 0;
+    const message = next;
+    next = null;
+    if (message) slide(message);
+  }
+
   function press(control) {
     const secrets = {};
     for (const name of control.sends ?? []) {
@@ -187,7 +206,12 @@ function render({ model, el }) {
     form.replaceChildren();
     const groups = new Map();
     for (const control of model.get("controls")) {
-      const send = (value) => model.send({ type: "set", name: control.name, value });
+      const slides = control.kind === "range" || control.kind === "grid";
+      const send = (value) => {
+        const message = { type: "set", name: control.name, value };
+        if (slides) slide(message);
+        else model.send(message);
+      };
       const made = KINDS[control.kind](control, send, () => press(control));
       made.control = control;
       made.note = node("small", { className: "hk-problem", role: "alert" });
@@ -247,7 +271,10 @@ function render({ model, el }) {
   }
 
   model.on("change:controls", draw);
-  model.on("change:values", fill);
+  model.on("change:values", () => {
+    answered();
+    fill();
+  });
   model.on("change:problems", complain);
   model.on("change:title change:busy change:progress change:error", report);
   draw();
