@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,10 +16,11 @@ from holdings_kit.errors import (
     SourceUnavailable,
     WireError,
 )
-from holdings_kit.freshness import Freshness, freshness
+from holdings_kit.freshness import freshness
 from holdings_kit.wire.imports import parse_import_result
 from holdings_kit.wire.signing import Secret
 from widgets.held import Held
+from widgets.importing.news import arrived, fresh_words
 from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
 from widgets.job import Job
 
@@ -283,15 +283,11 @@ class ImportModel(Job):
             return
         self._mark("now", "webhook")
         self.busy = "Holdings are here; waiting for the webhook"
-        until = time.monotonic() + _WEBHOOK_PATIENCE
-        while time.monotonic() < until:
-            arrived = await self.apart(hk.read_webhooks, inbox.accepted)
-            if self.transaction_id in arrived.snapshots["transaction_id"].to_list():
-                self._mark("done", "webhook", note="checksum right")
-                return
-            await asyncio.sleep(_POLL)
-        late = "not yet; retries come after 15 min, 24 h, 48 h"
-        self._mark("todo", "webhook", note=late)
+        if await arrived(inbox, self.transaction_id, within=_WEBHOOK_PATIENCE):
+            self._mark("done", "webhook", note="checksum right")
+        else:
+            late = "not yet; retries come after 15 min, 24 h, 48 h"
+            self._mark("todo", "webhook", note=late)
 
     async def _fetch(self, token: Secret) -> None:
         if self._arrow is None:
@@ -322,17 +318,6 @@ class ImportModel(Job):
         door = self._gateway if self.source == "gateway" else self._arrow
         now = (door or self._gateway).clock()
         state = freshness(at, now=now, max_age=self._max_age)
-        self.freshness = _fresh_words(state)
+        self.freshness = fresh_words(state)
         self._mark("done", "fetched", note=f"{loaded.holdings.height} rows")
         self.loaded = loaded
-
-
-def _fresh_words(state: Freshness) -> str:
-    if state.open_time is None:
-        return "Not current: the snapshot does not say when it was taken."
-    minutes = round(state.open_time.total_seconds() / 60)
-    said = "Current" if state.fresh else "Not current"
-    since = "less than a minute" if minutes == 0 else f"{minutes} min"
-    if state.open_time == timedelta(0):
-        return f"{said}: the exchange has not been open since the snapshot."
-    return f"{said}: the exchange was open for {since} since the snapshot."
