@@ -60,7 +60,7 @@ def load(
 ) -> None:
     """Load dumps of any size into a store; the same dumps again load nothing.
 
-    The key of the webhook checksums is taken from HOLDINGS_API_SECRET, never from the
+    The key of the webhook checksums is taken from GATEWAY_API_SECRET, never from the
     command line, where others could see it.
     """
     import holdings_kit as hk
@@ -71,7 +71,7 @@ def load(
     if arrow:
         done = hk.scan_arrow(names, into=store, instruments=master)
     else:
-        secret = os.environ.get("HOLDINGS_API_SECRET")
+        secret = os.environ.get("GATEWAY_API_SECRET")
         done = hk.scan_webhooks(
             names, into=store, api_secret=secret, instruments=master
         )
@@ -103,7 +103,7 @@ def report(
     """Print webhook dumps, or a store, as one consolidated, valued portfolio.
 
     Of each account the newest plausible snapshot counts. The key of the webhook
-    checksums is taken from HOLDINGS_API_SECRET.
+    checksums is taken from GATEWAY_API_SECRET.
     """
     import holdings_kit as hk
     from holdings_kit.report import counted, portfolio_report
@@ -116,7 +116,7 @@ def report(
             kept.append(
                 hk.read_webhooks(
                     [str(path) for path in dumps],
-                    api_secret=os.environ.get("HOLDINGS_API_SECRET"),
+                    api_secret=os.environ.get("GATEWAY_API_SECRET"),
                     instruments=hk.read_instruments(instruments)
                     if instruments
                     else None,

@@ -66,7 +66,8 @@ def consolidate(
     quotes
         Prices for what the payload leaves open, basis ``quote``: either
         ``instrument_id`` and ``last_price`` in rupees, or the API's own ``token`` and
-        ``ltp`` in integer paise. Optional ``price_at``.
+        ``ltp`` in integer paise. Optional ``price_at``, and ``exchange`` beside a
+        token.
     prices
         Which basis is preferred; put ``"quote"`` first to let quotes override.
 
@@ -78,7 +79,8 @@ def consolidate(
     Raises
     ------
     FrameError
-        A promised column is missing or of another type.
+        A promised column is missing or of another type; `quotes` has two prices of one
+        instant for one instrument.
     ConfigError
         `by` lacks ``instrument_id`` or names a column that makes no position.
 
@@ -292,22 +294,36 @@ def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
     return out
 
 
+def _agreeing(quotes: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Refuse two prices of one instant for one instrument: neither is the price."""
+    known = quotes.filter(pl.col("quote") > 0)
+    prices = known.group_by(*keys, "quote_at").agg(pl.col("quote").n_unique())
+    torn = prices.filter(pl.col("quote") > 1)
+    if torn.height:
+        name = " ".join(str(part) for part in torn.sort(keys).select(keys).row(0))
+        reason = f"two prices for {name}; keep one, or date them with price_at"
+        raise FrameError("quotes", keys[-1], reason)
+    return quotes
+
+
 def _quoted(rows: pl.LazyFrame, quotes: pl.DataFrame) -> pl.LazyFrame:
     """Bring quotes of either form to instrument_id, quote, quote_at."""
     have = quotes.collect_schema()
     at = pl.col("price_at") if "price_at" in have else pl.lit(None)
     at = at.cast(INSTANT).alias("quote_at")
     if {"instrument_id", "last_price"} <= set(have):
-        found = quotes.lazy().select(
+        keyed = quotes.select(
             "instrument_id", at, quote=pl.col("last_price").cast(MONEY)
         )
+        found = _agreeing(keyed, ["instrument_id"]).lazy()
     elif {"token", "ltp"} <= set(have) and have["ltp"].is_integer():
         rupees = (pl.col("ltp").cast(VALUE) / _PAISE).cast(MONEY)
-        found = (
-            quotes.lazy()
-            .select(pl.col("token").cast(pl.String()), at, quote=rupees)
-            .join(rows.select("instrument_id", "token").unique(), on="token")
-        )
+        # tokens are an exchange's own; quotes that do not say it are matched by token
+        keys = ["exchange", "token"] if "exchange" in have else ["token"]
+        tokens = quotes.with_columns(pl.col("token").cast(pl.String()))
+        keyed = _agreeing(tokens.select(*keys, at, quote=rupees), keys)
+        places = rows.select("instrument_id", *keys).unique()
+        found = keyed.lazy().join(places, on=keys)
     else:
         raise FrameError(
             "quotes",

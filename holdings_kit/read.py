@@ -76,6 +76,8 @@ def read_arrow(
     ('NSE:IDEA', '775.0000', None)
     """
     _with_zone(snapshot_at, "snapshot_at")
+    if not account_id:
+        raise ConfigError("account_id is empty: say whose holdings these are")
     body, name = read_bytes(source, door="read_arrow")
     loaded = arrow.decode(
         body, account_id=account_id, snapshot_at=snapshot_at, source=name

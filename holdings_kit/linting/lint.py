@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -17,6 +16,10 @@ from holdings_kit.linting.checks import (
 from holdings_kit.linting.documents import against_page, sample_of
 from holdings_kit.linting.leaves import leaves, parse, payload_format
 from holdings_kit.linting.published import PUBLISHED
+from holdings_kit.wire.files import read_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["FINDINGS", "lint"]
 
@@ -85,8 +88,10 @@ def lint(
 
 
 def _text(source: bytes | str | Path) -> tuple[str, str]:
-    body = source if isinstance(source, bytes) else Path(source).read_bytes()
-    name = "payload" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        body, name = source, "payload"
+    else:
+        body, name = read_bytes(source, door="lint")
     try:
         return name, body.decode("utf-8-sig")
     except UnicodeDecodeError as error:

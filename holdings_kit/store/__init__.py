@@ -337,4 +337,7 @@ def _address(path: str | Path) -> str:
         raise ConfigError(
             f"{text}: the storage reads % as an escape; rename the folder"
         )
-    return str(Path(text).expanduser().absolute())
+    folder = Path(text).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{text}: is a file; a store is a folder")
+    return str(folder)

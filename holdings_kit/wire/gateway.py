@@ -14,7 +14,14 @@ from holdings_kit.errors import WireError
 from holdings_kit.wire.batch import Batch
 from holdings_kit.wire.parse import Json, as_text, parse
 from holdings_kit.wire.refusals import gateway_refusal
-from holdings_kit.wire.rows import Table, is_list, is_object, leftovers, scalars
+from holdings_kit.wire.rows import (
+    Table,
+    is_list,
+    is_object,
+    leftovers,
+    populated,
+    scalars,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,9 +46,7 @@ V1: Final = Table(
         "name": pl.col("name"),
         "owned_quantity": pl.col("shares"),
         "reported_quantity": pl.col("shares"),
-        "average_price": pl.when(pl.col("averagePrice") != 0).then(
-            pl.col("averagePrice")
-        ),
+        "average_price": populated("averagePrice"),
     },
 )
 """v1 merges holdings and positions and leaves out what smallcases hold."""
@@ -120,9 +125,7 @@ V2: Final = Table(
             pl.col("transactableQuantity")
             == pl.col("quantity") + pl.col("nse.quantity")
         ),
-        "average_price": pl.when(pl.col("averagePrice") != 0).then(
-            pl.col("averagePrice")
-        ),
+        "average_price": populated("averagePrice"),
         "extra": leftovers(*_V2_EXTRA),
     },
 )
@@ -167,10 +170,8 @@ FUNDS: Final = Table(
         "asset_class": pl.lit("mutual_fund"),
         "owned_quantity": pl.col("quantity"),
         "reported_quantity": pl.col("quantity"),
-        "average_price": pl.when(pl.col("averagePrice") != 0).then(
-            pl.col("averagePrice")
-        ),
-        "last_price": pl.when(pl.col("lastPrice") != 0).then(pl.col("lastPrice")),
+        "average_price": populated("averagePrice"),
+        "last_price": populated("lastPrice"),
         "price_at": pl.col("lastPriceDate"),
         "reported_pnl": pl.col("pnl"),
         "extra": leftovers("folio", "xirr"),

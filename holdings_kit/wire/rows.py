@@ -71,7 +71,7 @@ class Table(NamedTuple):
     known
         Documented keys that carry objects or are read elsewhere.
     positive
-        Prices in which 0 means "not populated".
+        Prices: 0 means "not populated", and below 0 is none.
     holdings
         HOLDINGS column → expression over the typed wire columns.
     """
@@ -224,16 +224,20 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
 
 
 def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Remark on prices of 0, which mean "not populated"."""
+    """Remark on prices that are none: 0 means "not populated", below it nothing."""
     found = [
-        rows.filter(pl.col(column) == 0).select(
+        rows.filter(pl.col(column) <= 0).select(
             "doc",
-            kind=pl.lit("zero_price"),
+            kind=pl.when(pl.col(column) == 0)
+            .then(pl.lit("zero_price"))
+            .otherwise(pl.lit("negative_price")),
             pointer=_pointer(table, column),
-            value=pl.lit("0"),
+            value=pl.when(pl.col(column) == 0)
+            .then(pl.lit("0"))
+            .otherwise(pl.col(column).cast(pl.String())),
         )
         for column in table.positive
-        if (rows[column] == 0).any()
+        if (rows[column] <= 0).any()
     ]
     return pl.concat([empty(NOTICE), *found])
 
@@ -243,8 +247,8 @@ def _pointer(table: Table, column: str) -> pl.Expr:
 
 
 def populated(column: str) -> pl.Expr:
-    """Give a price, or null where it is 0: brokers write 0 for "not populated"."""
-    return pl.when(pl.col(column) != 0).then(pl.col(column))
+    """Give a price, or null where it is 0 ("not populated") or below."""
+    return pl.when(pl.col(column) > 0).then(pl.col(column))
 
 
 def leftovers(*columns: str) -> pl.Expr:

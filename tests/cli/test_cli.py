@@ -22,7 +22,7 @@ def run(*words: object) -> str:
 def test_dumps_are_loaded_once_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOLDINGS_API_SECRET", "sandbox_api_secret")
+    monkeypatch.setenv("GATEWAY_API_SECRET", "sandbox_api_secret")
     dumps, store = SAMPLES / "webhooks", tmp_path / "store"
     assert "4 deliveries loaded, 0 loaded before, 1 set aside" in run(
         "load", dumps, "--into", store
@@ -47,7 +47,7 @@ def test_a_report_of_dumps_says_what_is_not_known() -> None:
 def test_a_report_counts_the_newest_snapshot_of_an_account_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOLDINGS_API_SECRET", "sandbox_api_secret")
+    monkeypatch.setenv("GATEWAY_API_SECRET", "sandbox_api_secret")
     first = (SAMPLES / "webhooks/2026-01-05.ndjson").read_text().splitlines()[0]
 
     def delivery(day: int, quantity: int) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.errors import WireError
+from holdings_kit.errors import ConfigError, WireError
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data" / "arrow" / "holdings.json"
@@ -152,3 +152,8 @@ def test_what_is_no_payload_is_refused() -> None:
             hk.lint(body)
     with pytest.raises(WireError, match="earlier payload"):
         hk.lint(SAMPLE, earlier=b'{"securities": []}')
+
+
+def test_a_path_that_is_not_there_is_said_so() -> None:
+    with pytest.raises(ConfigError, match="lint: cannot read"):
+        hk.lint("no/such/payload.json")

@@ -109,6 +109,18 @@ class TestQuotes:
         assert sbin["price_basis"] == "quote"
         assert sbin["day_pnl"] == 21
 
+    def test_two_prices_for_one_token_are_refused(self) -> None:
+        quotes = pl.DataFrame({"token": [14366, 14366], "ltp": [1002, 1003]})
+        with pytest.raises(FrameError, match="two prices for 14366"):
+            hk.consolidate(seed(), quotes=quotes)
+
+    def test_a_token_is_its_exchanges_own(self) -> None:
+        quotes = pl.DataFrame(
+            {"exchange": ["BSE", "NSE"], "token": [14366] * 2, "ltp": [1, 1002]}
+        )
+        positions = hk.consolidate(seed(IDEA={"close": ""}), quotes=quotes)
+        assert positions.filter(symbol="IDEA")["price"].item() == Decimal("10.02")
+
     def test_quotes_of_neither_form_are_refused(self) -> None:
         quotes = pl.DataFrame({"token": [1], "ltp": [1.5]})
         with pytest.raises(FrameError, match="paise"):

@@ -176,6 +176,12 @@ def test_a_promotion_without_an_instant_is_of_now(tmp_path: Path, make: Make) ->
     assert before <= store.decisions()["decided_at"].item() <= datetime.now(UTC)
 
 
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("x")
+    with pytest.raises(ConfigError, match="is a file"):
+        Store(tmp_path / "notes")
+
+
 def test_bad_calls_say_what_now(tmp_path: Path, make: Make) -> None:
     store = Store(tmp_path, buckets=2)
     loaded = make("A", 0, 3)

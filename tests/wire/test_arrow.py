@@ -90,6 +90,20 @@ def test_blank_is_unknown_and_a_zero_price_is_no_price(payload: Payload) -> None
     assert loaded.notices["kind"].to_list() == ["zero_price"] * 3
 
 
+def test_a_price_below_zero_is_no_price_and_is_reported(payload: Payload) -> None:
+    payload["data"][0] |= {"close": "-5", "avgPrice": "-1.5", "ltp": "-0.05"}
+    loaded = read(payload)
+    prices = loaded.holdings.select("close_price", "average_price", "last_price").row(0)
+    assert prices == (None, None, None)
+    assert set(loaded.notices["kind"]) == {"negative_price"}
+    assert set(loaded.notices["value"]) == {"-5.0000", "-1.5000", "-0.0500"}
+
+
+def test_nobodys_holdings_are_refused() -> None:
+    with pytest.raises(ConfigError, match="account_id is empty"):
+        hk.read_arrow(b'{"data": []}', account_id="", snapshot_at=AT)
+
+
 def test_a_zero_haircut_without_a_close_is_not_populated(payload: Payload) -> None:
     payload["data"][0] |= {"haircut": "0.00", "close": ""}
     payload["data"][1] |= {"haircut": "0.00"}
