@@ -13,7 +13,7 @@ import polars as pl
 
 from holdings_kit.comparison.frames import CHANGES
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.schema import MONEY, VALUE, Frame, conform
+from holdings_kit.schema import MONEY, VALUE, Frame, column_names, conform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +79,7 @@ _ODD: Final = pl.col("cause") == "unexplained"
 def bridge(
     changes: Frame,
     *,
-    by: Sequence[str] | None = None,
+    by: str | Sequence[str] | None = None,
     of: Literal["value", "collateral", "pnl"] = "value",
 ) -> Frame:
     """Split a change of value, collateral or P&L into its causes, exactly.
@@ -134,7 +134,7 @@ def bridge(
         raise ConfigError(f"bridge: of={of!r}; it explains {', '.join(_STEPS)}")
     lines = conform(changes, CHANGES, name="changes")
     have = lines.collect_schema().names()
-    keys = list(_LINE if by is None else by)
+    keys = column_names(_LINE if by is None else by)
     for key in keys:
         if key not in have:
             raise FrameError("changes", key, "missing, so it cannot be added up over")

@@ -19,6 +19,7 @@ from holdings_kit.schema import (
     VALUE,
     Frame,
     Loaded,
+    column_names,
     conform,
 )
 
@@ -147,7 +148,7 @@ def concentration(
     positions: Frame,
     *,
     of: str = "instrument_id",
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     top: Sequence[int] = (1, 5, 10),
 ) -> Frame:
     """Measure how concentrated a portfolio is, in total or in each group.
@@ -192,6 +193,7 @@ def concentration(
     """
     if any(k < 1 for k in top):
         raise ConfigError(f"top {tuple(top)}: each must be at least 1")
+    by = column_names(by)
     have = positions.collect_schema()
     for column in (of, *by, "market_value"):
         if column not in have:

@@ -105,7 +105,9 @@ _LISTING: Final = ("exchange", "token")
 _LEGAL: Final = r"\b(LIMITED|LTD|INDIA|THE|CO|COMPANY|CORP|CORPORATION|INC|PLC)\b"
 
 
-def audit(holdings: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
+def audit(
+    holdings: pl.DataFrame | pl.LazyFrame, instruments: pl.DataFrame | pl.LazyFrame
+) -> pl.DataFrame:
     """Report contradictions of identity; nothing is merged or mended.
 
     ``bad_check_digit`` the ISIN breaks ISO 6166 · ``token_two_isins`` one listing, two
@@ -117,7 +119,7 @@ def audit(holdings: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     holdings
-        `HOLDINGS`; listings and names that are null say nothing.
+        `HOLDINGS`, eager or lazy; listings and names that are null say nothing.
     instruments
         `INSTRUMENTS`, the master; may be empty, then only holdings are checked
         against each other.
@@ -138,11 +140,12 @@ def audit(holdings: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
     >>> audit(held, pl.DataFrame(schema=INSTRUMENTS)).select("severity", "kind").row(0)
     ('error', 'bad_check_digit')
     """
-    held = conform(holdings, HOLDINGS, name="holdings").filter(
-        pl.col("isin").is_not_null()
-    )
-    master = conform(instruments, INSTRUMENTS, name="instruments").filter(
-        pl.col("isin").is_not_null()
+    known = pl.col("isin").is_not_null()
+    held = conform(holdings.lazy(), HOLDINGS, name="holdings").filter(known).collect()
+    master = (
+        conform(instruments.lazy(), INSTRUMENTS, name="instruments")
+        .filter(known)
+        .collect()
     )
     lines = held.group_by("isin").len("holdings_count")
     both = pl.concat(
@@ -192,17 +195,19 @@ def _shared(
     told: tuple[str, str],
 ) -> pl.DataFrame:
     """Find keys with more than one of what they should have one of."""
-    others = (
-        both.drop_nulls([*by, what])
-        .select(*by, what, isin_="isin")
+    known = both.drop_nulls([*by, what]).select(*by, what, isin_="isin").unique()
+    held = (  # a line counts once, however many of what its ISIN has
+        known.select(*by, "isin_")
         .unique()
         .join(lines.rename({"isin": "isin_"}), on="isin_", how="left")
         .group_by(by)
-        .agg(
-            pl.col(what).unique().sort(),
-            pl.col("holdings_count").sum().cast(pl.Int64()),
-        )
+        .agg(pl.col("holdings_count").sum().cast(pl.Int64()))
+    )
+    others = (
+        known.group_by(by)
+        .agg(pl.col(what).unique().sort())
         .filter(pl.col(what).list.len() > 1)
+        .join(held, on=by)
     )
     return others.select(
         pl.lit(told[1]).alias("severity"),

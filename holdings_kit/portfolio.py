@@ -16,6 +16,7 @@ from holdings_kit.schema import (
     TOTALS,
     VALUE,
     Frame,
+    column_names,
     conform,
 )
 
@@ -41,7 +42,7 @@ _PAISE = 100
 def consolidate(
     holdings: Frame,
     *,
-    by: Sequence[str] = ("instrument_id",),
+    by: str | Sequence[str] = ("instrument_id",),
     quotes: pl.DataFrame | None = None,
     prices: Sequence[str] = ("ltp", "close", "quote"),
 ) -> Frame:
@@ -137,7 +138,7 @@ def consolidate(
     return _like(holdings, shown.select(*rest, *_as_promised(POSITIONS)))
 
 
-def summarize(positions: Frame, *, by: Sequence[str] = ()) -> Frame:
+def summarize(positions: Frame, *, by: str | Sequence[str] = ()) -> Frame:
     """Total positions per group; every total says how much of it is covered.
 
     ``cost_value`` sums the known costs, ``market_value`` the known values,
@@ -170,7 +171,8 @@ def summarize(positions: Frame, *, by: Sequence[str] = ()) -> Frame:
     (0, None)
     """
     rows = conform(positions.lazy(), POSITIONS, name="positions")
-    for column in by:
+    keys = column_names(by)
+    for column in keys:
         if column not in rows.collect_schema():
             raise FrameError("positions", column, "missing; consolidate by it first")
     both = pl.col("unrealized_pnl").is_not_null()
@@ -186,13 +188,15 @@ def summarize(positions: Frame, *, by: Sequence[str] = ()) -> Frame:
         pl.col("cost_value").null_count().cast(pl.Int64()).alias("uncosted_count"),
     ]
     grouped = (
-        rows.group_by(by, maintain_order=True).agg(sums) if by else rows.select(sums)
+        rows.group_by(keys, maintain_order=True).agg(sums)
+        if keys
+        else rows.select(sums)
     )
     totals = grouped.with_columns(
         ratio("unrealized_pnl", "_both").alias("return"),
         ratio(pl.col("_both").fill_null(0), "cost_value").alias("priced_cost_share"),
     )
-    return _like(positions, totals.select(*by, *_as_promised(TOTALS)))
+    return _like(positions, totals.select(*keys, *_as_promised(TOTALS)))
 
 
 def _like(given: Frame, made: pl.LazyFrame) -> Frame:
@@ -207,8 +211,8 @@ def _as_promised(schema: pl.Schema) -> list[pl.Expr]:
     return [pl.col(column).cast(dtype) for column, dtype in schema.items()]
 
 
-def _checked(by: Sequence[str]) -> list[str]:
-    keys = list(by)
+def _checked(by: str | Sequence[str]) -> list[str]:
+    keys = column_names(by)
     odd = [key for key in keys if key not in _KEYS]
     if odd or "instrument_id" not in keys:
         raise ConfigError(

@@ -8,11 +8,14 @@ at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import polars as pl
 
 from holdings_kit.errors import FrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "BASKETS",
@@ -31,6 +34,7 @@ __all__ = [
     "VALUE",
     "Frame",
     "Loaded",
+    "column_names",
     "conform",
     "empty",
 ]
@@ -259,6 +263,17 @@ class Loaded(NamedTuple):
 def empty(schema: pl.Schema) -> pl.DataFrame:
     """Make a frame of `schema` without rows."""
     return pl.DataFrame(schema=schema)
+
+
+def column_names(by: str | Sequence[str]) -> list[str]:
+    """Read a `by` argument: one name is not the list of its letters.
+
+    Examples
+    --------
+    >>> column_names("broker"), column_names(("broker", "account_id"))
+    (['broker'], ['broker', 'account_id'])
+    """
+    return [by] if isinstance(by, str) else list(by)
 
 
 def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:

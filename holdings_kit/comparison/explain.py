@@ -208,7 +208,8 @@ def _shaped(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     have = set(rows.collect_schema().names())
     odd = [pl.col(c) for c in ("_pending", "_unrestated", "_jump") if c in have]
     pnl_known = pl.all_horizontal(
-        pl.col("price_after").is_not_null(), pl.col("average_price_after").is_not_null()
+        pl.col(f"{column}_after").is_not_null()
+        for column in ("owned_quantity", "price", "average_price")
     )
     columns: list[pl.Expr] = []
     for column, dtype in CHANGES.items():

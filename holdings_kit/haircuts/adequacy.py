@@ -14,7 +14,7 @@ from holdings_kit.haircuts._series import Setting, each
 from holdings_kit.haircuts.frames import HAIRCUTS, AnyFrame, Floats, Ints
 from holdings_kit.haircuts.losses import Loss, losses, netted
 from holdings_kit.haircuts.tests.result import check_level
-from holdings_kit.schema import conform
+from holdings_kit.schema import column_names, conform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ def backtest(
     horizon: int = 1,
     level: float = 0.99,
     loss: Loss = "terminal",
-    by: Sequence[str] = ("instrument_id", "model"),
+    by: str | Sequence[str] = ("instrument_id", "model"),
     start: date | None = None,
     book: Mapping[str, float] | None = None,
     draws: int = 999,
@@ -172,6 +172,7 @@ def backtest(
     (2, 1)
     """
     p = check_level(level)
+    by = column_names(by)
     judged = breaches(haircuts, prices, horizon=horizon, loss=loss)
     if book is not None:
         whole = netted(haircuts, prices, book)

@@ -94,3 +94,19 @@ def test_holdings_stay_as_they_are() -> None:
     before = holdings.clone()
     hk.identity.audit(holdings, MASTER)
     assert_frame_equal(holdings, before)
+
+
+def test_a_line_is_counted_once_whatever_its_isin_has_two_of() -> None:
+    held = pl.DataFrame(
+        [sbin(token=token, account_id=token) for token in ("1", "2", "3045")],
+        schema=HOLDINGS,
+    )
+    found = hk.identity.audit(held, MASTER).filter(kind="isin_two_tokens")
+    assert found["holdings_count"].to_list() == [3]
+
+
+def test_lazy_frames_are_audited_too() -> None:
+    held = pl.DataFrame([sbin(token="1")], schema=HOLDINGS)
+    assert_frame_equal(
+        hk.identity.audit(held.lazy(), MASTER.lazy()), hk.identity.audit(held, MASTER)
+    )

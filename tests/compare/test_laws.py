@@ -69,3 +69,8 @@ def test_two_snapshots_of_one_account_are_refused(
     before = pl.concat([lines(BEFORE), lines(AFTER, at=LATER)])
     with pytest.raises(FrameError, match="2 snapshots"):
         hk.compare(before, lines(AFTER))
+
+
+def test_the_pnl_of_an_unknown_quantity_is_not_called_reliable(lines: Lines) -> None:
+    changes = hk.compare(lines("IDEA owned=100 @10 =11"), lines("IDEA owned=? @10 =11"))
+    assert changes["pnl_reliable"].to_list() == [None]

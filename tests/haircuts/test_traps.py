@@ -227,3 +227,9 @@ def test_quantile_method_and_sign_matter(universe: pl.DataFrame) -> None:
         for how in ("linear", "lower", "higher")
     }
     assert found["lower"] > found["linear"] > found["higher"] > 0
+
+
+def test_no_observations_have_no_zone() -> None:
+    found = ht.traffic_light(0, 0, 0.99)
+    assert found.note == "no observations"
+    assert found.p_value is None

@@ -258,3 +258,15 @@ def test_value_less_cost_is_pnl_and_groups_add_up(holdings: pl.DataFrame) -> Non
     total = hk.summarize(positions).row(0, named=True)
     for column in ("cost_value", "market_value", "unrealized_pnl", "unpriced_count"):
         assert (groups[column].sum() or 0) == (total[column] or 0), column
+
+
+def test_one_name_of_a_column_is_not_its_letters() -> None:
+    from holdings_kit.bridges import bridge
+    from holdings_kit.comparison import CHANGES
+    from holdings_kit.schema import POSITIONS, empty
+
+    book = empty(POSITIONS)
+    assert "instrument_id" in hk.consolidate(empty(HOLDINGS), by="instrument_id")
+    assert hk.summarize(book, by="asset_class").columns[0] == "asset_class"
+    assert hk.concentration(book, by="asset_class").columns[0] == "asset_class"
+    assert bridge(empty(CHANGES), by="account_id").columns[0] == "account_id"

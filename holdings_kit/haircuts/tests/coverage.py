@@ -241,6 +241,8 @@ def traffic_light(breaches: int, observations: int, level: float) -> TestResult:
     """
     p = check_level(level)
     _check(breaches, observations)
+    if observations == 0:
+        return unknown("no observations")
     below = float(binomial_cdf(breaches, observations, p))
     above = 1 - float(binomial_cdf(breaches - 1, observations, p))
     zone = "green" if below <= GREEN else "yellow" if below <= YELLOW else "red"
