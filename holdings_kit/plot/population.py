@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdings_kit.plot._style import COLOURS, GREY, new_figure, nothing, rupees
+from holdings_kit.plot._style import (
+    COLOURS,
+    GREY,
+    date_axis,
+    new_figure,
+    nothing,
+    rupees,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -163,5 +170,6 @@ def activity_lines(activity: pl.DataFrame) -> Figure:
         )
     axes.set_ylabel("changed lines (account × instrument)")
     axes.set_yscale("log")
-    axes.legend(fontsize="small", ncols=2)
+    date_axis(axes.xaxis)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
