@@ -55,7 +55,7 @@ app: setup
 
 # SCALE=small takes about a minute, SCALE=full much longer.
 bench: setup
-	$(BIN)/python benchmarks/run.py --scale $(or $(SCALE),small)
+	$(BIN)/python -m benchmarks.run --scale $(or $(SCALE),small)
 
 # 20,000 and more cases of any bytes at all into the readers.
 fuzz: setup

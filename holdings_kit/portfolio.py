@@ -104,10 +104,12 @@ def consolidate(
     )
     priced = _priced(rows, quotes, prices)
     described = [column for column in _DESCRIBED if column not in keys]
+    one = "account_id" in keys  # then there is nothing to count
+    accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
     grouped = rows.group_by(keys, maintain_order=True).agg(
         pl.col(described).drop_nulls().first(),
         *(total(bucket) for bucket in _BUCKETS),
-        pl.col("account_id").n_unique().cast(pl.Int64()).alias("accounts_count"),
+        accounts.cast(pl.Int64()).alias("accounts_count"),
         total("cost_value"),
         total("reported_pnl"),
         total("pnl_difference"),
@@ -267,7 +269,13 @@ def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
     )
     day = pl.col("price_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
     # the latest day, the preferred basis, the latest instant; then the lower price
-    latest = offers.with_columns(day=day).sort(
+    newest = pl.col("price_at").eq_missing(pl.col("price_at").max())
+    each_day = (
+        offers.with_columns(day=day)
+        .group_by("instrument_id", "day", "rank", "price_basis")
+        .agg(pl.col("price").filter(newest).min(), pl.col("price_at").max())
+    )
+    latest = each_day.sort(
         "day",
         "rank",
         "price_at",

@@ -162,7 +162,11 @@ class StoreView:
             Who asks, such as `holdings_kit.cluster.connect`; None: this process, one
             bucket after the other.
         """
-        views = [self.bucket(number) for number in range(self.buckets)]
+        views = (
+            [self.bucket(number) for number in range(self.buckets)]
+            if self._bucket is None
+            else [self]
+        )
         if on is not None:
             return on.map(question, views)
         return [question(view) for view in views]

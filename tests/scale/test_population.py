@@ -86,6 +86,13 @@ def test_account_values_add_up_to_one_portfolio(stores: Stores) -> None:
     assert values["collateral_value"].sum() == pledged > 0
 
 
+def test_a_question_to_one_bucket_stays_in_it(stores: Stores) -> None:
+    parts = [population.account_values(stores.many.bucket(n)) for n in range(5)]
+    assert [part.height for part in parts if part.height == 80] == []
+    whole = population.account_values(stores.many)
+    assert_frame_equal(pl.concat(parts).sort("account_id"), whole)
+
+
 def test_a_distribution_counts_every_account_once(stores: Stores) -> None:
     values = population.account_values(stores.many)["return"]
     counts = population.distribution(stores.many, "return", edges=[-0.1, 0, 0.1])

@@ -1,0 +1,270 @@
+"""Ask a store of many rows, bucket by bucket, beside DuckDB over its files.
+
+    python -m benchmarks.bench_questions [--scale small|full|huge]
+
+Rows are account × instrument on each of two days. DuckDB reads the same parquet files,
+knows which rows are current without asking, and computes the columns named below; ours
+are the public functions with all their columns. Set ROWS=2e6,2e7 to choose the sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from benchmarks.measure import run, scale, table, work
+from holdings_kit.schema import MONEY, RATE
+from holdings_kit.store import Store
+from holdings_kit.store.files import commit_files, write_files
+from holdings_kit.store.tables import TABLES, Tables, bucket_of
+
+if TYPE_CHECKING:
+    from holdings_kit.store import StoreView
+
+EACH = 20  # holdings of an account
+DAYS = (date(2026, 1, 5), date(2026, 1, 6))
+PER_BUCKET = 300_000  # rows of a day
+
+
+def build(folder: Path, rows: int) -> None:
+    """Write a store of so many rows a day, straight into its tables."""
+    buckets = max(1, rows // PER_BUCKET)
+    store = Store(folder, buckets=buckets)
+    store.commit([])
+    tables = Tables(str(folder), None)
+    names = [f"ACC{number:08}" for number in range(rows // EACH)]
+    accounts = pl.DataFrame(
+        {
+            "account_id": names,
+            "n": range(len(names)),
+            "bucket": [bucket_of(name, buckets) for name in names],
+        },
+        schema={"account_id": pl.String(), "n": pl.Int64(), "bucket": pl.Int32()},
+    )
+    for part in accounts.partition_by("bucket"):
+        files = []
+        for number, day in enumerate(DAYS):
+            snapshots = part.with_columns(
+                snapshot_id=pl.format("{}-{}", pl.lit(str(day)), "account_id"),
+                snapshot_at=pl.lit(
+                    datetime(day.year, day.month, day.day, 11, tzinfo=UTC)
+                ),
+                snapshot_date=pl.lit(day),
+                batch_id=pl.lit("bench"),
+                source=pl.lit("arrow"),
+                broker=pl.lit("arrow"),
+            )
+            files += write_files(
+                tables,
+                "holdings",
+                whole(holdings(snapshots, number), "holdings"),
+            )
+            facts = snapshots.with_columns(
+                fetched_at="snapshot_at",
+                format=pl.lit("arrow"),
+                holdings_count=pl.lit(EACH, pl.Int64()),
+                rows_count=pl.lit(EACH, pl.Int64()),
+                file=pl.lit("bench"),
+                line_no="n",
+            )
+            files += write_files(tables, "snapshots", whole(facts, "snapshots"))
+        commit_files(tables, files)
+
+
+def whole(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    missing = {c: t for c, t in TABLES[table].items() if c not in frame.columns}
+    blank = [
+        (pl.lit([], t) if isinstance(t, pl.List) else pl.lit(None, t)).alias(c)
+        for c, t in missing.items()
+    ]
+    return frame.with_columns(blank).select(TABLES[table].names()).cast(TABLES[table])
+
+
+def holdings(snapshots: pl.DataFrame, day: int) -> pl.DataFrame:
+    places = pl.DataFrame({"k": range(EACH)}, schema={"k": pl.Int64()})
+    n, k = pl.col("n"), pl.col("k")
+    number = (n * 31 + k * 97) % 2000
+    units = (
+        (n * 13 + k * 7) % 500 + 1 + pl.when((n + k) % 20 == 0).then(day).otherwise(0)
+    )
+    pledged = pl.when((n + k) % 4 == 0).then(units // 2).otherwise(0)
+    close = ((number * 37) % 9000 + 1000 + day).cast(pl.Int64())
+    return snapshots.join(places, how="cross").select(
+        "snapshot_id",
+        "account_id",
+        "source",
+        "broker",
+        "snapshot_at",
+        "batch_id",
+        "snapshot_date",
+        "bucket",
+        holding_no="k",
+        row_no="k",
+        instrument_id=pl.format("INEZ{}", number.cast(pl.String()).str.zfill(8)),
+        isin=pl.format("INEZ{}", number.cast(pl.String()).str.zfill(8)),
+        symbol=pl.format("DEMO{}", number),
+        asset_class=pl.lit("equity"),
+        settled_quantity=(units - pledged).cast(MONEY),
+        t1_quantity=pl.lit(0).cast(MONEY),
+        pledged_quantity=pledged.cast(MONEY),
+        owned_quantity=units.cast(MONEY),
+        reported_quantity=units.cast(MONEY),
+        reconciles=pl.lit(value=True),
+        average_price=((n * 7 + k) % 9000 + 500).cast(MONEY),
+        last_price=close.cast(MONEY),
+        close_price=close.cast(MONEY),
+        haircut=(pl.lit(0.1) + (number % 30) / 100).cast(RATE),
+    )
+
+
+# ours, bucket by bucket
+
+
+def consolidated(view: StoreView) -> int:
+    import holdings_kit as hk
+
+    by = ("account_id", "instrument_id")
+    return hk.consolidate(view.scan().holdings, by=by).collect().height
+
+
+def valued(view: StoreView) -> int:
+    from holdings_kit.population import account_values
+
+    return account_values(view).height
+
+
+def compared(view: StoreView) -> int:
+    import holdings_kit as hk
+
+    first = datetime(2026, 1, 5, 20, tzinfo=UTC)
+    return hk.compare(view.as_of(first).holdings, view.current().holdings).height
+
+
+def consolidate(store: str) -> str:
+    return f"{sum(Store(store).map(consolidated)):,} positions, 24 columns"
+
+
+def value(store: str) -> str:
+    return f"{sum(Store(store).map(valued)):,} accounts, with concentration"
+
+
+def compare(store: str) -> str:
+    return f"{sum(Store(store).map(compared)):,} lines, causes and evidence"
+
+
+# the same in DuckDB
+
+LAST = "read_parquet('{}/holdings/snapshot_date=2026-01-06/*/*.parquet')"
+FIRST = LAST.replace("06", "05")
+
+
+def _duck(query: str, store: str) -> str:
+    import duckdb
+
+    database = duckdb.connect()
+    database.execute("set preserve_insertion_order = false")
+    out = f"{store}-out.parquet"
+    asked = query.format(*[store] * query.count("{}"))
+    database.execute(f"copy ({asked}) to '{out}' (format parquet)")
+    Path(out).unlink()
+    return "the sums alone" if "full outer" not in query else "differences, no causes"
+
+
+def duck_consolidate(store: str) -> str:
+    return _duck(
+        "with p as (select instrument_id, arg_max(coalesce(last_price, close_price),"
+        f" snapshot_at) price from {LAST} group by all) select account_id,"
+        " instrument_id, any_value(isin), any_value(symbol), sum(settled_quantity),"
+        " sum(t1_quantity), sum(pledged_quantity), sum(owned_quantity) owned,"
+        " sum(owned_quantity::DECIMAL(28,4) * average_price) cost,"
+        " any_value(price) price, owned * any_value(price) as value, value - cost"
+        f" from {LAST} join p using (instrument_id) group by account_id, instrument_id",
+        store,
+    )
+
+
+def duck_value(store: str) -> str:
+    return _duck(
+        "select account_id, sum(owned_quantity::DECIMAL(28,4) * average_price) cost,"
+        " sum(owned_quantity::DECIMAL(28,4) * last_price) as value, value - cost,"
+        " sum(pledged_quantity::DECIMAL(28,4) * close_price * (1 - haircut))"
+        f" from {LAST} group by account_id",
+        store,
+    )
+
+
+def duck_compare(store: str) -> str:
+    columns = "account_id, instrument_id, owned_quantity, settled_quantity, t1_quantity"
+    columns += ", pledged_quantity, average_price, close_price, haircut"
+    return _duck(
+        f"select * from (select {columns} from {FIRST}) a full outer join"
+        f" (select {columns} from {LAST}) b using (account_id, instrument_id)",
+        store,
+    )
+
+
+def pandas_value(store: str) -> str:
+    import pandas as pd
+
+    columns = ["account_id", "owned_quantity", "average_price", "last_price"]
+    columns += ["pledged_quantity", "close_price", "haircut"]
+    files = Path(store).glob("holdings/snapshot_date=2026-01-06/*/*.parquet")
+    rows = pd.concat(pd.read_parquet(file, columns=columns) for file in files)
+    rows = rows.astype(dict.fromkeys(columns[1:], float))
+    rows["cost"] = rows.owned_quantity * rows.average_price
+    rows["value"] = rows.owned_quantity * rows.last_price
+    rows["collateral"] = rows.pledged_quantity * rows.close_price * (1 - rows.haircut)
+    rows.groupby("account_id")[["cost", "value", "collateral"]].sum()
+    return f"{rows.account_id.nunique():,} accounts, float64"
+
+
+JOBS = {
+    "consolidate": consolidate,
+    "value": value,
+    "compare": compare,
+    "duck_consolidate": duck_consolidate,
+    "duck_value": duck_value,
+    "duck_compare": duck_compare,
+    "pandas_value": pandas_value,
+}
+
+
+def main() -> None:
+    sizes = os.environ.get("ROWS", "2e6,2e7" if scale() == "full" else "2e5")
+    took: dict[str, list[tuple[int, float]]] = {}
+    for rows in (int(float(size)) for size in sizes.split(",")):
+        with TemporaryDirectory() as name:
+            store = Path(name) / "store"
+            build(store, rows)
+            for title, job in {
+                "Consolidate per account and instrument": "consolidate",
+                "P&L, concentration and collateral per account": "value",
+                "Compare two days": "compare",
+            }.items():
+                here = "benchmarks.bench_questions"
+                runs = {
+                    "bucket by bucket": run(here, job, store),
+                    "DuckDB": run(here, f"duck_{job}", store),
+                }
+                if job == "value" and rows <= 2_000_000:
+                    runs["pandas"] = run(here, "pandas_value", store)
+                table(f"{title}, {rows:.0e} rows", runs, "DuckDB")
+                cpu = runs["bucket by bucket"].cpu
+                took.setdefault(job, []).append((rows, cpu / rows * 1e6))
+    print("\n### Cost per row, CPU microseconds\n")
+    sizes_shown = [rows for rows, _ in next(iter(took.values()))]
+    print("| |" + "".join(f" {rows:.0e} rows |" for rows in sizes_shown))
+    print("|---|" + "---:|" * len(sizes_shown))
+    for job, costs in took.items():
+        print(f"| {job} |" + "".join(f" {cost:.2f} |" for _, cost in costs))
+
+
+if __name__ == "__main__" and not work(JOBS):
+    main()
+    sys.exit()
