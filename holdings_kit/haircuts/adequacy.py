@@ -81,6 +81,18 @@ def breaches(
     polars.DataFrame
         `HAIRCUTS` with `loss`, `breach` (loss above haircut) and `shortfall`
         (loss − haircut); null where haircut or loss is not known.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> breaches(basel(prices), prices)["shortfall"].round(4).to_list()
+    [0.1, -0.3167, None]
     """
     rows = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
     lost = losses(prices, horizon=horizon, loss=loss)

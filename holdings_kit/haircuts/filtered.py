@@ -198,6 +198,17 @@ def evt(
     ------
     ConfigError
         Too few excesses, or a level inside the body of the law.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> evt(prices)["haircut"].to_list()  # no full window of residuals yet
+    [None, None, None]
     """
     closes = _read(prices, level, horizon)
     check_days(refit, "refit")

@@ -73,6 +73,17 @@ def garch(
     ------
     ConfigError
         The package `arch` is not installed, or an option is out of range.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> garch(prices)["haircut"].to_list()  # fewer than `window` returns
+    [None, None, None]
     """
     check_fraction(level, "level")
     for name, days in (("horizon", horizon), ("window", window), ("refit", refit)):

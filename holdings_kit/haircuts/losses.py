@@ -106,6 +106,18 @@ def netted(
     ------
     ConfigError
         A quantity is not above zero.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> book = netted(basel(prices), prices, {"X": 10})
+    >>> book.prices["close"].to_list()
+    [1000.0, 600.0, 610.0]
     """
     for name, quantity in quantities.items():
         if not quantity > 0:

@@ -137,6 +137,18 @@ def ten_year_floor(
     -------
     polars.DataFrame
         `HAIRCUTS`; null where there are not `window` returns behind the date.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> floored = ten_year_floor(basel(prices), prices, multiple=3, window=2)
+    >>> floored["haircut"].to_list()  # 3σ is above 1
+    [None, None, 1.0]
     """
     check_days(window, "window")
     check_days(horizon, "horizon")

@@ -100,6 +100,17 @@ def published(holdings: AnyFrame) -> pl.DataFrame:
     ----------
     holdings
         `HOLDINGS`, many snapshots.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from decimal import Decimal
+    >>> line = {"instrument_id": "X", "source": "arrow", "haircut": Decimal("0.2")}
+    >>> line |= {"snapshot_at": datetime(2026, 1, 5, tzinfo=UTC), "close_price": 9}
+    >>> published(pl.DataFrame([line], schema=HOLDINGS)).select("model", "haircut").row(
+    ...     0
+    ... )
+    ('arrow', 0.2)
     """
     return panel(holdings).select(
         "instrument_id",
@@ -125,6 +136,19 @@ def drift(panel: AnyFrame) -> pl.DataFrame:
         Per instrument, source and broker: first and last date and haircut, `change`,
         `lowest`, `highest`, `steps` (days on which it was another than before) and
         `trend_per_year`, the least-squares slope; null for a single day.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from decimal import Decimal
+    >>> told = [
+    ...     (date(2026, 1, 1), Decimal("0.125")),
+    ...     (date(2026, 1, 2), Decimal("0.25")),
+    ... ]
+    >>> rows = [{"instrument_id": "X", "date": day, "haircut": h} for day, h in told]
+    >>> history = pl.DataFrame(rows, schema=PANEL)
+    >>> drift(history).select("first_haircut", "last_haircut", "steps").row(0)
+    (Decimal('0.125000'), Decimal('0.250000'), 1)
     """
     days = (pl.col("date") - pl.col("date").min()).dt.total_days().cast(pl.Float64())
     rate = pl.col("haircut").cast(pl.Float64())
@@ -183,6 +207,19 @@ def change_points(
     polars.DataFrame
         One row per change: `date_before` and `date` are the last day of the old and the
         first day of the new haircut; for ``levels`` the haircuts are the means.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from decimal import Decimal
+    >>> told = [
+    ...     (date(2026, 1, 1), Decimal("0.125")),
+    ...     (date(2026, 1, 2), Decimal("0.25")),
+    ... ]
+    >>> rows = [{"instrument_id": "X", "date": day, "haircut": h} for day, h in told]
+    >>> history = pl.DataFrame(rows, schema=PANEL)
+    >>> change_points(history).select("date", "change").row(0)
+    (datetime.date(2026, 1, 2), 0.125)
     """
     if method not in {"steps", "levels"}:
         raise ConfigError(f"method {method!r}: give 'steps' or 'levels'")

@@ -135,6 +135,19 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
         A key is missing.
     ConfigError
         There is more than one model.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import backtest, basel
+    >>> from holdings_kit.plot import alt_text
+    >>> by = ("instrument_id", "model", "year")
+    >>> alt_text(adequacy_heatmap(backtest(basel(prices), prices, by=by)))
+    'Breaches of 1 security in 1 year: 1 where 0.0 are expected.'
     """
     for column in ("instrument_id", "model", "year"):
         if column not in coverage.columns:
@@ -145,7 +158,8 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     names = coverage["instrument_id"].unique().sort(descending=True).to_list()
     years = coverage["year"].unique().sort().to_list()
     total, expected = coverage["breaches"].sum(), coverage["expected"].sum()
-    alt = f"Breaches of {len(names)} securities in {len(years)} years: "
+    securities = _count(len(names), "security", "securities")
+    alt = f"Breaches of {securities} in {_count(len(years), 'year', 'years')}: "
     alt += f"{total} where {expected:.1f} are expected."
     size = (max(5.0, 1.2 + 0.6 * len(years)), max(3.0, 1.0 + 0.3 * len(names)))
     figure, (axes,) = new_figure(alt, size=size)
@@ -188,6 +202,18 @@ def haircut_drawdown(
         `PRICES`.
     horizon
         Days to liquidate.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.plot import alt_text
+    >>> alt_text(haircut_drawdown(basel(prices), prices, horizon=1)).split(": ")[1]
+    '1 of 1 points lie above the line y = x.'
     """
     rows = breaches(haircuts, prices, horizon=horizon, loss="worst")
     rows = rows.filter(pl.col("shortfall").is_not_null())
@@ -244,6 +270,19 @@ def rolling_zones(
         Coverage aimed at; it sets the zones with `window`.
     window
         Days counted; nothing is drawn before there are as many.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.plot import alt_text
+    >>> figure = rolling_zones(basel(prices), prices, instrument_id="X", window=2)
+    >>> alt_text(figure)
+    'Breaches of X in the last 2 days: basel ends at 1, yellow.'
     """
     rows = breaches(haircuts, prices).filter(
         (pl.col("instrument_id") == instrument_id) & pl.col("breach").is_not_null()
@@ -296,6 +335,19 @@ def model_comparison(comparison: Comparison) -> Figure:
         What `haircuts.compare_models` returns. Filled bars lie in the 90 % model
         confidence set; a cell is the Diebold–Mariano statistic of the row against
         the column, bold at 5 %, negative where the row is better.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel, compare_models
+    >>> from holdings_kit.plot import alt_text
+    >>> compared = compare_models(basel(prices), prices, confidence_set=False)
+    >>> alt_text(model_comparison(compared))
+    'basel has the lowest mean loss of 1 models.'
     """
     scores = comparison.scores
     names = scores["model"].to_list()
@@ -329,6 +381,19 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
     measures
         What `haircuts.procyclicality` returns. A dot is a security; the bar is the
         median of its model.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.haircuts import procyclicality as measured
+    >>> from holdings_kit.plot import alt_text
+    >>> alt_text(procyclicality(measured(basel(prices))))
+    'Median ratio of the highest to the lowest haircut: basel 1.00.'
     """
     models = measures["model"].unique().sort().to_list()
     rises = [name for name in measures.columns if name.startswith(_RISE)]
