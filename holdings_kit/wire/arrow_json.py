@@ -42,9 +42,11 @@ def accepted(
     list of int
         Which lines these are: their places in `bodies`, ascending.
     """
+    # most broken lines are cut ones: without them the rest is read in one go
+    whole = [place for place, body in enumerate(bodies) if _is_braced(body)]
     reader = _Reader(schema)
-    reader.read(bodies, 0)
-    return reader.frame(), reader.places
+    reader.read([bodies[place] for place in whole], 0)
+    return reader.frame(), [whole[place] for place in reader.places]
 
 
 class _Reader:
@@ -88,8 +90,6 @@ class _Reader:
 
     def _take(self, bodies: Sequence[bytes], start: int) -> bool:
         """Read these lines if all of them can be; tell whether they were."""
-        if not all(_is_braced(body) for body in bodies):
-            return False
         text = b"\n".join(bodies)
         try:
             text.decode()  # invalid UTF-8 passes the reader, and breaks polars
