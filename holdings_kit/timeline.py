@@ -99,8 +99,7 @@ def timeline(
             missing_share=share,
             transfer_window=transfer_window,
             late_days=late_days,
-            pin=lambda frame: frame.collect().lazy(),
-        ).collect()
+        )
         return _dated(changes, steps)
 
     first = told(rows, steps, missing_share)

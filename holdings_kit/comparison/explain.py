@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import polars as pl
@@ -10,10 +11,10 @@ import polars as pl
 from holdings_kit.comparison import facts, links, pairs, ratios, rules, transfers
 from holdings_kit.comparison.frames import CHANGES
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.schema import MONEY, Frame
+from holdings_kit.schema import HOLDINGS, MONEY, Frame, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["compare", "explain"]
 
@@ -91,24 +92,23 @@ def compare(
         _one_snapshot(before, "before")
     if isinstance(after, pl.DataFrame):
         _one_snapshot(after, "after")
-    lazy = isinstance(before, pl.LazyFrame)
-    changes = explain(
-        before.lazy(),
-        after.lazy(),
+    told = partial(
+        explain,
+        conform(before.lazy(), HOLDINGS, name="before"),
+        conform(after.lazy(), HOLDINGS, name="after"),
         keys=("account_id",),
         actions=actions,
         moves=moves,
-        tolerances=tolerances,
+        tolerances=_tolerances(tolerances),
         missing_share=missing_share,
         transfer_window=transfer_window,
         late_days=late_days,
-        pin=_as_is if lazy else _computed,
     )
-    return cast("Frame", changes if lazy else changes.collect())
-
-
-def _as_is(frame: pl.LazyFrame) -> pl.LazyFrame:
-    return frame
+    if isinstance(before, pl.DataFrame):
+        return cast("Frame", told())
+    ratios.read_actions(actions)  # say now, not when collected, what is wrong
+    transfers.read_moves(moves)
+    return cast("Frame", pl.defer(told, schema=CHANGES))
 
 
 def _computed(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -120,7 +120,8 @@ def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     """Refuse a frame in which an account stands twice."""
     if not {"account_id", "snapshot_id"} <= set(holdings.columns):
         return  # the gate names the missing column
-    counts = holdings.group_by("account_id").agg(pl.col("snapshot_id").n_unique())
+    pairs_of = holdings.select("account_id", "snapshot_id").unique()
+    counts = pairs_of.group_by("account_id").agg(pl.col("snapshot_id").len())
     twice = counts.filter(pl.col("snapshot_id") > 1)
     if twice.height:
         raise FrameError(
@@ -142,13 +143,12 @@ def explain(
     missing_share: float | None,
     transfer_window: timedelta,
     late_days: int,
-    pin: Callable[[pl.LazyFrame], pl.LazyFrame],
-) -> pl.LazyFrame:
+) -> pl.DataFrame:
     """Compare per `keys`, which are the account and, in a timeline, the step."""
     allowed = _tolerances(tolerances)
     average = allowed["average_price"]
     table, owners = ratios.read_actions(actions), transfers.read_moves(moves)
-    joined = pin(
+    joined = _computed(
         pairs.paired(
             pairs.summed(before, keys, name="before"),
             pairs.summed(after, keys, name="after"),
@@ -162,30 +162,31 @@ def explain(
         )
         named = listed.collect().to_series().drop_nulls().unique().to_list()
         still &= ~pl.col("instrument_id").is_in(named)
-    rows = pin(
+    rows = _computed(
         pairs.with_absent(
             joined.filter(~still), pairs.account_facts(joined, keys), keys
         )
     )
-    rows = pin(links.linked(rows, keys, table, average))
+    rows = _computed(links.linked(rows, keys, table, average))
     rows = ratios.with_ratio(rows, keys, table, tolerance=average, late_days=late_days)
     rows = transfers.with_transfers(
-        pin(rows), keys, owners, window=transfer_window, tolerance=average
+        _computed(rows), keys, owners, window=transfer_window, tolerance=average
     )
     rows = facts.with_missing(rows, keys, missing_share)
     rows = facts.with_facts(rows, allowed)
-    moved = rules.decide(_named(facts.with_price_facts(rows, allowed)), quiet=False)
+    moved = rules.decide(_named(facts.with_price_facts(rows, allowed)))
     calm = joined.filter(still).with_columns(
         _jump=pl.lit(value=False),
-        _suspect=pl.lit(value=False),
         adjusted_quantity=pl.col("owned_quantity_before"),
         traded_quantity=pl.col("owned_quantity_after")
         - pl.col("owned_quantity_before"),
         transferred_quantity=pl.lit(0, MONEY),
     )
-    quiet = rules.decide(_named(facts.with_price_facts(calm, allowed)), quiet=True)
-    return pl.concat([_shaped(moved, keys), _shaped(quiet, keys)]).sort(
-        *keys, "instrument_id"
+    quiet = rules.decide_calm(_named(facts.with_price_facts(calm, allowed)))
+    return (
+        pl.concat([_shaped(moved, keys), _shaped(quiet, keys)])
+        .sort(*keys, "instrument_id")
+        .collect()
     )
 
 
@@ -206,6 +207,7 @@ def _named(rows: pl.LazyFrame) -> pl.LazyFrame:
 def _shaped(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     """Keep the promised columns; what a suspect snapshot would say is unknown."""
     have = set(rows.collect_schema().names())
+    doubted = "_suspect" in have  # lines of which nothing moved are not
     odd = [pl.col(c) for c in ("_pending", "_unrestated", "_jump") if c in have]
     pnl_known = pl.all_horizontal(
         pl.col(f"{column}_after").is_not_null()
@@ -219,7 +221,7 @@ def _shaped(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
             value = pl.lit(None, dtype)
         else:
             value = pl.col(column)
-        if column.endswith("_after") and column != "snapshot_at_after":
+        if doubted and column.endswith("_after") and column != "snapshot_at_after":
             value = pl.when(~pl.col("_suspect")).then(value)
         columns.append(value.cast(dtype).alias(column))
     extra = [key for key in keys if key not in CHANGES]

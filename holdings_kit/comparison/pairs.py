@@ -56,28 +56,46 @@ def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.Lazy
         .then(pl.lit(0, VALUE))
         .when((today > 0).fill_null(value=False))
         .then(None)
-        .otherwise(owned.cast(VALUE) * average),
+        .otherwise(owned.cast(VALUE) * average)
+        .cast(VALUE),
     )
-    grouped = rows.group_by(*keys, "instrument_id").agg(
+    on = [*keys, "instrument_id"]
+    columns = [*adds, *_FIRST, "average_price", "snapshot_at"]
+    lines = rows.select(*on, *columns)
+    return lines.map_batches(
+        lambda table: _one_each(table, on, adds), schema=lines.collect_schema()
+    )
+
+
+def _one_each(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
+    """Sum the instruments that stand in several rows; most stand in one."""
+    several = rows.select(pl.struct(on).is_duplicated()).to_series()
+    if not several.any():
+        return rows
+    return pl.concat([rows.filter(~several), _added(rows.filter(several), on, adds)])
+
+
+def _added(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
+    grouped = rows.group_by(on).agg(
         pl.col(adds).sum(),
         pl.col(adds).null_count().name.suffix("_unknown"),
         pl.col(*_FIRST, "average_price").first(ignore_nulls=True),
         pl.col("snapshot_at").max(),
-        pl.len().alias("_rows"),
     )
     known = [
         pl.when(pl.col(f"{column}_unknown") == 0)
-        .then(pl.col(column).cast(VALUE if column == "cost_value" else MONEY))
+        .then(pl.col(column).cast(rows.schema[column]))
         .alias(column)
         for column in adds
     ]
-    mean = pl.when(pl.col("_rows") == 1).then(average)
     total = pl.col("owned_quantity")
-    mean = mean.when(total != 0).then(pl.col("cost_value") / total).otherwise(average)
+    mean = pl.when(total != 0).then(pl.col("cost_value") / total)
     return (
         grouped.with_columns(known)
-        .with_columns(mean.cast(MONEY).alias("average_price"))
-        .drop("_rows", pl.selectors.ends_with("_unknown"))
+        .with_columns(
+            mean.otherwise("average_price").cast(MONEY).alias("average_price")
+        )
+        .select(rows.columns)
     )
 
 
