@@ -57,6 +57,9 @@ def consolidate(
     price and a close. The brokers' own P&L is carried as ``reported_pnl`` and compared
     in ``pnl_difference``, never used.
 
+    Every row counts: several snapshots of one account, or one account read through two
+    sources, count twice. `Store.current` gives one snapshot per account.
+
     Parameters
     ----------
     holdings

@@ -41,3 +41,12 @@ def test_days_hold_what_can_go_wrong(tmp_path: Path) -> None:
 def test_it_stays_small() -> None:
     files = [path for path in SAMPLES.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 3_000_000
+
+
+def test_the_research_prices_are_what_their_script_makes(tmp_path: Path) -> None:
+    runpy.run_path(str(SAMPLES / "make_research_prices.py"))["main"](tmp_path)
+    made, kept = (
+        gzip.decompress((folder / "prices.csv.gz").read_bytes())
+        for folder in (tmp_path, SAMPLES)
+    )
+    assert made == kept

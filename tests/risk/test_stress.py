@@ -98,7 +98,7 @@ def test_nothing_known_gives_no_figure(book: Book) -> None:
     assert row["usable_value_after"] is None
 
 
-@pytest.mark.parametrize("name", SCENARIOS["scenario"].unique().to_list())
+@pytest.mark.parametrize("name", sorted(set(SCENARIOS["scenario"])))
 def test_named_scenarios_have_sources(book: Book, name: str) -> None:
     positions, pledged = _both(book, ROWS)
     out = shock(positions, name, collateral=pledged)
