@@ -109,17 +109,15 @@ def consolidate(
     described = [column for column in _DESCRIBED if column not in keys]
     one = "account_id" in keys  # then there is nothing to count
     accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
-    grouped = rows.group_by(keys, maintain_order=True).agg(
-        pl.col(described).drop_nulls().first(),
+    grouped = rows.group_by(keys).agg(
+        pl.col(described).min(),  # whatever the order of the rows
         *(total(bucket) for bucket in _BUCKETS),
         accounts.cast(pl.Int64()).alias("accounts_count"),
         total("cost_value"),
         total("reported_pnl"),
         total("pnl_difference"),
     )
-    positions = grouped.join(
-        priced, on="instrument_id", how="left", maintain_order="left"
-    ).with_columns(
+    positions = grouped.join(priced, on="instrument_id", how="left").with_columns(
         # both at eight places; the quotient of exact sums, rounded once
         average_price=pl.when(pl.col("owned_quantity") != 0)
         .then(pl.col("cost_value") / pl.col("owned_quantity").cast(VALUE))
@@ -290,13 +288,8 @@ def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
     best = usable.group_by("instrument_id", maintain_order=True).first()
     out = (
         rows.select("instrument_id")
-        .unique(maintain_order=True)
-        .join(
-            best.drop("rank", "day"),
-            on="instrument_id",
-            how="left",
-            maintain_order="left",
-        )
+        .unique()
+        .join(best.drop("rank", "day"), on="instrument_id", how="left")
     )
     for basis, column in (("ltp", "last_price"), ("close", "close_price")):
         one = latest.filter(price_basis=basis).group_by("instrument_id").first()
@@ -304,7 +297,6 @@ def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
             one.select("instrument_id", pl.col("price").alias(column)),
             on="instrument_id",
             how="left",
-            maintain_order="left",
         )
     return out
 
