@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdings_kit import plot
 from holdings_kit.report import figures, sections
-from holdings_kit.stress import shock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,6 @@ __all__ = ["write_report"]
 
 Picture: TypeAlias = Any  # a Figure; matplotlib leaves its methods untyped
 
-_FALL: Final = -0.2
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
        padding: 0 1rem; color: #1a1a1a; background: #fff; }
@@ -133,7 +131,7 @@ def _cell(value: object) -> str:
 
 def _pictures(made: Figures) -> Iterator[Picture]:
     yield plot.concentration(made.reported, made.positions)
-    yield plot.shock_effects(shock(made.positions, _FALL))
+    yield plot.pnl_bars(made.positions)
 
 
 def _picture(figure: Picture) -> str:

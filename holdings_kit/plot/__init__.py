@@ -27,6 +27,7 @@ from holdings_kit.plot.population import (
     distribution_bars,
     stress_curve,
 )
+from holdings_kit.plot.portfolio import pnl_bars
 from holdings_kit.plot.risk import concentration, pledge_plan, shock_effects, shock_grid
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "haircut_drawdown",
     "model_comparison",
     "pledge_plan",
+    "pnl_bars",
     "procyclicality",
     "quantity_ladder",
     "rolling_zones",
