@@ -60,8 +60,8 @@ def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
 
     Examples
     --------
-    >>> csv = b"Exchange,Token,FullName,Symbol,TradingSymbol,ISIN\\n"
-    >>> csv += b"NSE,3045,STATE BANK OF INDIA,SBIN,SBIN-EQ,INE062A01020\\n"
+    >>> csv = b"Exchange,Token,FullName,Symbol,TradingSymbol,ISIN\n"
+    >>> csv += b"NSE,3045,STATE BANK OF INDIA,SBIN,SBIN-EQ,INE062A01020\n"
     >>> read_instruments(csv).select("instrument_id", "asset_class").row(0)
     ('INE062A01020', 'equity')
     """

@@ -99,7 +99,7 @@ def stress_curve(stress: pl.DataFrame) -> Figure:
     ...     }
     ... )
     >>> alt_text(stress_curve(stress))
-    'Accounts short of margin: 0 of 10 at +0%, 4 of 10 at +10%, ₹1,500 missing there.'
+    'Accounts short of margin: 0 of 10 at +0%, 4 of 10 at +10%, 1,500 missing there.'
     """
     rows = stress.sort("haircut_add").to_dicts()
     if not rows:
