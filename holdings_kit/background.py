@@ -13,18 +13,87 @@ import uvicorn
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from starlette.types import ASGIApp
 
-__all__ = ["serving"]
+__all__ = ["Background", "serving"]
 
 _PATIENCE: Final = 10.0  # seconds to start and to stop
 
 
+class Background:
+    """An application that is served from now on until `close`.
+
+    Works in a script and inside a notebook's running event loop.
+
+    Parameters
+    ----------
+    app
+        Any ASGI application.
+    port
+        0 for a free one.
+    before_close
+        Called in the server's own event loop before it waits for the requests under
+        way, to wake those that sleep.
+
+    Attributes
+    ----------
+    url
+        The address, ``http://127.0.0.1:…``, answering.
+
+    Raises
+    ------
+    ConfigError
+        The port is taken, or the application did not start.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        port: int = 0,
+        before_close: Callable[[], object] | None = None,
+    ) -> None:
+        self._socket = _bound(port)
+        number: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{number}"
+        settings = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(settings, before_close)
+        self._thread = threading.Thread(
+            target=self._server.run,
+            kwargs={"sockets": [self._socket]},
+            name=f"background-{number}",
+            daemon=True,
+        )
+        self._thread.start()
+        self._wait_until_up()
+
+    def close(self) -> None:
+        """Stop the server and free the port; a second call does nothing."""
+        self._server.should_exit = True
+        self._thread.join(_PATIENCE)
+        self._socket.close()
+
+    def _wait_until_up(self) -> None:
+        until = time.monotonic() + _PATIENCE
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > until:
+                self.close()
+                raise ConfigError("the application did not start")
+            time.sleep(0.005)
+
+
 @contextmanager
 def serving(app: ASGIApp, *, port: int = 0) -> Generator[str]:
-    """Serve while the block runs; works inside a notebook's running event loop.
+    """Serve while the block runs.
 
     Parameters
     ----------
@@ -42,33 +111,48 @@ def serving(app: ASGIApp, *, port: int = 0) -> Generator[str]:
     ------
     ConfigError
         The port is taken, or the application did not start.
+
+    Examples
+    --------
+    >>> from urllib.request import urlopen
+    >>> from starlette.applications import Starlette
+    >>> from starlette.responses import PlainTextResponse
+    >>> from starlette.routing import Route
+    >>> app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
+    >>> with serving(app) as address, urlopen(address) as reply:
+    ...     reply.read()
+    b'here'
     """
-    with socket.socket() as listening:
-        try:
-            listening.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigError(f"port {port} cannot be used: {error}") from None
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                ws="none",
-                timeout_graceful_shutdown=2,
-            )
-        )
-        thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [listening]}, daemon=True
-        )
-        thread.start()
-        try:
-            until = time.monotonic() + _PATIENCE
-            while not server.started:
-                if not thread.is_alive() or time.monotonic() > until:
-                    raise ConfigError("the application did not start")
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(_PATIENCE)
+    background = Background(app, port=port)
+    try:
+        yield background.url
+    finally:
+        background.close()
+
+
+class _Server(uvicorn.Server):
+    """Says that it closes before it does."""
+
+    def __init__(
+        self, settings: uvicorn.Config, before_close: Callable[[], object] | None
+    ) -> None:
+        super().__init__(settings)
+        self._before_close = before_close
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._before_close is not None:
+            self._before_close()
+        await super().shutdown(sockets)
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("127.0.0.1", port))
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"cannot listen on 127.0.0.1:{port} ({error.strerror}); pass port=0"
+        ) from None
+    return made

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
-import uvicorn
-
-from holdings_kit.errors import ConfigError
+from holdings_kit.background import Background
 from holdings_kit.sandbox.app import make_app
 from holdings_kit.sandbox.arrow_login import arrow_token, request_token, user_login
 from holdings_kit.sandbox.clock import Clock
@@ -24,14 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from starlette.applications import Starlette
-
     from holdings_kit.sandbox.imports import Transaction
     from holdings_kit.sandbox.personas import Persona
 
 __all__ = ["Sandbox", "serve"]
-
-_PATIENCE: Final = 10.0
 
 
 def serve(
@@ -117,28 +108,10 @@ class Sandbox:
 
     def __init__(self, world: World, *, port: int, nested_details: bool) -> None:
         self._world = world
-        self._socket = _bound(port)
-        number: int = self._socket.getsockname()[1]
-        self.url = self.base_url = self.arrow_url = f"http://127.0.0.1:{number}"
-        self._server = _Server(
-            uvicorn.Config(
-                make_app(world, nested_details=nested_details),
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                lifespan="on",
-                ws="none",
-                timeout_graceful_shutdown=2,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run,
-            kwargs={"sockets": [self._socket]},
-            name=f"sandbox-{number}",
-            daemon=True,
-        )
-        self._thread.start()
-        self._wait_until_up()
+        app = make_app(world, nested_details=nested_details)
+        closing = cast("asyncio.Event", app.state.closing)
+        self._background = Background(app, port=port, before_close=closing.set)
+        self.url = self.base_url = self.arrow_url = self._background.url
         known = world.credentials
         self.gateway, self.app_id = known.gateway, known.app_id
         self.api_secret, self.shared_secret = known.api_secret, known.shared_secret
@@ -226,9 +199,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Stop the server and free the port; a second call does nothing."""
-        self._server.should_exit = True
-        self._thread.join(_PATIENCE)
-        self._socket.close()
+        self._background.close()
 
     def __enter__(self) -> Self:
         return self
@@ -243,33 +214,3 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"Sandbox({self.url}, {self.clock!r})"
-
-    def _wait_until_up(self) -> None:
-        until = time.monotonic() + _PATIENCE
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > until:
-                self.close()
-                raise ConfigError("the sandbox did not start")
-            time.sleep(0.005)
-
-
-class _Server(uvicorn.Server):
-    """Wakes whoever waits inside a request before it shuts down."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        app = cast("Starlette", self.config.app)
-        cast("asyncio.Event", app.state.closing).set()
-        await super().shutdown(sockets)
-
-
-def _bound(port: int) -> socket.socket:
-    made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind(("127.0.0.1", port))
-    except OSError as error:
-        made.close()
-        raise ConfigError(
-            f"cannot listen on 127.0.0.1:{port} ({error.strerror}); pass port=0"
-        ) from None
-    return made

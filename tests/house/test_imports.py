@@ -38,7 +38,7 @@ ONLY = {  # optional package → the rooms that may import it
     "deltalake": {"store"},
     "typer": {"cli"},
     "starlette": {"sandbox", "receiver"},
-    "uvicorn": {"sandbox", "receiver", "background"},
+    "uvicorn": {"receiver", "background"},
     "pandas": set[str](),
     "ipywidgets": set[str](),
     "anywidget": set[str](),
