@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, Literal, Self, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-import polars as pl
-
+from holdings_kit.clients.arrow_market import ArrowMarket
 from holdings_kit.clients.http import Call, Http, Options
-from holdings_kit.clients.policy import header_secret, hidden_json
-from holdings_kit.errors import ConfigError, FrameError, WireError
+from holdings_kit.clients.policy import header_secret, hidden_data
+from holdings_kit.errors import ConfigError, WireError
 from holdings_kit.freshness import Clock, utc_now
-from holdings_kit.instruments import read_instruments, resolve
-from holdings_kit.market_hours import MUMBAI
-from holdings_kit.schema import EXCHANGES, INSTANT, Loaded
+from holdings_kit.instruments import resolve
 from holdings_kit.wire import arrow
-from holdings_kit.wire.market import (
-    QUOTES,
-    decode_candles,
-    decode_limits,
-    decode_quotes,
-)
+from holdings_kit.wire.market import decode_limits
 from holdings_kit.wire.refusals import arrow_refusal
 from holdings_kit.wire.signing import Secret, arrow_checksum
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    import polars as pl
+
+    from holdings_kit.schema import Loaded
 
 __all__ = ["ARROW_HISTORICAL_URL", "ARROW_URL", "ArrowClient"]
 
 ARROW_URL: Final = "https://edge.arrow.trade"
 ARROW_HISTORICAL_URL: Final = "https://historical-api.arrow.trade"
-_BATCH: Final = 100  # instruments in one request for quotes
-_ASKED: Final = ("exchange", "trading_symbol", "token")
 _DEFAULTS: Final = Options()
 
 
-class ArrowClient:
+class ArrowClient(ArrowMarket):
     """One user's Arrow account; the same code for production and the sandbox.
 
     Every call is one request (quotes: one per 100 instruments), asked again after 429,
@@ -96,7 +87,7 @@ class ArrowClient:
         options: Options = _DEFAULTS,
     ) -> None:
         token = Secret(token)  # before anything can fail: frames show variables
-        self._app_id, self._base_url, self._clock = app_id, base_url, clock
+        self._app_id, self._base_url = app_id, base_url
         self.account_id = account_id
         if historical_url is None:
             own = base_url != ARROW_URL
@@ -105,7 +96,7 @@ class ArrowClient:
             "appID": header_secret("app_id", Secret(app_id)),
             "token": header_secret("token", token),
         }
-        self._http, self._historical = (
+        http, historical = (
             Http(
                 source="arrow",
                 base_url=url,
@@ -115,6 +106,7 @@ class ArrowClient:
             )
             for url in (base_url, historical_url)
         )
+        super().__init__(http, historical, clock=clock)
 
     @classmethod
     def login(
@@ -165,10 +157,9 @@ class ArrowClient:
             secrets=(app_secret, request_token),
         )
         try:
-            answer = hidden_json(http.send(call))
+            data = hidden_data(http.send(call))
         finally:
             http.close()
-        data = _mapping(_mapping(answer).get("data"))
         token, user = data.get("token"), data.get("userID")
         if not isinstance(token, Secret):
             raise WireError("arrow login", "/data/token", "is missing")
@@ -185,17 +176,6 @@ class ArrowClient:
     def __repr__(self) -> str:
         facts = f"account_id={self.account_id!r}, base_url={self._base_url!r}"
         return f"ArrowClient(app_id={self._app_id!r}, {facts})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-        self._historical.close()
 
     def holdings(
         self,
@@ -269,145 +249,6 @@ class ArrowClient:
             body, account_id=account, limits_at=at, source=f"arrow:{account}", by=by
         )
 
-    def quotes(
-        self,
-        instruments: Loaded | pl.DataFrame,
-        *,
-        mode: Literal["ltp", "ohlcv", "full"] = "ltp",
-    ) -> pl.DataFrame:
-        """Fetch prices (``POST /info/quotes``), 100 instruments a request.
-
-        Quotes come back in any order with the token alone, so they are matched by
-        exchange and token. An instrument without a quote has null prices.
-
-        Parameters
-        ----------
-        instruments
-            What `holdings` gave (the first listing of each instrument is asked for), or
-            a frame with ``exchange``, ``trading_symbol``, ``token`` and, if it has it,
-            ``instrument_id``: rows of `INSTRUMENTS` or `LISTINGS`.
-        mode
-            ``ltp`` has last and close; the others open, high, low and volume as well.
-
-        Returns
-        -------
-        polars.DataFrame
-            `QUOTES`, rupees, a row for each one asked for, ready for
-            ``consolidate(quotes=…)``.
-
-        Raises
-        ------
-        FrameError
-            A column is missing.
-        SourceError, WireError
-            As `holdings`.
-        """
-        asked = _asked(instruments)
-        at = self._clock()
-        answers = [
-            self._quotes(batch, mode).with_columns(exchange=pl.lit(exchange))
-            for (exchange,), rows in asked.group_by("exchange", maintain_order=True)
-            for batch in rows.iter_slices(_BATCH)
-        ]
-        if not answers:
-            return pl.DataFrame(schema=QUOTES)
-        found = pl.concat(answers).unique(["exchange", "token"], keep="last")
-        return (
-            asked.join(
-                found, on=["exchange", "token"], how="left", maintain_order="left"
-            )
-            .with_columns(
-                price_at=pl.when(pl.col("last_price").is_not_null()).then(
-                    pl.coalesce("price_at", pl.lit(at).cast(INSTANT))
-                )
-            )
-            .select(QUOTES.names())
-        )
-
-    def _quotes(self, batch: pl.DataFrame, mode: str) -> pl.DataFrame:
-        wanted = batch.select(symbol="trading_symbol", exchange="exchange").to_dicts()
-        call = Call(
-            method="POST",
-            path=f"/info/quotes/{quote(mode, safe='')}",
-            content=json.dumps(wanted).encode(),
-        )
-        return decode_quotes(self._http.send(call), source="arrow quotes")
-
-    def instruments(
-        self, exchange: Literal["all", "nse", "bse"] = "all"
-    ) -> pl.DataFrame:
-        """Fetch the instrument list (``GET /all``, ``/nse``, ``/bse``): the master.
-
-        It gives (exchange, token) an ISIN, for `holdings` and the readers.
-
-        Returns
-        -------
-        polars.DataFrame
-            `INSTRUMENTS`, as `read_instruments` reads it.
-
-        Raises
-        ------
-        SourceError, WireError
-            As `holdings`.
-        """
-        call = Call(
-            method="GET",
-            path=f"/{quote(exchange, safe='')}",
-            json_only=False,
-            size_factor=16,
-        )
-        return read_instruments(self._http.send(call))
-
-    def candles(
-        self,
-        *,
-        exchange: str,
-        token: str,
-        interval: str,
-        start: datetime,
-        end: datetime,
-    ) -> pl.DataFrame:
-        """Fetch price history (``GET /candle/…`` of the historical host).
-
-        Parameters
-        ----------
-        exchange, token
-            One listing: ``"NSE"``, ``"3045"``.
-        interval
-            ``min, 3min, 5min, 10min, 15min, 30min, hour, 2hours, 3hours, 4hours, day,
-            week, month``.
-        start, end
-            Timezone-aware; sent as the exchange's local time.
-
-        Returns
-        -------
-        polars.DataFrame
-            `CANDLES`, rupees, in the order of the reply.
-
-        Raises
-        ------
-        ConfigError
-            An instant without a time zone, or an end before the start.
-        SourceError, WireError
-            As `holdings`.
-        """
-        if start.tzinfo is None or end.tzinfo is None or end < start:
-            raise ConfigError("start and end need a time zone, and start comes first")
-        parts = ("candle", exchange.lower(), token, interval)
-        call = Call(
-            method="GET",
-            path="".join(f"/{quote(part, safe='')}" for part in parts),
-            params={"from": _local(start), "to": _local(end)},
-        )
-        body = self._historical.send(call)
-        return decode_candles(
-            body,
-            exchange=exchange.upper(),
-            token=token,
-            interval=interval,
-            source="arrow candles",
-        )
-
     def _account(self, account_id: str | None) -> str:
         account = account_id or self.account_id
         if account is None:
@@ -415,44 +256,6 @@ class ArrowClient:
                 "whose account is this? pass account_id: Arrow's replies name nobody"
             )
         return account
-
-
-def _asked(instruments: Loaded | pl.DataFrame) -> pl.DataFrame:
-    """List what to ask quotes for: exchange, trading_symbol, token, instrument_id."""
-    if isinstance(instruments, Loaded):
-        return _first_listings(instruments)
-    missing = [name for name in _ASKED if name not in instruments.columns]
-    if missing:
-        raise FrameError("instruments", missing[0], "missing; quotes are asked by it")
-    identity = (
-        pl.col("instrument_id")
-        if "instrument_id" in instruments.columns
-        else pl.lit(None, pl.String()).alias("instrument_id")
-    )
-    return (
-        instruments.select(*_ASKED, identity)
-        .drop_nulls(_ASKED)
-        .unique(["exchange", "token"], maintain_order=True)
-    )
-
-
-def _first_listings(loaded: Loaded) -> pl.DataFrame:
-    key = ["snapshot_id", "account_id", "holding_no"]
-    order = pl.col("exchange").replace_strict(
-        list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
-    )
-    return (
-        loaded.listings.join(
-            loaded.holdings.select(*key, "instrument_id"),
-            on=key,
-            nulls_equal=True,
-            maintain_order="left",
-        )
-        .drop_nulls([*_ASKED, "instrument_id"])
-        .sort(order, maintain_order=True)
-        .unique("instrument_id", keep="first", maintain_order=True)
-        .select(*_ASKED, "instrument_id")
-    )
 
 
 def _login_body(app_id: str, app_secret: Secret, request_token: Secret) -> bytes:
@@ -463,11 +266,3 @@ def _login_body(app_id: str, app_secret: Secret, request_token: Secret) -> bytes
             "appID": app_id,
         }
     ).encode()
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _local(instant: datetime) -> str:
-    return instant.astimezone(MUMBAI).strftime("%Y-%m-%dT%H:%M:%S")

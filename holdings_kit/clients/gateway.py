@@ -15,22 +15,24 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, cast
 
 import polars as pl
 
 from holdings_kit.brokers import broker_profile
+from holdings_kit.clients.gateway_imports import (
+    GatewayImports,
+    NewTransaction,
+    known_version,
+)
 from holdings_kit.clients.http import Call, Http, Options
-from holdings_kit.clients.policy import header_secret, hidden_json
-from holdings_kit.errors import ConfigError, SignatureError, WireError
+from holdings_kit.clients.policy import header_secret
+from holdings_kit.errors import ConfigError
 from holdings_kit.freshness import Clock, Freshness, freshness, utc_now
 from holdings_kit.instruments import resolve
 from holdings_kit.wire import gateway as wire
-from holdings_kit.wire.imports import Transaction, parse_transaction
 from holdings_kit.wire.refusals import gateway_refusal
 from holdings_kit.wire.signing import Secret
-from holdings_kit.wire.tokens import mint_token, verify_token
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["GATEWAY_URL", "GatewayClient", "NewTransaction", "Refresh", "Snapshots"]
 
 GATEWAY_URL: Final = "https://gatewayapi.smallcase.com"
-_NOTES: Final = 256
-_TOKEN_LIFE: Final = timedelta(minutes=10)
 _DEFAULTS: Final = Options()
 
 
@@ -52,21 +52,6 @@ class Snapshots(Protocol):
     def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read the current snapshot of every account, or of those named."""
         ...
-
-
-class NewTransaction(NamedTuple):
-    """An import that waits for its user: one use, five minutes.
-
-    Attributes
-    ----------
-    transaction_id
-        For the browser SDK, and for `GatewayClient.transaction`.
-    expires_at
-        UTC; ``None`` where the reply does not say.
-    """
-
-    transaction_id: str
-    expires_at: datetime | None
 
 
 class Refresh(NamedTuple):
@@ -87,7 +72,7 @@ class Refresh(NamedTuple):
     reason: str
 
 
-class GatewayClient:
+class GatewayClient(GatewayImports):
     """A partner's Gateway; the same code for production and the sandbox.
 
     Parameters
@@ -143,145 +128,28 @@ class GatewayClient:
         calendar: Calendar | None = None,
         options: Options = _DEFAULTS,
     ) -> None:
-        # before anything can fail: frames show variables
+        # before anything can fail: frames show variables, and this client among them
         api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
         self._gateway, self._base_url = gateway, base_url
-        self._shared_secret, self._clock = shared_secret, clock
         self._calendar = calendar
         if not gateway:
             raise ConfigError("gateway is empty; it is the name of your gateway")
         if api_secret.reveal() == shared_secret.reveal():
             raise ConfigError("api_secret and shared_secret are two different secrets")
-        self._http = Http(
+        http = Http(
             source="gateway",
             base_url=base_url,
             refusal=gateway_refusal,
             headers={"x-gateway-secret": header_secret("api_secret", api_secret)},
             options=options,
         )
+        super().__init__(
+            http, gateway=gateway, shared_secret=shared_secret, clock=clock
+        )
 
     def __repr__(self) -> str:
         facts = f"gateway={self._gateway!r}, base_url={self._base_url!r}"
         return f"GatewayClient({facts})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def token(self, auth_id: str | None = None) -> Secret:
-        """Sign a token for the browser SDK: a guest's, or a connected user's.
-
-        It lives ten minutes from the instant of the call. ``.reveal()`` gives the text.
-        """
-        return Secret(
-            mint_token(
-                self._shared_secret,
-                auth_id=auth_id,
-                issued_at=self._clock(),
-                lifetime=_TOKEN_LIFE,
-            )
-        )
-
-    def auth_id(self, token: str | Secret) -> str:
-        """Read the smallcaseAuthId out of a token that the browser handed over.
-
-        Raises
-        ------
-        SignatureError
-            Not signed with the shared secret, expired, or a guest's.
-        """
-        token = Secret(token)
-        claims = verify_token(token, self._shared_secret, now=self._clock())
-        if claims.auth_id is None:
-            raise SignatureError("token: a guest's; the import is not complete")
-        return claims.auth_id
-
-    def create_import(
-        self,
-        *,
-        auth_id: str | None = None,
-        version: Literal["v1", "v2"] = "v2",
-        mutual_funds: bool = False,
-        notes: str | None = None,
-    ) -> NewTransaction:
-        """Create a holdings-import transaction for the browser SDK.
-
-        Asked again only where it was certainly not carried out.
-
-        Parameters
-        ----------
-        auth_id
-            The connected user's smallcaseAuthId; ``None`` for a new user.
-        version
-            Of the holdings the webhook will carry.
-        mutual_funds
-            Also import mutual funds held at the broker.
-        notes
-            Up to 256 characters, returned with the holdings and in the webhook.
-
-        Raises
-        ------
-        ConfigError
-            Longer notes, or an unknown version.
-        SourceError
-            The gateway refused or failed.
-        WireError
-            The reply has no transaction id.
-        """
-        if notes is not None and len(notes) > _NOTES:
-            raise ConfigError(f"notes have {len(notes)} characters, {_NOTES} at most")
-        wanted: dict[str, object] = {"intent": "HOLDINGS_IMPORT"}
-        if _version(version) == "v2":
-            wanted["version"] = "v2"  # v1 is asked for by saying nothing
-        if mutual_funds:
-            wanted["assetConfig"] = {"mfHoldings": True}
-        if notes is not None:
-            wanted["notes"] = notes
-        call = Call(
-            method="POST",
-            path=f"/gateway/{quote(self._gateway, safe='')}/transaction",
-            headers=self._signed(auth_id),
-            content=json.dumps(wanted).encode(),
-        )
-        data = _mapping(_mapping(hidden_json(self._http.send(call))).get("data"))
-        found, until = data.get("transactionId"), data.get("expireAt")
-        if not isinstance(found, str) or not found:
-            raise WireError("gateway", "/data/transactionId", "is missing")
-        return NewTransaction(found, _instant(until))
-
-    def transaction(
-        self, transaction_id: str, *, auth_id: str | None = None
-    ) -> Transaction:
-        """Fetch what became of a transaction, in either published nesting.
-
-        Parameters
-        ----------
-        transaction_id
-            Of `create_import`.
-        auth_id
-            The connected user it belongs to; ``None`` for a guest's.
-
-        Raises
-        ------
-        SourceError
-            The gateway refused or failed.
-        WireError
-            The reply has no status.
-        """
-        call = Call(
-            method="GET",
-            path=f"{self._engine}/transactiondetails",
-            params={"transactionId": transaction_id},
-            headers=self._signed(auth_id),
-        )
-        hidden = hidden_json(self._http.send(call))
-        return parse_transaction(hidden)
 
     def holdings(
         self,
@@ -336,7 +204,7 @@ class GatewayClient:
             method="GET",
             path=f"{self._engine}/user/holdings",
             params={
-                "version": _version(version),
+                "version": known_version(version),
                 **({"mfHoldings": "true"} if mutual_funds else {}),
             },
             headers=self._signed(auth_id),
@@ -401,13 +269,6 @@ class GatewayClient:
         )
         return Refresh(loaded, started, reason)
 
-    @property
-    def _engine(self) -> str:
-        return f"/v1/{quote(self._gateway, safe='')}/engine"
-
-    def _signed(self, auth_id: str | None) -> dict[str, Secret]:
-        return {"x-gateway-authtoken": self.token(auth_id)}
-
     def _state(self, loaded: Loaded, max_age: timedelta) -> Freshness:
         return freshness(
             cast("datetime | None", loaded.snapshots["snapshot_at"].min()),
@@ -415,12 +276,6 @@ class GatewayClient:
             max_age=max_age,
             calendar=self._calendar,
         )
-
-
-def _version(version: str) -> str:
-    if version not in {"v1", "v2"}:
-        raise ConfigError(f"version {version!r}: the formats are v1 and v2")
-    return version
 
 
 def _age(state: Freshness) -> str:
@@ -441,15 +296,3 @@ def _noted(loaded: Loaded, state: Freshness) -> Loaded:
     notices = [add(text) for text in loaded.snapshots["notices"]]
     column = pl.Series("notices", notices, dtype=pl.String())
     return loaded._replace(snapshots=loaded.snapshots.with_columns(column))
-
-
-def _mapping(value: object) -> dict[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _instant(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo else None

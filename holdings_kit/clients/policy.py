@@ -33,6 +33,7 @@ __all__ = [
     "Reply",
     "check_base_url",
     "header_secret",
+    "hidden_data",
     "hidden_json",
     "judge",
     "retry_after_seconds",
@@ -234,3 +235,18 @@ def hidden_json(body: bytes) -> object:
         return made
 
     return cast("object", json.loads(body, object_hook=hide))
+
+
+def hidden_data(body: bytes) -> dict[str, object]:
+    """Read what stands under ``data``, as `hidden_json` does; empty if nothing does.
+
+    Examples
+    --------
+    >>> hidden_data(b'{"data": {"token": "abc"}}'), hidden_data(b"[]")
+    ({'token': Secret(hidden)}, {})
+    """
+    return _members(_members(hidden_json(body)).get("data"))
+
+
+def _members(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
