@@ -30,6 +30,7 @@ from holdings_kit.haircuts.published import (
     published,
 )
 from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
+from holdings_kit.haircuts.universe import Universe
 
 __all__ = [
     "BOOK",
@@ -41,6 +42,7 @@ __all__ = [
     "PANEL",
     "PRICES",
     "Comparison",
+    "Universe",
     "backtest",
     "basel",
     "basel_exposure",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -14,7 +14,9 @@ from holdings_kit.haircuts.tests.overlapping import hac_mean
 if TYPE_CHECKING:
     from holdings_kit.haircuts.frames import Bools, Floats, Ints
 
-__all__ = ["Setting", "each"]
+__all__ = ["POOLED", "Setting", "each"]
+
+POOLED: Final = "pooled: instruments fall together"
 
 
 class Setting(NamedTuple):
@@ -100,7 +102,7 @@ def _pooled(
     daily = rows.group_by("date").agg(pl.col("breach").mean()).sort("date")
     rates = daily["breach"].to_numpy()
     found = hac_mean(rates, setting.p, setting.horizon)
-    return {"hac_p": found.p_value}, "pooled: instruments fall together"
+    return {"hac_p": found.p_value}, POOLED
 
 
 def _no_breach(hits: Bools, horizon: int) -> str:
