@@ -22,6 +22,8 @@ __all__ = [
     "change_points",
     "drift",
     "panel",
+    "panel_of",
+    "panel_part",
     "published",
 ]
 
@@ -51,6 +53,7 @@ CHANGE_POINTS: Final = pl.Schema(
 )
 SERIES: Final = ("instrument_id", "source", "broker")
 SHORTEST: Final = 5
+_ORDER: Final = ("snapshot_at", "snapshot_id", "holding_no")
 
 
 def panel(holdings: AnyFrame) -> pl.DataFrame:
@@ -74,21 +77,47 @@ def panel(holdings: AnyFrame) -> pl.DataFrame:
     >>> panel(empty(HOLDINGS)).height
     0
     """
-    rows = (
+    return panel_of(panel_part(holdings).collect())
+
+
+def panel_part(holdings: AnyFrame) -> pl.LazyFrame:
+    """Add up snapshots for `panel_of`; those of an account and a day together."""
+    newest = pl.struct(*_ORDER, "haircut", "close_price")
+    return (
         conform(holdings.lazy(), HOLDINGS, name="holdings")
         .filter(pl.col("haircut").is_not_null())
         .with_columns(market_date().alias("date"))
-        .sort("snapshot_at", "snapshot_id", "holding_no")
+        .sort(_ORDER)
         .group_by(*SERIES, "date")
         .agg(
-            pl.col("haircut").last(),
-            pl.col("close_price").drop_nulls().last(),
+            newest.last().alias("newest"),
+            newest.filter(pl.col("close_price").is_not_null()).last().alias("closed"),
             pl.col("account_id").n_unique().cast(pl.Int64()).alias("accounts_count"),
-            (pl.col("haircut").n_unique() == 1).alias("agrees"),
+            pl.col("haircut").min().alias("least"),
+            pl.col("haircut").max().alias("most"),
+        )
+    )
+
+
+def panel_of(parts: pl.DataFrame) -> pl.DataFrame:
+    """Put parts of the panel together: `PANEL`."""
+
+    def last(part: str, column: str) -> pl.Expr:
+        order = [pl.col(part).struct.field(name) for name in _ORDER]
+        said = pl.col(part).struct.field(column).sort_by(order)
+        return said.drop_nulls().last().alias(column)
+
+    rows = (
+        parts.group_by(*SERIES, "date")
+        .agg(
+            last("newest", "haircut"),
+            last("closed", "close_price"),
+            pl.col("accounts_count").sum(),
+            (pl.col("least").min() == pl.col("most").max()).alias("agrees"),
         )
         .sort(*SERIES, "date")
     )
-    return conform(rows, PANEL, name="panel").collect()
+    return conform(rows, PANEL, name="panel")
 
 
 def published(holdings: AnyFrame) -> pl.DataFrame:

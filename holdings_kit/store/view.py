@@ -20,8 +20,8 @@ from holdings_kit.store.rules import judge
 from holdings_kit.store.tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from datetime import date, datetime
 
 __all__ = ["Mapper", "Scanned", "StoreView", "with_zone"]
 
@@ -131,6 +131,24 @@ class StoreView:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
         instant = None if as_of is None else with_zone(as_of)
         return self._scanned(self._current(instant, None))
+
+    def scan_days(
+        self, *, first: date | None = None, last: date | None = None
+    ) -> Iterator[tuple[date, Scanned]]:
+        """Scan every plausible snapshot, a day in India at a time, in order.
+
+        Superseded ones too, quarantined ones not. `first` and `last` bound the days,
+        both inclusive.
+        """
+        day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        judged = self._judged().filter(pl.col("status") != "quarantined")
+        days = judged.with_columns(day.alias("_day"))
+        if first is not None:
+            days = days.filter(pl.col("_day") >= first)
+        if last is not None:
+            days = days.filter(pl.col("_day") <= last)
+        for part in days.sort("_day").partition_by("_day", maintain_order=True):
+            yield part["_day"][0], self._scanned(part.drop("_day"))
 
     def known_at(self, instant: datetime) -> StoreView:
         """Look at the store as it was at an instant of its own clock (time travel).

@@ -25,7 +25,7 @@ LAYERS = [
     {"pledge", "pledge_rows", "pledge_search", "stress", "stress_steps"},
     {"value_at_risk", "comparison", "bridges", "timeline"},
     {"store"},
-    {"scan", "population", "cluster", "report", "generate"},
+    {"scan", "population", "haircut_panel", "cluster", "report", "generate"},
     {"clients", "inbox", "verification", "receiver", "replayer", "plot", "sandbox"},
     {"html_report"},
     {"check", "demo", "lab"},

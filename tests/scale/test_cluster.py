@@ -16,6 +16,7 @@ import holdings_kit as hk
 from holdings_kit.cluster import Cluster, connect
 from holdings_kit.errors import ConfigError
 from holdings_kit.generate import generate
+from holdings_kit.haircut_panel import published_panel
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def test_a_cluster_loads_and_answers_as_one_process(
     again = hk.scan_arrow(dumps, into=two, on=cluster)
     assert (again.deliveries, again.skipped) == (0, 121)
     assert two.map(owned, on=cluster) == one.map(owned)
+    assert_frame_equal(published_panel(two, on=cluster), published_panel(one))
 
 
 def test_a_killed_worker_changes_no_total(tmp_path: Path, cluster: Cluster) -> None:
