@@ -7,28 +7,19 @@ and ``figure.savefig`` writes it.
 from __future__ import annotations
 
 from holdings_kit.plot._style import alt_text
-from holdings_kit.plot.changes import (
-    cause_counts,
-    change_timeline,
-    collateral_bridge,
-    quantity_ladder,
-    value_waterfall,
-)
-from holdings_kit.plot.haircuts import (
-    adequacy_heatmap,
-    breach_plot,
-    haircut_drawdown,
-    model_comparison,
-    procyclicality,
-    rolling_zones,
-)
+from holdings_kit.plot.changes import cause_counts, change_timeline, quantity_ladder
+from holdings_kit.plot.haircut_adequacy import adequacy_heatmap, haircut_drawdown
+from holdings_kit.plot.haircut_breaches import breach_plot, rolling_zones
+from holdings_kit.plot.haircut_models import model_comparison, procyclicality
 from holdings_kit.plot.population import (
     activity_lines,
     distribution_bars,
     stress_curve,
 )
 from holdings_kit.plot.portfolio import pnl_bars
-from holdings_kit.plot.risk import concentration, pledge_plan, shock_effects, shock_grid
+from holdings_kit.plot.risk import concentration, pledge_plan
+from holdings_kit.plot.shocks import shock_effects, shock_grid
+from holdings_kit.plot.waterfalls import collateral_bridge, value_waterfall
 
 __all__ = [
     "activity_lines",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from holdings_kit.errors import FrameError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # The stubs leave the keyword arguments of every drawing method untyped.
 Axes: TypeAlias = Any
@@ -26,7 +31,11 @@ __all__ = [
     "Axes",
     "Axis",
     "alt_text",
+    "counted",
     "date_axis",
+    "ink_on",
+    "legend_outside",
+    "need",
     "new_figure",
     "nothing",
     "percent_axis",
@@ -47,6 +56,7 @@ BLACK: Final = "#000000"
 GREY: Final = "#999999"
 COLOURS: Final = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
 
+_DARK: Final = 0.6  # share of the colour scale beyond which text turns white
 _CRORE: Final = 10_000_000
 _LAKH: Final = 100_000
 
@@ -126,3 +136,44 @@ def nothing(axes: Axes, words: str) -> None:
     """Say in the picture that there is nothing to show, and why."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+
+
+def legend_outside(axes: Axes) -> None:
+    """Put the legend where it hides no figure."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+
+
+def ink_on(value: float, strongest: float) -> str:
+    """Choose the colour of text on a cell of a scale from white to `strongest`.
+
+    Examples
+    --------
+    >>> ink_on(-9.0, 10.0), ink_on(0.5, 10.0)
+    ('white', 'black')
+    """
+    return "white" if abs(value) > _DARK * strongest else "black"
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "day", "days"), counted(2, "day", "days")
+    ('1 day', '2 days')
+    """
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def need(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:
+    """Refuse a frame that lacks a column.
+
+    Raises
+    ------
+    FrameError
+        A column is missing.
+    """
+    for column in columns:
+        if column not in frame.columns:
+            known = ", ".join(repr(other) for other in frame.columns)
+            raise FrameError(name, column, f"missing; {name} has {known}")

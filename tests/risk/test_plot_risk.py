@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
+from holdings_kit import plot
 from holdings_kit.errors import FrameError
 from holdings_kit.exposure import open_funds
-from holdings_kit.plot import risk
 from holdings_kit.plot._style import alt_text
 from holdings_kit.stress import grid
 
@@ -35,7 +35,7 @@ def test_grid_shows_every_cell(seed: pl.DataFrame) -> None:
         need=20_000,
         rules="broker",
     )
-    figure = risk.shock_grid(table)
+    figure = plot.shock_grid(table)
     axes = _drawn(figure)
     shown = [text.get_text() for text in axes.texts]
     # headroom at (0, 0): 8000 + 18483.27 − 20000
@@ -47,12 +47,12 @@ def test_grid_shows_every_cell(seed: pl.DataFrame) -> None:
 
 def test_grid_without_need_says_so(seed: pl.DataFrame) -> None:
     table = grid(hk.consolidate(seed), price_shocks=[-0.5], haircut_adds=[0.0])
-    figure = risk.shock_grid(table)
+    figure = plot.shock_grid(table)
     _drawn(figure)
     assert "nothing is known" in alt_text(figure)
-    _drawn(risk.shock_grid(table, value="value_effect"))
+    _drawn(plot.shock_grid(table, value="value_effect"))
     with pytest.raises(FrameError, match="nonsense"):
-        risk.shock_grid(table, value="nonsense")
+        plot.shock_grid(table, value="nonsense")
 
 
 def test_concentration_before_and_after(seed: pl.DataFrame) -> None:
@@ -60,35 +60,35 @@ def test_concentration_before_and_after(seed: pl.DataFrame) -> None:
     fund = positions["instrument_id"][0]
     table = pl.DataFrame({"fund_id": [fund], "instrument_id": ["NEW"], "weight": [0.5]})
     after = open_funds(positions, table)
-    figure = risk.concentration(open_funds(positions), after, top=4)
+    figure = plot.concentration(open_funds(positions), after, top=4)
     axes = _drawn(figure)
     widths = [bar.get_width() for bar in axes.patches]
     assert len(widths) == 8
     assert max(widths) == pytest.approx(after["weight"].max(), abs=0.2)
     number = hk.concentration(after)["effective_number"].item()
     assert f"{number:.1f} after" in alt_text(figure)
-    _drawn(risk.concentration(positions.clear(), positions.clear()))
+    _drawn(plot.concentration(positions.clear(), positions.clear()))
 
 
 def test_pledge_plan_bars_are_the_plan(seed: pl.DataFrame) -> None:
     plan = hk.pledge_plan(seed, need=20_000, cash=8_000, rules="broker")
-    figure = risk.pledge_plan(plan)
+    figure = plot.pledge_plan(plan)
     axes = _drawn(figure)
     now = sum(bar.get_width() for bar in axes.containers[0])
     assert now == pytest.approx(float(plan.collateral_value))
     assert "cost 127.20 rupees" in alt_text(figure)
     hopeless = hk.pledge_plan(seed, need=90_000, cash=8_000, rules="broker")
-    figure = risk.pledge_plan(hopeless)
+    figure = plot.pledge_plan(hopeless)
     _drawn(figure)
     assert "infeasible" in alt_text(figure)
 
 
 def test_shock_effects_name_what_is_unknown(seed: pl.DataFrame) -> None:
     shocked = hk.shock(hk.consolidate(seed), "march_2020")
-    figure = risk.shock_effects(shocked)
+    figure = plot.shock_effects(shocked)
     axes = _drawn(figure)
     heights = [bar.get_height() for bar in axes.patches]
     assert heights == pytest.approx([float(x) for x in shocked["value_effect"]])
     assert "Unknown: collateral, usable margin, headroom" in alt_text(figure)
     with pytest.raises(FrameError, match="step"):
-        risk.shock_effects(shocked.drop("step"))
+        plot.shock_effects(shocked.drop("step"))
