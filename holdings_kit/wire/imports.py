@@ -1,8 +1,7 @@
 """How a holdings import ends: the browser SDK's result and the transaction's details.
 
 Both come in several published nestings, and a parser that knows one of them loses
-the others. The table of SDK errors is data: codes have changed between versions, so
-the message leads and the code helps where the message is unknown.
+the others.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, cast
 
 from holdings_kit.errors import ImportFailed, WireError
+from holdings_kit.wire.sdk_errors import SDK_ERRORS, SdkError, import_failed
 from holdings_kit.wire.signing import Secret
 
 if TYPE_CHECKING:
@@ -26,92 +26,6 @@ __all__ = [
     "parse_transaction",
 ]
 
-
-class SdkError(NamedTuple):
-    """One row of the table of SDK errors."""
-
-    message: str
-    codes: tuple[int, ...]
-    retryable: bool
-    now: str
-
-
-SDK_ERRORS: Final = (
-    SdkError(
-        "user_mismatch",
-        (1001,),
-        retryable=False,
-        now="the user has to log in with the broker account that is connected",
-    ),
-    SdkError(
-        "consent_denied",
-        (1003,),
-        retryable=False,
-        now="ask the user; only their consent helps",
-    ),
-    SdkError(
-        "transaction_expired",
-        (1005, 3001),
-        retryable=True,
-        now="start a new transaction",
-    ),
-    SdkError(
-        "no_broker",
-        (1006, 1007, 1008),
-        retryable=False,
-        now="the user's broker is not supported",
-    ),
-    SdkError(
-        "user_cancelled",
-        (1010, 1011, 1012),
-        retryable=True,
-        now="start a new transaction when the user wants to",
-    ),
-    SdkError(
-        "internal_error",
-        (2000,),
-        retryable=True,
-        now="start a new transaction after a while",
-    ),
-    SdkError(
-        "intent_not_enabled_for_broker",
-        (3000,),
-        retryable=False,
-        now="this broker does not support the import",
-    ),
-    SdkError(
-        "invalid_transactionId",
-        (3002,),
-        retryable=False,
-        now="check which transaction id is handed to the SDK",
-    ),
-    SdkError(
-        "init_sdk",
-        (3004,),
-        retryable=False,
-        now="initialise the SDK before triggering the transaction",
-    ),
-    SdkError(
-        "timed_out",
-        (4003,),
-        retryable=False,
-        now="look at the transaction first: it may still complete",
-    ),
-    SdkError(
-        "invalid_jwt",
-        (90,),
-        retryable=False,
-        now="sign the token again, with the shared secret and not the API secret",
-    ),
-    SdkError(
-        "invalid_gateway",
-        (100,),
-        retryable=False,
-        now="check the gateway name and the base URL",
-    ),
-)
-_BY_MESSAGE: Final = {row.message.lower(): row for row in SDK_ERRORS}
-_BY_CODE: Final = {str(code): row for row in SDK_ERRORS for code in row.codes}
 _INTENTS: Final = frozenset({"HOLDING_IMPORT", "HOLDINGS_IMPORT", "MF_HOLDINGS_IMPORT"})
 _ENDED_BADLY: Final = {
     "ERRORED": "internal_error",
@@ -161,36 +75,6 @@ class Transaction(NamedTuple):
     broker: str | None
     auth_token: Secret | None
     failure: ImportFailed | None
-
-
-def import_failed(message: str | None, code: object = None) -> ImportFailed:
-    """Make the error for what the SDK said; the message leads, then the code.
-
-    An error the table does not know is not retryable: nothing says it would help.
-
-    Examples
-    --------
-    >>> import_failed("user_cancelled", 1011).retryable
-    True
-    >>> import_failed(None, "3001").message
-    'transaction_expired'
-    """
-    said = (message or "").strip()
-    shown = "" if code is None else str(code)
-    row = _BY_MESSAGE.get(said.lower()) or _BY_CODE.get(shown)
-    if row is None:
-        return ImportFailed(
-            shown or "no code",
-            said or "no reason given",
-            retryable=False,
-            now="look at the transaction's details",
-        )
-    return ImportFailed(
-        shown or str(row.codes[0]),
-        said or row.message,
-        retryable=row.retryable,
-        now=row.now,
-    )
 
 
 def parse_import_result(payload: object) -> ImportResult:
