@@ -164,28 +164,51 @@ def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     def before(column: str) -> pl.Expr:
-        return pl.col(column).shift(1).over(_ACCOUNT)
+        return pl.when(_same_account(1)).then(pl.col(column).shift(1))
 
     def lost(column: str) -> pl.Expr:
-        return before(column).list.set_difference(pl.col(column)).list.sort()
+        return pl.col(f"{column}_before").list.set_difference(column).list.sort()
 
+    rows, rows_before = pl.col("rows_count"), pl.col("rows_before")
+    suspect = (
+        (rows < rows_before)
+        | (rows < rows_before * pl.col("few_rows"))
+        | pl.col("brokers").ne_missing(pl.col("brokers_before"))
+        | pl.col("kinds").ne_missing(pl.col("kinds_before"))
+    )
     return (
         chain.with_columns(
             rows_before=before("rows_count"),
-            brokers_lost=lost("brokers"),
-            kinds_lost=lost("kinds"),
+            brokers_before=before("brokers"),
+            kinds_before=before("kinds"),
         )
+        .filter(suspect)  # by no rule can another be implausible
+        .with_columns(brokers_lost=lost("brokers"), kinds_lost=lost("kinds"))
         .select(*_ACCOUNT, "snapshot_id", reason=_first_reason(AMONG))
         .filter(pl.col("reason").is_not_null())
         .unique(_ACCOUNT, keep="first", maintain_order=True)
     )
 
 
+def _same_account(steps: int) -> pl.Expr:
+    """Tell whether the row so many before is of the same account; rows are sorted."""
+    return pl.all_horizontal(
+        pl.col(column).eq_missing(pl.col(column).shift(steps)) for column in _ACCOUNT
+    )
+
+
 def _with_status(snapshots: pl.DataFrame, grounds: pl.DataFrame) -> pl.DataFrame:
-    judged = snapshots.join(
-        grounds, on="snapshot_id", how="left", maintain_order="left"
-    ).with_columns(accepted=pl.col("reason").is_null())
-    newer = pl.col("snapshot_id").shift(-1).over(*_ACCOUNT, "accepted")
+    judged = (
+        snapshots.with_row_index("place")
+        .join(grounds, on="snapshot_id", how="left", maintain_order="left")
+        .with_columns(accepted=pl.col("reason").is_null())
+    )
+    accepted = pl.col("accepted")
+    after = pl.when(_same_account(-1)).then(pl.col("snapshot_id").shift(-1))
+    chain = judged.filter(accepted).with_columns(newer=after)
+    rest = judged.filter(~accepted).with_columns(newer=pl.lit(None, pl.String()))
+    judged = pl.concat([chain, rest]).sort("place").drop("place")
+    newer = pl.col("newer")
     status = (
         pl.when(~pl.col("accepted"))
         .then(pl.lit("quarantined"))
@@ -202,5 +225,5 @@ def _with_status(snapshots: pl.DataFrame, grounds: pl.DataFrame) -> pl.DataFrame
         .then(pl.format("superseded by {}", newer))
     )
     return judged.with_columns(status=status, status_reason=why).drop(
-        "accepted", "reason", "promoted"
+        "accepted", "reason", "promoted", "newer"
     )

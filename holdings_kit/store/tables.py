@@ -130,6 +130,7 @@ class Tables(NamedTuple):
 
     root: str
     storage_options: Mapping[str, str] | None
+    listed: Mapping[str, pl.DataFrame] | None = None  # files known beforehand
 
     def __repr__(self) -> str:
         return f"Tables({self.root!r})"
@@ -239,14 +240,40 @@ class Tables(NamedTuple):
             raise StoreError(f"{self.uri(table)}: cannot vacuum: {error}") from None
         return len(gone)
 
+    def files(self, table: str, known_at: datetime | None = None) -> pl.DataFrame:
+        """List the files of a table: `path`, and the partition where it has one."""
+        if self.listed is not None and table in self.listed:
+            return self.listed[table]
+        keys = [name for name in PARTITION if name in TABLES[table]]
+        opened = self.open(table, known_at)
+        if opened is None:
+            blank = {"path": pl.String(), **{key: PARTITION[key] for key in keys}}
+            return pl.DataFrame(schema=blank)
+        return pl.DataFrame(opened.get_add_actions(flatten=True)).select(
+            "path", *(pl.col(f"partition.{key}").alias(key) for key in keys)
+        )
+
+    def by_bucket(self, buckets: int, known_at: datetime | None) -> list[Tables]:
+        """List the files of every bucket, with one look at each log.
+
+        All see the same commits, and opening a bucket does not cost more the more
+        buckets there are.
+        """
+        lists: list[dict[str, pl.DataFrame]] = [{} for _ in range(buckets)]
+        for table in TABLES:
+            if "bucket" not in TABLES[table]:
+                continue
+            judging = table in ("snapshots", "decisions")  # rows follow from them
+            files = self.files(table, known_at if judging else None)
+            parts = files.partition_by("bucket", as_dict=True)
+            for number, held in enumerate(lists):
+                held[table] = parts.get((number,), files.clear())
+        return [self._replace(listed=held) for held in lists]
+
     def partitions(self, table: str) -> list[tuple[date | None, int]]:
         """List the dates and buckets that a table has rows of."""
-        opened = self.open(table)
-        if opened is None or "bucket" not in TABLES[table]:
-            return []
-        files = pl.DataFrame(opened.get_add_actions(flatten=True))
-        keys = ["partition.snapshot_date", "partition.bucket"]
-        return files.select(keys).unique().sort(keys).rows()
+        keys = list(PARTITION)
+        return self.files(table).select(keys).unique().sort(keys).rows()
 
     def scan(
         self,
@@ -268,19 +295,14 @@ class Tables(NamedTuple):
                 if name not in PARTITION
             }
         )
-        opened = self.open(table, known_at)
-        if opened is None:
-            return pl.LazyFrame(schema=schema)
-        files = pl.DataFrame(opened.get_add_actions(flatten=True))
-        if dates is not None and "partition.snapshot_date" in files:
+        files = self.files(table, known_at)
+        if dates is not None and "snapshot_date" in files:
             wanted = pl.Series(list(dates), dtype=pl.Date())
             files = files.filter(
-                pl.col("partition.snapshot_date").is_in(
-                    wanted.implode(), nulls_equal=True
-                )
+                pl.col("snapshot_date").is_in(wanted.implode(), nulls_equal=True)
             )
-        if buckets is not None and "partition.bucket" in files:
-            files = files.filter(pl.col("partition.bucket").is_in(list(buckets)))
+        if buckets is not None and "bucket" in files:
+            files = files.filter(pl.col("bucket").is_in(list(buckets)))
         if files.is_empty():
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(

@@ -27,6 +27,7 @@ __all__ = ["Mapper", "Scanned", "StoreView", "with_zone"]
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+_APPENDED: Final = pl.struct("snapshot_id", "batch_id")
 _FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
 
 
@@ -180,24 +181,33 @@ class StoreView:
             Who asks, such as `holdings_kit.cluster.connect`; None: this process, one
             bucket after the other.
         """
-        views = (
-            [self.bucket(number) for number in range(self.buckets)]
-            if self._bucket is None
-            else [self]
-        )
+        views = [self] if self._bucket is not None else self._every_bucket()
         if on is not None:
             return on.map(question, views)
         return [question(view) for view in views]
 
+    def _every_bucket(self) -> list[StoreView]:
+        parts = self._tables.by_bucket(self.buckets, self._known_at)
+        return [
+            self._view(bucket=number, tables=tables)
+            for number, tables in enumerate(parts)
+        ]
+
     def _view(
-        self, *, bucket: int | None = None, known_at: datetime | None = None
+        self,
+        *,
+        bucket: int | None = None,
+        known_at: datetime | None = None,
+        tables: Tables | None = None,
     ) -> StoreView:
-        return StoreView(
-            self._tables,
+        view = StoreView(
+            tables or self._tables._replace(listed=None),
             few_rows=self._few_rows,
             bucket=self._bucket if bucket is None else bucket,
             known_at=self._known_at if known_at is None else known_at,
         )
+        view._made_with = self._made_with
+        return view
 
     def _places(self, account_ids: Collection[str] | None) -> set[int] | None:
         """Tell the buckets to look into; None means all."""
@@ -233,19 +243,24 @@ class StoreView:
         return judged.filter(pl.col("status") == "current")
 
     def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
+        """Scan the rows of snapshots, each from the one append it names."""
         accounts = snapshots["account_id"].unique()
-        picked = with_partition(snapshots, self.buckets)
+        if self._bucket is None:
+            picked = with_partition(snapshots, self.buckets)["bucket"].unique()
+            buckets = picked.to_list()
+        else:
+            buckets = [self._bucket]
         rows = self._tables.scan(
             table,
-            dates=picked["snapshot_date"].unique().to_list(),
-            buckets=picked["bucket"].unique().to_list(),
+            dates=snapshots["snapshot_at"].dt.date().unique().to_list(),
+            buckets=buckets,
         )
         if accounts.len() <= _FEW_ACCOUNTS:
             rows = rows.filter(
                 pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
             )
-        order = snapshots.select("snapshot_id", "batch_id").with_row_index("place")
-        return rows.join(order.lazy(), on=["snapshot_id", "batch_id"])
+        wanted = snapshots.select(_APPENDED).to_series().implode()
+        return rows.filter(_APPENDED.is_in(wanted))
 
     def _scanned(self, snapshots: pl.DataFrame) -> Scanned:
         return Scanned(
@@ -256,9 +271,11 @@ class StoreView:
         )
 
     def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
+        places = snapshots.lazy().select("snapshot_id").with_row_index("place")
+
         def rows(table: str, schema: pl.Schema) -> pl.LazyFrame:
-            ordered = self._rows(table, snapshots).sort("place", "row_no")
-            return ordered.select(schema.names())
+            found = self._rows(table, snapshots).join(places, on="snapshot_id")
+            return found.sort("place", "row_no").select(schema.names())
 
         holdings, listings, baskets = pl.collect_all(
             [
