@@ -12,6 +12,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.funds import EXPOSURES, open_funds
+from holdings_kit.measures import any_known
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
@@ -206,34 +207,31 @@ def concentration(
             if name not in have
         )
     )
-    value = pl.col("market_value")
+    value, cost = pl.col("market_value"), pl.col("cost_value")
     priced = value.is_not_null()
-    groups = list(by) or [pl.lit(0).alias("_all")]
-    cost = pl.col("cost_value")
-    sums = rows.group_by(groups, maintain_order=True).agg(
-        pl.len().cast(pl.Int64()).alias("positions_count"),
-        _known_sum(value).alias("market_value"),
-        *_bucket_share("pledged_quantity", "pledged"),
-        *_bucket_share("t1_quantity", "unsettled"),
-        value.null_count().cast(pl.Int64()).alias("unpriced_count"),
-        _ratio(cost.filter(priced).sum(), cost.sum()).alias("priced_cost_share"),
-    )
-    unit = (
-        rows.filter(priced)
-        .group_by([*groups, pl.col(of).alias("_unit")])
-        .agg(value.sum().cast(pl.Float64()).alias("_value"))
-        .sort("_value", "_unit", descending=[True, False], nulls_last=True)
-    )
     names = list(by) or ["_all"]
-    share = pl.col("_value") / pl.col("_value").sum()
-    shares = unit.group_by(names).agg(
-        (share**2).sum().alias("hhi"),
-        pl.col("_unit").first().cast(pl.String()).alias("largest_id"),
-        share.first().alias("largest_share"),
-        *(share.head(k).sum().alias(f"top_{k}_share") for k in top),
+    rows = rows.with_columns(
+        *([] if by else [pl.lit(0).alias("_all")]),
+        pl.when(priced).then(cost).alias("_priced_cost"),
+        *_in_bucket("pledged_quantity", "pledged"),
+        *_in_bucket("t1_quantity", "unsettled"),
     )
+    added = [
+        pl.len().cast(pl.Int64()).alias("positions_count"),
+        any_known("market_value"),
+        *_bucket_share("pledged"),
+        *_bucket_share("unsettled"),
+        value.null_count().cast(pl.Int64()).alias("unpriced_count"),
+        _ratio(pl.col("_priced_cost").sum(), cost.sum()).alias("priced_cost_share"),
+    ]
+    sums = (
+        rows.group_by(names, maintain_order=True).agg(added)
+        if by
+        else rows.select(pl.lit(0).alias("_all"), *added)
+    )
+    shares = _shares(rows.filter(priced), names, of, top)
     positive = pl.col("market_value") > 0
-    measured = ["hhi", "largest_share", *(f"top_{k}_share" for k in top)]
+    measured = ["hhi", "largest_share", *map(_top, top)]
     whole = pl.col("market_value").sum().cast(pl.Float64())
     out = (
         sums.join(shares, on=names, how="left", maintain_order="left", nulls_equal=True)
@@ -246,15 +244,43 @@ def concentration(
             .then(pl.col("market_value").cast(pl.Float64()) / whole)
             .alias("weight"),
         )
-        .select(*by, *CONCENTRATION.names(), *(f"top_{k}_share" for k in top))
+        .select(*by, *CONCENTRATION.names(), *map(_top, top))
     )
     if isinstance(positions, pl.DataFrame):
         return out.collect()
     return out
 
 
-def _known_sum(value: pl.Expr) -> pl.Expr:
-    return pl.when(value.count() > 0).then(value.sum())
+def _top(k: int) -> str:
+    return f"top_{k}_share"
+
+
+def _shares(
+    rows: pl.LazyFrame, names: list[str], of: str, top: Sequence[int]
+) -> pl.LazyFrame:
+    """Measure the units of each group, from rows whose value is known."""
+    value = pl.col("market_value")
+    unit = pl.col("_value")
+    return (
+        rows.group_by([*names, pl.col(of).alias("_unit")])
+        .agg(value.sum().cast(pl.Float64()).alias("_value"))
+        .with_columns(_square=unit * unit)
+        .group_by(names)
+        .agg(
+            pl.col("_square").sum(),
+            unit.sum().alias("_whole"),
+            unit.max().alias("_largest"),
+            pl.col("_unit").filter(unit == unit.max()).min().alias("largest_id"),
+            *(unit.top_k(k).sum().alias(f"_top_{k}") for k in top),
+        )
+        .select(
+            *names,
+            (pl.col("_square") / (pl.col("_whole") * pl.col("_whole"))).alias("hhi"),
+            pl.col("largest_id").cast(pl.String()),
+            (pl.col("_largest") / pl.col("_whole")).alias("largest_share"),
+            *((pl.col(f"_top_{k}") / pl.col("_whole")).alias(_top(k)) for k in top),
+        )
+    )
 
 
 def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
@@ -262,10 +288,22 @@ def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     return pl.when(whole > 0).then(part.cast(pl.Float64()) / whole.cast(pl.Float64()))
 
 
-def _bucket_share(quantity: str, name: str) -> list[pl.Expr]:
-    """Share of the value that stands in one bucket, and how many rows do not say."""
+def _in_bucket(quantity: str, name: str) -> list[pl.Expr]:
+    """Value that stands in one bucket, beside the value of the rows that say so."""
     part = pl.col(quantity).cast(VALUE) * pl.col("price")
-    says = part.is_not_null() & pl.col("market_value").is_not_null()
-    share = _ratio(part.filter(says).sum(), pl.col("market_value").filter(says).sum())
-    unknown = (~says).sum().cast(pl.Int64())
-    return [share.alias(f"{name}_share"), unknown.alias(f"{name}_unknown_count")]
+    whole = pl.col("market_value")
+    says = part.is_not_null() & whole.is_not_null()
+    return [
+        pl.when(says).then(part).alias(f"_{name}"),
+        pl.when(says).then(whole).alias(f"_{name}_whole"),
+    ]
+
+
+def _bucket_share(name: str) -> list[pl.Expr]:
+    """Share of the value that stands in one bucket, and how many rows do not say."""
+    part, whole = pl.col(f"_{name}"), pl.col(f"_{name}_whole")
+    unknown = part.null_count().cast(pl.Int64())
+    return [
+        _ratio(part.sum(), whole.sum()).alias(f"{name}_share"),
+        unknown.alias(f"{name}_unknown_count"),
+    ]

@@ -334,28 +334,22 @@ def coverage(
 # One bucket each.
 
 
-def _positions(
-    view: StoreView, as_of: datetime | None, quotes: pl.DataFrame | None
-) -> pl.DataFrame:
-    by = ("account_id", "instrument_id")
-    holdings = view.scan(as_of=as_of).holdings
-    return consolidate(holdings, by=by, quotes=quotes).collect()
-
-
 def _account_values(
     view: StoreView, *, as_of: datetime | None, quotes: pl.DataFrame | None
 ) -> pl.DataFrame:
     by = ("account_id",)
-    positions = _positions(view, as_of, quotes)
+    holdings = view.scan(as_of=as_of).holdings.collect()
+    positions = consolidate(
+        holdings, by=("account_id", "instrument_id"), quotes=quotes, sort=False
+    )
     value = pl.col("collateral_value")
     pledged = (
-        collateral(view.scan(as_of=as_of).holdings)
+        collateral(holdings)
         .group_by(by)
         .agg(
             any_known("collateral_value"),
             uncollateral_count=value.null_count().cast(pl.Int64()),
         )
-        .collect()
     )
     joined = (
         summarize(positions, by=by)
@@ -384,7 +378,7 @@ def _classes(
 def _short(
     view: StoreView, *, used: pl.DataFrame, adds: list[float], as_of: datetime | None
 ) -> pl.DataFrame:
-    pledged = collateral(view.scan(as_of=as_of).holdings).collect()
+    pledged = collateral(view.scan(as_of=as_of).holdings.collect())
     gross = product("collateral_quantity", "price")
     value = pl.col("_value").fill_null(0)
     summed: list[pl.DataFrame] = []

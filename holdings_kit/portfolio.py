@@ -35,7 +35,10 @@ _BUCKETS: Final = (
     "smallcase_quantity",
     "owned_quantity",
 )
+_AMOUNTS: Final = ("cost_value", "reported_pnl", "pnl_difference")
 _DESCRIBED: Final = ("isin", "symbol", "name", "asset_class")
+_REPORTED: Final = {"ltp": "last_price", "close": "close_price"}
+_PRICE: Final = {"price": MONEY, "price_at": INSTANT, "price_basis": pl.String()}
 _PAISE = 100
 
 
@@ -45,6 +48,7 @@ def consolidate(
     by: str | Sequence[str] = ("instrument_id",),
     quotes: pl.DataFrame | None = None,
     prices: Sequence[str] = ("ltp", "close", "quote"),
+    sort: bool = True,
 ) -> Frame:
     """Net holdings into one position per instrument, or per account and instrument.
 
@@ -74,6 +78,9 @@ def consolidate(
         token.
     prices
         Which basis is preferred; put ``"quote"`` first to let quotes override.
+    sort
+        Largest value first; False leaves the rows in any order, which is cheaper for
+        many accounts.
 
     Returns
     -------
@@ -106,17 +113,8 @@ def consolidate(
         cost_value=cost_value(), pnl_difference=_pnl_difference()
     )
     priced = _priced(rows, quotes, prices)
-    described = [column for column in _DESCRIBED if column not in keys]
-    one = "account_id" in keys  # then there is nothing to count
-    accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
-    grouped = rows.group_by(keys).agg(
-        pl.col(described).min(),  # whatever the order of the rows
-        *(total(bucket) for bucket in _BUCKETS),
-        accounts.cast(pl.Int64()).alias("accounts_count"),
-        total("cost_value"),
-        total("reported_pnl"),
-        total("pnl_difference"),
-    )
+    apart = isinstance(holdings, pl.DataFrame) and _all_apart(holdings, keys)
+    grouped = _renamed(rows, keys) if apart else _summed(rows, keys)
     positions = grouped.join(priced, on="instrument_id", how="left").with_columns(
         # both at eight places; the quotient of exact sums, rounded once
         average_price=pl.when(pl.col("owned_quantity") != 0)
@@ -131,14 +129,23 @@ def consolidate(
         ratio(value - cost, cost).alias("return"),
         product("owned_quantity", day).alias("day_pnl"),
         ratio(value, value.sum()).alias("weight"),
-    ).sort(
-        "market_value",
-        *keys,
-        descending=[True, *(False for _ in keys)],
-        nulls_last=True,
     )
     rest = [key for key in keys if key not in POSITIONS]
-    return _like(holdings, shown.select(*rest, *_as_promised(POSITIONS)))
+    made = shown.select(*rest, *_as_promised(POSITIONS))
+    if not sort:
+        return _like(holdings, made)
+    if isinstance(holdings, pl.LazyFrame):
+        return _largest_first(made, keys)
+    rows = made.collect()
+    narrow = rows.lazy().select("market_value", *keys).with_row_index("_place")
+    return rows[_largest_first(narrow, keys).collect()["_place"]]
+
+
+def _largest_first(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+    """Sort by value, then by key: two sorts, cheaper than one by all columns."""
+    return positions.sort(keys).sort(
+        "market_value", descending=True, nulls_last=True, maintain_order=True
+    )
 
 
 def summarize(positions: Frame, *, by: str | Sequence[str] = ()) -> Frame:
@@ -225,6 +232,32 @@ def _checked(by: str | Sequence[str]) -> list[str]:
     return keys
 
 
+def _all_apart(holdings: pl.DataFrame, keys: list[str]) -> bool:
+    """Tell whether no two rows make one position; then there is nothing to sum."""
+    return bool(holdings.select(keys).is_unique().all())
+
+
+def _renamed(rows: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+    """Give what `_summed` gives where every row is a position of its own."""
+    one = pl.lit(1, pl.Int64()).alias("accounts_count")
+    return rows.select(*keys, *_described(keys), *_BUCKETS, one, *_AMOUNTS)
+
+
+def _summed(rows: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+    one = "account_id" in keys  # then there is nothing to count
+    accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
+    return rows.group_by(keys).agg(
+        pl.col(_described(keys)).min(),  # whatever the order of the rows
+        *(total(bucket) for bucket in _BUCKETS),
+        accounts.cast(pl.Int64()).alias("accounts_count"),
+        *(total(amount) for amount in _AMOUNTS),
+    )
+
+
+def _described(keys: list[str]) -> list[str]:
+    return [column for column in _DESCRIBED if column not in keys]
+
+
 def _pnl_difference() -> pl.Expr:
     """Broker's P&L less ours on the same row, at the row's own last or close price."""
     price = pl.coalesce("last_price", "close_price")
@@ -235,14 +268,14 @@ def _pnl_difference() -> pl.Expr:
 def _priced(
     rows: pl.LazyFrame, quotes: pl.DataFrame | None, prices: Sequence[str]
 ) -> pl.LazyFrame:
-    """One price per instrument: the latest day's, in the order of `prices`."""
+    """One price per instrument that has any: the latest day's, in order of `prices`."""
     order = {basis: number for number, basis in enumerate(prices)}
     own = _reported(rows, order)
     if quotes is None or "quote" not in order:
         return own
     rank = pl.col("price_basis").replace_strict(order, default=len(order))
     joined = own.join(
-        _quoted(rows, quotes), on="instrument_id", how="left", maintain_order="left"
+        _quoted(rows, quotes), on="instrument_id", how="full", coalesce=True
     )
     better = pl.col("quote").is_not_null() & (
         pl.col("price").is_null() | (rank > order["quote"])
@@ -256,49 +289,37 @@ def _priced(
 
 
 def _reported(rows: pl.LazyFrame, order: dict[str, int]) -> pl.LazyFrame:
-    """Choose among the prices in the payloads; every instrument keeps its row."""
-    at = pl.coalesce("price_at", "snapshot_at")
-    offers = pl.concat(
-        rows.select(
-            "instrument_id",
-            price=pl.col(column),
-            price_at=at,
-            price_basis=pl.lit(basis),
-            rank=pl.lit(order.get(basis, len(order))),
-        ).filter(pl.col("price").is_not_null())
-        for basis, column in (("ltp", "last_price"), ("close", "close_price"))
-    )
+    """Choose among the prices in the payloads, for each instrument that has one."""
+    newest = {
+        basis: _newest(rows, column).with_columns(price_basis=pl.lit(basis))
+        for basis, column in _REPORTED.items()
+    }
+    usable = [newest[basis] for basis in order if basis in newest]
+    none = pl.LazyFrame(schema={"instrument_id": pl.String(), **_PRICE})
     day = pl.col("price_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
-    # the latest day, the preferred basis, the latest instant; then the lower price
+    rank = pl.col("price_basis").replace_strict(order, return_dtype=pl.Int64())
+    # the latest day, then the preferred basis
+    best = (
+        pl.concat([none, *usable])
+        .sort(day, rank, descending=[True, False], nulls_last=True)
+        .unique("instrument_id", keep="first", maintain_order=True)
+    )
+    for basis, column in _REPORTED.items():
+        shown = newest[basis].select("instrument_id", pl.col("price").alias(column))
+        best = best.join(shown, on="instrument_id", how="full", coalesce=True)
+    return best
+
+
+def _newest(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
+    """Take each instrument's newest known price; of one instant's, the lowest."""
+    at = pl.coalesce("price_at", "snapshot_at")
     newest = pl.col("price_at").eq_missing(pl.col("price_at").max())
-    each_day = (
-        offers.with_columns(day=day)
-        .group_by("instrument_id", "day", "rank", "price_basis")
+    return (
+        rows.select("instrument_id", price=column, price_at=at)
+        .filter(pl.col("price").is_not_null())
+        .group_by("instrument_id")
         .agg(pl.col("price").filter(newest).min(), pl.col("price_at").max())
     )
-    latest = each_day.sort(
-        "day",
-        "rank",
-        "price_at",
-        "price",
-        descending=[True, False, True, False],
-        nulls_last=True,
-    )
-    usable = latest.filter(pl.col("price_basis").is_in(list(order)))
-    best = usable.group_by("instrument_id", maintain_order=True).first()
-    out = (
-        rows.select("instrument_id")
-        .unique()
-        .join(best.drop("rank", "day"), on="instrument_id", how="left")
-    )
-    for basis, column in (("ltp", "last_price"), ("close", "close_price")):
-        one = latest.filter(price_basis=basis).group_by("instrument_id").first()
-        out = out.join(
-            one.select("instrument_id", pl.col("price").alias(column)),
-            on="instrument_id",
-            how="left",
-        )
-    return out
 
 
 def _agreeing(quotes: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
