@@ -271,18 +271,12 @@ class StoreView:
         )
 
     def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
-        places = snapshots.lazy().select("snapshot_id").with_row_index("place")
-
-        def rows(table: str, schema: pl.Schema) -> pl.LazyFrame:
-            found = self._rows(table, snapshots).join(places, on="snapshot_id")
-            return found.sort("place", "row_no").select(schema.names())
-
-        holdings, listings, baskets = pl.collect_all(
-            [
-                rows("holdings", HOLDINGS),
-                rows("listings", LISTINGS),
-                rows("baskets", BASKETS),
-            ]
+        tables = {"holdings": HOLDINGS, "listings": LISTINGS, "baskets": BASKETS}
+        found = pl.collect_all([self._rows(table, snapshots) for table in tables])
+        places = snapshots.select("snapshot_id").with_row_index("place")
+        holdings, listings, baskets = (
+            _in_order(rows, places).select(schema.names())
+            for rows, schema in zip(found, tables.values(), strict=True)
         )
         return Loaded(
             snapshots.select(SNAPSHOTS.names()),
@@ -291,6 +285,21 @@ class StoreView:
             baskets,
             empty(REJECTS),
         )
+
+
+def _in_order(rows: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Put rows in the order of their snapshots and of the payload."""
+    keys = ["place", "row_no"]
+    placed = rows.select("snapshot_id", "row_no").join(
+        places, on="snapshot_id", how="left", maintain_order="left"
+    )
+    place, row_no = (pl.col(key) for key in keys)
+    rising = (place > place.shift()) | (
+        (place == place.shift()) & (row_no >= row_no.shift())
+    )
+    if placed.select(rising.all()).item():  # as files are written, sorted by account
+        return rows
+    return rows[placed.select(pl.arg_sort_by(keys)).to_series()]
 
 
 def with_zone(instant: datetime) -> datetime:
