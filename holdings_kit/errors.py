@@ -45,7 +45,17 @@ __all__ = [
 
 
 class HoldingsError(Exception):
-    """Base of every error raised on purpose by this package."""
+    """Base of every error raised on purpose by this package.
+
+    Examples
+    --------
+    >>> import holdings_kit as hk
+    >>> try:
+    ...     hk.read_webhooks("no/such/folder")
+    ... except hk.HoldingsError as error:
+    ...     print(f"{type(error).__name__}: {error}")
+    ConfigError: no such file or folder: 'no/such/folder'
+    """
 
 
 class ConfigError(HoldingsError):

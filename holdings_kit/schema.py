@@ -234,6 +234,19 @@ class Loaded(NamedTuple):
         One row per smallcase constituent, public and private (`BASKETS`).
     rejects
         What could not be read: file, line, reason, raw bytes (`REJECTS`).
+
+    Examples
+    --------
+    >>> import holdings_kit as hk
+    >>> from datetime import UTC, datetime
+    >>> body = b'''{"status": "success", "data": [{"symbols": [{"exchange": "NSE",
+    ... "tradingSymbol": "SBIN-EQ", "isin": "INE062A01020"}], "qty": "3", "new": 1}]}'''
+    >>> at = datetime(2026, 1, 5, 11, tzinfo=UTC)
+    >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=at)
+    >>> loaded.holdings.select("instrument_id", "owned_quantity").row(0)
+    ('INE062A01020', Decimal('3.0000'))
+    >>> loaded.notices.select("kind", "pointer", "value").row(0)
+    ('unknown_field', '/data/0/new', '1')
     """
 
     snapshots: pl.DataFrame

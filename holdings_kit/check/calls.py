@@ -92,6 +92,12 @@ def lesson6(fetch: Fetch) -> Graded:
     fetch
         ``fetch(get, sleep)`` gives the parsed reply, or raises. ``get()`` makes one
         request and gives ``status, headers, body``; wait with ``sleep(seconds)``.
+
+    Examples
+    --------
+    >>> graded = lesson6(lambda get, sleep: {})
+    >>> graded.passed, graded.failed[0]
+    (False, 'a plain reply is given back parsed')
     """
 
     def run(faults: str) -> tuple[Mapping[str, object] | None, Exception | None, _Line]:
@@ -184,6 +190,12 @@ def lesson8(integrate: Integrate) -> Graded:
     integrate
         ``integrate(access, auth_ids)`` gives ISIN → demat quantity for each account,
         ``None`` for one that could not be had.
+
+    Examples
+    --------
+    >>> graded = lesson8(lambda access, auth_ids: {})
+    >>> graded.passed, graded.failed[0]
+    (False, "every account's quantities are right, unknown to no one")
     """
     keys = ["asha", "bela", "chirag", "esha", "farid"]
 

@@ -22,6 +22,12 @@ class Rule(NamedTuple):
     probe
         Runs the learner's code; gives what was seen where the rule does not hold, and
         ``None`` where it does.
+
+    Examples
+    --------
+    >>> rule = Rule("one is two", "count again", lambda: "1")
+    >>> grade(0, [rule]).failed
+    ('one is two',)
     """
 
     states: str
@@ -61,7 +67,13 @@ class Graded:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The rules that do not hold, in words."""
+        """The rules that do not hold, in words.
+
+        Examples
+        --------
+        >>> grade(0, [Rule("one is one", "", lambda: None)]).failed
+        ()
+        """
         return tuple(o.rule.states for o in self.outcomes if o.seen is not None)
 
     def __repr__(self) -> str:

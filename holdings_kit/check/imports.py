@@ -55,6 +55,12 @@ def lesson1(sign: Sign, read: Read) -> Graded:
         ``sign(shared_secret, auth_id, now)`` gives a token, a guest's for ``None``.
     read
         ``read(shared_secret, token, now)`` gives the smallcaseAuthId, or raises.
+
+    Examples
+    --------
+    >>> graded = lesson1(lambda secret, auth_id, now: "", lambda secret, token, now: "")
+    >>> graded.passed, graded.failed[0]
+    (False, "a guest's token says that it is a guest, signed with HS256")
     """
 
     def claims(auth_id: str | None) -> dict[str, object]:
@@ -155,6 +161,12 @@ def lesson2(build: Build, follow: Next) -> Graded:
     follow
         ``follow(transaction_details)`` gives what to do next: ``"wait"``, ``"fetch"``,
         ``"new transaction"`` or ``"give up"``.
+
+    Examples
+    --------
+    >>> graded = lesson2(lambda *request: ("", {}, {}), lambda details: "wait")
+    >>> graded.passed, graded.failed[0]
+    (False, 'the sandbox accepts the request')
     """
 
     def created() -> str | None:

@@ -28,6 +28,12 @@ def lesson4(decide: Decide) -> Graded:
         ``decide(snapshot_at, now, broker)`` gives ``"use"`` while at most one hour of
         trading has passed since the snapshot, else ``"fetch"`` where the broker's
         session lives long, else ``"import"``. `snapshot_at` may be ``None``: unknown.
+
+    Examples
+    --------
+    >>> graded = lesson4(lambda snapshot_at, now, broker: "use")
+    >>> graded.passed, graded.failed[0]
+    (False, 'a stale snapshot of a broker with sessions needs an import')
     """
 
     def says(
@@ -94,6 +100,12 @@ def lesson5(read_row: ReadRow) -> Graded:
     read_row
         ``read_row(row)`` gives ``owned``, ``pledged``, ``reconciles``, ``price``,
         ``pnl`` and ``haircut`` (a fraction); ``None`` is unknown.
+
+    Examples
+    --------
+    >>> graded = lesson5(lambda row: {"owned": None})
+    >>> graded.passed, graded.failed[0]
+    (False, 'what is owned is counted once, whatever the exchanges')
     """
     row = {
         "symbols": [

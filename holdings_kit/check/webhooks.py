@@ -32,6 +32,12 @@ def lesson3(handler: Handler) -> Graded:
     ----------
     handler
         ``handler(body, api_secret)`` gives the HTTP status to answer.
+
+    Examples
+    --------
+    >>> graded = lesson3(lambda body, api_secret: 200)
+    >>> graded.passed, graded.failed[0]
+    (False, 'a delivery with a wrong checksum is answered with 401')
     """
 
     def delivered(faults: str = "", *, forge: bool = False) -> str | None:
@@ -141,6 +147,12 @@ def lesson7(apply: Apply) -> Graded:
         ``apply(kept, delivery)`` gives what to keep: the newer snapshot. `kept` is
         ``None`` at first. Both have ``snapshotDate`` (ISO text) and ``securities``
         (ISIN → quantity).
+
+    Examples
+    --------
+    >>> graded = lesson7(lambda kept, delivery: delivery)
+    >>> graded.passed, graded.failed[0]
+    (False, 'a late retry never replaces something newer')
     """
     first = _snapshot("2026-01-05T10:00:00.000Z", A=10, B=5)
     second = _snapshot("2026-01-06T10:00:00.000Z", A=10)

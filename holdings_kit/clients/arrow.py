@@ -141,6 +141,20 @@ class ArrowClient(ArrowMarket):
             Arrow refused or failed; a wrong checksum is an `AuthError`.
         WireError
             The reply has no token.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> with sandbox.serve() as sb:
+        ...     client = ArrowClient.login(
+        ...         app_id=sb.app_id,
+        ...         app_secret=sb.app_secret,
+        ...         request_token=sb.request_token("asha"),
+        ...         base_url=sb.url,
+        ...     )
+        ...     client.account_id
+        ...     client.close()
+        'SBX0001'
         """
         app_secret, request_token = Secret(app_secret), Secret(request_token)
         http = Http(
@@ -207,6 +221,16 @@ class ArrowClient(ArrowMarket):
             Arrow refused or failed.
         WireError
             The reply is not of the published shape.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> with sandbox.serve() as sb:
+        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
+        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
+        ...         loaded = client.holdings()
+        >>> loaded.holdings["symbol"].head(3).to_list()
+        ['SBIN', 'IDEA', 'YESBANK']
         """
         account = self._account(account_id)
         at = self._clock()
@@ -241,6 +265,16 @@ class ArrowClient(ArrowMarket):
         ------
         ConfigError, SourceError, WireError
             As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> with sandbox.serve() as sb:
+        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
+        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
+        ...         limits = client.limits()
+        >>> limits.select("account_id", "cash_value").row(0)
+        ('A1', Decimal('25000.00000000'))
         """
         account = self._account(account_id)
         at = self._clock()

@@ -74,6 +74,16 @@ class ArrowMarket(Session):
             A column is missing.
         SourceError, WireError
             As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import ArrowClient, sandbox
+        >>> with sandbox.serve() as sb:
+        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
+        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
+        ...         quotes = client.quotes(client.holdings())
+        >>> quotes.select("trading_symbol", "last_price").row(0)
+        ('SBIN-EQ', Decimal('971.5000'))
         """
         asked = _asked(instruments)
         at = self._clock()
@@ -113,6 +123,16 @@ class ArrowMarket(Session):
         ------
         SourceError, WireError
             As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import ArrowClient, sandbox
+        >>> with sandbox.serve() as sb:
+        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
+        ...     with ArrowClient(**keys, base_url=sb.url) as client:
+        ...         master = client.instruments("nse")
+        >>> master.filter(token="3045").select("trading_symbol", "isin").row(0)
+        ('SBIN-EQ', 'INE062A01020')
         """
         call = Call(
             method="GET",
@@ -154,6 +174,23 @@ class ArrowMarket(Session):
             An instant without a time zone, or an end before the start.
         SourceError, WireError
             As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import ArrowClient, sandbox
+        >>> with sandbox.serve() as sb:
+        ...     monday, week_later = sb.now(), sb.advance(days=7)
+        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
+        ...     with ArrowClient(**keys, base_url=sb.url) as client:
+        ...         candles = client.candles(
+        ...             exchange="NSE",
+        ...             token="3045",
+        ...             interval="day",
+        ...             start=monday,
+        ...             end=week_later,
+        ...         )
+        >>> candles.select("exchange", "token", "close_price").row(-1)
+        ('NSE', '3045', Decimal('966.4000'))
         """
         if start.tzinfo is None or end.tzinfo is None or end < start:
             raise ConfigError("start and end need a time zone, and start comes first")

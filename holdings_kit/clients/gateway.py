@@ -191,6 +191,26 @@ class GatewayClient(GatewayImports):
             The gateway refused or failed.
         WireError
             The reply is not of the published shape, or another user's.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> with sandbox.serve() as sb:
+        ...     client = GatewayClient(
+        ...         gateway=sb.gateway,
+        ...         api_secret=sb.api_secret,
+        ...         shared_secret=sb.shared_secret,
+        ...         base_url=sb.url,
+        ...         clock=sb.now,
+        ...     )
+        ...     with client:
+        ...         started = client.create_import()
+        ...         _ = sb.play(started.transaction_id, persona="asha")
+        ...         _ = sb.advance(seconds=10)
+        ...         done = client.transaction(started.transaction_id)
+        ...         loaded = client.holdings(client.auth_id(done.auth_token))
+        >>> loaded.snapshots["format"].item(), loaded.holdings["symbol"][0]
+        ('gateway-v2', 'SBIN')
         """
         if (max_age is None) != (store is None):
             raise ConfigError("max_age and store belong together")
@@ -248,6 +268,25 @@ class GatewayClient(GatewayImports):
         ------
         SourceError, WireError
             As `holdings` and `create_import`.
+
+        Examples
+        --------
+        A broker that needs a login gets a new import to hand to the user:
+
+        >>> from holdings_kit import sandbox
+        >>> with sandbox.serve() as sb:
+        ...     client = GatewayClient(
+        ...         gateway=sb.gateway,
+        ...         api_secret=sb.api_secret,
+        ...         shared_secret=sb.shared_secret,
+        ...         base_url=sb.url,
+        ...         clock=sb.now,
+        ...     )
+        ...     with client:
+        ...         auth_id = client.auth_id(sb.token_for("bela"))
+        ...         refresh = client.refresh(auth_id, broker="groww")
+        >>> refresh.reason, refresh.loaded, refresh.transaction.transaction_id[:4]
+        ('Groww needs a login to refresh', None, 'TRX_')
         """
         profile = broker_profile(broker)
         if broker is not None and profile.long_lived is False:

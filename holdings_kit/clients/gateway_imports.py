@@ -65,6 +65,17 @@ class GatewayImports(Session):
         """Sign a token for the browser SDK: a guest's, or a connected user's.
 
         It lives ten minutes from the instant of the call. ``.reveal()`` gives the text.
+
+        Examples
+        --------
+        >>> from holdings_kit import GatewayClient
+        >>> client = GatewayClient(
+        ...     gateway="demo",
+        ...     api_secret="not-a-real-secret",
+        ...     shared_secret="nor-is-this",
+        ... )
+        >>> client.token(), client.token().reveal().count(".")
+        (Secret(hidden), 2)
         """
         return Secret(
             mint_token(
@@ -82,6 +93,17 @@ class GatewayImports(Session):
         ------
         SignatureError
             Not signed with the shared secret, expired, or a guest's.
+
+        Examples
+        --------
+        >>> from holdings_kit import GatewayClient
+        >>> client = GatewayClient(
+        ...     gateway="demo",
+        ...     api_secret="not-a-real-secret",
+        ...     shared_secret="nor-is-this",
+        ... )
+        >>> client.auth_id(client.token("64b7f0c2a1d3e4f5a6b7c8d9"))
+        '64b7f0c2a1d3e4f5a6b7c8d9'
         """
         token = Secret(token)
         claims = verify_token(token, self._shared_secret, now=self._clock())
@@ -120,6 +142,27 @@ class GatewayImports(Session):
             The gateway refused or failed.
         WireError
             The reply has no transaction id.
+
+        Examples
+        --------
+        The user's part is played by the sandbox here:
+
+        >>> from holdings_kit import GatewayClient, sandbox
+        >>> with sandbox.serve() as sb:
+        ...     client = GatewayClient(
+        ...         gateway=sb.gateway,
+        ...         api_secret=sb.api_secret,
+        ...         shared_secret=sb.shared_secret,
+        ...         base_url=sb.url,
+        ...         clock=sb.now,
+        ...     )
+        ...     started = client.create_import(notes="first")
+        ...     _ = sb.play(started.transaction_id, persona="asha")
+        ...     _ = sb.advance(seconds=10)
+        ...     done = client.transaction(started.transaction_id)
+        ...     client.close()
+        >>> started.transaction_id == done.transaction_id, done.status, done.broker
+        (True, 'COMPLETED', 'kite')
         """
         if notes is not None and len(notes) > _NOTES:
             raise ConfigError(f"notes have {len(notes)} characters, {_NOTES} at most")
@@ -160,6 +203,22 @@ class GatewayImports(Session):
             The gateway refused or failed.
         WireError
             The reply has no status.
+
+        Examples
+        --------
+        >>> from holdings_kit import GatewayClient, sandbox
+        >>> with sandbox.serve() as sb:
+        ...     client = GatewayClient(
+        ...         gateway=sb.gateway,
+        ...         api_secret=sb.api_secret,
+        ...         shared_secret=sb.shared_secret,
+        ...         base_url=sb.url,
+        ...         clock=sb.now,
+        ...     )
+        ...     started = client.create_import()
+        ...     client.transaction(started.transaction_id).status
+        ...     client.close()
+        'INITIALIZED'
         """
         call = Call(
             method="GET",

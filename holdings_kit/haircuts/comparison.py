@@ -54,6 +54,20 @@ class Comparison(NamedTuple):
         Diebold–Mariano for every ordered pair of models.
     losses
         Mean pinball loss per `date`, one column per model.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from holdings_kit.haircuts import basel
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> compared = compare_models(basel(prices), prices, confidence_set=False)
+    >>> compared.scores["model"].to_list(), compared.duels.height
+    (['basel'], 0)
+    >>> compared.losses.columns
+    ['date', 'basel']
     """
 
     scores: pl.DataFrame

@@ -82,7 +82,16 @@ def new_figure(
 
 
 def alt_text(figure: Figure) -> str:
-    """Tell what the picture shows, for readers who cannot see it."""
+    """Tell what the picture shows, for readers who cannot see it.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from holdings_kit import plot
+    >>> from holdings_kit.comparison import CHANGES
+    >>> plot.alt_text(plot.cause_counts(pl.DataFrame(schema=CHANGES)))
+    'Lines by cause: none changed; 0 moved in price only or not at all.'
+    """
     return str(figure.get_label())
 
 

@@ -44,6 +44,11 @@ class Clock:
     >>> clock.advance(minutes=5)
     >>> iso(clock.now())
     '2026-01-05T04:50:00.000Z'
+
+    >>> clock.set(datetime(2026, 1, 2, tzinfo=UTC))
+    >>> clock.speed = 60
+    >>> clock.now() >= datetime(2026, 1, 2, tzinfo=UTC)
+    True
     """
 
     def __init__(

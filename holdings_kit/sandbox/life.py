@@ -65,6 +65,14 @@ class Life(NamedTuple):
         Splits, bonuses and ISIN changes, as `compare` takes them.
     moves
         Who owns which account, as `compare` takes it.
+
+    Examples
+    --------
+    >>> told = life(days=2)
+    >>> told.payloads["format"].unique().sort().to_list()
+    ['arrow', 'gateway-v1', 'gateway-v2']
+    >>> told.events.select("account_id", "cause").is_empty(), told.moves.height > 0
+    (False, True)
     """
 
     payloads: pl.DataFrame

@@ -104,6 +104,41 @@ class Sandbox:
         What an Arrow login needs.
     clock
         Turn it by `advance`, which also delivers what becomes due.
+
+    Examples
+    --------
+    A user imports, a webhook tells of it, and a day passes:
+
+    >>> from holdings_kit import GatewayClient
+    >>> with serve(seed=7, sender=lambda url, body: 200) as sb:
+    ...     sb.register_webhook("http://127.0.0.1:9/webhook")
+    ...     client = GatewayClient(
+    ...         gateway=sb.gateway,
+    ...         api_secret=sb.api_secret,
+    ...         shared_secret=sb.shared_secret,
+    ...         base_url=sb.url,
+    ...         clock=sb.now,
+    ...     )
+    ...     started = client.create_import()
+    ...     sb.play(started.transaction_id, persona="asha").status
+    ...     sb.deliveries()[0]["status"], sb.calls()
+    ...     sb.advance(days=1).isoformat()
+    ...     client.close()
+    'COMPLETED'
+    ('delivered', {'create': 1})
+    '2026-01-06T04:45:00+00:00'
+
+    What a test needs of a persona, and faults on demand:
+
+    >>> sb = serve(seed=7)
+    >>> sb.personas["asha"].broker, sb.user_login("asha")["user_id"]
+    ('kite', 'SBX0001')
+    >>> tokens = sb.token_for("asha"), sb.arrow_token("asha"), sb.request_token("asha")
+    >>> len(set(tokens))
+    3
+    >>> sb.set_faults("holdings: 429*2, 500")
+    >>> sb.set_clock(sb.now())
+    >>> sb.close()
     """
 
     def __init__(self, world: World, *, port: int, nested_details: bool) -> None:

@@ -94,6 +94,24 @@ class Store(StoreView):
     ...     store.current().holdings["instrument_id"].to_list()
     (1, 0)
     ['INE062A01020']
+
+    Other ways to look at it:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     store = Store(folder, buckets=2)
+    ...     _ = store.append(loaded)
+    ...     store.map(lambda bucket: bucket.current().holdings.height)
+    ...     store.bucket(0).current().holdings.height
+    ...     store.scan().holdings.select("owned_quantity").collect().item()
+    ...     [day.isoformat() for day, _ in store.scan_days()]
+    ...     store.known_at(datetime(2020, 1, 1, tzinfo=UTC)).history().snapshots.height
+    ...     store.rejects().height
+    [0, 1]
+    0
+    Decimal('3.0000')
+    ['2026-01-05']
+    0
+    0
     """
 
     def __init__(
@@ -130,6 +148,21 @@ class Store(StoreView):
             A frame has not the columns its name promises.
         StoreError
             Rows belong to no snapshot, or the storage refused. Readers see no change.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.append(loaded)
+        ...     store.append(loaded)
+        Appended(deliveries=1, repeated=0, rejects=0)
+        Appended(deliveries=0, repeated=1, rejects=0)
         """
         new = self._new(loaded)
         for table in ("holdings", "listings", "baskets", "rejects"):
@@ -156,6 +189,34 @@ class Store(StoreView):
         StoreError
             There is no such snapshot, it is not quarantined, or it has no instant or
             account and so no place among the others.
+
+        Examples
+        --------
+        An account that is suddenly empty is doubted until somebody says otherwise:
+
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime, timedelta
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'''{"status": "success", "data": [{"symbols": [{"exchange": "NSE",
+        ... "tradingSymbol": "SBIN-EQ", "isin": "INE062A01020"}], "qty": "3"}]}'''
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> none = b'{"status": "success", "data": []}'
+        >>> at = monday + timedelta(days=1)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.append(loaded)
+        ...     _ = store.append(hk.read_arrow(none, account_id="A1", snapshot_at=at))
+        ...     doubtful = store.quarantine()
+        ...     store.promote(
+        ...         doubtful["snapshot_id"].item(), reason="all was sold", at=at
+        ...     )
+        ...     store.current().holdings.height, store.as_of(monday).holdings.height
+        ...     store.decisions()["reason"].item()
+        (0, 1)
+        'all was sold'
+        >>> doubtful["status"].item()
+        'quarantined'
         """
         if not reason.strip():
             raise ConfigError("promote needs a reason: it is kept in the log")
@@ -199,6 +260,22 @@ class Store(StoreView):
         ------
         FrameError, StoreError
             As `append`.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     part = store.write_part(loaded)
+        ...     store.current().snapshots.height, store.commit([part]).deliveries
+        ...     store.current().snapshots.height
+        (0, 1)
+        1
         """
         new = self._new(loaded, look_up=look_up)
         files = (write_files(self._tables, *named) for named in new._asdict().items())
@@ -223,6 +300,14 @@ class Store(StoreView):
         ------
         StoreError
             The storage refused; readers see no change.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.commit([], marks={"dump": 3}), store.mark("dump")
+        (Appended(deliveries=0, repeated=0, rejects=0), 3)
         """
         self._make()
         held = list(parts)
@@ -256,6 +341,22 @@ class Store(StoreView):
 
         Many small appends make many small files, and reading opens them all. The old
         files stay for readers and `known_at` until `vacuum`.
+
+        Examples
+        --------
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> import holdings_kit as hk
+        >>> body = b'{"status": "success", "data": []}'
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     for hour in (10, 11, 12):
+        ...         at = datetime(2026, 1, 5, hour, tzinfo=UTC)
+        ...         _ = store.append(
+        ...             hk.read_arrow(body, account_id="A1", snapshot_at=at)
+        ...         )
+        ...     store.compact(), store.history().snapshots.height
+        (3, 3)
         """
         return sum(self._tables.compact(table) for table in TABLES)
 
@@ -268,6 +369,13 @@ class Store(StoreView):
             How long a file stays after it went out of use, in whole hours. It must
             outlast the slowest reader, the slowest `write_part` until its `commit`, and
             what `known_at` should reach.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Store(folder).vacuum()
+        0
         """
         hours = int(keep / timedelta(hours=1))
         return sum(self._tables.vacuum(table, hours) for table in TABLES)
@@ -282,6 +390,21 @@ class Store(StoreView):
         ------
         StoreError
             There is a store at `path`.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(f"{folder}/one")
+        ...     _ = store.append(loaded)
+        ...     wider = store.rebucket(f"{folder}/four", buckets=4)
+        ...     store.buckets, wider.buckets, wider.current().snapshots.height
+        (1, 4, 1)
         """
         options = self._tables.storage_options
         if Tables(_address(path), options).buckets() is not None:
