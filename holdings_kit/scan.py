@@ -197,7 +197,9 @@ def _reader(
         torn = [line for line in found if isinstance(line, Torn)]
         whole = [line for line in found if isinstance(line, Line)]
         parts = [fast.load(run, shapes, add) for run in _runs(whole)]
-        return resolve(dumps.joined([*parts, dumps.read(torn, add)]), instruments)
+        if torn or not parts:
+            parts.append(dumps.read(torn, add))
+        return resolve(dumps.joined(parts), instruments)
 
     return read
 

@@ -43,8 +43,24 @@ class Written(NamedTuple):
 def write_files(tables: Tables, table: str, frame: pl.DataFrame) -> list[Written]:
     """Write the rows of a frame, one file for each date and bucket."""
     keys = [name for name in PARTITION if name in TABLES[table]]
-    parts = frame.partition_by(keys) if keys else [frame]
+    parts = _parts(frame, keys) if keys else [frame]
     return [_write(tables, table, part) for part in parts if not part.is_empty()]
+
+
+def _parts(frame: pl.DataFrame, keys: list[str]) -> list[pl.DataFrame]:
+    """Cut a frame by its keys; where equal ones are neighbours, nothing is copied."""
+    if frame.is_empty():
+        return []
+    changes = pl.any_horizontal(
+        pl.col(key).ne_missing(pl.col(key).shift()) for key in keys
+    )
+    index = pl.int_range(pl.len())
+    starts = frame.select(index.filter(changes | (index == 0))).to_series().to_list()
+    heads = frame.select(pl.col(keys).gather(starts))
+    if heads.is_duplicated().any():
+        return frame.partition_by(keys)
+    ends = [*starts[1:], frame.height]
+    return [frame[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def commit_files(

@@ -16,7 +16,7 @@ from holdings_kit.schema import (
     Loaded,
     conform,
 )
-from holdings_kit.store.tables import buckets_of, with_partition
+from holdings_kit.store.tables import PARTITION, buckets_of, with_partition
 
 __all__ = ["Staged", "stage", "unseen"]
 
@@ -93,9 +93,10 @@ def unseen(staged: Staged, known: pl.DataFrame, batch_id: str) -> Staged:
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
         new = frame
         if not places.is_empty():
-            new = frame.join(places, on="snapshot_id", how="anti")
-        order = ("account_id", "snapshot_id", "row_no")
-        return new.with_columns(batch_id=pl.lit(batch_id)).sort(order)
+            new = frame.join(
+                places, on="snapshot_id", how="anti", maintain_order="left"
+            )
+        return _ordered(new).with_columns(batch_id=pl.lit(batch_id))
 
     return Staged(
         snapshots,
@@ -106,16 +107,38 @@ def unseen(staged: Staged, known: pl.DataFrame, batch_id: str) -> Staged:
     )
 
 
+def _runs(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Find where the rows of one snapshot begin and how many follow each other.
+
+    Gives `snapshot_id`, the columns asked for, ``start`` and ``length``, a row a run.
+    """
+    change = (pl.col("snapshot_id") != pl.col("snapshot_id").shift(1)).fill_null(
+        value=True
+    )
+    heads = frame.with_row_index("start").filter(change)
+    end = pl.col("start").shift(-1, fill_value=frame.height)
+    return heads.select("snapshot_id", *columns, "start", length=end - pl.col("start"))
+
+
 def _numbered(frame: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
     """Add `row_no` within the snapshot, and keep the rows of one copy of each."""
     instant = copies.select("snapshot_id", "copies", _at="snapshot_at")
+    runs = _runs(frame).join(
+        instant, on="snapshot_id", how="left", maintain_order="left"
+    )
+    if runs["copies"].has_nulls():
+        orphan = runs.filter(pl.col("copies").is_null())["snapshot_id"][0]
+        raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
+    if copies["copies"].max() == 1 and runs["snapshot_id"].is_unique().all():
+        # as the doors give them: what belongs together stands together, once
+        places = runs.select(
+            pl.col("_at").repeat_by("length"), row_no=pl.int_ranges("length")
+        ).explode("_at", "row_no", empty_as_null=False)
+        return frame.with_columns(snapshot_at=places["_at"], row_no=places["row_no"])
     joined = frame.join(instant, on="snapshot_id", how="left", maintain_order="left")
     row_no = pl.int_range(pl.len()).over("snapshot_id")
     length = pl.len().over("snapshot_id").cast(pl.Int64())
     numbered = joined.with_columns(row_no=row_no, _rows=length)
-    if numbered["copies"].has_nulls():
-        orphan = numbered.filter(pl.col("copies").is_null())["snapshot_id"][0]
-        raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
     uneven = numbered.filter(pl.col("_rows") % pl.col("copies") != 0)
     if not uneven.is_empty():
         name = uneven["snapshot_id"][0]
@@ -125,6 +148,18 @@ def _numbered(frame: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
         .with_columns(snapshot_at=pl.col("_at"))
         .drop("copies", "_rows", "_at")
     )
+
+
+def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put rows that count up within their snapshot by partition and account."""
+    runs = _runs(frame, *PARTITION, "account_id")
+    order = (*PARTITION, "account_id", "snapshot_id")
+    if not runs["snapshot_id"].is_unique().all():
+        return frame.sort(*order, "row_no")
+    places = runs.sort(order).select(
+        pl.int_ranges("start", pl.col("start") + pl.col("length"))
+    )
+    return frame.select(pl.all().gather(places.to_series().explode()))
 
 
 def _with_facts(

@@ -93,7 +93,10 @@ def add_arrow(batch: Batch, line: Line) -> None:
 
 def joined(parts: Iterable[Loaded]) -> Loaded:
     """Put what was read in parts together."""
-    frames = zip(*parts, strict=True)
+    found = list(parts)
+    if len(found) == 1:
+        return found[0]
+    frames = zip(*found, strict=True)
     loaded = Loaded(*(pl.concat(same) for same in frames))
     order = REJECTS.names()[:2]
     return loaded._replace(rejects=loaded.rejects.sort(order, maintain_order=True))

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
     from holdings_kit.wire.files import Line
 
-__all__ = ["Found", "Shapes", "counted", "load"]
+__all__ = ["Found", "Shapes", "counted", "load", "stacked"]
 
 
 class Found(NamedTuple):
-    """What one shape of line said, and which of the documents are in doubt."""
+    """What the rows of one form said, and which of the documents are in doubt."""
 
     facts: Facts
     doubtful: pl.Series  # numbers of documents
@@ -43,12 +43,17 @@ class Shapes(NamedTuple):
         time, nothing else.
     schemas
         Name of a shape → what Arrow must find, field by field.
+    common
+        From the name and the rows of a shape to the name and the rows of the form it
+        shares with others: what is read together costs less.
     facts
-        From rows of a shape to facts. The rows have ``doc``, ``file``, ``line_no``.
+        From the name and the rows of a form to facts. The rows have ``doc``, ascending
+        without gaps, ``file`` and ``line_no``.
     """
 
     guess: Callable[[bytes], str]
     schemas: Mapping[str, pl.Schema]
+    common: Callable[[str, pl.DataFrame], tuple[str, pl.DataFrame]]
     facts: Callable[[str, pl.DataFrame], Found]
 
 
@@ -56,19 +61,26 @@ def load(lines: Sequence[Line], shapes: Shapes, add: Add) -> Loaded:
     """Read lines the fast way, the rest of them the exact way.
 
     The frames are those of `dumps.read`, snapshots in the order of the lines within
-    each of the two ways.
+    each shape and each of the two ways.
     """
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, line in enumerate(lines):
-        places[shapes.guess(line.body)].append(place)
-    found = [_found(lines, places[name], name, shapes) for name in sorted(places)]
-    facts = _together([part.facts for part in found])
+    rows, places = _rows(lines, shapes)
+    found = [shapes.facts(form, rows[form]) for form in rows]
+    facts = Facts(
+        *(stacked(same) for same in zip(*(part.facts for part in found), strict=True))
+    )
     doubtful = pl.concat([part.doubtful for part in found]).unique()
     facts = _without(facts, doubtful)
-    taken = set(facts.documents["doc"])
+    docs: list[int] = facts.documents["doc"].to_list()
+    taken = {places[doc] for doc in docs}
     rest = [line for place, line in enumerate(lines) if place not in taken]
     parts = [finish(facts, whole=True)]
     return joined([*parts, read(rest, add)] if rest else parts)
+
+
+def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put frames of one schema together; where only one has rows, it is not copied."""
+    filled = [frame for frame in frames if not frame.is_empty()]
+    return pl.concat(filled) if len(filled) > 1 else (filled or frames)[0]
 
 
 def counted(
@@ -78,36 +90,39 @@ def counted(
 
     An item that is null stays a row.
     """
-    listed = rows.select(*keep, item=items).filter(pl.col("item").list.len() > 0)
-    numbered = listed.with_columns(no=pl.int_ranges(pl.col("item").list.len()))
-    return numbered.explode("item", "no")
+    listed = rows.select(*keep, item=items, no=pl.int_ranges(items.list.len()))
+    return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
 
 
-def _found(
-    lines: Sequence[Line], places: Sequence[int], name: str, shapes: Shapes
-) -> Found:
-    rows, kept = accepted([lines[place].body for place in places], shapes.schemas[name])
-    docs = [places[place] for place in kept]
-    stood = pl.DataFrame(
-        {
-            "doc": docs,
-            "file": [lines[doc].file for doc in docs],
-            "line_no": [lines[doc].line_no for doc in docs],
-        },
-        schema={"doc": pl.Int64(), "file": pl.String(), "line_no": pl.Int64()},
-    )
-    return shapes.facts(name, pl.concat([rows, stood], how="horizontal"))
-
-
-def _together(parts: Sequence[Facts]) -> Facts:
-    if len(parts) == 1:
-        return parts[0]
-    return Facts(
-        *(
-            pl.concat(same).sort("doc", maintain_order=True)
-            for same in zip(*parts, strict=True)
+def _rows(
+    lines: Sequence[Line], shapes: Shapes
+) -> tuple[dict[str, pl.DataFrame], list[int]]:
+    """Read what Arrow reads: rows of each form, and the line of each document."""
+    guessed: dict[str, list[int]] = defaultdict(list)
+    for place, line in enumerate(lines):
+        guessed[shapes.guess(line.body)].append(place)
+    forms: dict[str, list[pl.DataFrame]] = defaultdict(list)
+    taken: dict[str, list[int]] = defaultdict(list)
+    for name in sorted(guessed):
+        bodies = [lines[place].body for place in guessed[name]]
+        read_rows, kept = accepted(bodies, shapes.schemas[name])
+        form, rows = shapes.common(name, read_rows)
+        forms[form].append(rows)
+        taken[form] += [guessed[name][place] for place in kept]
+    docs: list[int] = []
+    found: dict[str, pl.DataFrame] = {}
+    for form, parts in forms.items():
+        stood = pl.DataFrame(
+            {
+                "doc": range(len(docs), len(docs) + len(taken[form])),
+                "file": [lines[place].file for place in taken[form]],
+                "line_no": [lines[place].line_no for place in taken[form]],
+            },
+            schema={"doc": pl.Int64(), "file": pl.String(), "line_no": pl.Int64()},
         )
-    )
+        found[form] = pl.concat([stacked(parts), stood], how="horizontal")
+        docs += taken[form]
+    return found, docs
 
 
 def _without(facts: Facts, doubtful: pl.Series) -> Facts:

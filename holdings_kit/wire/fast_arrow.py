@@ -106,5 +106,9 @@ def _listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     return listings, places.filter(pl.col("item").is_null())["doc"]
 
 
-ARROW_SHAPES: Final = Shapes(_guess, {"reply": _SCHEMA}, _facts)
+def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
+    return shape, rows
+
+
+ARROW_SHAPES: Final = Shapes(_guess, {"reply": _SCHEMA}, _common, _facts)
 """Lines of ``{"account_id", "snapshot_at", "data": [...], "status": "success"}``."""

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
-from holdings_kit.wire.assemble import BASKET_READ, DOCUMENT_READ, held
-from holdings_kit.wire.fast import Found, Shapes, counted
+from holdings_kit.wire.assemble import DOCUMENT_READ, held
+from holdings_kit.wire.fast import Found, Shapes, counted, stacked
+from holdings_kit.wire.fast_baskets import (
+    LISTED,
+    PRIVATE,
+    baskets,
+    with_private_object,
+)
 from holdings_kit.wire.gateway import FUNDS, V1, V2
 from holdings_kit.wire.keyed import FAULT, Facts
 from holdings_kit.wire.rows import Table, instant, number, zero_prices
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["webhook_shapes"]
 
 _TEXT: Final = pl.String()
-_WIDE: Final = pl.Decimal(38, 18)  # basket figures: rounded to MONEY without a remark
 _LIMIT: Final = 10**18  # MONEY holds 18 digits, and Arrow does not count them
 
 
@@ -30,7 +35,7 @@ def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
     def facts(shape: str, rows: pl.DataFrame) -> Found:
         return _facts(shape, rows, api_secret)
 
-    return Shapes(_guess, _SCHEMAS, facts)
+    return Shapes(_guess, _SCHEMAS, _common, facts)
 
 
 def _struct(**fields: pl.DataType) -> pl.Struct:
@@ -72,23 +77,11 @@ _FUND: Final = _struct(
     pnl=MONEY,
     xirr=_TEXT,
 )
-_STATS: Final = _struct(currentValue=_WIDE, totalReturns=_WIDE, currentReturns=_WIDE)
-_BASKETS: Final = pl.List(
-    _struct(
-        scid=_TEXT,
-        name=_TEXT,
-        shortDescription=_TEXT,
-        imageUrl=_TEXT,
-        stats=_STATS,
-        constituents=pl.List(_struct(ticker=_TEXT, shares=_WIDE)),
-    )
-)
-_PRIVATE: Final = _struct(stats=_STATS, investments=_BASKETS)
 _SCHEMAS: Final = {
     f"{version} {private}": pl.Schema(
         {
             "securities": securities,
-            "smallcases": _struct(public=_BASKETS, private=baskets),
+            "smallcases": _struct(public=LISTED, private=listed),
             "mutualFunds": _struct(holdings=pl.List(_FUND)),
             "updating": pl.Boolean(),
             **dict.fromkeys(
@@ -107,7 +100,7 @@ _SCHEMAS: Final = {
         }
     )
     for version, securities in (("v1", _V1), ("v2", _V2))
-    for private, baskets in (("list", _BASKETS), ("object", _PRIVATE))
+    for private, listed in (("list", LISTED), ("object", PRIVATE))
 }
 
 
@@ -124,9 +117,13 @@ def _opens(body: bytes, key: bytes) -> bool:
     return at >= len(key) and body[at : at + 8].lstrip(b": \t").startswith(b"{")
 
 
-def _facts(shape: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     version, private = shape.split()
-    documents, doubtful = _documents(shape, rows, api_secret)
+    return version, rows if private == "object" else with_private_object(rows)
+
+
+def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+    documents, doubtful = _documents(version, rows, api_secret)
     securities = pl.col("securities")
     first = (
         _table(rows, V1, securities.struct.field("holdings"), "/securities/holdings")
@@ -142,14 +139,17 @@ def _facts(shape: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> F
         "/mutualFunds/holdings",
         before=before,
     )
-    baskets, odd_baskets = _baskets(rows, private)
+    held_in, odd_baskets = baskets(rows)
     order = ["doc", "holding_no"]
+    holdings = stacked([first.holdings, funds.holdings])
+    if not funds.holdings.is_empty():
+        holdings = holdings.sort(order)
     facts = Facts(
         documents,
-        pl.concat([first.holdings, funds.holdings]).sort(order),
-        pl.concat([first.listings, funds.listings]).sort(order, maintain_order=True),
-        baskets,
-        pl.concat([first.notices, funds.notices]),
+        holdings,
+        stacked([first.listings, funds.listings]).sort(order, maintain_order=True),
+        held_in,
+        stacked([first.notices, funds.notices]),
         empty(FAULT),
     )
     return Found(
@@ -162,9 +162,8 @@ def _no_securities(securities: pl.Expr) -> pl.Expr:
 
 
 def _documents(
-    shape: str, rows: pl.DataFrame, api_secret: str | Secret | None
+    version: str, rows: pl.DataFrame, api_secret: str | Secret | None
 ) -> tuple[pl.DataFrame, pl.Series]:
-    version, private = shape.split()
     instants = {"snapshot_at": "snapshotDate", "fetched_at": "timestamp"}
     said = rows.select(
         "doc",
@@ -194,11 +193,10 @@ def _documents(
     # has to tell a missing field from a null
     funds = pl.col("mutualFunds").is_not_null() & pl.lit(version == "v2")
     none = pl.col("securities").is_null() & ~funds
+    both = pl.col("smallcases").struct.field("private").struct
+    total = both.field("stats").is_not_null()  # beside investments a remark
     doubt = unread | none | pl.col("updating").fill_null(value=False)
-    if private == "object":  # stats beside investments are remarked on
-        both = pl.col("smallcases").struct.field("private").struct
-        total = both.field("stats").is_not_null()
-        doubt |= total & both.field("investments").is_not_null()
+    doubt |= total & both.field("investments").is_not_null()
     return said.select(DOCUMENT_READ.names()), rows.filter(doubt)["doc"]
 
 
@@ -310,89 +308,3 @@ def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
         )
         for exchange, symbol, token, isin in places
     )
-
-
-def _baskets(rows: pl.DataFrame, private: str) -> tuple[pl.DataFrame, pl.Series]:
-    """Read every smallcase: a row per constituent, or one where there is none."""
-    smallcases = pl.col("smallcases").struct
-    listed = smallcases.field("private")
-    parts: list[pl.DataFrame] = []
-    items = {"public": smallcases.field("public"), "private": listed}
-    if private == "object":
-        items["private"] = listed.struct.field("investments")
-        parts.append(
-            rows.select("doc", item=listed.struct.field("stats"))
-            .filter(pl.col("item").is_not_null())
-            .select(
-                "doc",
-                *(_NO_TEXT.alias(name) for name in ("basket_id", "basket_name")),
-                *_figures(pl.col("item")),
-                visibility=pl.lit("private"),
-                part=pl.lit(1),
-                no=pl.lit(0, pl.Int64()),
-                constituents=pl.lit(None, _CONSTITUENTS),
-            )
-        )
-    doubtful: list[pl.Series] = []
-    for part, (visibility, expression) in enumerate(items.items()):
-        found = counted(rows, expression)
-        doubtful.append(found.filter(pl.col("item").is_null())["doc"])
-        item = pl.col("item").struct
-        parts.append(
-            found.select(
-                "doc",
-                *_figures(item.field("stats")),
-                basket_id=item.field("scid"),
-                basket_name=item.field("name"),
-                visibility=pl.lit(visibility),
-                part=pl.lit(part * 2),
-                no="no",
-                constituents=item.field("constituents"),
-            )
-        )
-    whole = pl.concat(parts, how="diagonal")
-    rows_of = _constituents(whole)
-    doubtful.append(rows_of.filter(pl.col("_missing"))["doc"])
-    wide = [*_FIGURES.values(), "quantity"]
-    read = rows_of.with_columns(pl.col(wide).cast(MONEY, strict=False))
-    lost = pl.any_horizontal(
-        rows_of[column].is_not_null() & read[column].is_null() for column in wide
-    )
-    doubtful.append(read.filter(lost)["doc"])
-    ordered = read.sort("doc", "part", "no", "_place", maintain_order=True)
-    return ordered.select(BASKET_READ.names()), pl.concat(doubtful)
-
-
-_NO_TEXT: Final = pl.lit(None, pl.String())
-_CONSTITUENTS: Final = pl.List(_struct(ticker=_TEXT, shares=_WIDE))
-_FIGURES: Final = {
-    "currentValue": "current_value",
-    "totalReturns": "total_returns",
-    "currentReturns": "current_returns",
-}
-
-
-def _figures(stats: pl.Expr) -> list[pl.Expr]:
-    return [stats.struct.field(name).alias(column) for name, column in _FIGURES.items()]
-
-
-def _constituents(whole: pl.DataFrame) -> pl.DataFrame:
-    many = pl.col("constituents").list.len() > 0
-    held_by = (
-        whole.filter(many)
-        .with_columns(_place=pl.int_ranges(pl.col("constituents").list.len()))
-        .explode("constituents", "_place")
-        .with_columns(
-            symbol=pl.col("constituents").struct.field("ticker"),
-            quantity=pl.col("constituents").struct.field("shares"),
-            _missing=pl.col("constituents").is_null(),
-        )
-    )
-    bare = whole.filter(~many.fill_null(value=False)).with_columns(
-        _place=pl.lit(0, pl.Int64()),
-        symbol=_NO_TEXT,
-        quantity=pl.lit(None, _WIDE),
-        _missing=pl.lit(value=False),
-    )
-    both = [part.drop("constituents") for part in (held_by, bare)]
-    return pl.concat(both, how="diagonal").with_columns(pointer=_NO_TEXT)

@@ -6,15 +6,12 @@ the same facts is the same.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.identity import asset_class, isin_ok
 from holdings_kit.schema import (
     BASKETS,
-    EXCHANGES,
     HOLDINGS,
     LISTINGS,
     REJECTS,
@@ -22,6 +19,8 @@ from holdings_kit.schema import (
     Loaded,
     conform,
 )
+from holdings_kit.wire.content import content_hashes
+from holdings_kit.wire.named import basket_ids, named
 
 __all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish"]
 
@@ -94,15 +93,18 @@ def finish(facts: Facts, *, whole: bool) -> Loaded:
         readable rows load and its snapshot is quarantined.
     """
     at = facts.documents.select("doc", "file", "line_no")
-    if whole:
+    if whole and not facts.faults.is_empty():
         facts = _without_broken(facts)
     faults = facts.faults.join(at, on="doc", how="left", maintain_order="left")
     facts = facts._replace(faults=faults)
     if not facts.faults.is_empty():
         facts = facts._replace(listings=_of(facts.holdings, facts.listings))
-    holdings, notices = _identify(facts)
+    holdings, notices = named(facts)
     return _keyed(
-        facts._replace(holdings=holdings, notices=pl.concat([facts.notices, notices]))
+        facts._replace(
+            holdings=holdings.select(HELD.names()),
+            notices=pl.concat([facts.notices, notices]),
+        )
     )
 
 
@@ -142,87 +144,10 @@ def _per_document(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame
     return pl.concat([fatal, other])
 
 
-def _identify(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Name each holding by its ISIN, else by its first listing."""
-    first, conflicts = _first_listings(facts.listings)
-    holder = facts.documents.select("doc", "account_id")
-    holdings = (
-        facts.holdings.drop(_LISTED)
-        .join(first, on=["doc", "holding_no"], how="left", maintain_order="left")
-        .with_columns(isin=pl.coalesce("isin", "listed_isin"))
-        .with_columns(valid=isin_ok("isin"), derived=asset_class("isin"))
-        .with_columns(
-            instrument_id=pl.coalesce(
-                pl.when("valid").then("isin"), pl.format("{}:{}", "exchange", "symbol")
-            ),
-            asset_class=pl.coalesce("asset_class", pl.when("valid").then("derived")),
-        )
-    )
-    nameless = holdings["instrument_id"].is_null()
-    if nameless.any():
-        # as good a name as any, and the same however many documents are read at once
-        own = pl.format(
-            "UNIDENTIFIED:{}:{}", pl.col("account_id").fill_null(""), "holding_no"
-        )
-        holdings = holdings.join(
-            holder, on="doc", how="left", maintain_order="left"
-        ).with_columns(instrument_id=pl.coalesce("instrument_id", own))
-    marks = (
-        ("isin_check_digit", ~holdings["valid"], pl.col("isin")),
-        ("unidentified", nameless, pl.col("name")),
-    )
-    pointer = pl.format("holding {}", "holding_no")
-    said = [
-        holdings.filter(where).select(
-            "doc", kind=pl.lit(kind), pointer=pointer, value=value
-        )
-        for kind, where, value in marks
-    ]
-    clash = conflicts.select(
-        "doc", kind=pl.lit("isin_conflict"), pointer=pointer, value="isins"
-    )
-    return holdings.select(HELD.names()), pl.concat([said[0], clash, said[1]])
-
-
-def _first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give each holding its first listing in `EXCHANGES` order, and its ISIN clashes.
-
-    Listings come by document and holding, so those of one holding are neighbours.
-    """
-    order = pl.col("exchange").replace_strict(
-        list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
-    )
-    key = ("doc", "holding_no")
-    ordered = listings.with_columns(order=order).sort(
-        *key, "order", maintain_order=True
-    )
-    named = ordered.filter(pl.col("isin").is_not_null())
-    new = pl.any_horizontal(
-        (pl.col(column) != pl.col(column).shift(1)).fill_null(value=True)
-        for column in key
-    )
-    isins = named.filter(new).select(*key, listed_isin="isin")
-    first = (
-        ordered.filter(new)
-        .select(*key, *_LISTED)
-        .join(isins, on=key, how="left", maintain_order="left")
-    )
-    clash = named.filter(~new & (pl.col("isin") != pl.col("isin").shift(1)))
-    conflicts = (
-        named.join(clash.select(key), on=key, how="semi", maintain_order="left")
-        .group_by(key, maintain_order=True)
-        .agg(isins=pl.col("isin").unique(maintain_order=True).str.join(" "))
-    )
-    return first, conflicts
-
-
-_LISTED: Final = ("exchange", "token", "symbol")
-
-
 def _keyed(facts: Facts) -> Loaded:
     """Key every frame by the content hash and put the columns in their order."""
     documents, holdings, listings, baskets, notices, faults = facts
-    ids = _content_hashes(facts)
+    ids = content_hashes(facts)
     documents = documents.with_columns(snapshot_id=ids)
     key = documents.select(
         "doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"
@@ -273,7 +198,7 @@ def _keyed(facts: Facts) -> Loaded:
         conform(with_key(holdings).select(HOLDINGS.names()), HOLDINGS, name="holdings"),
         conform(with_key(listings).select(LISTINGS.names()), LISTINGS, name="listings"),
         conform(
-            _basket_ids(with_key(baskets), listings).select(BASKETS.names()),
+            basket_ids(with_key(baskets), listings).select(BASKETS.names()),
             BASKETS,
             name="baskets",
         ),
@@ -283,82 +208,3 @@ def _keyed(facts: Facts) -> Loaded:
             name="rejects",
         ),
     )
-
-
-def _basket_ids(baskets: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
-    """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
-    asked = baskets.select("doc", "symbol").unique()
-    known = (
-        listings.join(asked, on=["doc", "symbol"], how="semi")
-        .filter(isin_ok("isin") & pl.col("exchange").is_in(["NSE", "BSE"]))
-        .group_by("doc", "symbol")
-        .agg(pl.col("isin").unique())
-        .filter(pl.col("isin").list.len() == 1)
-        .select("doc", "symbol", known=pl.col("isin").list.first())
-    )
-    return baskets.join(
-        known, on=["doc", "symbol"], how="left", maintain_order="left"
-    ).with_columns(instrument_id=pl.coalesce("known", pl.format("NSE:{}", "symbol")))
-
-
-def _content_hashes(facts: Facts) -> pl.Series:
-    """SHA-256 of each document's facts: who, when, and every row, in any order.
-
-    How and when the facts travelled (transaction, delivery time, checksum, notes) is
-    left out, so a webhook, its retries and a fetch of one snapshot have one id.
-    """
-    lines = pl.concat(
-        frame.select("doc", line=_line(kind, frame))
-        for kind, frame in (
-            ("holding", facts.holdings),
-            ("listing", facts.listings.drop("holding_no")),
-            ("basket", facts.baskets.drop("pointer")),
-        )
-    )
-    body = (
-        lines.group_by("doc")
-        .agg("line")
-        .with_columns(pl.col("line").list.sort().list.join("\n"))
-    )
-    head = ("source", "format", "broker", "account_id", "snapshot_at")
-    texts = (
-        facts.documents.join(body, on="doc", how="left", maintain_order="left")
-        .select(
-            pl.concat_str(
-                *(pl.col(c).cast(pl.String()).fill_null("\x00") for c in head),
-                pl.col("line").fill_null(""),
-                separator="\n",
-            ).cast(pl.Binary())
-        )
-        .to_series()
-    )
-    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts]
-    return pl.Series("snapshot_id", digests, dtype=pl.String())
-
-
-_DERIVED: Final = frozenset(
-    {"doc", "instrument_id", "asset_class", "holding_no", "reconciles"}
-)
-
-
-def _line(kind: str, frame: pl.DataFrame) -> pl.Expr:
-    """Write the facts of a row as one text, its columns by name, its kind last.
-
-    Texts that differ early sort sooner.
-    """
-    return pl.concat_str(
-        *(
-            _written(pl.col(column), dtype).fill_null("\x00")
-            for column, dtype in sorted(frame.schema.items())
-            if column not in _DERIVED
-        ),
-        pl.lit(kind),
-        separator="\x1f",
-    )
-
-
-def _written(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Write a value as text; a decimal as the whole number of its last places."""
-    if isinstance(dtype, pl.Decimal):
-        column = column.to_physical().cast(pl.Int64())
-    return column.cast(pl.String())
