@@ -53,9 +53,9 @@ lab: setup
 app: setup
 	$(BIN)/holdings-kit app
 
-# SCALE=small takes about a minute, SCALE=full much longer.
+# SCALE=small takes about a minute, SCALE=full hours; ONLY="questions cluster" some.
 bench: setup
-	$(BIN)/python -m benchmarks.run --scale $(or $(SCALE),small)
+	$(BIN)/python -m benchmarks.run --scale $(or $(SCALE),small) $(if $(ONLY),--only $(ONLY))
 
 # 20,000 and more cases of any bytes at all into the readers.
 fuzz: setup

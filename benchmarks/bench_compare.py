@@ -23,6 +23,8 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.measure import record
+
 SCALES = {"small": (20_000, 4), "full": (1_000_000, 64)}
 HOLDINGS_PER_ACCOUNT = 15
 INSTRUMENTS = 2_000
@@ -234,6 +236,10 @@ def main() -> None:
                 f" | {told['peak']:.0f} |",
                 flush=True,
             )
+        ours, *peers = results
+        for peer in peers:
+            times = (results[ours]["seconds"], results[peer]["seconds"])
+            record(f"Compare two snapshots, {accounts:,} accounts", ours, peer, times)
         for name, told in results.items():
             print(f"\n{name}: {told['told']}")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from benchmarks.measure import record
 from holdings_kit import haircuts as hc
 from holdings_kit.haircuts import kernels
 from holdings_kit.haircuts import tests as ht
@@ -72,7 +73,11 @@ def copy_time(values: np.ndarray) -> float:
     return best(lambda: np.copyto(into, source), 50)[0] * values.size / source.size
 
 
+TIMES: dict[str, dict[str, float]] = {}  # task → way → seconds
+
+
 def row(task: str, way: str, took: float, bound: float, pandas: float) -> None:
+    TIMES.setdefault(task, {})[way] = took
     print(
         f"| {task} | {way} | {took:.3f} | {took / bound:.1f} | {pandas / took:.1f} |",
         flush=True,
@@ -252,6 +257,12 @@ def main() -> None:
     bench_ewma(data, bound, repeats)
     bench_quantile(data, bound, repeats)
     bench_backtest(data, bound)
+    for task, times in TIMES.items():
+        ours = [way for way in times if way.startswith(("kernel", "hk."))]
+        for mine in ours:
+            for peer in (way for way in times if way not in ours):
+                title = f"{task}, {names} × {days}"
+                record(title, mine, peer, (times[mine], times[peer]))
 
 
 if __name__ == "__main__":

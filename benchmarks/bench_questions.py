@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from benchmarks.measure import run, scale, table, work
+from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
 from holdings_kit.store import Store
 from holdings_kit.store.files import commit_files, write_files
@@ -237,7 +237,7 @@ JOBS = {
 
 def main() -> None:
     sizes = os.environ.get("ROWS", "2e6,2e7" if scale() == "full" else "2e5")
-    took: dict[str, list[tuple[int, float]]] = {}
+    took: dict[str, list[tuple[int, float | None]]] = {}
     for rows in (int(float(size)) for size in sizes.split(",")):
         with TemporaryDirectory() as name:
             store = Path(name) / "store"
@@ -256,13 +256,8 @@ def main() -> None:
                     runs["pandas"] = run(here, "pandas_value", store)
                 table(f"{title}, {rows:.0e} rows", runs, "DuckDB")
                 cpu = runs["bucket by bucket"].cpu
-                took.setdefault(job, []).append((rows, cpu / rows * 1e6))
-    print("\n### Cost per row, CPU microseconds\n")
-    sizes_shown = [rows for rows, _ in next(iter(took.values()))]
-    print("| |" + "".join(f" {rows:.0e} rows |" for rows in sizes_shown))
-    print("|---|" + "---:|" * len(sizes_shown))
-    for job, costs in took.items():
-        print(f"| {job} |" + "".join(f" {cost:.2f} |" for _, cost in costs))
+                took.setdefault(job, []).append((rows, cpu))
+    linear("Cost per row", took)
 
 
 if __name__ == "__main__" and not work(JOBS):

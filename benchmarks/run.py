@@ -1,76 +1,96 @@
-"""Run every benchmark and write the tables to benchmarks/RESULTS.md.
+"""Run benchmarks, keep what each said at its scale, and write benchmarks/RESULTS.md.
 
-python -m benchmarks.run [--scale small|full]
+    python -m benchmarks.run [--scale small|full] [--only questions] [--kept-as NAME]
+
+Set ROWS=2e6,2e7,1e8 to choose the sizes of the questions, LIMIT to the seconds and
+MEMORY to the gigabytes a contender may take.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.measure import machine, versions
+from benchmarks.results import FIRST, HERE, PAGE, Block, Ratio, keep
 
-HERE = Path(__file__).parent
 NAMES = ["polars", "pyarrow", "deltalake", "duckdb", "pandas", "dask", "numpy", "numba"]
-FIRST = ["bench_load", "bench_questions", "bench_cluster"]
-LIMIT = {"small": 120, "full": 3600}  # seconds for one benchmark
-
-HEAD = """# Results
-
-Ratios from one run, side by side, on a machine that did other work meanwhile: trust the
-ratios to about a fifth, absolute times not at all. 1.00 is the row the others are
-measured against; memory is the peak of the whole process. Where our row is above 1.00,
-we are slower than that peer.
-"""
+HOURS = {"small": 0.05, "full": 4}  # of one benchmark; its contenders have their own
 
 
 def main() -> None:
+    found = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    order = [name for name in FIRST if name in found]
+    order += [name for name in found if name not in FIRST]
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scale", choices=["small", "full"], default="small")
-    parser.add_argument("only", nargs="*")
+    parser.add_argument("--scale", choices=list(HOURS), default="small")
+    parser.add_argument("--only", nargs="+", choices=found, default=order)
+    parser.add_argument("--kept-as", help="keep it beside the scale's own blocks")
     asked = parser.parse_args()
-    found = sorted(path.stem for path in HERE.glob("bench_*.py"))
-    order = [*FIRST, *(name for name in found if name not in FIRST)]
-    today = datetime.now(UTC).date()
-    facts = f"{today} · scale {asked.scale} · {machine()} · {versions(NAMES)}"
-    parts = [HEAD, facts]
-    target = HERE / ("results-part.md" if asked.only else "RESULTS.md")
-    for name in [name for name in order if not asked.only or name in asked.only]:
+    for name in (name for name in order if name in asked.only):
         print(f"{name} …", file=sys.stderr, flush=True)
-        parts.append(
-            f"\n## {name.removeprefix('bench_').replace('_', ' ').capitalize()}"
-        )
-        parts.append(one(name, asked.scale))
-        target.write_text("\n".join(parts) + "\n", encoding="utf-8")
-    print(target)
+        one(name, asked.scale, asked.kept_as or asked.scale)
+    print(PAGE)
 
 
-def one(name: str, scale: str) -> str:
-    """Run one benchmark; its table, or why there is none."""
-    started = time.monotonic()
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--scale", scale]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=HERE.parent,
-            env=dict(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT[scale],
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"\nNot run to its end: over {LIMIT[scale]} s."
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        return f"{done.stdout}\nFailed: {last}"
-    took = time.monotonic() - started
-    return f"{done.stdout.rstrip()}\n\n`python -m benchmarks.{name}`, {took:.0f} s."
+def one(name: str, scale: str, kept: str) -> None:
+    """Run one benchmark and keep its tables as they come, until it ends or may not."""
+    facts = f"{datetime.now(UTC).date()} · {machine()} · {versions(NAMES)}"
+    command = ["python", "-m", f"benchmarks.bench_{name}", "--scale", scale]
+    sizes = os.environ.get("ROWS")
+    shown = " ".join([f"ROWS={sizes}" if sizes else "", *command]).strip()
+    lines: list[str] = []
+    with TemporaryDirectory() as folder:
+        record, errors = Path(folder) / "ratios", Path(folder) / "errors"
+        record.touch()
+
+        def save(ended: str) -> None:
+            ratios: list[Ratio] = list(map(json.loads, record.read_text().splitlines()))
+            keep(Block(kept, name, facts, "".join(lines), ended, ratios))
+
+        started = time.monotonic()
+        with (
+            errors.open("w") as into,
+            subprocess.Popen(
+                [sys.executable, *command[1:]],
+                cwd=HERE.parent,
+                env=os.environ | {"BENCH_RECORD": str(record)},
+                stdout=subprocess.PIPE,
+                stderr=into,
+                text=True,
+                start_new_session=True,
+            ) as process,
+        ):
+            late = threading.Timer(HOURS[scale] * 3600, stop, [process.pid])
+            late.start()
+            for line in process.stdout or []:
+                lines.append(line)
+                if not line.strip() and "|" in "".join(lines):
+                    save("Not run to its end.")
+        on_time = late.is_alive()
+        late.cancel()
+        code = process.returncode
+        took = f"`{shown}`, {time.monotonic() - started:.0f} s."
+        if not on_time:
+            took += " Stopped there: it takes too long."
+        elif code:
+            last = (errors.read_text().strip().splitlines() or ["no word"])[-1]
+            took += f" Failed: {last}"
+        save(took)
+
+
+def stop(process: int) -> None:
+    """Interrupt a benchmark and what it started; they remove their files."""
+    os.killpg(process, signal.SIGINT)
 
 
 if __name__ == "__main__":
