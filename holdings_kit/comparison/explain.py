@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import polars as pl
 
-from holdings_kit.comparison import facts, links, pairs, ratios, rules, transfers
+from holdings_kit.comparison import facts, links, pairs, transfers
+from holdings_kit.comparison.actions import read_actions, with_ratio
+from holdings_kit.comparison.calm import Splitter, merged
+from holdings_kit.comparison.decide import decide
 from holdings_kit.comparison.frames import CHANGES
+from holdings_kit.comparison.order import ordered, starts
+from holdings_kit.comparison.shape import shaped
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.schema import HOLDINGS, MONEY, Frame, conform
+from holdings_kit.schema import HOLDINGS, Frame, conform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from holdings_kit.comparison.calm import Split
+    from holdings_kit.comparison.order import Order
 
 __all__ = ["compare", "explain"]
+
+_SLICE: Final = 65_536  # lines looked at together, of whole accounts
+_BATCH: Final = 65_536  # lines that moved, worth explaining together
 
 
 def compare(
@@ -106,21 +117,17 @@ def compare(
     )
     if isinstance(before, pl.DataFrame):
         return cast("Frame", told())
-    ratios.read_actions(actions)  # say now, not when collected, what is wrong
+    read_actions(actions)  # say now, not when collected, what is wrong
     transfers.read_moves(moves)
     return cast("Frame", pl.defer(told, schema=CHANGES))
 
 
-def _computed(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Compute a stage now: many short plans are cheaper than one that repeats."""
-    return frame.collect().lazy()
-
-
 def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     """Refuse a frame in which an account stands twice."""
-    if not {"account_id", "snapshot_id"} <= set(holdings.columns):
+    both = ["account_id", "snapshot_id"]
+    if not set(both) <= set(holdings.columns):
         return  # the gate names the missing column
-    pairs_of = holdings.select("account_id", "snapshot_id").unique()
+    pairs_of = holdings.select(both).filter(starts(holdings, both)).unique()
     counts = pairs_of.group_by("account_id").agg(pl.col("snapshot_id").len())
     twice = counts.filter(pl.col("snapshot_id") > 1)
     if twice.height:
@@ -147,47 +154,61 @@ def explain(
     """Compare per `keys`, which are the account and, in a timeline, the step."""
     allowed = _tolerances(tolerances)
     average = allowed["average_price"]
-    table, owners = ratios.read_actions(actions), transfers.read_moves(moves)
-    joined = _computed(
-        pairs.paired(
-            pairs.summed(before, keys, name="before"),
-            pairs.summed(after, keys, name="after"),
-            keys,
+    table, owners = read_actions(actions), transfers.read_moves(moves)
+    sides = (
+        pairs.read(before, keys, name="before"),
+        pairs.read(after, keys, name="after"),
+    )
+    order = ordered(*sides, keys)
+    if order is None:
+        sides = (pairs.one_each(sides[0], keys), pairs.one_each(sides[1], keys))
+        order = cast("Order", ordered(*sides, keys))
+    accounts = pairs.account_facts(order, *sides)
+
+    def moved(rows: pl.DataFrame) -> pl.DataFrame:
+        told = pairs.with_absent(rows, accounts)
+        told = links.linked(told, keys, table, average)
+        told = with_ratio(told, table, tolerance=average, late_days=late_days)
+        told = transfers.with_transfers(
+            told, keys, owners, window=transfer_window, tolerance=average
         )
-    )
-    still = facts.quiet(allowed)
-    if actions is not None:
-        listed = pl.concat(
-            [table.select("instrument_id"), table.select(instrument_id="new_isin")]
+        asked = facts.with_facts(
+            facts.with_missing(told.lazy(), keys, missing_share), allowed
         )
-        named = listed.collect().to_series().drop_nulls().unique().to_list()
-        still &= ~pl.col("instrument_id").is_in(named)
-    rows = _computed(
-        pairs.with_absent(
-            joined.filter(~still), pairs.account_facts(joined, keys), keys
-        )
+        return shaped(decide(asked.collect()), ["_place_after", *keys])
+
+    listed = pl.concat([table["instrument_id"], table["new_isin"]])
+    calm = Splitter(
+        order,
+        sides,
+        keys=keys,
+        tolerances=allowed,
+        listed=listed.drop_nulls().unique().to_list(),
     )
-    rows = _computed(links.linked(rows, keys, table, average))
-    rows = ratios.with_ratio(rows, keys, table, tolerance=average, late_days=late_days)
-    rows = transfers.with_transfers(
-        _computed(rows), keys, owners, window=transfer_window, tolerance=average
-    )
-    rows = facts.with_missing(rows, keys, missing_share)
-    rows = facts.with_facts(rows, allowed)
-    moved = rules.decide(_named(facts.with_price_facts(rows, allowed)))
-    calm = joined.filter(still).with_columns(
-        _jump=pl.lit(value=False),
-        adjusted_quantity=pl.col("owned_quantity_before"),
-        traded_quantity=pl.col("owned_quantity_after")
-        - pl.col("owned_quantity_before"),
-        transferred_quantity=pl.lit(0, MONEY),
-    )
-    quiet = rules.decide_calm(_named(facts.with_price_facts(calm, allowed)))
-    return (
-        pl.concat([_shaped(moved, keys), _shaped(quiet, keys)])
-        .sort(*keys, "instrument_id")
-        .collect()
-    )
+    told: list[pl.DataFrame] = []
+    waiting: list[Split] = []
+    for lines in order.slices(_SLICE):
+        waiting.append(calm.split(lines))
+        # a transfer joins two accounts, whatever lies between them
+        if moves is None and sum(part.moved.height for part in waiting) >= _BATCH:
+            told += _explained(waiting, moved)
+            waiting = []
+    return pl.concat([*told, *_explained(waiting, moved)])
+
+
+def _explained(
+    waiting: list[Split], moved: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Explain the lines that moved, together, and put them among the calm ones."""
+    rows = pl.concat([part.moved for part in waiting])
+    if rows.is_empty():
+        yield from (part.told for part in waiting)
+        return
+    told = moved(rows)
+    place = pl.col("_place_after")
+    for part in waiting:
+        stop = part.first + part.told.height
+        yield merged(part, told.filter(place >= part.first, place < stop))
 
 
 def _tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:
@@ -198,31 +219,3 @@ def _tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:
             f"tolerances: {unknown[0]!r} is not one of {', '.join(facts.TOLERANCES)}"
         )
     return {**facts.TOLERANCES, **given}
-
-
-def _named(rows: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.with_columns(symbol=pl.coalesce("symbol_after", "symbol_before"))
-
-
-def _shaped(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """Keep the promised columns; what a suspect snapshot would say is unknown."""
-    have = set(rows.collect_schema().names())
-    doubted = "_suspect" in have  # lines of which nothing moved are not
-    odd = [pl.col(c) for c in ("_pending", "_unrestated", "_jump") if c in have]
-    pnl_known = pl.all_horizontal(
-        pl.col(f"{column}_after").is_not_null()
-        for column in ("owned_quantity", "price", "average_price")
-    )
-    columns: list[pl.Expr] = []
-    for column, dtype in CHANGES.items():
-        if column == "pnl_reliable":
-            value = pl.when(pnl_known).then(~pl.any_horizontal(*odd))
-        elif column not in have:
-            value = pl.lit(None, dtype)
-        else:
-            value = pl.col(column)
-        if doubted and column.endswith("_after") and column != "snapshot_at_after":
-            value = pl.when(~pl.col("_suspect")).then(value)
-        columns.append(value.cast(dtype).alias(column))
-    extra = [key for key in keys if key not in CHANGES]
-    return rows.select(*extra, *columns)

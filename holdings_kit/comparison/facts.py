@@ -13,7 +13,14 @@ from holdings_kit.schema import MONEY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TOLERANCES", "quiet", "with_facts", "with_missing"]
+__all__ = [
+    "TOLERANCES",
+    "haircut_moved",
+    "price_moved",
+    "quiet",
+    "with_facts",
+    "with_missing",
+]
 
 _FEW: Final = 3  # fewer lines than this are sold in a day
 
@@ -183,18 +190,22 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         & acted
         & (pl.col("traded_quantity") == 0),
         _jump=_jump() & both & (pl.col("traded_quantity") == 0) & ~acted,
-    )
-
-
-def with_price_facts(
-    rows: pl.LazyFrame, tolerances: Mapping[str, float]
-) -> pl.LazyFrame:
-    """Add whether price, haircut and symbol moved."""
-    return rows.with_columns(
-        _price_moved=differs("price", tolerances["price"])
-        | differs("close_price", tolerances["price"]),
-        _haircut_moved=moved("haircut", tolerances["haircut"]),
+        symbol=pl.coalesce("symbol_after", "symbol_before"),
+        _price_moved=price_moved(tolerances),
+        _haircut_moved=haircut_moved(tolerances),
         _renamed=(pl.col("symbol_before") != pl.col("symbol_after")).fill_null(
             value=False
         ),
     )
+
+
+def price_moved(tolerances: Mapping[str, float]) -> pl.Expr:
+    """Either price is another, or known on one side only."""
+    return differs("price", tolerances["price"]) | differs(
+        "close_price", tolerances["price"]
+    )
+
+
+def haircut_moved(tolerances: Mapping[str, float]) -> pl.Expr:
+    """Both haircuts are known, and are not the same."""
+    return moved("haircut", tolerances["haircut"])

@@ -73,7 +73,7 @@ def _end(rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str) -> pl.Lazy
 
 
 def _candidates(
-    gone: pl.LazyFrame, came: pl.LazyFrame, keys: Sequence[str], actions: pl.LazyFrame
+    gone: pl.LazyFrame, came: pl.LazyFrame, keys: Sequence[str], actions: pl.DataFrame
 ) -> pl.LazyFrame:
     """Pair what went with what came, where a name, an issuer or an action is shared."""
     issuer = [
@@ -81,7 +81,8 @@ def _candidates(
         for side, end in ((gone, "old"), (came, "new"))
     ]
     named = gone.join(
-        actions.select(_old_id="instrument_id", _new_id="new_isin")
+        actions.lazy()
+        .select(_old_id="instrument_id", _new_id="new_isin")
         .drop_nulls()
         .unique(),
         on="_old_id",
@@ -116,11 +117,14 @@ def _candidates(
 
 
 def _links(
-    rows: pl.LazyFrame, keys: Sequence[str], actions: pl.LazyFrame, tolerance: float
+    gone: pl.LazyFrame,
+    came: pl.LazyFrame,
+    keys: Sequence[str],
+    actions: pl.DataFrame,
+    tolerance: float,
 ) -> pl.LazyFrame:
     """Choose at most one partner for each line that went or came."""
-    gone = _end(rows.filter(held("before") & ~held("after")), keys, "old", "before")
-    came = _end(rows.filter(~held("before") & held("after")), keys, "new", "after")
+    gone, came = _end(gone, keys, "old", "before"), _end(came, keys, "new", "after")
     q0, q1 = pl.col("_old_owned_quantity"), pl.col("_new_owned_quantity")
     c0, c1 = pl.col("_old_cost_value"), pl.col("_new_cost_value")
     slack = (q0 + q1).cast(pl.Float64()) * tolerance / 2
@@ -151,32 +155,40 @@ def _links(
 
 
 def linked(
-    rows: pl.LazyFrame, keys: Sequence[str], actions: pl.LazyFrame, tolerance: float
-) -> pl.LazyFrame:
+    rows: pl.DataFrame,
+    keys: Sequence[str],
+    actions: pl.DataFrame,
+    tolerance: float,
+) -> pl.DataFrame:
     """Make one row of an old and a new identity of the same security."""
-    links = _links(rows, keys, actions, tolerance)
-    names = rows.collect_schema().names()
+    alone = rows.with_columns(
+        _link=pl.lit(None, pl.String()), _link_confidence=pl.lit(None, pl.Float64())
+    )
+    gone = rows.filter(held("before") & ~held("after"))
+    came = rows.filter(~held("before") & held("after"))
+    # only an account in which something came has a new name for what went
+    gone = gone.join(came, on="_group", how="semi")
+    came = came.join(gone, on="_group", how="semi")
+    if gone.is_empty():
+        return alone
+    links = _links(gone.lazy(), came.lazy(), keys, actions, tolerance).collect()
+    if links.is_empty():
+        return alone
+    names = rows.columns
     apart = ("snapshot_at_before", "snapshot_at_after", *_ACCOUNT)
     before = [c for c in names if c.endswith("_before") and c not in apart]
     after = [c for c in names if c.endswith("_after") and c not in apart]
-    old = rows.select(
-        *keys,
-        pl.col("instrument_id").alias("_old_id"),
-        *before,
-        *apart,
+    old = gone.select(
+        *keys, "_group", pl.col("instrument_id").alias("_old_id"), *before, *apart
     )
-    new = rows.select(*keys, pl.col("instrument_id").alias("_new_id"), *after)
+    new = came.select(*keys, pl.col("instrument_id").alias("_new_id"), *after)
     merged = (
         links.join(old, on=[*keys, "_old_id"])
         .join(new, on=[*keys, "_new_id"])
         .rename({"_new_id": "instrument_id"})
-        .drop("_old_id")
     )
-    rest = rows
     for end in ("_old_id", "_new_id"):
-        rest = rest.join(
+        alone = alone.join(
             links, left_on=[*keys, "instrument_id"], right_on=[*keys, end], how="anti"
         )
-    return pl.concat(
-        [rest, merged.select(*names, "_link", "_link_confidence")], how="diagonal"
-    )
+    return pl.concat([alone, merged.select(alone.columns)])

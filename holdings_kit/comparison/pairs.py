@@ -1,4 +1,4 @@
-"""Two snapshots side by side: rows summed per instrument, then joined."""
+"""Two snapshots side by side: rows summed per instrument, then fetched line by line."""
 
 from __future__ import annotations
 
@@ -12,38 +12,47 @@ from holdings_kit.schema import HOLDINGS, MONEY, VALUE, conform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["account_facts", "held", "paired", "summed", "with_absent"]
+    from holdings_kit.comparison.order import Order
 
-_NAMES: Final = ("symbol", "name", "exchange", "token")
+__all__ = [
+    "NAMES",
+    "account_facts",
+    "fetched",
+    "held",
+    "one_each",
+    "read",
+    "with_absent",
+]
+
+NAMES: Final = ("symbol", "name", "exchange", "token")
+"""What tells a security apart; only lines that came or went are asked for all."""
+
 _FIRST: Final = (
-    *_NAMES,
+    *NAMES,
     "price",
     "price_basis",
     "close_price",
     "haircut",
 )
+_ADDS: Final = (*QUANTITIES, "cost_value")
 
 
-def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFrame:
-    """Sum rows per key and instrument; a sum with an unknown term is unknown.
+def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.DataFrame:
+    """Take what a comparison reads of every row.
 
     What the source tells apart as traded today (`position_quantity`) counts as owned;
     its price is not in the average, so shares bought today make the cost unknown.
-    Several rows of one instrument share one price, haircut and symbol: the first
-    that is known, in the order of the frame. Their average is cost divided by
-    quantity.
     """
     average, today = pl.col("average_price"), pl.col("position_quantity")
     owned = pl.col("owned_quantity") + today.fill_null(pl.lit(0, MONEY))
     ltp, close = pl.col("last_price"), pl.col("close_price")
-    adds = [*QUANTITIES, "cost_value"]
     rows = conform(holdings, HOLDINGS, name=name).select(
         *keys,
         "instrument_id",
-        "snapshot_at",
-        *_NAMES,
         *(c for c in QUANTITIES if c != "owned_quantity"),
         "average_price",
+        "snapshot_at",
+        *NAMES,
         "close_price",
         "haircut",
         owned_quantity=owned.cast(MONEY),
@@ -59,26 +68,27 @@ def summed(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.Lazy
         .otherwise(owned.cast(VALUE) * average)
         .cast(VALUE),
     )
+    return rows.collect()
+
+
+def one_each(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Sum the instruments that stand in several rows; most stand in one.
+
+    A sum with an unknown term is unknown. The rows share one price, haircut and
+    symbol: the first that is known, in the order of the frame. Their average is cost
+    divided by quantity.
+    """
     on = [*keys, "instrument_id"]
-    columns = [*adds, *_FIRST, "average_price", "snapshot_at"]
-    lines = rows.select(*on, *columns)
-    return lines.map_batches(
-        lambda table: _one_each(table, on, adds), schema=lines.collect_schema()
-    )
-
-
-def _one_each(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
-    """Sum the instruments that stand in several rows; most stand in one."""
     several = rows.select(pl.struct(on).is_duplicated()).to_series()
     if not several.any():
         return rows
-    return pl.concat([rows.filter(~several), _added(rows.filter(several), on, adds)])
+    return pl.concat([rows.filter(~several), _added(rows.filter(several), on)])
 
 
-def _added(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
+def _added(rows: pl.DataFrame, on: list[str]) -> pl.DataFrame:
     grouped = rows.group_by(on).agg(
-        pl.col(adds).sum(),
-        pl.col(adds).null_count().name.suffix("_unknown"),
+        pl.col(*_ADDS).sum(),
+        pl.col(*_ADDS).null_count().name.suffix("_unknown"),
         pl.col(*_FIRST, "average_price").first(ignore_nulls=True),
         pl.col("snapshot_at").max(),
     )
@@ -86,7 +96,7 @@ def _added(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
         pl.when(pl.col(f"{column}_unknown") == 0)
         .then(pl.col(column).cast(rows.schema[column]))
         .alias(column)
-        for column in adds
+        for column in _ADDS
     ]
     total = pl.col("owned_quantity")
     mean = pl.when(total != 0).then(pl.col("cost_value") / total)
@@ -99,20 +109,21 @@ def _added(rows: pl.DataFrame, on: list[str], adds: list[str]) -> pl.DataFrame:
     )
 
 
-def paired(
-    before: pl.LazyFrame, after: pl.LazyFrame, keys: Sequence[str]
-) -> pl.LazyFrame:
-    """Join two summed sides; a row that is not in a snapshot holds zero there."""
-    on = [*keys, "instrument_id"]
-    sides = (
-        side.rename({c: f"{c}_{end}" for c in side.collect_schema() if c not in on})
-        .with_columns(pl.lit(value=True).alias(f"_present_{end}"))
-        .with_columns(pl.col("instrument_id").alias(f"instrument_id_{end}"))
-        for side, end in ((before, "before"), (after, "after"))
-    )
-    left, right = sides
-    return left.join(right, on=on, how="full", coalesce=True).with_columns(
-        pl.col("_present_before", "_present_after").fill_null(value=False)
+def fetched(
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    lines: pl.DataFrame,
+    columns: Sequence[str],
+) -> pl.DataFrame:
+    """Fetch columns of both sides; null where a line is not in a snapshot."""
+    return pl.concat(
+        [
+            side.select(
+                pl.col(*columns).gather(lines[f"_{end}"]).name.suffix(f"_{end}")
+            )
+            for side, end in ((before, "before"), (after, "after"))
+        ],
+        how="horizontal",
     )
 
 
@@ -122,19 +133,46 @@ def held(end: str) -> pl.Expr:
     return pl.col(f"_present_{end}") & (owned.is_null() | (owned != 0))
 
 
-def account_facts(pairs: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """Per account: the instants of both snapshots and the number of lines held."""
-    return pairs.group_by(*keys).agg(
-        pl.col("snapshot_at_before", "snapshot_at_after").max(),
-        pl.col("_present_after").sum().alias("_rows_after"),
-        held("before").sum().alias("_lines_before"),
-        held("after").sum().alias("_lines_after"),
+def account_facts(
+    order: Order, before: pl.DataFrame, after: pl.DataFrame
+) -> pl.DataFrame:
+    """Per group: the instants of both snapshots and the number of lines held.
+
+    A group without a known key has none: its rows need not belong together.
+    """
+    sides: list[pl.DataFrame] = []
+    for side, end in ((before, "before"), (after, "after")):
+        lines = order.lines.drop_nulls(f"_{end}")
+        owned = pl.col("owned_quantity")
+        rows = side.select("snapshot_at", owned=owned.is_null() | (owned != 0)).select(
+            pl.all().gather(lines[f"_{end}"])
+        )
+        sides.append(
+            rows.with_columns(lines["_group"])
+            .group_by("_group")
+            .agg(
+                pl.col("snapshot_at").max().alias(f"snapshot_at_{end}"),
+                pl.len().alias(f"_rows_{end}"),
+                pl.col("owned").sum().alias(f"_lines_{end}"),
+            )
+        )
+    known = order.groups.select(
+        _group=pl.int_range(pl.len(), dtype=pl.UInt32()),
+        _known=pl.all_horizontal(pl.all().is_not_null()),
+    ).filter("_known")
+    joined = known.select("_group")
+    for side in sides:
+        joined = joined.join(side, on="_group", how="left")
+    counts = ("_rows_after", "_lines_before", "_lines_after")
+    return joined.select(
+        "_group",
+        "snapshot_at_before",
+        "snapshot_at_after",
+        pl.col(*counts).fill_null(0),
     )
 
 
-def with_absent(
-    rows: pl.LazyFrame, facts: pl.LazyFrame, keys: Sequence[str]
-) -> pl.LazyFrame:
+def with_absent(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
     """Fill the missing side of one-sided rows: zero held, the account's instant."""
     filled: list[pl.Expr] = []
     for end, other in (("before", "after"), ("after", "before")):
@@ -154,4 +192,5 @@ def with_absent(
             for column, dtype in (("owned_quantity", MONEY), ("cost_value", VALUE))
         ]
     at = ["snapshot_at_before", "snapshot_at_after"]
-    return rows.drop(at).join(facts, on=list(keys), how="left").with_columns(filled)
+    joined = rows.lazy().drop("_code", *at).join(facts.lazy(), on="_group", how="left")
+    return joined.with_columns(filled).collect()

@@ -1,4 +1,4 @@
-"""Corporate actions that multiply a holding: read from a table or from the numbers.
+"""Corporate actions that multiply a holding, read from the numbers.
 
 A split of 1:2 turns one share into two; a bonus of 1:1 gives one for one held; a
 consolidation of 10:1 turns ten into one. Each leaves the cost where it was. A split
@@ -10,18 +10,11 @@ either the more usual name is taken and the confidence says so.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
-from holdings_kit.comparison.frames import ACTIONS
-from holdings_kit.errors import ConfigError
-from holdings_kit.schema import MONEY, VALUE, conform
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["FACTORS", "read_actions", "with_ratio"]
+__all__ = ["FACTORS", "FALL", "from_numbers", "near"]
 
 FACTORS: Final = (
     ("split", Fraction(2)),
@@ -54,7 +47,7 @@ _A1: Final = pl.col("average_price_after").cast(pl.Float64())
 _COST: Final = (pl.col("cost_value_after") - pl.col("cost_value_before")).cast(
     pl.Float64()
 )
-_FALL: Final = (pl.col("price_before").cast(pl.Float64())) / pl.col("price_after").cast(
+FALL: Final = (pl.col("price_before").cast(pl.Float64())) / pl.col("price_after").cast(
     pl.Float64()
 )
 
@@ -86,7 +79,7 @@ def _tiers(tolerance: float) -> list[tuple[str, float, list[pl.Expr]]]:
     stale = _A0.is_null() | _A1.is_null() | ((_A1 - _A0).abs() <= tolerance)
     factors = [factor for _, factor in FACTORS]
     steep = [abs(float(factor) - 1) > _STEEP for factor in factors]
-    fell = [near(_FALL, float(factor), 0.15) for factor in factors]
+    fell = [near(FALL, float(factor), 0.15) for factor in factors]
     none = pl.lit(value=False)
     return [
         ("cost equal", 0.9, [equal_cost & _exact(f) for f in factors]),
@@ -115,7 +108,7 @@ def _tiers(tolerance: float) -> list[tuple[str, float, list[pl.Expr]]]:
             "price moved with it, the rest bought near the price",
             0.6,
             [
-                near(_FALL, float(f), 0.08)
+                near(FALL, float(f), 0.08)
                 & (_Q1 * f.denominator > _Q0 * f.numerator)
                 & near(_implied(f), pl.col("price_after").cast(pl.Float64()), 0.15)
                 if f >= _DOUBLE
@@ -164,118 +157,17 @@ def _table(tolerance: float) -> tuple[pl.Expr, pl.LazyFrame]:
     return pl.coalesce(tests), pl.LazyFrame(rows)
 
 
-def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame:
-    """Check an actions table and read its ratios into whole numbers.
-
-    Raises
-    ------
-    FrameError
-        A column of `ACTIONS` is missing or of another type.
-    ConfigError
-        A kind is unknown, or a ratio is not of the form ``a:b``.
-    """
-    if actions is None:
-        table = pl.DataFrame(schema=ACTIONS)
-    else:
-        table = conform(actions.lazy(), ACTIONS, name="actions").collect()
-    known = ("split", "bonus", "consolidation", "isin_change")
-    parts = pl.col("ratio").str.extract_groups(r"^\s*(\d+)\s*:\s*(\d+)\s*$")
-    a = parts.struct.field("1").cast(pl.Int64())
-    b = parts.struct.field("2").cast(pl.Int64())
-    kind = pl.col("kind")
-    read = table.select(
-        *ACTIONS.names(),
-        _num=pl.when(kind == "bonus")
-        .then(a + b)
-        .when(kind == "isin_change")
-        .then(1)
-        .otherwise(b),
-        _den=pl.when(kind == "bonus")
-        .then(b)
-        .when(kind == "isin_change")
-        .then(1)
-        .otherwise(a),
-    )
-    bad = read.filter(
-        ~kind.is_in(known).fill_null(value=False)
-        | ~(pl.col("_num") > 0).fill_null(value=False)
-        | ~(pl.col("_den") > 0).fill_null(value=False)
-    )
-    if bad.height:
-        first = bad.row(0, named=True)
-        raise ConfigError(
-            f"actions: {first['instrument_id']}: kind {first['kind']!r} with ratio "
-            f"{first['ratio']!r}; kinds are {', '.join(known)}, ratios like '1:2'"
-        )
-    return read.lazy()
-
-
-def _from_table(
-    rows: pl.LazyFrame,
-    keys: Sequence[str],
-    actions: pl.LazyFrame,
-    *,
-    late_days: int,
-) -> pl.LazyFrame:
-    """Read each row in the actions table, where the numbers bear it out."""
-    day0, day1 = (
-        pl.col(f"snapshot_at_{end}").dt.convert_time_zone("Asia/Kolkata").dt.date()
-        for end in ("before", "after")
-    )
-    ex_date, num, den = pl.col("ex_date"), pl.col("_num"), pl.col("_den")
-    factor = num / den
-    due = (ex_date > day0).fill_null(value=True)
-    window = (ex_date <= day1) & (ex_date > day0 - pl.duration(days=late_days))
-    left = _Q0 * num - _Q1 * den
-    whole = (left == 0) | ((left > 0) & (left < den) & (_Q1.floor() == _Q1))
-    averaged = near(_A0 / _A1, factor, 0.002)
-    renamed = pl.col("new_isin") == pl.col("instrument_id")
-    traded = due & (_Q0 != _Q1) & (near(_FALL, factor, 0.25) | renamed)
-    applied = (
-        (num == den)
-        | (whole & (_Q0 != _Q1))
-        | (averaged & (_Q0 != _Q1))
-        | traded.fill_null(value=False)
-    ).fill_null(value=False)
-    pending = (due & (_Q0 == _Q1) & (num != den)).fill_null(value=False)
-    held_both = (_Q0 > 0) & (_Q1 > 0)
-    moved = (pl.col("instrument_id") != pl.col("instrument_id_before")) | (num != den)
-    return (
-        rows.filter(held_both)
-        .join(actions, left_on="instrument_id_before", right_on="instrument_id")
-        .filter(window.fill_null(value=True) & moved & (applied | pending))
-        .sort(applied, due, ex_date, descending=True)
-        .unique([*keys, "instrument_id"], keep="first", maintain_order=True)
-        .select(
-            *keys,
-            "instrument_id",
-            "ratio",
-            "ex_date",
-            _num=pl.when(applied).then(num).otherwise(1),
-            _den=pl.when(applied).then(den).otherwise(1),
-            _action=pl.when(num != den).then(pl.col("kind")),
-            _pending=pending,
-            _action_confidence=pl.when(pending).then(0.8).otherwise(0.99),
-            _action_words=pl.lit("the actions table says so"),
-            _twin=pl.lit(value=False),
-        )
-    )
-
-
-def _from_numbers(
-    rows: pl.LazyFrame, keys: Sequence[str], tolerance: float
-) -> pl.LazyFrame:
+def from_numbers(rows: pl.LazyFrame, tolerance: float) -> pl.LazyFrame:
     """Read each row in its quantity, average and price, without a table."""
     way, table = _table(tolerance)
     relinked = pl.col("_link").is_not_null() & (pl.col("_num") > pl.col("_den"))
     return (
         rows.filter((_Q0 > 0) & (_Q1 > 0) & (_Q0 != _Q1))
-        .select(*keys, "instrument_id", "_link", _way=way)
+        .select("_place_after", "_link", _way=way)
         .filter(pl.col("_way").is_not_null())
         .join(table, on="_way")
         .select(
-            *keys,
-            "instrument_id",
+            "_place_after",
             pl.when(relinked)
             .then(pl.col("_split_ratio"))
             .otherwise(pl.col("ratio"))
@@ -295,33 +187,4 @@ def _from_numbers(
             "_action_words",
             (pl.col("_twin") & ~relinked).alias("_twin"),
         )
-    )
-
-
-def with_ratio(
-    rows: pl.LazyFrame,
-    keys: Sequence[str],
-    actions: pl.LazyFrame,
-    *,
-    tolerance: float,
-    late_days: int,
-) -> pl.LazyFrame:
-    """Add the corporate action of each row, and what was owned before in new shares."""
-    on = [*keys, "instrument_id"]
-    told = _from_table(rows, keys, actions, late_days=late_days)
-    rest = rows.join(told, on=on, how="anti")
-    seen = pl.concat(
-        [
-            told,
-            _from_numbers(rest, keys, tolerance).select(told.collect_schema().names()),
-        ],
-        how="vertical_relaxed",
-    )
-    factor_num, factor_den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
-    return rows.join(seen, on=on, how="left").with_columns(
-        adjusted_quantity=(_Q0.cast(VALUE) * factor_num / factor_den).cast(MONEY),
-        _num=factor_num,
-        _den=factor_den,
-        _pending=pl.col("_pending").fill_null(value=False),
-        _twin=pl.col("_twin").fill_null(value=False),
     )

@@ -6,17 +6,14 @@ cause, add a row here and a line in the table of transitions of the tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from holdings_kit.comparison.words import sentence
 from holdings_kit.schema import MONEY
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["RULES", "STATES", "Rule", "decide", "decide_calm"]
+__all__ = ["CALM", "RULES", "STATES", "Rule"]
 
 
 class Rule(NamedTuple):
@@ -251,72 +248,12 @@ STATES: Final = (
 )
 """Asked last: what holds when nothing happened to the line."""
 
-_CALM: Final = tuple(
-    rule._replace(when=pl.col("_haircut_moved"))
-    for rule in RULES
-    if rule.cause == "haircut_changed"
+CALM: Final = (
+    *(
+        rule._replace(when=pl.col("_haircut_moved"))
+        for rule in RULES
+        if rule.cause == "haircut_changed"
+    ),
+    *STATES,
 )
-
-
-_DECIDED: Final = pl.Schema(
-    {
-        "cause": pl.String(),
-        "confidence": pl.Float64(),
-        "evidence": pl.String(),
-        "parts": pl.List(pl.Struct({"cause": pl.String(), "quantity": MONEY})),
-    }
-)
-
-
-def decide(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Ask every rule; words and parts are made only where a rule holds."""
-    schema = pl.Schema({**rows.collect_schema(), **_DECIDED})
-    return rows.map_batches(_asked, schema=schema)  # one branch per rule, rows once
-
-
-def _asked(rows: pl.DataFrame) -> pl.DataFrame:
-    numbered = rows.with_row_index("_row").lazy()
-    told = (
-        pl.concat(
-            numbered.filter(rule.when).select(
-                "_row",
-                pl.lit(rule.cause).alias("cause"),
-                rule.quantity.cast(MONEY).alias("quantity"),
-                rule.confidence.alias("confidence"),
-                rule.evidence.alias("evidence"),
-            )
-            for rule in RULES
-        )
-        .group_by("_row", maintain_order=True)
-        .agg(
-            pl.col("cause", "confidence").first(),
-            pl.col("evidence").str.join("; "),
-            parts=pl.struct("cause", "quantity"),
-        )
-        .collect()
-        .lazy()
-    )
-    moved = numbered.join(told, on="_row")
-    rest = _decided(numbered.join(told, on="_row", how="anti"), STATES)
-    return pl.concat([moved, rest]).drop("_row").collect()
-
-
-def decide_calm(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Ask the rules of lines in which only price and haircut can have moved."""
-    return _decided(rows, (*_CALM, *STATES))
-
-
-def _decided(rows: pl.LazyFrame, rules: tuple[Rule, ...]) -> pl.LazyFrame:
-    """Take the first rule that holds as all that happened; none moves units."""
-
-    def first(values: Iterable[pl.Expr]) -> pl.Expr:
-        return pl.coalesce(
-            pl.when(rule.when).then(value)
-            for rule, value in zip(rules, values, strict=True)
-        )
-
-    return rows.with_columns(
-        cause=first(pl.lit(rule.cause) for rule in rules),
-        confidence=first(rule.confidence for rule in rules),
-        evidence=first(rule.evidence for rule in rules),
-    ).with_columns(parts=pl.concat_list(pl.struct(pl.col("cause"), quantity=_NONE)))
+"""What can be said of lines in which only price and haircut can have moved."""

@@ -18,8 +18,15 @@ __all__ = ["read_moves", "with_transfers"]
 
 _DELTA: Final = pl.col("owned_quantity_after") - pl.col("adjusted_quantity")
 
+_SENT: Final = {
+    "transfer_price": MONEY,
+    "transfer_average_price": MONEY,
+    "_transfer_confidence": pl.Float64(),
+    "transfer_account_id": pl.String(),
+}
 
-def read_moves(moves: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame:
+
+def read_moves(moves: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame | None:
     """Check the table of who owns which account.
 
     Raises
@@ -30,7 +37,7 @@ def read_moves(moves: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame:
         One account is given to two persons.
     """
     if moves is None:
-        return pl.LazyFrame(schema=MOVES)
+        return None
     table = (
         conform(moves.lazy(), MOVES, name="moves")
         .select(MOVES.names())
@@ -123,15 +130,20 @@ def _pairs(
 
 
 def with_transfers(
-    rows: pl.LazyFrame,
+    rows: pl.DataFrame,
     keys: Sequence[str],
-    moves: pl.LazyFrame,
+    moves: pl.LazyFrame | None,
     *,
     window: timedelta,
     tolerance: float,
-) -> pl.LazyFrame:
+) -> pl.DataFrame:
     """Add what each row sent to, or got from, another account of the same person."""
-    pairs = _pairs(rows, keys, moves, window=window, tolerance=tolerance)
-    return rows.join(pairs, on=[*keys, "instrument_id"], how="left").with_columns(
+    if moves is None:
+        nothing = [pl.lit(None, dtype).alias(c) for c, dtype in _SENT.items()]
+        return rows.with_columns(nothing, transferred_quantity=pl.lit(0, MONEY))
+    pairs = _pairs(rows.lazy(), keys, moves, window=window, tolerance=tolerance)
+    on = [*keys, "instrument_id"]
+    joined = rows.lazy().join(pairs, on=on, how="left").collect()
+    return joined.with_columns(
         pl.col("transferred_quantity").fill_null(pl.lit(0, MONEY))
     )
