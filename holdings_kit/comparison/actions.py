@@ -121,7 +121,10 @@ def with_ratio(
     if actions.height:
         told = _from_table(lines, actions.lazy(), late_days=late_days).collect().lazy()
         rest = lines.join(told, on="_place_after", how="anti")
-        seen = [told, from_numbers(rest, tolerance).select(told.collect_schema().names())]
+        seen = [
+            told,
+            from_numbers(rest, tolerance).select(told.collect_schema().names()),
+        ]
     found = pl.concat(seen, how="vertical_relaxed")
     factor_num, factor_den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
     return (

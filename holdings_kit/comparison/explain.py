@@ -193,7 +193,9 @@ def explain(
         if moves is None and sum(part.moved.height for part in waiting) >= _BATCH:
             told += _explained(waiting, moved)
             waiting = []
-    return pl.concat([*told, *_explained(waiting, moved)])
+    if waiting:
+        told += _explained(waiting, moved)
+    return pl.concat(told)
 
 
 def _explained(

@@ -1,0 +1,82 @@
+"""Comparing in slices of accounts is comparing at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import holdings_kit as hk
+from holdings_kit.comparison import explain
+from holdings_kit.schema import HOLDINGS, MONEY
+
+AT = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
+MOVES = pl.DataFrame({"person_id": ["P", "P", "P"], "account_id": ["A", "B", "C"]})
+# two ISINs of one share, an ISIN of another, a listing, and nothing
+KEYS = ["INE669E01016", "INE669E01024", "INE062A01020", "NSE:SBIN", None]
+
+line = st.fixed_dictionaries(
+    {
+        "account_id": st.sampled_from(["A", "B", "C", None]),
+        "instrument_id": st.sampled_from(KEYS),
+        "symbol": st.sampled_from(["IDEA", "SBIN"]),
+        "settled_quantity": st.sampled_from([None, *map(Decimal, (0, 5, 5, 10, 20))]),
+        "average_price": st.sampled_from([None, *map(Decimal, (8, 16, 16))]),
+        "close_price": st.sampled_from([None, *map(Decimal, (9, 18, 18))]),
+        "haircut": st.sampled_from([None, Decimal("0.2"), Decimal("0.2")]),
+    }
+)
+snapshot = st.lists(line, max_size=14)
+
+
+def holdings(lines: list[dict[str, object]], side: int) -> pl.DataFrame:
+    rows = [
+        one | {"snapshot_id": f"{one['account_id']}{side}", "snapshot_at": AT[side]}
+        for one in lines
+    ]
+    return pl.DataFrame(rows, schema=HOLDINGS).with_columns(
+        owned_quantity=pl.col("settled_quantity").cast(MONEY)
+    )
+
+
+def in_order(changes: pl.DataFrame) -> list[str]:
+    """Lines of unknown accounts have no order of their own."""
+    return sorted(map(repr, changes.rows()))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(snapshot, snapshot)
+def test_slices_and_batches_change_nothing(
+    before: list[dict[str, object]], after: list[dict[str, object]]
+) -> None:
+    sides = holdings(before, 0), holdings(after, 1)
+    for moves in (None, MOVES):
+        whole = hk.compare(*sides, moves=moves)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(explain, "_SLICE", 1)
+            patched.setattr(explain, "_BATCH", 1)
+            sliced = hk.compare(*sides, moves=moves)
+        assert in_order(sliced) == in_order(whole)
+        order = ["account_id", "instrument_id"]
+        assert sliced.select(order).equals(sliced.select(order).sort(order))
+
+
+def test_each_account_is_in_one_slice() -> None:
+    from holdings_kit.comparison.order import ordered
+
+    lines = [
+        {"account_id": account, "instrument_id": f"NSE:{n}"}
+        for account in "CAB"
+        for n in range(5)
+    ]
+    side = pl.DataFrame(lines)
+    order = ordered(side, side.head(7), ["account_id"])
+    assert order is not None
+    pieces = [order.names(part) for part in order.slices(4)]
+    assert [set(piece["account_id"]) for piece in pieces] == [{"A"}, {"B"}, {"C"}]
+    assert pl.concat(pieces).equals(side.sort("account_id", "instrument_id"))
+    assert ordered(pl.concat([side, side]), side, ["account_id"]) is None
