@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_questions [--scale small|full|huge]
 
-Rows are account × instrument on each of two days. DuckDB reads the same parquet files,
-knows which rows are current without asking, and computes the columns named below; ours
-are the public functions with all their columns. Set ROWS=2e6,2e7 to choose the sizes.
+Rows are account × instrument on each of two days. DuckDB reads the same parquet files
+(`duck_questions` says what it is asked); every answer goes into parquet files. Set
+ROWS=2e6,2e7 to choose the sizes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import polars as pl
 
+from benchmarks import duck_questions
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
 from holdings_kit.store import Store
@@ -25,6 +28,9 @@ from holdings_kit.store.files import commit_files, write_files
 from holdings_kit.store.tables import TABLES, Tables, bucket_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
     from holdings_kit.store import StoreView
 
 EACH = 20  # holdings of an account
@@ -123,20 +129,41 @@ def holdings(snapshots: pl.DataFrame, day: int) -> pl.DataFrame:
     )
 
 
-# ours, bucket by bucket
+# ours, bucket by bucket, each answer into a parquet file
 
 
-def consolidated(view: StoreView) -> int:
+def consolidated(view: StoreView, folder: Path) -> tuple[int, Decimal]:
     import holdings_kit as hk
 
     by = ("account_id", "instrument_id")
-    return hk.consolidate(view.scan().holdings, by=by).collect().height
+    holdings = view.scan().holdings.collect()
+    return keep(hk.consolidate(holdings, by=by, sort=False), folder)
 
 
-def valued(view: StoreView) -> int:
+def valued(view: StoreView, folder: Path) -> tuple[int, Decimal]:
     from holdings_kit.population import account_values
 
-    return account_values(view).height
+    return keep(account_values(view), folder)
+
+
+def keep(answer: pl.DataFrame, folder: Path) -> tuple[int, Decimal]:
+    answer.write_parquet(folder / f"{uuid4().hex}.parquet", compression="snappy")
+    return answer.height, answer["market_value"].sum()
+
+
+def ask(question: Callable[[StoreView, Path], tuple[int, Decimal]], store: str) -> str:
+    with TemporaryDirectory(dir=Path(store).parent) as folder:
+        answers = Store(store).map(partial(question, folder=Path(folder)))
+    rows, value = (sum(part) for part in zip(*answers, strict=True))
+    return f"{rows:,} rows, value {value:.0f}"
+
+
+def consolidate(store: str) -> str:
+    return ask(consolidated, store)
+
+
+def value(store: str) -> str:
+    return ask(valued, store)
 
 
 def compared(view: StoreView) -> int:
@@ -144,14 +171,6 @@ def compared(view: StoreView) -> int:
 
     first = datetime(2026, 1, 5, 20, tzinfo=UTC)
     return hk.compare(view.as_of(first).holdings, view.current().holdings).height
-
-
-def consolidate(store: str) -> str:
-    return f"{sum(Store(store).map(consolidated)):,} positions, 24 columns"
-
-
-def value(store: str) -> str:
-    return f"{sum(Store(store).map(valued)):,} accounts, with concentration"
 
 
 def compare(store: str) -> str:
@@ -177,26 +196,19 @@ def _duck(query: str, store: str) -> str:
 
 
 def duck_consolidate(store: str) -> str:
-    return _duck(
-        "with p as (select instrument_id, arg_max(coalesce(last_price, close_price),"
-        f" snapshot_at) price from {LAST} group by all) select account_id,"
-        " instrument_id, any_value(isin), any_value(symbol), sum(settled_quantity),"
-        " sum(t1_quantity), sum(pledged_quantity), sum(owned_quantity) owned,"
-        " sum(owned_quantity::DECIMAL(28,4) * average_price) cost,"
-        " any_value(price) price, owned * any_value(price) as value, value - cost"
-        f" from {LAST} join p using (instrument_id) group by account_id, instrument_id",
-        store,
-    )
+    return duck_questions.ask(duck_questions.CONSOLIDATE, store)
+
+
+def duck_consolidate_sums(store: str) -> str:
+    return duck_questions.ask(duck_questions.SUMS, store)
 
 
 def duck_value(store: str) -> str:
-    return _duck(
-        "select account_id, sum(owned_quantity::DECIMAL(28,4) * average_price) cost,"
-        " sum(owned_quantity::DECIMAL(28,4) * last_price) as value, value - cost,"
-        " sum(pledged_quantity::DECIMAL(28,4) * close_price * (1 - haircut))"
-        f" from {LAST} group by account_id",
-        store,
-    )
+    return duck_questions.ask(duck_questions.VALUE, store)
+
+
+def duck_value_sums(store: str) -> str:
+    return duck_questions.ask(duck_questions.SUMS_PER_ACCOUNT, store)
 
 
 def duck_compare(store: str) -> str:
@@ -229,32 +241,47 @@ JOBS = {
     "value": value,
     "compare": compare,
     "duck_consolidate": duck_consolidate,
+    "duck_consolidate_sums": duck_consolidate_sums,
     "duck_value": duck_value,
+    "duck_value_sums": duck_value_sums,
     "duck_compare": duck_compare,
     "pandas_value": pandas_value,
 }
+ASKED = {  # our job, its title, then its peers; the first is what the others are × of
+    "consolidate": (
+        "Consolidate per account and instrument",
+        {
+            "DuckDB, same columns": "duck_consolidate",
+            "DuckDB, plain sums": "duck_consolidate_sums",
+        },
+    ),
+    "value": (
+        "P&L, concentration and collateral per account",
+        {
+            "DuckDB, same columns": "duck_value",
+            "DuckDB, plain sums": "duck_value_sums",
+            "pandas, float64": "pandas_value",
+        },
+    ),
+    "compare": ("Compare two days", {"DuckDB, differences": "duck_compare"}),
+}
+PANDAS_ROWS = 2_000_000  # it needs the memory of all rows at once
 
 
 def main() -> None:
     sizes = os.environ.get("ROWS", "2e6,2e7" if scale() == "full" else "2e5")
+    here = "benchmarks.bench_questions"
     took: dict[str, list[tuple[int, float | None]]] = {}
     for rows in (int(float(size)) for size in sizes.split(",")):
         with TemporaryDirectory() as name:
             store = Path(name) / "store"
             build(store, rows)
-            for title, job in {
-                "Consolidate per account and instrument": "consolidate",
-                "P&L, concentration and collateral per account": "value",
-                "Compare two days": "compare",
-            }.items():
-                here = "benchmarks.bench_questions"
-                runs = {
-                    "bucket by bucket": run(here, job, store),
-                    "DuckDB": run(here, f"duck_{job}", store),
-                }
-                if job == "value" and rows <= 2_000_000:
-                    runs["pandas"] = run(here, "pandas_value", store)
-                table(f"{title}, {rows:.0e} rows", runs, "DuckDB")
+            for job, (title, peers) in ASKED.items():
+                runs = {"bucket by bucket": run(here, job, store)}
+                for label, peer in peers.items():
+                    if rows <= PANDAS_ROWS or not peer.startswith("pandas"):
+                        runs[label] = run(here, peer, store)
+                table(f"{title}, {rows:.0e} rows", runs, next(iter(peers)))
                 cpu = runs["bucket by bucket"].cpu
                 took.setdefault(job, []).append((rows, cpu))
     linear("Cost per row", took)

@@ -271,7 +271,10 @@ def _shares(
             unit.sum().alias("_whole"),
             unit.max().alias("_largest"),
             pl.col("_unit").filter(unit == unit.max()).min().alias("largest_id"),
-            *(unit.top_k(k).sum().alias(f"_top_{k}") for k in top),
+            *(
+                (unit.max() if k == 1 else unit.top_k(k).sum()).alias(f"_top_{k}")
+                for k in top
+            ),
         )
         .select(
             *names,

@@ -22,8 +22,8 @@ from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.exposure import concentration
 from holdings_kit.identity import isin_ok
 from holdings_kit.measures import any_known, product
-from holdings_kit.portfolio import consolidate, summarize
-from holdings_kit.schema import INSTANT, VALUE, conform
+from holdings_kit.portfolio import all_apart, consolidate, positions, summarize
+from holdings_kit.schema import HOLDINGS, INSTANT, VALUE, conform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,22 @@ __all__ = [
     "margin_stress",
 ]
 
+_VALUED: Final = (  # columns of HOLDINGS that the value of an account is made of
+    "snapshot_id",
+    "account_id",
+    "holding_no",
+    "snapshot_at",
+    "instrument_id",
+    "exchange",
+    "token",
+    "owned_quantity",
+    "pledged_quantity",
+    "average_price",
+    "last_price",
+    "close_price",
+    "price_at",
+    "haircut",
+)
 ACCOUNTS: Final = pl.Schema(
     {
         "account_id": pl.String(),
@@ -337,26 +353,32 @@ def coverage(
 def _account_values(
     view: StoreView, *, as_of: datetime | None, quotes: pl.DataFrame | None
 ) -> pl.DataFrame:
-    by = ("account_id",)
-    holdings = view.scan(as_of=as_of).holdings.collect()
-    positions = consolidate(
-        holdings, by=("account_id", "instrument_id"), quotes=quotes, sort=False
+    by, position = ("account_id",), ("account_id", "instrument_id")
+    read = view.scan(as_of=as_of).holdings.select(_VALUED).collect()
+    holdings = read.lazy().with_columns(
+        pl.lit(None, dtype).alias(column)  # not asked for, so not read
+        for column, dtype in HOLDINGS.items()
+        if column not in _VALUED
     )
-    value = pl.col("collateral_value")
+    held = positions(
+        holdings, position, quotes=quotes, apart=all_apart(read, position)
+    ).cache()
     pledged = (
         collateral(holdings)
         .group_by(by)
         .agg(
             any_known("collateral_value"),
-            uncollateral_count=value.null_count().cast(pl.Int64()),
+            pl.col("collateral_value").null_count().alias("uncollateral_count"),
         )
     )
     joined = (
-        summarize(positions, by=by)
-        .join(concentration(positions, by=by, top=(1,)), on="account_id", how="left")
+        summarize(held, by=by)
+        .join(concentration(held, by=by, top=(1,)), on="account_id", how="left")
         .join(pledged, on="account_id", how="left")
+        .select(pl.col(column).cast(dtype) for column, dtype in ACCOUNTS.items())
+        .collect()
     )
-    return conform(joined.select(ACCOUNTS.names()), ACCOUNTS, name="accounts")
+    return conform(joined, ACCOUNTS, name="accounts")
 
 
 def _classes(

@@ -109,13 +109,38 @@ def consolidate(
     ('close', '271.71000000')
     """
     keys = _checked(by)
-    rows = conform(holdings.lazy(), HOLDINGS, name="holdings").with_columns(
+    apart = isinstance(holdings, pl.DataFrame) and all_apart(holdings, keys)
+    made = positions(holdings.lazy(), keys, quotes=quotes, prices=prices, apart=apart)
+    if not sort:
+        return _like(holdings, made)
+    if isinstance(holdings, pl.LazyFrame):
+        return _largest_first(made, keys)
+    rows = made.collect()
+    narrow = rows.select("market_value", *keys).with_row_index("_place")
+    return rows[_largest_first(narrow.lazy(), keys).collect()["_place"]]
+
+
+def all_apart(holdings: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Tell whether no two rows make one position; then there is nothing to sum."""
+    return bool(holdings.select(keys).is_unique().all())
+
+
+def positions(
+    holdings: pl.LazyFrame,
+    keys: Sequence[str],
+    *,
+    quotes: pl.DataFrame | None = None,
+    prices: Sequence[str] = ("ltp", "close", "quote"),
+    apart: bool = False,
+) -> pl.LazyFrame:
+    """Give what `consolidate` gives, unsorted; `apart` as `all_apart` tells it."""
+    rows = conform(holdings, HOLDINGS, name="holdings").with_columns(
         cost_value=cost_value(), pnl_difference=_pnl_difference()
     )
-    priced = _priced(rows, quotes, prices)
-    apart = isinstance(holdings, pl.DataFrame) and _all_apart(holdings, keys)
     grouped = _renamed(rows, keys) if apart else _summed(rows, keys)
-    positions = grouped.join(priced, on="instrument_id", how="left").with_columns(
+    priced = grouped.join(
+        _priced(rows, quotes, prices), on="instrument_id", how="left"
+    ).with_columns(
         # both at eight places; the quotient of exact sums, rounded once
         average_price=pl.when(pl.col("owned_quantity") != 0)
         .then(pl.col("cost_value") / pl.col("owned_quantity").cast(VALUE))
@@ -124,21 +149,14 @@ def consolidate(
     )
     value, cost = pl.col("market_value"), pl.col("cost_value")
     day = (pl.col("last_price") - pl.col("close_price")).cast(MONEY)
-    shown = positions.with_columns(
+    valued = priced.with_columns(
         (value - cost).cast(VALUE).alias("unrealized_pnl"),
         ratio(value - cost, cost).alias("return"),
         product("owned_quantity", day).alias("day_pnl"),
         ratio(value, value.sum()).alias("weight"),
     )
     rest = [key for key in keys if key not in POSITIONS]
-    made = shown.select(*rest, *_as_promised(POSITIONS))
-    if not sort:
-        return _like(holdings, made)
-    if isinstance(holdings, pl.LazyFrame):
-        return _largest_first(made, keys)
-    rows = made.collect()
-    narrow = rows.lazy().select("market_value", *keys).with_row_index("_place")
-    return rows[_largest_first(narrow, keys).collect()["_place"]]
+    return valued.select(*rest, *_as_promised(POSITIONS))
 
 
 def _largest_first(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
@@ -232,18 +250,13 @@ def _checked(by: str | Sequence[str]) -> list[str]:
     return keys
 
 
-def _all_apart(holdings: pl.DataFrame, keys: list[str]) -> bool:
-    """Tell whether no two rows make one position; then there is nothing to sum."""
-    return bool(holdings.select(keys).is_unique().all())
-
-
-def _renamed(rows: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+def _renamed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     """Give what `_summed` gives where every row is a position of its own."""
     one = pl.lit(1, pl.Int64()).alias("accounts_count")
     return rows.select(*keys, *_described(keys), *_BUCKETS, one, *_AMOUNTS)
 
 
-def _summed(rows: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+def _summed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     one = "account_id" in keys  # then there is nothing to count
     accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
     return rows.group_by(keys).agg(
@@ -254,7 +267,7 @@ def _summed(rows: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
     )
 
 
-def _described(keys: list[str]) -> list[str]:
+def _described(keys: Sequence[str]) -> list[str]:
     return [column for column in _DESCRIBED if column not in keys]
 
 
