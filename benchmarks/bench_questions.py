@@ -132,38 +132,47 @@ def holdings(snapshots: pl.DataFrame, day: int) -> pl.DataFrame:
 # ours, bucket by bucket, each answer into a parquet file
 
 
-def consolidated(view: StoreView, folder: Path) -> tuple[int, Decimal]:
+def positions_of(view: StoreView) -> pl.DataFrame:
     import holdings_kit as hk
 
     by = ("account_id", "instrument_id")
-    holdings = view.scan().holdings.collect()
-    return keep(hk.consolidate(holdings, by=by, sort=False), folder)
+    return hk.consolidate(view.scan().holdings.collect(), by=by, sort=False)
 
 
-def valued(view: StoreView, folder: Path) -> tuple[int, Decimal]:
+def values_of(view: StoreView) -> pl.DataFrame:
     from holdings_kit.population import account_values
 
-    return keep(account_values(view), folder)
+    return account_values(view)
 
 
-def keep(answer: pl.DataFrame, folder: Path) -> tuple[int, Decimal]:
+def valued(view: StoreView) -> int:
+    """Value a bucket's accounts; only their number travels."""
+    return values_of(view).height
+
+
+def kept(
+    view: StoreView, question: Callable[[StoreView], pl.DataFrame], folder: Path
+) -> tuple[int, Decimal]:
+    answer = question(view)
     answer.write_parquet(folder / f"{uuid4().hex}.parquet", compression="snappy")
-    return answer.height, answer["market_value"].sum()
+    return answer.height, answer.select(pl.col("market_value").sum()).item()
 
 
-def ask(question: Callable[[StoreView, Path], tuple[int, Decimal]], store: str) -> str:
+def ask(question: Callable[[StoreView], pl.DataFrame], store: str) -> str:
     with TemporaryDirectory(dir=Path(store).parent) as folder:
-        answers = Store(store).map(partial(question, folder=Path(folder)))
-    rows, value = (sum(part) for part in zip(*answers, strict=True))
+        keep = partial(kept, question=question, folder=Path(folder))
+        answers = Store(store).map(keep)
+    rows = sum(height for height, _ in answers)
+    value = sum(value for _, value in answers)
     return f"{rows:,} rows, value {value:.0f}"
 
 
 def consolidate(store: str) -> str:
-    return ask(consolidated, store)
+    return ask(positions_of, store)
 
 
 def value(store: str) -> str:
-    return ask(valued, store)
+    return ask(values_of, store)
 
 
 def compared(view: StoreView) -> int:
