@@ -38,7 +38,7 @@ check: setup
 # Every notebook runs from top to bottom; stored outputs are compared.
 notebooks: setup
 	$(BIN)/pytest -q -n 2 --dist loadfile --nbval --nbval-current-env \
-		--nbval-cell-timeout=60 notebooks
+		--nbval-sanitize-with=notebooks/sanitize.cfg --nbval-cell-timeout=60 notebooks
 
 # Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
 browser: setup
