@@ -88,6 +88,19 @@ def test_historical_on_independent_returns() -> None:
     check(hc.historical(prices, window=500, level=0.95), prices, 0.95)
 
 
+@pytest.mark.parametrize(("between", "rank"), [("lower", 1), ("higher", 2)])
+def test_historical_is_breached_as_often_as_its_window_says(
+    between: Any, rank: int
+) -> None:
+    """The next of w + 1 independent returns is below the k-th worst of w: k/(w + 1)."""
+    prices = panel(np.random.default_rng(5).normal(0, 0.01, (300, 150)))
+    made = hc.historical(prices, window=50, level=0.97, interpolation=between)
+    row = hc.backtest(made, prices, level=0.97, by=("model",)).row(0, named=True)
+    limits = ht.clopper_pearson(row["breaches"], row["n"], confidence=0.99)
+    assert limits.lower <= (rank + 1) / 51 <= limits.upper
+    assert not limits.lower <= 0.03 <= limits.upper
+
+
 @pytest.mark.parametrize(
     "model", [hc.filtered_historical, hc.evt], ids=["filtered", "evt"]
 )
