@@ -14,11 +14,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
+
 from holdings_kit import sandbox
 from holdings_kit.background import serving
 from holdings_kit.clients.arrow import ArrowClient
 from holdings_kit.clients.gateway import GatewayClient
 from holdings_kit.clients.many import fetch_many
+from holdings_kit.exposure import look_through
 from holdings_kit.html_report import write_report
 from holdings_kit.inbox import Inbox
 from holdings_kit.instruments import resolve
@@ -26,11 +29,10 @@ from holdings_kit.read import read_webhooks
 from holdings_kit.receiver import webhook_app
 from holdings_kit.report import counted, portfolio_report
 from holdings_kit.store import Store
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import polars as pl
 
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
@@ -101,9 +103,10 @@ def run(
             accounts, partial(gateway.holdings, mutual_funds=True), progress=False
         )
         say(
-            f"fetched     {fetched.snapshots.height} accounts, "
+            f"fetched     {number_of(fetched.snapshots.height, 'account')} in v2, "
             f"{fetched.rejects.height} failed and set aside"
         )
+        say(f"fetched     {_in_v1(gateway, fetched, accounts)}")
         simulated.advance(hours=73)  # late deliveries and retries come in
         dumps = read_webhooks(inbox.accepted, api_secret=simulated.api_secret)
         refused = len(list((inbox.folder / "refused").iterdir()))
@@ -113,10 +116,8 @@ def run(
         )
         for loaded in (arrow, resolve(fetched, master), resolve(dumps, master)):
             kept = store.append(loaded)
-            say(
-                f"store       {kept.deliveries} deliveries added, "
-                f"{kept.repeated} known before"
-            )
+            added = number_of(kept.deliveries, "delivery", "deliveries")
+            say(f"store       {added} added, {kept.repeated} known before")
         for row in store.quarantine().iter_rows(named=True):
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
@@ -144,6 +145,24 @@ def _imports(
         account = gateway.auth_id(done.auth_token)
         say(f"import      {key}: {done.status}, {done.broker}, account {account}")
         yield account, key
+
+
+def _in_v1(gateway: GatewayClient, in_v2: Loaded, accounts: dict[str, str]) -> str:
+    """Fetch an account with smallcases in the other format, and compare the shares."""
+    account = in_v2.baskets["account_id"][0]
+    in_v1 = gateway.holdings(account, version="v1", mutual_funds=True)
+    v1, v2 = (_shares(loaded, account) for loaded in (in_v1, in_v2))
+    same = "the same shares as" if v1.equals(v2) else "other shares than"
+    holdings = number_of(in_v1.holdings.height, "holding")
+    baskets = number_of(in_v1.baskets["basket_id"].n_unique(), "smallcase")
+    return f"{accounts[account]} in v1: {holdings} and {baskets}, {same} in v2"
+
+
+def _shares(loaded: Loaded, account: str) -> pl.DataFrame:
+    """Sum the shares of an account per symbol, its smallcases opened."""
+    own = look_through(loaded).filter(pl.col("account_id") == account)
+    sums = own.group_by("symbol").agg(pl.col("owned_quantity").sum())
+    return sums.filter(pl.col("owned_quantity") != 0).sort("symbol")
 
 
 def _arrow(simulated: Sandbox) -> tuple[Loaded, pl.DataFrame, pl.DataFrame]:

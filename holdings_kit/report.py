@@ -11,6 +11,7 @@ from holdings_kit.exposure import look_through
 from holdings_kit.instruments import unresolved
 from holdings_kit.measures import any_known
 from holdings_kit.portfolio import consolidate, summarize
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,18 @@ __all__ = [
 ]
 
 _ROWS: Final = 40
+_NOTICES: Final = {
+    "answered_from_store": "not fetched, the store's was fresh",
+    "basket_total": "a total of private smallcases, not counted a second time",
+    "isin_check_digit": "an ISIN that does not verify",
+    "isin_conflict": "a holding listed under several ISINs",
+    "negative_price": "a price below 0, taken as unknown",
+    "rounded": "more than four decimal places, rounded",
+    "unidentified": "a holding without ISIN and listing",
+    "unknown_field": "a field that no published format has",
+    "updating": "the broker was still at work on this snapshot",
+    "zero_price": "a price of 0, taken as unknown",
+}
 _NAMES: Final = 12
 _QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
     ("pledged", "what counts today"),
@@ -108,7 +121,7 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     >>> from holdings_kit.schema import Loaded, empty
     >>> frames = (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)
     >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
-    READ        0 snapshots of 0 accounts, 0 holdings, 0 set aside
+    READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
     """
     return as_text(sections(loaded, figures(loaded, quotes=quotes)))
 
@@ -135,9 +148,10 @@ def _read(loaded: Loaded) -> Section:
     )
     return Section(
         "Read",
-        f"{shots.height} snapshots of {shots['account_id'].n_unique()} "
-        f"accounts, {loaded.holdings.height} holdings, "
-        f"{loaded.rejects.height} set aside",
+        f"{number_of(shots.height, 'snapshot')} of "
+        f"{number_of(shots['account_id'].n_unique(), 'account')}, "
+        f"{number_of(loaded.holdings.height, 'current holding')}, "
+        f"{number_of(loaded.rejects.height, 'part')} set aside",
         kinds if shots.height else None,
     )
 
@@ -177,8 +191,9 @@ def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
         Section(
             "Coverage",
             f"{covered} of the known cost is priced; "
-            f"of {total['positions_count']} positions {total['unpriced_count']} have "
-            f"no price and {total['uncosted_count']} no known cost",
+            f"of {number_of(total['positions_count'], 'position')}, "
+            f"{total['unpriced_count']} without a price and "
+            f"{total['uncosted_count']} without a known cost",
         ),
     )
 
@@ -223,9 +238,20 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
         f"set aside {row['file']}{_at(row['line_no'])}: {row['reason']}"
         for row in loaded.rejects.head(_ROWS).iter_rows(named=True)
     ]
-    kinds = loaded.notices.group_by("kind", maintain_order=True).len()
-    points += [f"notice {kind}: {count} times" for kind, count in kinds.iter_rows()]
+    points += _noticed(loaded.notices)
     return Section("Open points", points=points) if points else None
+
+
+def _noticed(notices: pl.DataFrame) -> Iterator[str]:
+    """Say each kind of notice once, in words, and where it came first."""
+    kinds = notices.group_by("kind", maintain_order=True).agg(
+        pl.len(), pl.col("pointer", "account_id").first()
+    )
+    for kind, count, pointer, account in kinds.iter_rows():
+        words = _NOTICES.get(kind, kind)
+        where = f"{pointer} of " if pointer else ""
+        times = "" if count == 1 else f", the first of {count:,}"
+        yield f"{words}: {where}account {account or 'unknown'}{times}"
 
 
 def _names(rows: pl.DataFrame) -> str:

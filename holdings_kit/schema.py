@@ -169,7 +169,7 @@ NOTICES: Final = pl.Schema(
         "snapshot_id": pl.String(),
         "account_id": pl.String(),
         "kind": pl.String(),  # unknown_field | rounded | isin_check_digit | …
-        "pointer": pl.String(),  # JSON pointer into the payload
+        "pointer": pl.String(),  # JSON pointer into the payload, or which holding
         "value": pl.String(),  # what the payload said, as text
     }
 )

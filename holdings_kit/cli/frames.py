@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.words import number_of
 
 __all__ = ["demo", "generate", "load", "report"]
 
@@ -59,7 +60,8 @@ def load(
             names, into=store, api_secret=secret, instruments=master
         )
     print(
-        f"{done.deliveries} deliveries loaded, {done.skipped} loaded before, "
+        f"{number_of(done.deliveries, 'delivery', 'deliveries')} loaded, "
+        f"{done.skipped} loaded before, "
         f"{done.rejects.height} set aside"
     )
     for row in done.rejects.head(20).iter_rows(named=True):

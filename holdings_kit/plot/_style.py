@@ -31,7 +31,6 @@ __all__ = [
     "Axes",
     "Axis",
     "alt_text",
-    "counted",
     "date_axis",
     "ink_on",
     "legend_outside",
@@ -161,17 +160,6 @@ def ink_on(value: float, strongest: float) -> str:
     ('white', 'black')
     """
     return "white" if abs(value) > _DARK * strongest else "black"
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """Write a number with its noun.
-
-    Examples
-    --------
-    >>> counted(1, "day", "days"), counted(2, "day", "days")
-    ('1 day', '2 days')
-    """
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def need(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:

@@ -22,6 +22,7 @@ from holdings_kit.plot._style import (
 )
 from holdings_kit.schema import conform
 from holdings_kit.timeline import TIMELINE
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +76,8 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
         f"{calm} moved in price only or not at all.",
         size=(7.0, max(2.2, 0.32 * len(shown) + 1.2)),
     )
-    lines = "line" if calm == 1 else "lines"
-    axes.set_title(f"{calm:,} {lines} moved in price only or not at all", fontsize=9)
+    quiet = f"{number_of(calm, 'line')} moved in price only or not at all"
+    axes.set_title(quiet, fontsize=9)
     if not shown:
         nothing(axes, "no line changed")
         return figure

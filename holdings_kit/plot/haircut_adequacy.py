@@ -13,12 +13,12 @@ from holdings_kit.plot._style import (
     COLOURS,
     GREY,
     Axes,
-    counted,
     ink_on,
     new_figure,
     nothing,
     percent_axis,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +70,8 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     names = coverage["instrument_id"].unique().sort(descending=True).to_list()
     years = coverage["year"].unique().sort().to_list()
     total, expected = coverage["breaches"].sum(), coverage["expected"].sum()
-    securities = counted(len(names), "security", "securities")
-    alt = f"Breaches of {securities} in {counted(len(years), 'year', 'years')}: "
+    securities = number_of(len(names), "security", "securities")
+    alt = f"Breaches of {securities} in {number_of(len(years), 'year')}: "
     alt += f"{total} where {expected:.1f} are expected."
     size = (max(5.0, 1.2 + 0.6 * len(years)), max(3.0, 1.0 + 0.3 * len(names)))
     figure, (axes,) = new_figure(alt, size=size)
@@ -135,7 +135,7 @@ def haircut_drawdown(
         .first()
     )
     short = worst.filter("breach")
-    alt = f"Haircut against the worst loss within {counted(horizon, 'day', 'days')}: "
+    alt = f"Haircut against the worst loss within {number_of(horizon, 'day')}: "
     alt += f"{short.height} of {worst.height} points lie above the line y = x."
     figure, (axes,) = new_figure(alt, size=(5.5, 5.0))
     if worst.height == 0:
@@ -154,7 +154,7 @@ def haircut_drawdown(
     named = short.unique("instrument_id", keep="first", maintain_order=True)
     _name_points(axes, named.head(_LABELLED), edge)
     percent_axis(axes.xaxis, "Haircut")
-    percent_axis(axes.yaxis, f"Worst loss within {counted(horizon, 'day', 'days')}")
+    percent_axis(axes.yaxis, f"Worst loss within {number_of(horizon, 'day')}")
     axes.set_title("Haircut against realised drawdown")
     axes.legend(frameon=False)
     return figure

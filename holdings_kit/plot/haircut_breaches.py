@@ -13,13 +13,13 @@ from holdings_kit.plot._style import (
     GREY,
     VERMILION,
     YELLOW,
-    counted,
     date_axis,
     legend_outside,
     new_figure,
     nothing,
     percent_axis,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,10 +73,10 @@ def breach_plot(
         pl.len().alias("n"), pl.col("breach").sum()
     )
     said = "; ".join(
-        f"{model} {counted(hits, 'breach', 'breaches')} in {counted(n, 'day', 'days')}"
+        f"{model} {number_of(hits, 'breach', 'breaches')} in {number_of(n, 'day')}"
         for model, n, hits in counts.iter_rows()
     )
-    days = counted(horizon, "day", "days")
+    days = number_of(horizon, "day")
     alt = f"Losses of {instrument_id} over {days} against its haircut: "
     figure, (axes,) = new_figure(
         alt + (said or "nothing to judge") + ".", size=(9.0, 4.0)
@@ -90,7 +90,7 @@ def breach_plot(
     )
     for colour, (model, _, hits) in zip(COLOURS, counts.iter_rows(), strict=False):
         one = judged.filter(pl.col("model") == model)
-        name = f"{model}, × {counted(hits, 'breach', 'breaches')}"
+        name = f"{model}, × {number_of(hits, 'breach', 'breaches')}"
         axes.step(one["date"], one["haircut"], where="post", color=colour, label=name)
         hit = one.filter("breach")
         axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)

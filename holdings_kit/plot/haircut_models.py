@@ -17,6 +17,7 @@ from holdings_kit.plot._style import (
     nothing,
     percent_axis,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,13 +53,12 @@ def model_comparison(comparison: Comparison) -> Figure:
     >>> from holdings_kit.plot import alt_text
     >>> compared = compare_models(basel(prices), prices, confidence_set=False)
     >>> alt_text(model_comparison(compared))
-    'basel has the lowest mean loss of 1 models.'
+    'basel has the lowest mean loss of 1 model.'
     """
     scores = comparison.scores
     names = scores["model"].to_list()
-    best = (
-        f"{names[0]} has the lowest mean loss of {len(names)} models." if names else ""
-    )
+    of = number_of(len(names), "model")
+    best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
     figure, (left, right) = new_figure(
         best or "No model to compare.", size=(9.0, 1.5 + 0.5 * len(names)), columns=2
     )

@@ -12,6 +12,7 @@ from holdings_kit.plot._style import (
     nothing,
     rupees,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,7 +57,7 @@ def distribution_bars(distribution: pl.DataFrame) -> Figure:
     )
     where = f"; most ({most['accounts_count']}) {_class(most)}" if most else ""
     figure, (axes,) = new_figure(
-        f"Accounts by {measure.replace('_', ' ')}: {count} accounts, "
+        f"Accounts by {measure.replace('_', ' ')}: {number_of(count, 'account')}, "
         f"{unknown} of them unknown{where}."
     )
     if not count:

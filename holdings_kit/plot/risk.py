@@ -19,6 +19,7 @@ from holdings_kit.plot._style import (
     rupee_axis,
     rupees,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,7 +83,8 @@ def concentration(
         .reverse()
     )
     figure, (axes,) = new_figure(
-        f"Weights of {shown.height} instruments before and after look-through; "
+        f"Weights of {number_of(shown.height, 'instrument')} before and after "
+        "look-through; "
         f"effective number of instruments {numbers[0]} before, {numbers[1]} after.",
         size=(7.0, 1.6 + 0.35 * max(shown.height, 3)),
     )
@@ -138,8 +140,8 @@ def pledge_plan(plan: PledgePlan) -> Figure:
     cost = "none" if plan.cost is None else f"{plan.cost:.2f}"
     usable, need = float(plan.usable_value), float(plan.need_value)
     figure, (left, right) = new_figure(
-        f"Pledge plan, {plan.status}: {chosen} holdings to pledge, cost {cost} rupees; "
-        f"usable {rupees(usable)} of {rupees(need)} needed.",
+        f"Pledge plan, {plan.status}: {number_of(chosen, 'holding')} to pledge, "
+        f"cost {cost} rupees; usable {rupees(usable)} of {rupees(need)} needed.",
         size=(9.0, 1.6 + 0.3 * max(rows.height, 5)),
         columns=2,
     )

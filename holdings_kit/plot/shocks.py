@@ -18,6 +18,7 @@ from holdings_kit.plot._style import (
     rupee_axis,
     rupees,
 )
+from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
     ...     }
     ... )
     >>> alt_text(shock_grid(frame, value="value_effect"))
-    'Heat map of value effect, 2 price shocks by 1 haircut rises; from -9 to 0 rupees.'
+    'Heat map of value effect, 2 price shocks by 1 haircut rise; from -9 to 0 rupees.'
     """
     need(grid, "grid", ("price_shock", "haircut_add", value))
     name = value.replace("_", " ")
@@ -74,7 +75,8 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
         return figure
     low, high = (float(edge) for edge in known.sort().gather([0, -1]))
     figure, (axes,) = new_figure(
-        f"Heat map of {name}, {len(falls)} price shocks by {len(rises)} haircut rises; "
+        f"Heat map of {name}, {number_of(len(falls), 'price shock')} by "
+        f"{number_of(len(rises), 'haircut rise')}; "
         f"from {rupees(low)} to {rupees(high)} rupees."
     )
     cells: Any = (

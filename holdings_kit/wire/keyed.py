@@ -162,7 +162,8 @@ def _keyed(facts: Facts) -> Loaded:
     )
     status_reason = (
         pl.concat_list(
-            pl.when(pl.col("fatal") > 0).then(
+            pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
+            pl.when(pl.col("fatal") > 1).then(
                 pl.format("{} parts could not be read", "fatal")
             ),
             pl.when(~pl.col("holdings_known")).then(

@@ -55,7 +55,8 @@ def named(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
         ("isin_check_digit", ~holdings["valid"], pl.col("isin")),
         ("unidentified", nameless, pl.col("name")),
     )
-    pointer = pl.format("holding {}", "holding_no")
+    label = pl.format(" ({})", pl.coalesce("symbol", "name", "isin"))
+    pointer = pl.concat_str(pl.format("holding {}", "holding_no"), label.fill_null(""))
     said = [
         holdings.filter(where).select(
             "doc", kind=pl.lit(kind), pointer=pointer, value=value
@@ -64,9 +65,12 @@ def named(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
         else pl.DataFrame(schema=NOTICE)
         for kind, where, value in marks
     ]
-    clash = conflicts.select(
-        "doc", kind=pl.lit("isin_conflict"), pointer=pointer, value="isins"
-    )
+    clash = pl.DataFrame(schema=NOTICE)
+    if conflicts.height:
+        both = conflicts.join(holdings, on=_KEY, how="left", maintain_order="left")
+        clash = both.select(
+            "doc", kind=pl.lit("isin_conflict"), pointer=pointer, value="isins"
+        )
     return holdings, pl.concat([said[0], clash, said[1]])
 
 

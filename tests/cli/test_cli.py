@@ -40,7 +40,7 @@ def test_a_report_of_dumps_says_what_is_not_known() -> None:
         "--instruments",
         SAMPLES / "arrow/instruments.csv",
     )
-    assert "4 have no price" in shown
+    assert "4 without a price" in shown
     assert "set aside" in shown
 
 
@@ -85,7 +85,8 @@ def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
     shown = run("demo", "--folder", tmp_path, "--out", tmp_path / "out")
     assert shown.count("COMPLETED") == 10
     assert "webhooks    9 received, 1 refused" in shown
-    assert "fetched     10 accounts, 0 failed" in shown
+    assert "fetched     10 accounts in v2, 0 failed" in shown
+    assert "in v1: 7 holdings and 2 smallcases, the same shares as in v2" in shown
     assert "COVERAGE    100.00% of the known cost is priced" in shown
     assert (tmp_path / "store").is_dir()
     assert "report.html" in shown

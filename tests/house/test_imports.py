@@ -13,7 +13,7 @@ PACKAGE = ROOT / "holdings_kit"
 # Lowest first: a module imports from its own layer or from one above it in this list.
 # Every module has its place here: who adds one, decides on its layer.
 LAYERS = [
-    {"errors"},
+    {"errors", "words"},
     {"schema"},
     {"identity", "measures"},
     {"wire"},

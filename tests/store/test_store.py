@@ -98,7 +98,7 @@ def test_rejects_and_the_doubts_of_the_door_are_kept_once(
         {"file": ["A/0/3.json"], "line_no": [1], "reason": ["isin"], "raw": [b"\xff{"]},
         schema=REJECTS,
     )
-    doubt = {"status": "quarantined", "status_reason": "1 parts could not be read"}
+    doubt = {"status": "quarantined", "status_reason": "1 part could not be read"}
     loaded = make("A", 0, 3, **doubt)._replace(rejects=rejects)
     assert store.append(loaded).rejects == 1
     assert store.append(loaded).rejects == 0

@@ -79,7 +79,7 @@ def test_a_scenario_sets_the_sliders_and_the_list_cut_its_floor() -> None:
 def test_what_has_no_price_is_counted_and_not_valued() -> None:
     risk = RiskExplorer(book(share("ONE", 10, 100), share("NEW", 5, None)))
     assert risk.result["market_value_after"][0] == Decimal(1000)
-    assert "1 positions have no price" in risk.figures.value
+    assert "1 position without a price" in risk.figures.value
 
 
 def test_margin_is_of_one_account() -> None:

@@ -11,6 +11,7 @@ from ipywidgets import HTML, VBox
 from holdings_kit.bridges import EFFECTS
 from holdings_kit.errors import ConfigError
 from holdings_kit.freshness import Clock, utc_now
+from holdings_kit.words import number_of
 from widgets.changes.model import ComparisonModel
 from widgets.formats import kind_of, label_of, shown
 from widgets.page import listing, notice, tiles, waterfall
@@ -205,8 +206,8 @@ def _summary(changes: pl.DataFrame, bridge: pl.DataFrame) -> str:
     doubtful = changes.filter(changes["cause"].is_in(_DOUBTFUL)).height
     moved = changes.filter(~changes["cause"].is_in(["unchanged", "price_only"])).height
     said = (
-        f"{doubtful} changes have no explanation or come from a suspect fetch: "
-        "look at them first."
+        f"{number_of(doubtful, 'change')} without an explanation or from a suspect "
+        "fetch: look there first."
     )
     figures = tiles(
         [

@@ -19,6 +19,7 @@ from holdings_kit.errors import (
 from holdings_kit.freshness import freshness
 from holdings_kit.wire.imports import parse_import_result
 from holdings_kit.wire.signing import Secret
+from holdings_kit.words import number_of
 from widgets.held import Held
 from widgets.importing.news import arrived, fresh_words
 from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
@@ -319,5 +320,5 @@ class ImportModel(Job):
         now = (door or self._gateway).clock()
         state = freshness(at, now=now, max_age=self._max_age)
         self.freshness = fresh_words(state)
-        self._mark("done", "fetched", note=f"{loaded.holdings.height} rows")
+        self._mark("done", "fetched", note=number_of(loaded.holdings.height, "row"))
         self.loaded = loaded

@@ -9,6 +9,7 @@ from ipywidgets import HTML, VBox
 
 from holdings_kit import plot
 from holdings_kit.errors import ConfigError, HoldingsError
+from holdings_kit.words import number_of
 from widgets.formats import shown
 from widgets.laboratory.model import LabModel
 from widgets.page import notice, picture, tiles
@@ -181,7 +182,7 @@ def _summary(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
     return tiles(
         (
             labels.get(row["model"], row["model"]),
-            f"{row['breaches']} breaches",
+            number_of(row["breaches"], "breach", "breaches"),
             (
                 f"{shown(round(row['expected'], 1), 'number')} expected in {row['n']}, "
                 f"mean haircut {shown(row['mean_haircut'], 'share')}"
@@ -192,7 +193,7 @@ def _summary(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
 
 
 def _coverage_caption(model: LabModel) -> str:
-    days = "1 day" if model.horizon == 1 else f"{model.horizon} days"
+    days = number_of(model.horizon, "day")
     return f"Coverage at {shown(model.level, 'share')} over {days}"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipywidgets import HTML, HBox, VBox
 
+from holdings_kit.words import number_of
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
 from widgets.panel import Panel
@@ -239,10 +240,10 @@ def _figure(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
 def _coverage(row: dict[str, Any], *, single: bool) -> str:
     said = []
     if row["unpriced_count"]:
-        said.append(f"{row['unpriced_count']} positions have no price")
+        said.append(f"{number_of(row['unpriced_count'], 'position')} without a price")
     if row["unknown_collateral_count"]:
-        unknown = row["unknown_collateral_count"]
-        said.append(f"the collateral of {unknown} holdings is unknown")
+        unknown = number_of(row["unknown_collateral_count"], "holding")
+        said.append(f"the collateral of {unknown} is unknown")
     if not single:
         said.append("margin is of one account, choose one")
     if row["headroom_value_after"] is not None and row["headroom_value_after"] < 0:
