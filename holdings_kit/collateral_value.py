@@ -148,7 +148,7 @@ def collateral(
         .alias("on"),
     )
     rows = _with_eligibility(_with_haircuts(rows, haircuts), instruments)
-    rows = rows.with_columns(_reason(quantity)).with_columns(_value())
+    rows = rows.with_columns(_reason(quantity), _value())
     if cash is not None:
         rows = _with_usable(rows, cash_by_account(cash, rows), chosen)
     out = rows.select(
@@ -160,16 +160,16 @@ def collateral(
 
 
 def _value() -> pl.Expr:
-    kept = pl.lit(Decimal(1)).cast(RATE) - pl.col("haircut")
-    product = pl.col("collateral_quantity").cast(_WIDE) * pl.col("price") * kept
-    nil = (pl.col("collateral_quantity") == 0) | ~pl.col("eligible").fill_null(
-        value=True
-    )
+    """Form the product where `_reason` has nothing to say; nil where none counts."""
+    quantity, price, haircut = map(pl.col, ("collateral_quantity", "price", "haircut"))
+    kept = pl.lit(Decimal(1)).cast(RATE) - haircut
+    nil = (quantity == 0) | ~pl.col("eligible").fill_null(value=True)
+    known = (quantity > 0) & (price > 0) & haircut.is_between(0, 1)
     return (
         pl.when(nil)
         .then(pl.lit(Decimal(0)).cast(VALUE))
-        .when(pl.col("reason").is_null())
-        .then(product.cast(VALUE))
+        .when(known)
+        .then((quantity.cast(_WIDE) * price * kept).cast(VALUE))
         .alias("collateral_value")
     )
 

@@ -216,15 +216,28 @@ def test_row_order_is_irrelevant(holdings: pl.DataFrame, random: Any) -> None:
     assert_frame_equal(hk.consolidate(holdings), hk.consolidate(holdings[order]))
 
 
-@given(portfolios())
-@settings(max_examples=40, deadline=None)
-def test_lazy_equals_eager(holdings: pl.DataFrame) -> None:
-    positions = hk.consolidate(holdings)
-    lazy = hk.consolidate(holdings.lazy())
-    assert isinstance(lazy, pl.LazyFrame)
-    assert_frame_equal(lazy.collect(), positions)
-    totals = hk.summarize(lazy).collect()
-    assert_frame_equal(totals, hk.summarize(positions))
+@given(portfolios(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_lazy_equals_eager(holdings: pl.DataFrame, apart: bool) -> None:
+    by = ["instrument_id", "account_id"]
+    if apart:  # each row a position of its own: eager frames are not summed
+        holdings = holdings.unique(by, maintain_order=True)
+    for keys in (by[:1], by):
+        positions = hk.consolidate(holdings, by=keys)
+        lazy = hk.consolidate(holdings.lazy(), by=keys)
+        assert isinstance(lazy, pl.LazyFrame)
+        assert_frame_equal(lazy.collect(), positions)
+        unsorted = hk.consolidate(holdings, by=keys, sort=False)
+        assert_frame_equal(unsorted, positions, check_row_order=False)
+        order = positions.sort(
+            "market_value",
+            *keys,
+            descending=[True, *(False for _ in keys)],
+            nulls_last=True,
+        )
+        assert_frame_equal(positions, order)
+        totals = hk.summarize(lazy).collect()
+        assert_frame_equal(totals, hk.summarize(positions))
 
 
 @given(portfolios(), st.integers(0, 11), st.decimals(0, 1, places=2))

@@ -66,6 +66,32 @@ def test_rebucket_is_the_same_store(store: Store, tmp_path: Path) -> None:
         store.rebucket(tmp_path / "new", buckets=7)
 
 
+def test_every_bucket_sees_the_same_commits(store: Store) -> None:
+    before = store.current().snapshots.height
+
+    def ask(view: StoreView) -> int:
+        for number in range(20, 26):  # a delivery to every bucket, once
+            store.append(make_snapshot(f"U{number}", 0, 4))
+        return view.current().snapshots.height
+
+    assert sum(store.map(ask)) == before
+    assert sum(store.map(ask)) == before + 6
+
+
+def test_a_bucket_can_still_look_elsewhere(store: Store) -> None:
+    moment = datetime.now(UTC)
+    store.append(make_snapshot("U0", 9, 7))
+
+    def ask(view: StoreView) -> tuple[int, ...]:
+        past, other = view.known_at(moment), view.bucket(0)
+        return tuple(v.current().holdings.height for v in (view, past, other))
+
+    now, past, other = (sum(part) for part in zip(*store.map(ask), strict=True))
+    assert now == store.current().holdings.height
+    assert past == store.known_at(moment).current().holdings.height == now - 2
+    assert other == 3 * store.bucket(0).current().holdings.height
+
+
 def test_parts_count_together_when_they_are_committed(
     store: Store, tmp_path: Path
 ) -> None:
