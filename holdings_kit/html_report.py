@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdings_kit import plot
 from holdings_kit.report import figures, sections
+from holdings_kit.report_cells import figures_of, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import polars as pl
 
@@ -27,8 +28,9 @@ _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
        padding: 0 1rem; color: #1a1a1a; background: #fff; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
+th, td { padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd;
+         white-space: nowrap; }
+.figure { text-align: right; }
 img { max-width: 100%; height: auto; }
 div { overflow-x: auto; }
 """
@@ -115,18 +117,21 @@ def _section(part: Section) -> str:
 
 
 def _table(frame: pl.DataFrame) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in frame.columns)
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row) + "</tr>"
-        for row in frame.iter_rows()
-    )
-    return (
-        f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    texts = shown(frame)
+    right = [name in figures_of(texts) for name in texts.columns]
+    head = _row(texts.columns, right, tag="th", scope=' scope="col"')
+    rows = "\n".join(_row(row, right) for row in texts.rows())
+    return f"<div><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
 
 
-def _cell(value: object) -> str:
-    return "–" if value is None else escape(str(value))
+def _row(
+    cells: Sequence[str], right: Sequence[bool], *, tag: str = "td", scope: str = ""
+) -> str:
+    made = "".join(
+        f"<{tag}{scope}{' class=figure' if figure else ''}>{escape(cell)}</{tag}>"
+        for cell, figure in zip(cells, right, strict=True)
+    )
+    return f"<tr>{made}</tr>"
 
 
 def _pictures(made: Figures) -> Iterator[Picture]:

@@ -11,6 +11,15 @@ from holdings_kit.exposure import look_through
 from holdings_kit.instruments import unresolved
 from holdings_kit.measures import any_known
 from holdings_kit.portfolio import consolidate, summarize
+from holdings_kit.report_cells import (
+    UNKNOWN,
+    figures_of,
+    money,
+    percent,
+    rupees,
+    shown,
+    units,
+)
 from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
@@ -139,7 +148,7 @@ def _lines(part: Section) -> Iterator[str]:
 
 
 def _read(loaded: Loaded) -> Section:
-    shots = loaded.snapshots
+    shots = loaded.snapshots.sort("format", "broker", nulls_last=True)
     kinds = shots.group_by("format", "broker", maintain_order=True).agg(
         pl.len().alias("snapshots"),
         pl.col("holdings_count").sum().alias("holdings"),
@@ -151,9 +160,18 @@ def _read(loaded: Loaded) -> Section:
         f"{number_of(shots.height, 'snapshot')} of "
         f"{number_of(shots['account_id'].n_unique(), 'account')}, "
         f"{number_of(loaded.holdings.height, 'current holding')}, "
-        f"{number_of(loaded.rejects.height, 'part')} set aside",
+        f"{number_of(loaded.rejects.height, 'part')} set aside{_taken(shots)}",
         kinds if shots.height else None,
     )
+
+
+def _taken(shots: pl.DataFrame) -> str:
+    """Say of which instants the current snapshots are."""
+    at = shots.filter(status="current")["snapshot_at"].drop_nulls().sort()
+    if at.is_empty():
+        return ""
+    first, last = (f"{instant:%Y-%m-%d %H:%M}" for instant in (at[0], at[-1]))
+    return f"; taken {first} UTC" if first == last else f"; taken {first} to {last} UTC"
 
 
 def _positions(positions: pl.DataFrame) -> Section | None:
@@ -161,15 +179,15 @@ def _positions(positions: pl.DataFrame) -> Section | None:
         return None
     shown = positions.head(_ROWS).select(
         pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
-        _plain("owned_quantity").alias("quantity"),
-        _money("average_price").alias("average"),
-        _money("price"),
-        pl.col("price_basis").fill_null("–").alias("basis"),
-        pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null("–").alias("of"),
-        _money("cost_value").alias("cost"),
-        _money("market_value").alias("value"),
-        _money("unrealized_pnl").alias("P&L"),
-        _percent("weight"),
+        units("owned_quantity").alias("quantity"),
+        money("average_price").alias("average"),
+        money("price"),
+        pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
+        pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
+        money("cost_value").alias("cost"),
+        money("market_value").alias("value"),
+        money("unrealized_pnl").alias("P&L"),
+        percent("weight"),
     )
     more = positions.height - shown.height
     points = (f"and {more} more",) if more > 0 else ()
@@ -180,13 +198,17 @@ def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     total = summarize(positions).row(0, named=True)
     share = total["priced_cost_share"]
     covered = "unknown" if share is None else f"{share:.2%}"
-    gain = "–" if total["return"] is None else f"{total['return']:+.3%}"
+    known = {
+        "cost": rupees(total["cost_value"]),
+        "value": rupees(total["market_value"]),
+        "P&L": rupees(total["unrealized_pnl"]),
+        "return": UNKNOWN if total["return"] is None else f"{total['return']:+.3%}",
+    }
     return (
         Section(
             "Total",
-            f"cost {_rupees(total['cost_value'])}   "
-            f"value {_rupees(total['market_value'])}   "
-            f"P&L {_rupees(total['unrealized_pnl'])}   return {gain}",
+            "P&L and return are of the positions with both a price and a cost",
+            pl.DataFrame([known]),
         ),
         Section(
             "Coverage",
@@ -202,7 +224,7 @@ def _collateral(rows: pl.DataFrame) -> Section:
     shown = [
         {
             "quantity": quantity,
-            "value": _rupees(of.select(any_known("collateral_value")).item()),
+            "value": rupees(of.select(any_known("collateral_value")).item()),
             "meaning": meaning,
             "known": f"for {of['collateral_value'].count()} of {of.height} holdings",
         }
@@ -264,44 +286,18 @@ def _at(line_no: int | None) -> str:
     return "" if line_no is None else f":{line_no}"
 
 
-def _rupees(value: object) -> str:
-    return "–" if value is None else f"{value:,.2f}"
-
-
-def _money(column: str) -> pl.Expr:
-    return (
-        pl.col(column)
-        .map_elements(_rupees, return_dtype=pl.String(), skip_nulls=False)
-        .alias(column)
-    )
-
-
-def _plain(column: str) -> pl.Expr:
-    text = pl.col(column).cast(pl.String()).str.strip_chars_end("0")
-    return text.str.strip_chars_end(".").fill_null("–")
-
-
-def _percent(column: str) -> pl.Expr:
-    text = pl.format("{}%", (pl.col(column) * 100).round(2))
-    return (
-        pl.when(pl.col(column).is_not_null())
-        .then(text)
-        .otherwise(pl.lit("–"))
-        .alias(column)
-    )
-
-
 def _table(frame: pl.DataFrame) -> str:
-    """Right-aligned columns of text, no borders."""
-    texts = frame.select(pl.all().cast(pl.String()).fill_null("–"))
-    columns = [[name, *texts[name].to_list()] for name in texts.columns]
-    widths = [max(map(len, column)) for column in columns]
+    """Columns of text without borders, figures to the right."""
+    texts = shown(frame)
+    right = figures_of(texts)
+    columns = [
+        _column([name, *texts[name]], to_the_right=name in right)
+        for name in texts.columns
+    ]
     lines = zip(*columns, strict=True)
-    return "\n".join(
-        "  "
-        + "  ".join(
-            cell.ljust(width) if number == 0 else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return "\n".join(("  " + "  ".join(cells)).rstrip() for cells in lines)
+
+
+def _column(cells: list[str], *, to_the_right: bool) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]

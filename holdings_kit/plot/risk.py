@@ -92,14 +92,15 @@ def concentration(
         nothing(axes, "no position has a price")
         return figure
     places = list(range(shown.height))
-    for name, offset, colour, number in (
-        ("before", 0.2, GREY, numbers[0]),
-        ("after", -0.2, BLUE, numbers[1]),
-    ):
+    bars = [("before", 0.2, GREY, numbers[0]), ("after", -0.2, BLUE, numbers[1])]
+    same = shown["before"].equals(shown["after"])
+    if same:
+        bars = [("before and after", 0.0, BLUE, numbers[0])]
+    for name, offset, colour, number in bars:
         axes.barh(
             [place + offset for place in places],
-            shown[name].to_list(),
-            height=0.38,
+            shown["after" if same else name].to_list(),
+            height=0.76 if same else 0.38,
             color=colour,
             label=f"{name} (effective number {number})",
         )
