@@ -127,8 +127,10 @@ def with_ratio(
         ]
     found = pl.concat(seen, how="vertical_relaxed")
     factor_num, factor_den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
-    return (
-        lines.join(found, on="_place_after", how="left")
+    action = (
+        rows.lazy()
+        .select("_place_after", _Q0)
+        .join(found, on="_place_after", how="left", maintain_order="left")
         .with_columns(
             adjusted_quantity=(_Q0.cast(VALUE) * factor_num / factor_den).cast(MONEY),
             _num=factor_num,
@@ -136,5 +138,7 @@ def with_ratio(
             _pending=pl.col("_pending").fill_null(value=False),
             _twin=pl.col("_twin").fill_null(value=False),
         )
+        .drop("_place_after", "owned_quantity_before")
         .collect()
     )
+    return rows.hstack(action)

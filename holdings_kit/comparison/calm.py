@@ -87,12 +87,12 @@ class Splitter:
         moved = rows.select(~self._still).to_series()
         names = pairs.fetched(*self._sides, lines.filter(moved), pairs.NAMES[1:])
         return Split(
-            self._told(rows),
+            self._told(rows, moved),
             pl.concat([rows.filter(moved), names], how="horizontal"),
             int(lines["_place"][0]) if lines.height else 0,
         )
 
-    def _told(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _told(self, rows: pl.DataFrame, moved: pl.Series) -> pl.DataFrame:
         """Take the first rule that holds as all that happened; none moves units."""
         rows = rows.with_columns(
             _haircut_moved=facts.haircut_moved(self._allowed),
@@ -106,7 +106,7 @@ class Splitter:
             confidence=pl.coalesce(
                 pl.when(rule.when).then(rule.confidence) for rule in CALM
             ),
-            evidence=self._evidence(rows),
+            evidence=self._evidence(rows, moved),
             adjusted_quantity="owned_quantity_before",
             traded_quantity=pl.col("owned_quantity_after")
             - pl.col("owned_quantity_before"),
@@ -118,7 +118,7 @@ class Splitter:
         )
         return shaped(told, self._keys)
 
-    def _evidence(self, rows: pl.DataFrame) -> pl.Series:
+    def _evidence(self, rows: pl.DataFrame, moved: pl.Series) -> pl.Series:
         """Fetch the sentence of the usual prices; make one for the lines without."""
         usual = self._usual.select(pl.all().gather(rows["_code"]))
         alone = pl.any_horizontal(
@@ -128,7 +128,8 @@ class Splitter:
             evidence=pl.when("_price_moved")
             .then(usual["evidence"])
             .otherwise(CALM[_EQUAL].evidence),
-            special=pl.col("_haircut_moved") | (pl.col("_price_moved") & alone),
+            special=(pl.col("_haircut_moved") | (pl.col("_price_moved") & alone))
+            & ~moved,
         )
         if not special.any():
             return said

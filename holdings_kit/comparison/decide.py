@@ -21,13 +21,18 @@ def decide(rows: pl.DataFrame) -> pl.DataFrame:
         rule.when.fill_null(value=False).alias(rule.cause) for rule in RULES
     )
     count = asked.select(pl.sum_horizontal(pl.all())).to_series()
-    numbered = rows.with_row_index("_row")
-    held = [
-        _said(numbered.filter(asked[rule.cause]), rule)
-        for rule in RULES
-        if asked[rule.cause].any()
-    ]
-    told = [_state(numbered.filter(count == 0))]
+    numbered = rows.with_row_index("_row").lazy()  # only what a rule reads is filtered
+    rest, *held = pl.collect_all(
+        [
+            _state(numbered.filter(count == 0)),
+            *(
+                _said(numbered.filter(asked[rule.cause]), rule)
+                for rule in RULES
+                if asked[rule.cause].any()
+            ),
+        ]
+    )
+    told = [_one(rest)]
     if held:
         parts = pl.concat(held)
         alone = count.gather(parts["_row"]) == 1
@@ -35,7 +40,7 @@ def decide(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.hstack(pl.concat(told).sort("_row").drop("_row"))
 
 
-def _said(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+def _said(rows: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
     """Say of rows what one rule says."""
     return rows.select(
         "_row",
@@ -46,7 +51,7 @@ def _said(rows: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     )
 
 
-def _state(rows: pl.DataFrame) -> pl.DataFrame:
+def _state(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Say of rows in which nothing happened how they are."""
 
     def first(values: Iterable[pl.Expr]) -> pl.Expr:
@@ -55,14 +60,12 @@ def _state(rows: pl.DataFrame) -> pl.DataFrame:
             for rule, value in zip(STATES, values, strict=True)
         )
 
-    return _one(
-        rows.select(
-            "_row",
-            cause=first(pl.lit(rule.cause) for rule in STATES),
-            quantity=pl.lit(None, MONEY),
-            confidence=first(rule.confidence for rule in STATES),
-            evidence=first(rule.evidence for rule in STATES),
-        )
+    return rows.select(
+        "_row",
+        cause=first(pl.lit(rule.cause) for rule in STATES),
+        quantity=pl.lit(None, MONEY),
+        confidence=first(rule.confidence for rule in STATES),
+        evidence=first(rule.evidence for rule in STATES),
     )
 
 

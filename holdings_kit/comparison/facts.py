@@ -35,8 +35,11 @@ TOLERANCES: Final[Mapping[str, float]] = {
 
 def moved(column: str, tolerance: float) -> pl.Expr:
     """Both known and further apart than `tolerance`."""
-    gap = pl.col(f"{column}_after") - pl.col(f"{column}_before")
-    test = gap != 0 if tolerance == 0 else gap.cast(pl.Float64()).abs() > tolerance
+    before, after = pl.col(f"{column}_before"), pl.col(f"{column}_after")
+    if tolerance == 0:
+        test = before != after
+    else:
+        test = (after - before).cast(pl.Float64()).abs() > tolerance
     return test.fill_null(value=False)
 
 

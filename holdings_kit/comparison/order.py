@@ -75,36 +75,47 @@ def ordered(
         ).to_series()
         for side in sides
     )
-    stacked = pl.DataFrame(
-        {"_group": pl.concat(group), "_code": pl.concat(code), "_known": known}
-    ).with_columns(
-        _number=pl.col("_group").cast(pl.UInt64()) * 2**_CODE_BITS
-        + pl.col("_code").cast(pl.UInt64()) * 2
-        + (pl.int_range(pl.len()) >= before.height).cast(pl.UInt64())
-    )
-    row = stacked["_number"].arg_sort()
-    lines = stacked.select(pl.all().gather(row)).with_columns(_row=row)
-    number, following = pl.col("_number"), pl.col("_number").shift(-1)
-    if lines.select((number == following).any()).item():
+    number = pl.select(
+        number=pl.concat(group).cast(pl.UInt64()) * 2**_CODE_BITS
+        + pl.concat(code).cast(pl.UInt64()) * 2
+        + (pl.int_range(known.len()) >= before.height).cast(pl.UInt64())
+    ).to_series()
+    row = number.arg_sort()
+    lines = pl.DataFrame({"number": number.gather(row), "row": row})
+    if not known.all():
+        lines = lines.with_columns(known=known.gather(row))
+    return _lines(lines, groups, instruments, before.height)
+
+
+def _lines(
+    rows: pl.DataFrame, groups: pl.DataFrame, instruments: pl.Series, height: int
+) -> Order | None:
+    """Make one line of two rows that differ in nothing but the side."""
+    number, row, following = pl.col("number"), pl.col("row"), pl.col("number").shift(-1)
+    if rows.select((number == following).any()).item():
         return None
     late = number % 2 == 1
     # the number after an early line's is that of the same line, late
-    pair = ~late & pl.col("_known") & (following == number + 1).fill_null(value=False)
-    second = pair.shift(1, fill_value=False)
-    place = pl.col("_row")
-    lines = lines.select(
-        "_group",
-        "_code",
-        _before=pl.when(~late).then(place),
-        _after=pl.when(late)
-        .then(place - before.height)
-        .when(pair)
-        .then(place.shift(-1) - before.height),
-        _second=second,
+    pair = ~late & (following == number + 1).fill_null(value=False)
+    if "known" in rows.columns:
+        pair &= pl.col("known")
+    first = rows.select(~pair.shift(1, fill_value=False)).to_series()
+    lines = rows.select(
+        number,
+        _before=pl.when(~late).then(row),
+        _after=pl.when(late).then(row - height).when(pair).then(row.shift(-1) - height),
+    ).filter(first)
+    return Order(
+        lines.select(
+            _place=pl.int_range(pl.len(), dtype=pl.UInt32()),
+            _group=(number // 2**_CODE_BITS).cast(pl.UInt32()).set_sorted(),
+            _code=(number % 2**_CODE_BITS // 2).cast(pl.UInt32()),
+            _before="_before",
+            _after="_after",
+        ),
+        groups,
+        instruments,
     )
-    lines = lines.filter(~pl.col("_second")).drop("_second")
-    lines = lines.with_columns(pl.col("_group").set_sorted())
-    return Order(lines.with_row_index("_place"), groups, instruments)
 
 
 def _groups(

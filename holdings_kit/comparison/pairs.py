@@ -34,6 +34,7 @@ _FIRST: Final = (
     "close_price",
     "haircut",
 )
+_INSTANTS: Final = ("snapshot_at_before", "snapshot_at_after")
 _ADDS: Final = (*QUANTITIES, "cost_value")
 
 
@@ -138,7 +139,7 @@ def account_facts(
 ) -> pl.DataFrame:
     """Per group: the instants of both snapshots and the number of lines held.
 
-    A group without a known key has none: its rows need not belong together.
+    Null for a group without a known key: its rows need not belong together.
     """
     sides: list[pl.DataFrame] = []
     for side, end in ((before, "before"), (after, "after")):
@@ -156,20 +157,15 @@ def account_facts(
                 pl.col("owned").sum().alias(f"_lines_{end}"),
             )
         )
-    known = order.groups.select(
+    groups = order.groups.select(
         _group=pl.int_range(pl.len(), dtype=pl.UInt32()),
         _known=pl.all_horizontal(pl.all().is_not_null()),
-    ).filter("_known")
-    joined = known.select("_group")
-    for side in sides:
-        joined = joined.join(side, on="_group", how="left")
-    counts = ("_rows_after", "_lines_before", "_lines_after")
-    return joined.select(
-        "_group",
-        "snapshot_at_before",
-        "snapshot_at_after",
-        pl.col(*counts).fill_null(0),
     )
+    for side in sides:
+        groups = groups.join(side, on="_group", how="left", maintain_order="left")
+    counts = ("_rows_after", "_lines_before", "_lines_after")
+    told = (*_INSTANTS, pl.col(*counts).fill_null(0))
+    return groups.select(told).select(pl.when(groups["_known"]).then(pl.all()))
 
 
 def with_absent(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
@@ -191,6 +187,6 @@ def with_absent(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
             .alias(f"{column}_{end}")
             for column, dtype in (("owned_quantity", MONEY), ("cost_value", VALUE))
         ]
-    at = ["snapshot_at_before", "snapshot_at_after"]
-    joined = rows.lazy().drop("_code", *at).join(facts.lazy(), on="_group", how="left")
-    return joined.with_columns(filled).collect()
+    account = facts.select(pl.all().gather(rows["_group"]))
+    joined = pl.concat([rows.drop("_code", *_INSTANTS), account], how="horizontal")
+    return joined.with_columns(filled)
