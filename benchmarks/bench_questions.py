@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import polars as pl
 
+from benchmarks import duck_compare as duck
 from benchmarks import duck_questions
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
@@ -178,8 +179,8 @@ def value(store: str) -> str:
 def compared(view: StoreView) -> int:
     import holdings_kit as hk
 
-    first = datetime(2026, 1, 5, 20, tzinfo=UTC)
-    return hk.compare(view.as_of(first).holdings, view.current().holdings).height
+    before = view.scan(as_of=datetime(2026, 1, 5, 20, tzinfo=UTC)).holdings
+    return hk.compare(before, view.scan().holdings).collect().height
 
 
 def compare(store: str) -> str:
@@ -221,13 +222,27 @@ def duck_value_sums(store: str) -> str:
 
 
 def duck_compare(store: str) -> str:
-    columns = "account_id, instrument_id, owned_quantity, settled_quantity, t1_quantity"
-    columns += ", pledged_quantity, average_price, close_price, haircut"
-    return _duck(
-        f"select * from (select {columns} from {FIRST}) a full outer join"
-        f" (select {columns} from {LAST}) b using (account_id, instrument_id)",
-        store,
-    )
+    return _duck(duck.bare(FIRST, LAST), store)
+
+
+def duck_causes(store: str) -> str:
+    """Keep the lines of one bucket in memory at a time, as ours does; write none."""
+    import duckdb
+
+    database = duckdb.connect()
+    database.execute("set preserve_insertion_order = false")
+    lines = 0
+    for place in sorted(Path(store).glob("holdings/snapshot_date=2026-01-06/*")):
+        first, last = (
+            days.format(store).replace("/*/", f"/{place.name}/")
+            for days in (FIRST, LAST)
+        )
+        database.execute(
+            f"create or replace temp table changes as {duck.causes(first, last)}"
+        )
+        found = database.execute("select count(*) from changes").fetchall()
+        lines += int(found[0][0])
+    return f"{lines:,} lines; {duck.LEFT_OUT}"
 
 
 def pandas_value(store: str) -> str:
@@ -254,6 +269,7 @@ JOBS = {
     "duck_value": duck_value,
     "duck_value_sums": duck_value_sums,
     "duck_compare": duck_compare,
+    "duck_causes": duck_causes,
     "pandas_value": pandas_value,
 }
 ASKED = {  # our job, its title, then its peers; the first is what the others are × of
