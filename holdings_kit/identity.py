@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -80,6 +81,7 @@ def _valid(codes: pl.Series) -> pl.Series:
     return asked.join(distinct, on="code", how="left", maintain_order="left")["valid"]
 
 
+@cache
 def _luhn(column: str) -> pl.Expr:
     """Luhn sum of a number of twelve digits, the last of them not doubled."""
     total = pl.lit(0, dtype=pl.Int64())

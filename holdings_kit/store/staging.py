@@ -166,22 +166,35 @@ def _with_facts(
     snapshots: pl.DataFrame, holdings: pl.DataFrame, baskets: pl.DataFrame
 ) -> pl.DataFrame:
     """Add what the rules ask for: rows, brokers, kinds, and the door's own doubt."""
-    fund = pl.col("asset_class") == "mutual_fund"
-    kind = pl.when(fund).then(pl.lit("mutual funds")).otherwise(pl.lit("securities"))
+    fund = (pl.col("asset_class") == "mutual_fund").fill_null(value=False)
+    kinds = pl.concat(
+        [
+            holdings.select("snapshot_id", fund=fund),
+            baskets.select("snapshot_id", fund=pl.lit(value=False)),
+        ]
+    )
     rows = (
-        pl.concat(
-            [
-                holdings.select("snapshot_id", kinds=kind),
-                baskets.select("snapshot_id", kinds=pl.lit("securities")),
-            ]
+        kinds.group_by("snapshot_id")
+        .agg(
+            rows_count=pl.len().cast(pl.Int64()),
+            funds=pl.col("fund").any(),
+            securities=pl.col("fund").not_().any(),
         )
-        .group_by("snapshot_id")
-        .agg(rows_count=pl.len().cast(pl.Int64()), kinds=pl.col("kinds").unique())
+        .select(
+            "snapshot_id",
+            "rows_count",
+            kinds=pl.concat_list(
+                pl.when("funds").then(pl.lit("mutual funds")),
+                pl.when("securities").then(pl.lit("securities")),
+            ).list.drop_nulls(),
+        )
+    )
+    named = [part.select("snapshot_id", "broker") for part in (snapshots, holdings)]
+    again = pl.all_horizontal(
+        pl.col(name).eq_missing(pl.col(name).shift()) for name in named[0].columns
     )
     brokers = (
-        pl.concat(
-            [part.select("snapshot_id", "broker") for part in (snapshots, holdings)]
-        )
+        pl.concat(part.filter(~again | (pl.int_range(pl.len()) == 0)) for part in named)
         .drop_nulls()
         .group_by("snapshot_id")
         .agg(brokers=pl.col("broker").unique())

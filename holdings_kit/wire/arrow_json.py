@@ -10,6 +10,7 @@ and the rows are counted. Invalid UTF-8, which it lets pass, is looked for befor
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["accepted", "available"]
 
-_PIECE: Final = 16  # lines; measured best with 1 % of the lines broken
-_BLOCK: Final = 1 << 20  # bytes the reader works on at a time
+_PIECE: Final = 1 << 20  # bytes read at once: so much is read again for a bad line
+_STEP: Final = 16  # lines tried at once where the reader does not say which is bad
+_PATIENCE: Final = 16  # lines refused before a piece is looked at as a whole
 
 
 def available() -> bool:
@@ -45,12 +47,12 @@ def accepted(
     # most broken lines are cut ones: without them the rest is read in one go
     whole = [place for place, body in enumerate(bodies) if _is_braced(body)]
     reader = _Reader(schema)
-    reader.read([bodies[place] for place in whole], 0)
+    reader.read([bodies[place] for place in whole])
     return reader.frame(), [whole[place] for place in reader.places]
 
 
 class _Reader:
-    """Reads lines, all at once or, where some are refused, in ever smaller pieces."""
+    """Reads lines piece by piece, and a piece again without the lines it refuses."""
 
     def __init__(self, schema: pl.Schema) -> None:
         # pyarrow has no types
@@ -62,15 +64,41 @@ class _Reader:
             explicit_schema=self._pa.schema(fields), unexpected_field_behavior="error"
         )
         self._tables: list[Any] = []
+        self._refused = 0  # lines of this piece
         self.places: list[int] = []
 
-    def read(self, bodies: Sequence[bytes], start: int) -> None:
-        count = len(bodies)
-        if count == 0 or self._take(bodies, start) or count == 1:
-            return
-        step = _PIECE if count > _PIECE else (count + 1) // 2
-        for at in range(0, count, step):
-            self.read(bodies[at : at + step], start + at)
+    def read(self, bodies: Sequence[bytes]) -> None:
+        start = size = 0
+        for place, body in enumerate(bodies, 1):
+            size += len(body)
+            if size >= _PIECE or place == len(bodies):
+                self._refused = 0
+                self._piece(bodies[start:place], start)
+                start, size = place, 0
+
+    def _piece(self, bodies: Sequence[bytes], start: int) -> None:
+        """Read lines; where one is refused, what is before it and what follows.
+
+        Where most lines are refused (a new field on each), the rest is left.
+        """
+        first, end = 0, len(bodies)
+        while first < end and not self._hopeless(first):
+            bad = self._take(bodies[first:end], start + first)
+            if bad is None:
+                return
+            if bad < 0 and end - first > 1:
+                step = _STEP if end - first > _STEP else (end - first + 1) // 2
+                for at in range(first, end, step):
+                    if not self._hopeless(at):
+                        self._piece(bodies[at : min(at + step, end)], start + at)
+                return
+            self._refused += 1
+            if bad > 0:
+                self._piece(bodies[first : first + bad], start + first)
+            first += max(bad, 0) + 1
+
+    def _hopeless(self, seen: int) -> bool:
+        return self._refused > max(_PATIENCE, seen // 4)
 
     def frame(self) -> pl.DataFrame:
         if not self._tables:
@@ -88,26 +116,37 @@ class _Reader:
             return self._pa.decimal128(kind.precision, kind.scale)
         return self._pa.bool_() if isinstance(kind, pl.Boolean) else self._pa.string()
 
-    def _take(self, bodies: Sequence[bytes], start: int) -> bool:
-        """Read these lines if all of them can be; tell whether they were."""
+    def _take(self, bodies: Sequence[bytes], start: int) -> int | None:
+        """Read these lines if all of them can be.
+
+        Gives None if they were, else the place of a line that cannot, or -1 where the
+        reader does not say. The place may be wrong: that costs time, nothing else.
+        """
         text = b"\n".join(bodies)
         try:
-            text.decode()  # invalid UTF-8 passes the reader, and breaks polars
+            if not text.isascii():
+                text.decode()  # invalid UTF-8 passes the reader, and breaks polars
             table = self._json.read_json(
                 self._pa.BufferReader(text),
                 read_options=self._json.ReadOptions(
                     use_threads=False,  # the blocks of a file are read side by side
-                    block_size=max(_BLOCK, 2 * max(map(len, bodies))),
+                    block_size=len(text) + 1,  # one block, so the row is the line
                 ),
                 parse_options=self._options,
             )
-        except (UnicodeDecodeError, self._pa.ArrowInvalid):
-            return False
+        except UnicodeDecodeError as error:
+            return text.count(b"\n", 0, error.start)
+        except self._pa.ArrowInvalid as error:
+            row = _ROW.search(str(error))
+            return -1 if row is None else min(int(row[1]), len(bodies) - 1)
         if table.num_rows != len(bodies):
-            return False
+            return -1
         self._tables.append(table)
         self.places += range(start, start + len(bodies))
-        return True
+        return None
+
+
+_ROW: Final = re.compile(r" in row (\d+)$")
 
 
 def _is_braced(body: bytes) -> bool:

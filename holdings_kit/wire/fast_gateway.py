@@ -16,8 +16,8 @@ from holdings_kit.wire.fast_baskets import (
     with_private_object,
 )
 from holdings_kit.wire.gateway import FUNDS, V1, V2
-from holdings_kit.wire.keyed import FAULT, Facts
-from holdings_kit.wire.rows import Table, instant, number, zero_prices
+from holdings_kit.wire.keyed import FAULT, HELD, LISTING, Facts
+from holdings_kit.wire.rows import NOTICE, Table, instant, number, zero_prices
 from holdings_kit.wire.signing import webhook_checksum_ok
 
 if TYPE_CHECKING:
@@ -104,16 +104,20 @@ _SCHEMAS: Final = {
 }
 
 
+_FIRST: Final = b'"securities"'
+
+
 def _guess(body: bytes) -> str:
     """Look what follows the two fields that come in two shapes."""
-    version = "v1" if _opens(body, b'"securities"') else "v2"
+    start = body[: len(_FIRST) + 8]  # usually the first field
+    version = "v1" if _opens(start if _FIRST in start else body, _FIRST) else "v2"
     private = "object" if _opens(body, b'"private"') else "list"
     return f"{version} {private}"
 
 
 def _opens(body: bytes, key: bytes) -> bool:
-    """Tell whether an object follows the first place of a key."""
-    at = body.find(key) + len(key)
+    """Tell whether an object follows the last place of a key: near the end, if any."""
+    at = body.rfind(key) + len(key)
     return at >= len(key) and body[at : at + 8].lstrip(b": \t").startswith(b"{")
 
 
@@ -228,6 +232,8 @@ def _table(
     found = counted(
         rows.with_columns(offset=offset.cast(pl.Int64())), items, keep=("doc", "offset")
     )
+    if found.is_empty():
+        return _Part(empty(HELD), empty(LISTING), empty(NOTICE), found["doc"])
     missing = found.filter(pl.col("item").is_null())["doc"]
     typed = found.select(
         "doc",
@@ -274,14 +280,19 @@ def _exchange(table: Table) -> pl.Expr:
 
 def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     """Find documents with a number too large, or with what may be a row twice."""
-    large = pl.any_horizontal(
-        pl.col(column).to_physical().abs() >= _LIMIT for column in table.numbers
-    )
+    sizes = [pl.col(column).to_physical().abs() for column in table.numbers]
+    largest = typed.select(pl.max_horizontal(size.max() for size in sizes)).item()
+    large = pl.any_horizontal(size >= _LIMIT for size in sizes)
     name = "ticker" if table.name == V1.name else "isin"
-    twins = pl.struct("doc", name).is_duplicated()
+    # equal hashes of two names cost time, nothing else
+    twins = (
+        pl.col(name).hash() + pl.col("doc").cast(pl.UInt64()).hash(1)
+    ).is_duplicated()
     return [
-        typed.filter(large.fill_null(value=False))["doc"],
-        typed.filter(twins)["doc"],
+        typed.filter(large.fill_null(value=False))["doc"]
+        if (largest or 0) >= _LIMIT
+        else empty(DOCUMENT_READ)["doc"],
+        typed.select("doc", twins=twins).filter("twins")["doc"],
     ]
 
 

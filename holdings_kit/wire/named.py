@@ -76,6 +76,8 @@ def named(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def basket_ids(baskets: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
     """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
+    if baskets.is_empty():
+        return baskets.with_columns(instrument_id=pl.lit(None, pl.String()))
     known = _tickers(baskets, listings)
     return baskets.join(
         known, on=["doc", "symbol"], how="left", maintain_order="left"
