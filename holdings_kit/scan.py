@@ -10,26 +10,29 @@ is read from where it ended.
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import islice
 from os import cpu_count
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.instruments import resolve
+from holdings_kit.scan_blocks import (
+    BLOCK,
+    Block,
+    Kind,
+    Piece,
+    Source,
+    between,
+    blocks_of,
+)
 from holdings_kit.schema import Loaded
 from holdings_kit.wire import arrow_json, dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, Paths, Torn, is_cuttable, lines, paths_of
+from holdings_kit.wire.files import Line, Paths, Torn, paths_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
     from holdings_kit.store import Mapper, Part, Store
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Scan", "scan_arrow", "scan_webhooks"]
 
-_BLOCK: Final = 24 << 20  # bytes; less costs time, more costs memory
 _COMMIT: Final = 8  # blocks; so much is done again after a kill at worst
 
 
@@ -196,36 +198,13 @@ def _reader(
             return resolve(dumps.read(found, add), instruments)
         torn = [line for line in found if isinstance(line, Torn)]
         whole = [line for line in found if isinstance(line, Line)]
-        parts = [fast.load(run, shapes, add) for run in _runs(whole)]
+        runs = blocks_of(whole, BLOCK)
+        parts = [fast.load(run, shapes, add) for run in runs]
         if torn or not parts:
             parts.append(dumps.read(torn, add))
         return resolve(dumps.joined(parts), instruments)
 
     return read
-
-
-def _runs(found: list[Line]) -> Iterator[list[Line]]:
-    """Cut lines into runs of about a block."""
-    run: list[Line] = []
-    size = 0
-    for line in found:
-        run.append(line)
-        size += len(line.body)
-        if size >= _BLOCK:
-            yield run
-            run, size = [], 0
-    if run:
-        yield run
-
-
-Kind = Literal["webhooks", "arrow"]
-
-
-class _Block(NamedTuple):
-    """A run of lines of one file, and the mark the file gets with it."""
-
-    lines: list[Line | Torn]
-    mark: tuple[str, int]
 
 
 class _Done(NamedTuple):
@@ -246,10 +225,10 @@ def _scan(
         raise ConfigError(f"workers={workers}: at least 1 is needed")
     files = paths_of(paths)
     into.commit([])  # makes the store
-    scanned = _Source(files, kind, into)
+    scanned = Source(files, kind, into)
     deliveries = 0
 
-    def work(block: _Block) -> _Done:
+    def work(block: Block) -> _Done:
         loaded = reader(block.lines)
         return _Done(into.write_part(loaded, look_up=False), block.mark)
 
@@ -262,16 +241,6 @@ def _scan(
     return Scan(deliveries, scanned.skipped, into.rejects(files=names))
 
 
-class _Piece(NamedTuple):
-    """A part of a file for one task: whole lines between two places, or all of it."""
-
-    path: Path
-    start: int
-    stop: int | None  # None: the file is packed, or one document; read it whole
-    first_line: int
-    mark: tuple[str, int]
-
-
 class _Task:
     """Reads a piece and writes it; travels to other processes."""
 
@@ -281,13 +250,13 @@ class _Task:
         self._kind: Kind = kind
         self._instruments, self._into = instruments, into
 
-    def __call__(self, piece: _Piece) -> tuple[list[_Done], int]:
+    def __call__(self, piece: Piece) -> tuple[list[_Done], int]:
         reader = _reader(self._kind, self._instruments)
-        source = _Source([piece.path], self._kind, self._into)
+        source = Source([piece.path], self._kind, self._into)
         blocks = (
             source.blocks()
             if piece.stop is None
-            else iter([_Block(_between(piece), piece.mark)])
+            else iter([Block(between(piece), piece.mark)])
         )
         done = [
             _Done(self._into.write_part(reader(b.lines), look_up=False), b.mark)
@@ -296,24 +265,13 @@ class _Task:
         return done, source.skipped
 
 
-def _between(piece: _Piece) -> list[Line | Torn]:
-    with piece.path.open("rb") as raw:
-        raw.seek(piece.start)
-        body = raw.read((piece.stop or 0) - piece.start)
-    return [
-        Line(str(piece.path), number, line.rstrip(b"\r\n"))
-        for number, line in enumerate(body.split(b"\n"), piece.first_line)
-        if line.strip()
-    ]
-
-
 def _spread(
     paths: Paths, kind: Kind, instruments: pl.DataFrame | None, into: Store, on: Mapper
 ) -> Scan:
     """Let others read the pieces of the files, and commit what they wrote, once."""
     files = paths_of(paths)
     into.commit([])  # makes the store
-    scanned = _Source(files, kind, into)
+    scanned = Source(files, kind, into)
     results = on.map(_Task(kind, instruments, into), list(scanned.pieces()))
     done = [each for part, _ in results for each in part]
     marks = dict(each.mark for each in done)
@@ -323,119 +281,8 @@ def _spread(
     return Scan(added.deliveries, skipped, into.rejects(files=names))
 
 
-def _block_size(buckets: int) -> int:
-    """Give bytes per block: many buckets need more, or their files become small."""
-    return min(max(_BLOCK, buckets * (2 << 20)), 8 * _BLOCK)
-
-
-class _Source:
-    """The files of a scan as blocks, those parts left out that are committed."""
-
-    def __init__(self, files: list[Path], kind: Kind, into: Store) -> None:
-        self._files, self._kind, self._into = files, kind, into
-        self._size = _block_size(into.buckets)
-        self._bar: _Bar | None = None
-        self.skipped = 0
-
-    @contextmanager
-    def bar(self, *, show: bool) -> Generator[None]:
-        """Show how many bytes of the files have been read."""
-        if not show or find_spec("tqdm") is None:
-            yield
-            return
-        tqdm = import_module("tqdm").tqdm
-        total = sum(path.stat().st_size for path in self._files)
-        with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
-            self._bar = bar
-            yield
-
-    def blocks(self) -> Iterator[_Block]:
-        for path in self._files:
-            name = self._name(path)
-            yield from self._of(path, name, self._into.mark(name) or 0)
-
-    def pieces(self) -> Iterator[_Piece]:
-        """Cut the files for others to read; only plain ones can be cut."""
-        for path in self._files:
-            if is_cuttable(path):
-                yield from self._cut(path)
-            else:
-                yield _Piece(path, 0, None, 1, ("", 0))
-
-    def _cut(self, path: Path) -> Iterator[_Piece]:
-        name = self._name(path)
-        start, first = 0, 1
-        with path.open("rb") as raw:
-            for block in self._of(path, name, self._into.mark(name) or 0):
-                numbers = [line.line_no or 0 for line in block.lines]
-                raw.seek(start)
-                for _ in range(first, numbers[0]):  # committed, or blank
-                    raw.readline()
-                begin = raw.tell()
-                for _ in range(numbers[0], numbers[-1] + 1):
-                    raw.readline()
-                start, first = raw.tell(), numbers[-1] + 1
-                yield _Piece(path, begin, start, numbers[0], block.mark)
-
-    def _name(self, path: Path) -> str:
-        return f"holdings_kit scan {self._kind} {path}"
-
-    def _of(self, path: Path, name: str, mark: int) -> Iterator[_Block]:
-        raw = path.open("rb")
-        found = lines(path, raw=raw)
-        count, crc = _skip(found, mark)
-        if mark and _mark(count, crc) != mark:  # another file of the same name
-            raw.close()
-            raw = path.open("rb")
-            found, count, crc = lines(path, raw=raw), 0, 0
-        self.skipped += count
-        block: list[Line | Torn] = []
-        size = at = 0
-        for line in found:
-            block.append(line)
-            if isinstance(line, Torn):
-                continue
-            count, crc = count + 1, zlib.crc32(line.body, crc)
-            size += len(line.body)
-            if size >= self._size:
-                yield _Block(block, (name, _mark(count, crc)))
-                block, size = [], 0
-                at = self._tell(at, raw.tell())
-        if block:
-            yield _Block(block, (name, _mark(count, crc)))
-        raw.close()
-        self._tell(at, path.stat().st_size)
-
-    def _tell(self, before: int, now: int) -> int:
-        if self._bar is not None:
-            self._bar.update(now - before)
-        return now
-
-
-class _Bar(Protocol):
-    """The one call of a progress bar in use."""
-
-    def update(self, n: int) -> object: ...
-
-
-def _mark(count: int, crc: int) -> int:
-    """Pack lines read and their CRC-32 into the 63 bits a mark has."""
-    return count << 32 | crc
-
-
-def _skip(found: Iterator[Line | Torn], mark: int) -> tuple[int, int]:
-    """Read past the lines a mark stands for; tell how many, and their CRC-32."""
-    count = crc = 0
-    while count < mark >> 32:
-        line = next(found, None)
-        if not isinstance(line, Line):
-            break
-        count, crc = count + 1, zlib.crc32(line.body, crc)
-    return count, crc
-
-
 def _side_by_side(
-    work: Callable[[_Block], _Done], blocks: Iterator[_Block], workers: int | None
+    work: Callable[[Block], _Done], blocks: Iterator[Block], workers: int | None
 ) -> Iterator[_Done]:
     """Work on a few blocks at a time; give the results in the order of the blocks."""
     count = workers or cpu_count() or 1

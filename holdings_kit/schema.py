@@ -261,7 +261,8 @@ class Loaded(NamedTuple):
 
         Fields no published format has (`unknown_field`, with their value), digits
         beyond the fourth place (`rounded`), prices of 0 taken as unknown
-        (`zero_price`), ISINs that do not verify, and the like.
+        (`zero_price`), price dates that are none (`unread_instant`), ISINs that do not
+        verify, and the like.
         """
         item = pl.Struct({name: pl.String() for name in NOTICES.names()[2:]})
         return (
@@ -324,5 +325,7 @@ def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
             raise FrameError(name, column, f"missing; {name} has {known}")
         if have[column] != dtype:
             raise FrameError(name, column, f"is {have[column]}, must be {dtype}")
+    if have.names() == schema.names():
+        return frame
     rest = [column for column in have if column not in schema]
     return frame.select(*schema.names(), *rest)

@@ -34,6 +34,7 @@ __all__ = [
 
 _SUFFIXES = (".json", ".ndjson", ".jsonl")
 _PACKED = (".gz", ".zst")
+_BATCH = 1 << 20  # bytes of lines read at a time
 _CHUNK = 1 << 14  # packed bytes unpacked at a time
 Paths = str | Path | Sequence[str | Path]
 
@@ -60,12 +61,11 @@ def paths_of(paths: Paths) -> list[Path]:
     Raises
     ------
     ConfigError
-        A path does not exist, or nothing matches; nothing was read.
+        A path does not exist, nothing matches, or it is no path at all; nothing was
+        read.
     """
-    if isinstance(paths, str | Path):
-        paths = [paths]
     found: list[Path] = []
-    for given in paths:
+    for given in _listed(paths):
         path = Path(given)
         if path.is_dir():
             found += sorted(inner for inner in path.rglob("*") if _is_dump(inner))
@@ -83,11 +83,26 @@ def paths_of(paths: Paths) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _listed(paths: object) -> Sequence[str | Path]:
+    """Give one path as a list of one, and refuse what holds no paths."""
+    kind = type(paths).__name__
+    if isinstance(paths, str | Path):
+        return [paths]
+    if isinstance(paths, Sequence) and not isinstance(paths, bytes | bytearray):
+        listed = cast("Sequence[object]", paths)
+        if all(isinstance(path, str | Path) for path in listed):
+            return cast("Sequence[str | Path]", listed)
+    raise ConfigError(
+        f"{kind} names no dump: pass a path, a pattern or a list of these (bytes: "
+        "write them to a .ndjson file and pass its path)"
+    )
+
+
 def open_bytes(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
     """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
-    if path.suffix == ".gz":
+    if _packing(path) == ".gz":
         return cast("BinaryIO", gzip.open(raw or path, "rb"))
-    if path.suffix == ".zst":
+    if _packing(path) == ".zst":
         return cast("BinaryIO", io.BufferedReader(_Zstd(raw or path.open("rb"))))
     return raw or path.open("rb")
 
@@ -144,7 +159,7 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
 
 def is_cuttable(path: Path) -> bool:
     """Tell whether a file is lines from its first byte, and not packed."""
-    return path.suffix not in _PACKED and path.suffix != ".json"
+    return not _packing(path) and _kind(path) != ".json"
 
 
 def lines(path: Path, *, raw: BinaryIO | None = None) -> Iterator[Line | Torn]:
@@ -160,11 +175,22 @@ def lines(path: Path, *, raw: BinaryIO | None = None) -> Iterator[Line | Torn]:
     number = 0
     try:
         with open_bytes(path, raw) as stream:
-            for number, body in enumerate(stream, start=1):
-                if body.strip():
-                    yield Line(name, number, body.rstrip(b"\r\n"))
+            for bodies in _batches(stream, packed=bool(_packing(path))):
+                yield from [
+                    Line(name, place, body.rstrip(b"\r\n"))
+                    for place, body in enumerate(bodies, number + 1)
+                    if not body.isspace()
+                ]
+                number += len(bodies)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         yield Torn(name, number + 1, f"cannot be read on: {error}")
+
+
+def _batches(stream: BinaryIO, *, packed: bool) -> Iterator[list[bytes]]:
+    """Read lines, many at a time; of a packed file one: those before a break stay."""
+    if packed:
+        return ([body] for body in stream)
+    return iter(lambda: stream.readlines(_BATCH), [])
 
 
 def _whole(path: Path) -> Iterator[Line | Torn]:
@@ -184,8 +210,15 @@ def _whole(path: Path) -> Iterator[Line | Torn]:
         yield Line(name, None, body)
 
 
+def _packing(path: Path) -> str:
+    """Give .gz or .zst, whatever the case, or nothing."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in _PACKED else ""
+
+
 def _kind(path: Path) -> str:
-    return Path(path.stem).suffix if path.suffix in _PACKED else path.suffix
+    name = Path(path.stem) if _packing(path) else path
+    return name.suffix.lower()
 
 
 def _is_dump(path: Path) -> bool:

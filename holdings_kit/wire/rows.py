@@ -67,7 +67,7 @@ class Table(NamedTuple):
     numbers
         Wire columns read as exact numbers.
     instants
-        Wire columns read as instants.
+        Wire columns read as instants; one that is none is unknown, with a remark.
     known
         Documented keys that carry objects or are read elsewhere.
     positive
@@ -185,7 +185,6 @@ def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
     `rows` is what `typed` made of `text`.
     """
     kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
-    kinds |= dict.fromkeys(table.instants, "instant")
     lost = text.select(
         number(column).is_not_null() & rows[column].is_null() for column in kinds
     )
@@ -205,7 +204,7 @@ def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
 
 
 def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Remark on what was read with a loss or taken as unknown: rounded, zero price.
+    """Remark on what was read with a loss or taken as unknown: rounded, no instant.
 
     `rows` is what `typed` made of `text`; `pointer` is that of the row.
     """
@@ -219,6 +218,15 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
         )
         for column in table.numbers
         if rounded[column].any()
+    ]
+    found += [
+        text.filter(number(column).is_not_null() & rows[column].is_null()).select(
+            "doc",
+            kind=pl.lit("unread_instant"),
+            pointer=_pointer(table, column),
+            value=pl.col(column),
+        )
+        for column in table.instants
     ]
     return pl.concat([empty(NOTICE), *found, zero_prices(rows, table)])
 

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
+from holdings_kit.errors import ConfigError
 from holdings_kit.generate import Wire, generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
 from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, lines
+from holdings_kit.wire.files import Line, lines, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from holdings_kit.wire.batch import Batch
 
 AT = "2026-01-05T10:15:30.123Z"
 ORDER = {
@@ -195,6 +198,8 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "no account": lambda body: body.replace(b'"account', b'"","x":"account'),
     "a failure": lambda _: b'{"status":"error","message":"no","errorCode":"X"}',
     "wrong type of list": lambda body: body.replace(b'"public":[', b'"public":5,"p":['),
+    "a price date that is none": lambda body: body.replace(b'"2026-01-02"', b'"soon"'),
+    "an end that is none": lambda body: body.replace(b'"positions":', b"}"),
     "blank text": lambda body: body.replace(b'"DEMO1"', b'""'),
 }
 
@@ -234,6 +239,47 @@ def test_any_mixture_reads_the_same_both_ways(kind: str, data: st.DataObject) ->
     )
     found = numbered(data.draw(st.lists(line, min_size=1, max_size=60)))
     same(fast.load(found, shapes, add), dumps.read(found, add))
+
+
+@pytest.mark.parametrize("kind", WAYS)
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_pieces_of_any_size_read_the_same_both_ways(
+    kind: str, data: st.DataObject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"_PIECE": (1, 40_000), "_STEP": (2, 8), "_PATIENCE": (0, 20)}
+    for name, (low, high) in sizes.items():
+        value = data.draw(st.integers(low, high), label=name)
+        monkeypatch.setattr(f"holdings_kit.wire.arrow_json.{name}", value)
+    shapes, add = WAYS[kind]
+    line = st.builds(
+        lambda body, name: DAMAGE[name](body),
+        st.sampled_from(DOCUMENTS[kind]),
+        st.sampled_from(sorted(DAMAGE)),
+    )
+    found = numbered(data.draw(st.lists(line, min_size=1, max_size=60)))
+    same(fast.load(found, shapes, add), dumps.read(found, add))
+
+
+def test_only_the_bad_lines_of_a_piece_take_the_exact_way() -> None:
+    """Cut, doubled, badly encoded or too long a number: the others stay fast."""
+    shapes, add = WAYS["webhooks"]
+    whole = DOCUMENTS["webhooks"]
+    bad = ["an end that is none", "a key twice", "bytes of no text", "five places"]
+    bodies = [DAMAGE[name](body) for name in bad for body in (whole[0], whole[4])]
+    slow: list[bytes] = []
+
+    def noted(batch: Batch, line: Line) -> None:
+        slow.append(line.body)
+        add(batch, line)
+
+    mixed = [body for bad_one in bodies for body in (*whole, bad_one, *whole)]
+    fast.load(numbered(mixed), shapes, noted)
+    assert set(slow) <= set(bodies)
 
 
 NUMBERS = st.one_of(
@@ -350,3 +396,33 @@ def test_an_arrow_dump_fills_the_store(tmp_path: Path) -> None:
     assert scan.deliveries == loaded.snapshots.height > 50
     for left, right in zip(one.history(), two.history(), strict=True):
         assert_frame_equal(left, right)
+
+
+def test_suffixes_in_capitals_are_dumps_too(tmp_path: Path) -> None:
+    body = DOCUMENTS["webhooks"][0]
+    contents = {
+        "A.NDJSON": body,
+        "B.JSON": body,
+        "C.Json.GZ": gzip.compress(body),
+        "D.JSONL.ZST": zstandard.ZstdCompressor().compress(body),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    assert [path.name for path in paths_of(tmp_path)] == list(contents)
+    assert hk.read_webhooks(tmp_path).snapshots.height == 4
+
+
+@pytest.mark.parametrize("given_", [b"{}", bytearray(b"{}"), None, [b"{}"], 5])
+def test_what_is_no_path_is_told_so(given_: Any) -> None:
+    with pytest.raises(ConfigError, match="path"):
+        hk.read_webhooks(given_)
+
+
+def test_a_fund_whose_price_has_no_date_is_loaded_and_remarked_on() -> None:
+    body = DAMAGE["a price date that is none"](DOCUMENTS["webhooks"][0])
+    loaded = dumps.read(numbered([body]), dumps.webhooks(None))
+    fund = loaded.holdings.filter(asset_class="mutual_fund").row(0, named=True)
+    assert (fund["price_at"], loaded.rejects.height) == (None, 0)
+    said = loaded.notices.filter(kind="unread_instant").row(0, named=True)
+    assert said["pointer"] == "/mutualFunds/holdings/0/lastPriceDate"
+    assert said["value"] == "soon"
