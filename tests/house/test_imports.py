@@ -26,7 +26,7 @@ LAYERS = [
     {"stress", "stress_steps"},
     {"value_at_risk", "comparison", "bridges", "timeline"},
     {"store"},
-    {"scan", "population", "haircut_panel", "cluster", "generate"},
+    {"scan", "scan_blocks", "population", "haircut_panel", "cluster", "generate"},
     {"report_cells", "report"},
     {"clients", "inbox", "verification", "receiver", "replayer", "plot", "sandbox"},
     {"html_report"},
