@@ -18,9 +18,8 @@ import polars as pl
 
 from holdings_kit import sandbox
 from holdings_kit.background import serving
-from holdings_kit.clients.arrow import ArrowClient
-from holdings_kit.clients.gateway import GatewayClient
 from holdings_kit.clients.many import fetch_many
+from holdings_kit.clients.sandboxed import arrow_client, gateway_client
 from holdings_kit.exposure import look_through
 from holdings_kit.html_report import write_report
 from holdings_kit.inbox import Inbox
@@ -34,6 +33,7 @@ from holdings_kit.words import number_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from holdings_kit.clients.gateway import GatewayClient
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
 
@@ -83,15 +83,7 @@ def run(
         address = stack.enter_context(serving(webhook_app(inbox)))
         simulated.register_webhook(f"{address}/webhook")
         say(f"sandbox     {simulated.url}, faults planned: {' '.join(FAULTS.split())}")
-        gateway = stack.enter_context(
-            GatewayClient(
-                gateway=simulated.gateway,
-                api_secret=simulated.api_secret,
-                shared_secret=simulated.shared_secret,
-                base_url=simulated.url,
-                clock=simulated.now,
-            )
-        )
+        gateway = stack.enter_context(gateway_client(simulated))
         store = Store(folder / "store")
         accounts = dict(_imports(gateway, simulated, say))
         arrow, master, quotes = _arrow(simulated)
@@ -167,14 +159,7 @@ def _shares(loaded: Loaded, account: str) -> pl.DataFrame:
 
 def _arrow(simulated: Sandbox) -> tuple[Loaded, pl.DataFrame, pl.DataFrame]:
     """Log in to Arrow by checksum; read an account, the master and quotes."""
-    with ArrowClient.login(
-        app_id=simulated.app_id,
-        app_secret=simulated.app_secret,
-        request_token=simulated.request_token(_ARROW),
-        base_url=simulated.url,
-        historical_url=simulated.url,
-        clock=simulated.now,
-    ) as client:
+    with arrow_client(simulated, _ARROW) as client:
         master = client.instruments()
         loaded = client.holdings(instruments=master)
         return loaded, master, client.quotes(master)

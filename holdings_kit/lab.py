@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from holdings_kit.clients import GatewayClient
+from holdings_kit.clients.sandboxed import gateway_client
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Clock, Sandbox, serve
 from holdings_kit.store import Store
@@ -200,13 +200,7 @@ def _notebook(text: str, code: str) -> str:
 def _fill(store: Store, sandbox: Sandbox) -> int:
     """Import a few people into a store that is still empty; count its accounts."""
     if store.current().snapshots.is_empty():
-        with GatewayClient(
-            gateway=sandbox.gateway,
-            api_secret=sandbox.api_secret,
-            shared_secret=sandbox.shared_secret,
-            base_url=sandbox.url,
-            clock=sandbox.now,
-        ) as client:
+        with gateway_client(sandbox) as client:
             for person in list(sandbox.personas.values())[:_SOME]:
                 started = client.create_import()
                 sandbox.play(started.transaction_id, persona=person.key)

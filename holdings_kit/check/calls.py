@@ -14,7 +14,7 @@ import polars as pl
 
 from holdings_kit import sandbox
 from holdings_kit.check.grade import Graded, Rule, grade
-from holdings_kit.clients.gateway import GatewayClient
+from holdings_kit.clients.sandboxed import gateway_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -265,7 +265,7 @@ def _difference(ran: _Ran) -> str:
 
 def _imported(sb: sandbox.Sandbox, keys: Sequence[str]) -> dict[str, str]:
     """Take the personas through an import; gives key → smallcaseAuthId."""
-    with _client(sb) as client:
+    with gateway_client(sb) as client:
         for key in keys:
             created = client.create_import()
             sb.play(created.transaction_id, persona=key)
@@ -274,7 +274,7 @@ def _imported(sb: sandbox.Sandbox, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _truth(sb: sandbox.Sandbox, accounts: Sequence[str]) -> dict[str, object]:
-    with _client(sb) as client:
+    with gateway_client(sb) as client:
         found: dict[str, object] = {}
         for account in accounts:
             rows = client.holdings(account).holdings.filter(
@@ -283,16 +283,6 @@ def _truth(sb: sandbox.Sandbox, accounts: Sequence[str]) -> dict[str, object]:
             pairs = rows.select("isin", pl.col("owned_quantity").cast(pl.Int64()))
             found[account] = dict(pairs.rows())
         return found
-
-
-def _client(sb: sandbox.Sandbox) -> GatewayClient:
-    return GatewayClient(
-        gateway=sb.gateway,
-        api_secret=sb.api_secret,
-        shared_secret=sb.shared_secret,
-        base_url=sb.url,
-        clock=sb.now,
-    )
 
 
 @contextmanager

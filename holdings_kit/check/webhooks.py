@@ -10,7 +10,7 @@ from typing import Final
 
 from holdings_kit import sandbox
 from holdings_kit.check.grade import Graded, Rule, grade, is_not
-from holdings_kit.clients.gateway import GatewayClient
+from holdings_kit.clients.sandboxed import gateway_client
 from holdings_kit.wire.signing import webhook_checksum
 
 __all__ = ["Apply", "Handler", "lesson3", "lesson7"]
@@ -225,13 +225,7 @@ def lesson7(apply: Apply) -> Graded:
 
 
 def _import(sb: sandbox.Sandbox) -> None:
-    with GatewayClient(
-        gateway=sb.gateway,
-        api_secret=sb.api_secret,
-        shared_secret=sb.shared_secret,
-        base_url=sb.url,
-        clock=sb.now,
-    ) as client:
+    with gateway_client(sb) as client:
         created = client.create_import()
         sb.play(created.transaction_id, persona="asha")
         sb.advance(seconds=10)

@@ -225,10 +225,9 @@ class ArrowClient(ArrowMarket):
         Examples
         --------
         >>> from holdings_kit import sandbox
-        >>> with sandbox.serve() as sb:
-        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
-        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
-        ...         loaded = client.holdings()
+        >>> from holdings_kit.clients.sandboxed import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     loaded = client.holdings()
         >>> loaded.holdings["symbol"].head(3).to_list()
         ['SBIN', 'IDEA', 'YESBANK']
         """
@@ -269,12 +268,11 @@ class ArrowClient(ArrowMarket):
         Examples
         --------
         >>> from holdings_kit import sandbox
-        >>> with sandbox.serve() as sb:
-        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
-        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
-        ...         limits = client.limits()
+        >>> from holdings_kit.clients.sandboxed import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     limits = client.limits()
         >>> limits.select("account_id", "cash_value").row(0)
-        ('A1', Decimal('25000.00000000'))
+        ('SBX0001', Decimal('25000.00000000'))
         """
         account = self._account(account_id)
         at = self._clock()

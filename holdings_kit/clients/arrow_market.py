@@ -77,11 +77,10 @@ class ArrowMarket(Session):
 
         Examples
         --------
-        >>> from holdings_kit import ArrowClient, sandbox
-        >>> with sandbox.serve() as sb:
-        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
-        ...     with ArrowClient(**keys, account_id="A1", base_url=sb.url) as client:
-        ...         quotes = client.quotes(client.holdings())
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.clients.sandboxed import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     quotes = client.quotes(client.holdings())
         >>> quotes.select("trading_symbol", "last_price").row(0)
         ('SBIN-EQ', Decimal('971.5000'))
         """
@@ -126,11 +125,10 @@ class ArrowMarket(Session):
 
         Examples
         --------
-        >>> from holdings_kit import ArrowClient, sandbox
-        >>> with sandbox.serve() as sb:
-        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
-        ...     with ArrowClient(**keys, base_url=sb.url) as client:
-        ...         master = client.instruments("nse")
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.clients.sandboxed import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     master = client.instruments("nse")
         >>> master.filter(token="3045").select("trading_symbol", "isin").row(0)
         ('SBIN-EQ', 'INE062A01020')
         """
@@ -177,11 +175,11 @@ class ArrowMarket(Session):
 
         Examples
         --------
-        >>> from holdings_kit import ArrowClient, sandbox
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.clients.sandboxed import arrow_client
         >>> with sandbox.serve() as sb:
         ...     monday, week_later = sb.now(), sb.advance(days=7)
-        ...     keys = {"app_id": sb.app_id, "token": sb.arrow_token("asha")}
-        ...     with ArrowClient(**keys, base_url=sb.url) as client:
+        ...     with arrow_client(sb, "asha") as client:
         ...         candles = client.candles(
         ...             exchange="NSE",
         ...             token="3045",

@@ -195,20 +195,13 @@ class GatewayClient(GatewayImports):
         Examples
         --------
         >>> from holdings_kit import sandbox
-        >>> with sandbox.serve() as sb:
-        ...     client = GatewayClient(
-        ...         gateway=sb.gateway,
-        ...         api_secret=sb.api_secret,
-        ...         shared_secret=sb.shared_secret,
-        ...         base_url=sb.url,
-        ...         clock=sb.now,
-        ...     )
-        ...     with client:
-        ...         started = client.create_import()
-        ...         _ = sb.play(started.transaction_id, persona="asha")
-        ...         _ = sb.advance(seconds=10)
-        ...         done = client.transaction(started.transaction_id)
-        ...         loaded = client.holdings(client.auth_id(done.auth_token))
+        >>> from holdings_kit.clients.sandboxed import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
+        ...     started = client.create_import()
+        ...     _ = sb.play(started.transaction_id, persona="asha")
+        ...     _ = sb.advance(seconds=10)
+        ...     done = client.transaction(started.transaction_id)
+        ...     loaded = client.holdings(client.auth_id(done.auth_token))
         >>> loaded.snapshots["format"].item(), loaded.holdings["symbol"][0]
         ('gateway-v2', 'SBIN')
         """
@@ -274,17 +267,10 @@ class GatewayClient(GatewayImports):
         A broker that needs a login gets a new import to hand to the user:
 
         >>> from holdings_kit import sandbox
-        >>> with sandbox.serve() as sb:
-        ...     client = GatewayClient(
-        ...         gateway=sb.gateway,
-        ...         api_secret=sb.api_secret,
-        ...         shared_secret=sb.shared_secret,
-        ...         base_url=sb.url,
-        ...         clock=sb.now,
-        ...     )
-        ...     with client:
-        ...         auth_id = client.auth_id(sb.token_for("bela"))
-        ...         refresh = client.refresh(auth_id, broker="groww")
+        >>> from holdings_kit.clients.sandboxed import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
+        ...     auth_id = client.auth_id(sb.token_for("bela"))
+        ...     refresh = client.refresh(auth_id, broker="groww")
         >>> refresh.reason, refresh.loaded, refresh.transaction.transaction_id[:4]
         ('Groww needs a login to refresh', None, 'TRX_')
         """

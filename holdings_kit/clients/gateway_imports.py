@@ -76,6 +76,7 @@ class GatewayImports(Session):
         ... )
         >>> client.token(), client.token().reveal().count(".")
         (Secret(hidden), 2)
+        >>> client.close()
         """
         return Secret(
             mint_token(
@@ -147,20 +148,13 @@ class GatewayImports(Session):
         --------
         The user's part is played by the sandbox here:
 
-        >>> from holdings_kit import GatewayClient, sandbox
-        >>> with sandbox.serve() as sb:
-        ...     client = GatewayClient(
-        ...         gateway=sb.gateway,
-        ...         api_secret=sb.api_secret,
-        ...         shared_secret=sb.shared_secret,
-        ...         base_url=sb.url,
-        ...         clock=sb.now,
-        ...     )
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.clients.sandboxed import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
         ...     started = client.create_import(notes="first")
         ...     _ = sb.play(started.transaction_id, persona="asha")
         ...     _ = sb.advance(seconds=10)
         ...     done = client.transaction(started.transaction_id)
-        ...     client.close()
         >>> started.transaction_id == done.transaction_id, done.status, done.broker
         (True, 'COMPLETED', 'kite')
         """
@@ -206,18 +200,11 @@ class GatewayImports(Session):
 
         Examples
         --------
-        >>> from holdings_kit import GatewayClient, sandbox
-        >>> with sandbox.serve() as sb:
-        ...     client = GatewayClient(
-        ...         gateway=sb.gateway,
-        ...         api_secret=sb.api_secret,
-        ...         shared_secret=sb.shared_secret,
-        ...         base_url=sb.url,
-        ...         clock=sb.now,
-        ...     )
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.clients.sandboxed import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
         ...     started = client.create_import()
         ...     client.transaction(started.transaction_id).status
-        ...     client.close()
         'INITIALIZED'
         """
         call = Call(

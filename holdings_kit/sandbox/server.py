@@ -109,16 +109,10 @@ class Sandbox:
     --------
     A user imports, a webhook tells of it, and a day passes:
 
-    >>> from holdings_kit import GatewayClient
+    >>> from holdings_kit.clients.sandboxed import gateway_client
     >>> with serve(seed=7, sender=lambda url, body: 200) as sb:
     ...     sb.register_webhook("http://127.0.0.1:9/webhook")
-    ...     client = GatewayClient(
-    ...         gateway=sb.gateway,
-    ...         api_secret=sb.api_secret,
-    ...         shared_secret=sb.shared_secret,
-    ...         base_url=sb.url,
-    ...         clock=sb.now,
-    ...     )
+    ...     client = gateway_client(sb)
     ...     started = client.create_import()
     ...     sb.play(started.transaction_id, persona="asha").status
     ...     sb.deliveries()[0]["status"], sb.calls()
