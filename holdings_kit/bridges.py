@@ -132,6 +132,8 @@ def bridge(
     """
     if of not in _STEPS:
         raise ConfigError(f"bridge: of={of!r}; it explains {', '.join(_STEPS)}")
+    if isinstance(changes, pl.DataFrame):  # a lazy plan forms each product once
+        return bridge(changes.lazy(), by=by, of=of).collect()
     lines = conform(changes, CHANGES, name="changes")
     have = lines.collect_schema().names()
     keys = column_names(_LINE if by is None else by)

@@ -17,8 +17,10 @@ __all__ = ["decide"]
 
 def decide(rows: pl.DataFrame) -> pl.DataFrame:
     """Ask every rule; words and parts are made only where a rule holds."""
-    asked = rows.select(
-        rule.when.fill_null(value=False).alias(rule.cause) for rule in RULES
+    asked = (
+        rows.lazy()  # what several rules ask is computed once
+        .select(rule.when.fill_null(value=False).alias(rule.cause) for rule in RULES)
+        .collect()
     )
     count = asked.select(pl.sum_horizontal(pl.all())).to_series()
     numbered = rows.with_row_index("_row").lazy()  # only what a rule reads is filtered
