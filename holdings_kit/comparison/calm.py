@@ -163,7 +163,7 @@ def merged(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
         place, pl.int_range(height, height + explained.height, eager=True)
     )
     # an explained line mostly has the figures that were fetched: those stay
-    now = told.select(pl.all().gather(place))
+    now = told.select(pl.exclude("parts").gather(place))
     lines = told.with_columns(
         told[column].scatter(place, explained[column])
         for column in told.columns
