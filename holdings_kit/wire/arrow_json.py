@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 __all__ = ["accepted", "available"]
 
@@ -33,9 +33,18 @@ def available() -> bool:
 
 
 def accepted(
-    bodies: Sequence[bytes], schema: pl.Schema
+    bodies: Sequence[bytes], schema: pl.Schema, numbers: Collection[str] = ()
 ) -> tuple[pl.DataFrame, list[int]]:
     """Read the lines that are documents of this schema.
+
+    Parameters
+    ----------
+    bodies
+        The lines.
+    schema
+        What must be found, field by field.
+    numbers
+        Fields of text that may be written as bare numbers; they are read as written.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def accepted(
     """
     # most broken lines are cut ones: without them the rest is read in one go
     whole = [place for place, body in enumerate(bodies) if _is_braced(body)]
-    reader = _Reader(schema)
+    reader = _Reader(schema, numbers)
     reader.read([bodies[place] for place in whole])
     return reader.frame(), [whole[place] for place in reader.places]
 
@@ -54,7 +63,7 @@ def accepted(
 class _Reader:
     """Reads lines piece by piece, and a piece again without the lines it refuses."""
 
-    def __init__(self, schema: pl.Schema) -> None:
+    def __init__(self, schema: pl.Schema, numbers: Collection[str]) -> None:
         # pyarrow has no types
         self._pa: Any = import_module("pyarrow")
         self._json: Any = import_module("pyarrow.json")
@@ -64,6 +73,7 @@ class _Reader:
             explicit_schema=self._pa.schema(fields), unexpected_field_behavior="error"
         )
         self._tables: list[Any] = []
+        self._bare = _bare(numbers)
         self._refused = 0  # lines of this piece
         self.places: list[int] = []
 
@@ -73,7 +83,10 @@ class _Reader:
             size += len(body)
             if size >= _PIECE or place == len(bodies):
                 self._refused = 0
-                self._piece(bodies[start:place], start)
+                piece = bodies[start:place]
+                if self._take(piece, start) is not None:
+                    quoted = [self._bare.sub(rb'\1"\2"', body) for body in piece]
+                    self._piece(quoted, start)
                 start, size = place, 0
 
     def _piece(self, bodies: Sequence[bytes], start: int) -> None:
@@ -133,6 +146,7 @@ class _Reader:
                     block_size=len(text) + 1,  # one block, so the row is the line
                 ),
                 parse_options=self._options,
+                memory_pool=self._pa.system_memory_pool(),  # fewest page faults
             )
         except UnicodeDecodeError as error:
             return text.count(b"\n", 0, error.start)
@@ -147,6 +161,27 @@ class _Reader:
 
 
 _ROW: Final = re.compile(r" in row (\d+)$")
+
+
+def _bare(names: Collection[str]) -> re.Pattern[bytes]:
+    r"""Find the bare numbers of these fields.
+
+    Between quotes they mean the same to the exact way, which reads every number as the
+    text it was written in. No line becomes a document by it that was none: the quote
+    behind a name has no backslash before it, so it ends a text (or the line is broken
+    up to there already), and what follows the colon is a value.
+
+    >>> _bare(["xirr"]).sub(rb'\1"\2"', b'{"xirr": 12.50, "pnl": 3}')
+    b'{"xirr": "12.50", "pnl": 3}'
+    """
+    if not names:
+        return re.compile(rb"(?!)()()")
+    keys = "|".join(map(re.escape, names)).encode()
+    number = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?"
+    blank = rb"[ \t\r\n]"
+    return re.compile(
+        rb'("(?:%b)"%b*:%b*)(%b)(?=%b|[,}])' % (keys, blank, blank, number, blank)
+    )
 
 
 def _is_braced(body: bytes) -> bool:

@@ -18,7 +18,7 @@ from holdings_kit.wire.dumps import Add, joined, read
 from holdings_kit.wire.keyed import Facts, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from holdings_kit.schema import Loaded
     from holdings_kit.wire.files import Line
@@ -43,6 +43,8 @@ class Shapes(NamedTuple):
         time, nothing else.
     schemas
         Name of a shape → what Arrow must find, field by field.
+    numbers
+        Fields of text that are known to come as bare numbers too.
     common
         From the name and the rows of a shape to the name and the rows of the form it
         shares with others: what is read together costs less.
@@ -53,6 +55,7 @@ class Shapes(NamedTuple):
 
     guess: Callable[[bytes], str]
     schemas: Mapping[str, pl.Schema]
+    numbers: Collection[str]
     common: Callable[[str, pl.DataFrame], tuple[str, pl.DataFrame]]
     facts: Callable[[str, pl.DataFrame], Found]
 
@@ -105,7 +108,7 @@ def _rows(
     taken: dict[str, list[int]] = defaultdict(list)
     for name in sorted(guessed):
         bodies = [lines[place].body for place in guessed[name]]
-        read_rows, kept = accepted(bodies, shapes.schemas[name])
+        read_rows, kept = accepted(bodies, shapes.schemas[name], shapes.numbers)
         form, rows = shapes.common(name, read_rows)
         forms[form].append(rows)
         taken[form] += [guessed[name][place] for place in kept]

@@ -110,5 +110,7 @@ def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     return shape, rows
 
 
-ARROW_SHAPES: Final = Shapes(_guess, {"reply": _SCHEMA}, _common, _facts)
+ARROW_SHAPES: Final = Shapes(
+    _guess, {"reply": _SCHEMA}, (*ARROW.fields, "token"), _common, _facts
+)
 """Lines of ``{"account_id", "snapshot_at", "data": [...], "status": "success"}``."""

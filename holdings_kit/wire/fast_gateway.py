@@ -35,7 +35,7 @@ def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
     def facts(shape: str, rows: pl.DataFrame) -> Found:
         return _facts(shape, rows, api_secret)
 
-    return Shapes(_guess, _SCHEMAS, _common, facts)
+    return Shapes(_guess, _SCHEMAS, ("xirr", "folio"), _common, facts)
 
 
 def _struct(**fields: pl.DataType) -> pl.Struct:
