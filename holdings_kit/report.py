@@ -50,6 +50,7 @@ _NOTICES: Final = {
     "unknown_field": "a field that no published format has",
     "updating": "the broker was still at work on this snapshot",
     "zero_price": "a price of 0, taken as unknown",
+    "unread_instant": "a price date that cannot be read, taken as unknown",
 }
 _NAMES: Final = 12
 _QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
