@@ -20,8 +20,8 @@ from uuid import uuid4
 
 import polars as pl
 
-from benchmarks import duck_compare as duck
-from benchmarks import duck_questions
+from benchmarks import duck_compare as duck_compare_sql
+from benchmarks import duck_questions, pandas_questions
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
 from holdings_kit.store import Store
@@ -152,20 +152,28 @@ def valued(view: StoreView) -> int:
 
 
 def kept(
-    view: StoreView, question: Callable[[StoreView], pl.DataFrame], folder: Path
+    view: StoreView,
+    question: Callable[[StoreView], pl.DataFrame],
+    *,
+    summed: str,
+    folder: Path,
 ) -> tuple[int, Decimal]:
     answer = question(view)
     answer.write_parquet(folder / f"{uuid4().hex}.parquet", compression="snappy")
-    return answer.height, answer.select(pl.col("market_value").sum()).item()
+    return answer.height, answer.select(pl.col(summed).sum()).item()
 
 
-def ask(question: Callable[[StoreView], pl.DataFrame], store: str) -> str:
+def ask(
+    question: Callable[[StoreView], pl.DataFrame],
+    store: str,
+    summed: str = "market_value",
+) -> str:
     with TemporaryDirectory(dir=Path(store).parent) as folder:
-        keep = partial(kept, question=question, folder=Path(folder))
+        keep = partial(kept, question=question, summed=summed, folder=Path(folder))
         answers = Store(store).map(keep)
     rows = sum(height for height, _ in answers)
-    value = sum(value for _, value in answers)
-    return f"{rows:,} rows, value {value:.0f}"
+    total = sum(part for _, part in answers)
+    return f"{rows:,} rows, {summed} {total:.0f}"
 
 
 def consolidate(store: str) -> str:
@@ -176,33 +184,18 @@ def value(store: str) -> str:
     return ask(values_of, store)
 
 
-def compared(view: StoreView) -> int:
+def changes_of(view: StoreView) -> pl.DataFrame:
     import holdings_kit as hk
 
     before = view.scan(as_of=datetime(2026, 1, 5, 20, tzinfo=UTC)).holdings
-    return hk.compare(before, view.scan().holdings).collect().height
+    return hk.compare(before, view.scan().holdings).collect()
 
 
 def compare(store: str) -> str:
-    return f"{sum(Store(store).map(compared)):,} lines, causes and evidence"
+    return ask(changes_of, store, "cost_value_after")
 
 
 # the same in DuckDB
-
-LAST = "read_parquet('{}/holdings/snapshot_date=2026-01-06/*/*.parquet')"
-FIRST = LAST.replace("06", "05")
-
-
-def _duck(query: str, store: str) -> str:
-    import duckdb
-
-    database = duckdb.connect()
-    database.execute("set preserve_insertion_order = false")
-    out = f"{store}-out.parquet"
-    asked = query.format(*[store] * query.count("{}"))
-    database.execute(f"copy ({asked}) to '{out}' (format parquet)")
-    Path(out).unlink()
-    return "the sums alone" if "full outer" not in query else "differences, no causes"
 
 
 def duck_consolidate(store: str) -> str:
@@ -222,42 +215,14 @@ def duck_value_sums(store: str) -> str:
 
 
 def duck_compare(store: str) -> str:
-    return _duck(duck.bare(FIRST, LAST), store)
+    lines = duck_compare_sql.causes(duck_questions.FIRST, duck_questions.LAST)
+    said = duck_questions.ask(lines, store, "cost_value_after")
+    return f"{said}; {duck_compare_sql.LEFT_OUT}"
 
 
-def duck_causes(store: str) -> str:
-    """Keep the lines of one bucket in memory at a time, as ours does; write none."""
-    import duckdb
-
-    database = duckdb.connect()
-    database.execute("set preserve_insertion_order = false")
-    lines = 0
-    for place in sorted(Path(store).glob("holdings/snapshot_date=2026-01-06/*")):
-        first, last = (
-            days.format(store).replace("/*/", f"/{place.name}/")
-            for days in (FIRST, LAST)
-        )
-        database.execute(
-            f"create or replace temp table changes as {duck.causes(first, last)}"
-        )
-        found = database.execute("select count(*) from changes").fetchall()
-        lines += int(found[0][0])
-    return f"{lines:,} lines; {duck.LEFT_OUT}"
-
-
-def pandas_value(store: str) -> str:
-    import pandas as pd
-
-    columns = ["account_id", "owned_quantity", "average_price", "last_price"]
-    columns += ["pledged_quantity", "close_price", "haircut"]
-    files = Path(store).glob("holdings/snapshot_date=2026-01-06/*/*.parquet")
-    rows = pd.concat(pd.read_parquet(file, columns=columns) for file in files)
-    rows = rows.astype(dict.fromkeys(columns[1:], float))
-    rows["cost"] = rows.owned_quantity * rows.average_price
-    rows["value"] = rows.owned_quantity * rows.last_price
-    rows["collateral"] = rows.pledged_quantity * rows.close_price * (1 - rows.haircut)
-    rows.groupby("account_id")[["cost", "value", "collateral"]].sum()
-    return f"{rows.account_id.nunique():,} accounts, float64"
+def duck_compare_join(store: str) -> str:
+    lines = duck_compare_sql.bare(duck_questions.FIRST, duck_questions.LAST)
+    return duck_questions.ask(lines, store, "owned_quantity_1")
 
 
 JOBS = {
@@ -269,8 +234,10 @@ JOBS = {
     "duck_value": duck_value,
     "duck_value_sums": duck_value_sums,
     "duck_compare": duck_compare,
-    "duck_causes": duck_causes,
-    "pandas_value": pandas_value,
+    "duck_compare_join": duck_compare_join,
+    "pandas_consolidate": pandas_questions.consolidate,
+    "pandas_value": pandas_questions.value,
+    "pandas_compare": pandas_questions.compare,
 }
 ASKED = {  # our job, its title, then its peers; the first is what the others are × of
     "consolidate": (
@@ -278,6 +245,7 @@ ASKED = {  # our job, its title, then its peers; the first is what the others ar
         {
             "DuckDB, same columns": "duck_consolidate",
             "DuckDB, plain sums": "duck_consolidate_sums",
+            "pandas, float64": "pandas_consolidate",
         },
     ),
     "value": (
@@ -288,7 +256,14 @@ ASKED = {  # our job, its title, then its peers; the first is what the others ar
             "pandas, float64": "pandas_value",
         },
     ),
-    "compare": ("Compare two days", {"DuckDB, differences": "duck_compare"}),
+    "compare": (
+        "Compare two days",
+        {
+            "DuckDB, plain causes": "duck_compare",
+            "DuckDB, bare join": "duck_compare_join",
+            "pandas, differences in float64": "pandas_compare",
+        },
+    ),
 }
 PANDAS_ROWS = 2_000_000  # it needs the memory of all rows at once
 

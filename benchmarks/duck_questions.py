@@ -149,12 +149,13 @@ VALUE: Final = f"""
     from positions left join pledged using (account_id)
     group by account_id
 """
-_LAST: Final = "read_parquet('{store}/holdings/snapshot_date=2026-01-06/*/*.parquet')"
+LAST: Final = "read_parquet('{store}/holdings/snapshot_date=2026-01-06/*/*.parquet')"
+FIRST: Final = LAST.replace("01-06", "01-05")
 SUMS: Final = f"""
     with p as (
         select instrument_id, arg_max(coalesce(last_price, close_price), snapshot_at)
             as price
-        from {_LAST} group by all
+        from {LAST} group by all
     )
     select account_id, instrument_id, any_value(isin), any_value(symbol),
         sum(settled_quantity), sum(t1_quantity), sum(pledged_quantity),
@@ -162,19 +163,19 @@ SUMS: Final = f"""
         sum(owned_quantity::decimal(28, 4) * average_price) as cost,
         any_value(price) as price, owned * any_value(price) as market_value,
         market_value - cost
-    from {_LAST} join p using (instrument_id) group by account_id, instrument_id
+    from {LAST} join p using (instrument_id) group by account_id, instrument_id
 """
 SUMS_PER_ACCOUNT: Final = f"""
     select account_id, sum(owned_quantity::decimal(28, 4) * average_price) as cost,
         sum(owned_quantity::decimal(28, 4) * last_price) as market_value,
         market_value - cost,
         sum(pledged_quantity::decimal(28, 4) * close_price * (1 - haircut))
-    from {_LAST} group by account_id
+    from {LAST} group by account_id
 """
 
 
-def ask(query: str, store: str) -> str:
-    """Answer a query into a parquet file; tell its rows and the sum of the values."""
+def ask(query: str, store: str, summed: str = "market_value") -> str:
+    """Answer a query into a parquet file; tell its rows and the sum of a column."""
     import duckdb
 
     database = duckdb.connect()
@@ -185,8 +186,8 @@ def ask(query: str, store: str) -> str:
     database.execute("set preserve_insertion_order = false")
     asked = query.format(store=store)
     database.execute(f"copy ({asked}) to '{out}' (format parquet)")
-    rows, value = database.execute(
-        f"select count(*), sum(market_value) from '{out}'"
+    rows, total = database.execute(
+        f"select count(*), sum({summed}) from '{out}'"
     ).fetchall()[0]
     out.unlink()
-    return f"{rows:,} rows, value {value:.0f}"
+    return f"{rows:,} rows, {summed} {total:.0f}"

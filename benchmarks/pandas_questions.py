@@ -74,4 +74,4 @@ def _kept(answer: Table, store: str) -> str:
     out = Path(f"{store}-pandas.parquet")
     answer.to_parquet(out)
     out.unlink()
-    return f"{len(answer):,} rows, value {answer.market_value.sum():.0f}"
+    return f"{len(answer):,} rows, market_value {answer.market_value.sum():.0f}"
