@@ -106,15 +106,16 @@ def rupees(value: float) -> str:
 
     Examples
     --------
-    >>> rupees(12345.6), rupees(-250_000), rupees(31_000_000)
-    ('12,346', '-2.5 L', '3.1 Cr')
+    >>> rupees(12345.6), rupees(-250_000), rupees(31_000_000), rupees(-0.2)
+    ('12,346', '-2.5 L', '3.1 Cr', '0')
     """
     size = abs(value)
     if size >= _CRORE:
         return f"{value / _CRORE:,.3g} Cr"
     if size >= _LAKH:
         return f"{value / _LAKH:,.3g} L"
-    return f"{value:,.0f}"
+    text = f"{value:,.0f}"
+    return "0" if text == "-0" else text
 
 
 def _tick(value: float, _place: float | None) -> str:

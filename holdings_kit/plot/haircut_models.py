@@ -120,6 +120,7 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
         spots = [at + 0.15 * place for at in range(len(rises))]
         _dots(right, spots, [one[name] for name in rises], colour, model)
     left.set_xticks(range(len(models)), models)
+    left.set_xlim(-0.5, len(models) - 0.5)
     left.set_ylabel("Highest / lowest haircut")
     left.set_title("Peak to trough")
     right.set_xticks(range(len(rises)), [name.removeprefix(_RISE) for name in rises])
