@@ -106,15 +106,7 @@ def population(
 
 def ours(folder: Path) -> dict[str, int]:
     """Causes, evidence and the bridge, one bucket of accounts after the other."""
-    import holdings_kit as hk
-
-    counts: list[pl.DataFrame] = []
-    for before in sorted(folder.glob("before-*.parquet")):
-        after = before.with_name(before.name.replace("before", "after"))
-        changes = hk.compare(pl.read_parquet(before), pl.read_parquet(after))
-        total = hk.bridge(changes, by=())
-        assert total["residual"].to_list() == [0]
-        counts.append(changes["cause"].value_counts())
+    counts = [explained(before) for before in sorted(folder.glob("before-*.parquet"))]
     return dict(
         pl.concat(counts)
         .group_by("cause")
@@ -122,6 +114,17 @@ def ours(folder: Path) -> dict[str, int]:
         .sort("cause")
         .rows()
     )
+
+
+def explained(before: Path) -> pl.DataFrame:
+    """Explain one bucket, add its bridge up, and count the causes."""
+    import holdings_kit as hk
+
+    after = before.with_name(before.name.replace("before", "after"))
+    changes = hk.compare(pl.scan_parquet(before), pl.scan_parquet(after)).collect()
+    total = hk.bridge(changes, by=())
+    assert total["residual"].to_list() == [0]
+    return changes["cause"].value_counts()
 
 
 def polars_join(folder: Path) -> dict[str, int]:
