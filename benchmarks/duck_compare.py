@@ -3,7 +3,8 @@
 The second has the columns of `holdings_kit.comparison.CHANGES` that SQL reaches without
 looking at more than one line: the plain causes, both sides of every figure, exact
 decimals. It leaves out corporate actions, new ISINs, transfers, what a half-empty
-snapshot makes doubtful, all causes but the first, the evidence, and the order.
+snapshot makes doubtful, all causes but the first, the evidence, the order, and the
+zeros of a side that is absent.
 """
 
 from __future__ import annotations
