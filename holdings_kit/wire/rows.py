@@ -185,11 +185,17 @@ def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
     `rows` is what `typed` made of `text`.
     """
     kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
+    blank = text.select((pl.col(*kinds).fill_null("") == "").sum()).row(0, named=True)
+    kinds = {
+        column: kind
+        for column, kind in kinds.items()
+        if rows[column].null_count() > blank[column]
+    }
+    if not kinds:
+        return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
     lost = text.select(
         number(column).is_not_null() & rows[column].is_null() for column in kinds
     )
-    if not any(lost[column].any() for column in kinds):
-        return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
     said = [
         pl.when(lost[column]).then(
             pl.format(
@@ -208,7 +214,9 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
 
     `rows` is what `typed` made of `text`; `pointer` is that of the row.
     """
-    rounded = text.select(_rounded(column) for column in table.numbers)
+    long = text.select(pl.col(*table.numbers).str.contains(_LONG).any())
+    numbers = [column for column in table.numbers if long[column].item()]
+    rounded = text.select(_rounded(column) for column in numbers)
     found = [
         text.filter(rounded[column]).select(
             "doc",
@@ -216,7 +224,7 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
             pointer=_pointer(table, column),
             value=pl.col(column),
         )
-        for column in table.numbers
+        for column in numbers
         if rounded[column].any()
     ]
     found += [
@@ -266,6 +274,9 @@ def leftovers(*columns: str) -> pl.Expr:
     """
     some = pl.any_horizontal(pl.col(columns).is_not_null())
     return pl.when(some).then(pl.struct(columns).struct.json_encode())
+
+
+_LONG: Final = r"\.\d{5}|[eE]"  # whatever is rounded matches this
 
 
 def _rounded(column: str) -> pl.Expr:
