@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["accepted", "available"]
 
-_PIECE: Final = 1 << 20  # bytes read at once: so much is read again for a bad line
+_PIECE: Final = 2 << 20  # bytes read at once: so much is read again for a bad line
 _STEP: Final = 16  # lines tried at once where the reader does not say which is bad
 _PATIENCE: Final = 16  # lines refused before a piece is looked at as a whole
 
