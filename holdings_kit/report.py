@@ -13,17 +13,16 @@ from holdings_kit.measures import any_known
 from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.report_cells import (
     UNKNOWN,
-    figures_of,
     money,
     percent,
     rupees,
-    shown,
     units,
 )
+from holdings_kit.report_text import Section, as_text
 from holdings_kit.words import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from holdings_kit.schema import Loaded
     from holdings_kit.store.view import StoreView
@@ -67,15 +66,6 @@ def counted(store: StoreView) -> Loaded:
     """
     everything, current = store.history(), store.current()
     return current._replace(snapshots=everything.snapshots, rejects=everything.rejects)
-
-
-class Section(NamedTuple):
-    """One part of a report: a title, a sentence, a table, points."""
-
-    title: str
-    text: str = ""
-    table: pl.DataFrame | None = None  # text, ready to be shown
-    points: Sequence[str] = ()
 
 
 class Figures(NamedTuple):
@@ -134,18 +124,6 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
     """
     return as_text(sections(loaded, figures(loaded, quotes=quotes)))
-
-
-def as_text(parts: Sequence[Section]) -> str:
-    """Set a report for a terminal."""
-    return "\n\n".join("\n".join(_lines(part)) for part in parts)
-
-
-def _lines(part: Section) -> Iterator[str]:
-    yield f"{part.title.upper():<11} {part.text}".rstrip()
-    if part.table is not None:
-        yield _table(part.table)
-    yield from (f"  · {point}" for point in part.points)
 
 
 def _read(loaded: Loaded) -> Section:
@@ -285,20 +263,3 @@ def _names(rows: pl.DataFrame) -> str:
 
 def _at(line_no: int | None) -> str:
     return "" if line_no is None else f":{line_no}"
-
-
-def _table(frame: pl.DataFrame) -> str:
-    """Columns of text without borders, figures to the right."""
-    texts = shown(frame)
-    right = figures_of(texts)
-    columns = [
-        _column([name, *texts[name]], to_the_right=name in right)
-        for name in texts.columns
-    ]
-    lines = zip(*columns, strict=True)
-    return "\n".join(("  " + "  ".join(cells)).rstrip() for cells in lines)
-
-
-def _column(cells: list[str], *, to_the_right: bool) -> list[str]:
-    width = max(map(len, cells))
-    return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]

@@ -13,11 +13,8 @@ One import, as an integrator's server sees it::
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, cast
-
-import polars as pl
 
 from holdings_kit.brokers import broker_profile
 from holdings_kit.clients.gateway_imports import (
@@ -26,6 +23,7 @@ from holdings_kit.clients.gateway_imports import (
     known_version,
 )
 from holdings_kit.clients.http import Call, Http, Options
+from holdings_kit.clients.kept import age_of, answered_from_store
 from holdings_kit.clients.policy import header_secret
 from holdings_kit.errors import ConfigError
 from holdings_kit.freshness import Clock, Freshness, freshness, utc_now
@@ -36,6 +34,8 @@ from holdings_kit.wire.signing import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    import polars as pl
 
     from holdings_kit.market_hours import Calendar
     from holdings_kit.schema import Loaded
@@ -211,7 +211,7 @@ class GatewayClient(GatewayImports):
             kept = store.current(account_ids=[auth_id])
             state = self._state(kept, max_age)
             if state.fresh:
-                return _noted(kept, state)
+                return answered_from_store(kept, state)
         at = self._clock()
         call = Call(
             method="GET",
@@ -287,8 +287,8 @@ class GatewayClient(GatewayImports):
             )
             state = self._state(loaded, max_age)
             if state.fresh:
-                return Refresh(loaded, None, f"fresh: {_age(state)}")
-            reason = f"not current: {_age(state)}; the user has to log in again"
+                return Refresh(loaded, None, f"fresh: {age_of(state)}")
+            reason = f"not current: {age_of(state)}; the user has to log in again"
         started = self.create_import(
             auth_id=auth_id, version=version, mutual_funds=mutual_funds
         )
@@ -301,23 +301,3 @@ class GatewayClient(GatewayImports):
             max_age=max_age,
             calendar=self._calendar,
         )
-
-
-def _age(state: Freshness) -> str:
-    if state.snapshot_at is None:
-        return "the snapshot has no instant"
-    opened = f"the exchange was open for {state.open_time} since"
-    return f"snapshot of {state.snapshot_at.isoformat()}, {opened} ({state.calendar})"
-
-
-def _noted(loaded: Loaded, state: Freshness) -> Loaded:
-    """Say in the snapshot's notices that the store answered."""
-    notice = {"kind": "answered_from_store", "pointer": "", "value": _age(state)}
-
-    def add(text: str | None) -> str:
-        known = cast("list[object]", json.loads(text)) if text else []
-        return json.dumps([*known, notice], ensure_ascii=False)
-
-    notices = [add(text) for text in loaded.snapshots["notices"]]
-    column = pl.Series("notices", notices, dtype=pl.String())
-    return loaded._replace(snapshots=loaded.snapshots.with_columns(column))

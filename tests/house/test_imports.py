@@ -27,7 +27,7 @@ LAYERS = [
     {"value_at_risk", "comparison", "bridges", "timeline"},
     {"store"},
     {"scan", "scan_blocks", "population", "haircut_panel", "cluster", "generate"},
-    {"report_cells", "report"},
+    {"report_cells", "report_text", "report"},
     {"clients", "inbox", "verification", "receiver", "replayer", "plot", "sandbox"},
     {"html_report"},
     {"check", "demo", "lab"},
