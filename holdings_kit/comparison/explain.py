@@ -155,10 +155,13 @@ def explain(
     allowed = _tolerances(tolerances)
     average = allowed["average_price"]
     table, owners = read_actions(actions), transfers.read_moves(moves)
-    sides = (
-        pairs.read(before, keys, name="before"),
-        pairs.read(after, keys, name="after"),
+    first, second = pl.collect_all(
+        [
+            pairs.read(before, keys, name="before"),
+            pairs.read(after, keys, name="after"),
+        ]
     )
+    sides = (first, second)
     order = ordered(*sides, keys)
     if order is None:
         sides = (pairs.one_each(sides[0], keys), pairs.one_each(sides[1], keys))

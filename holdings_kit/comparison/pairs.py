@@ -38,7 +38,7 @@ _INSTANTS: Final = ("snapshot_at_before", "snapshot_at_after")
 _ADDS: Final = (*QUANTITIES, "cost_value")
 
 
-def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.DataFrame:
+def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFrame:
     """Take what a comparison reads of every row.
 
     What the source tells apart as traded today (`position_quantity`) counts as owned;
@@ -47,7 +47,7 @@ def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.DataFr
     average, today = pl.col("average_price"), pl.col("position_quantity")
     owned = pl.col("owned_quantity") + today.fill_null(pl.lit(0, MONEY))
     ltp, close = pl.col("last_price"), pl.col("close_price")
-    rows = conform(holdings, HOLDINGS, name=name).select(
+    return conform(holdings, HOLDINGS, name=name).select(
         *keys,
         "instrument_id",
         *(c for c in QUANTITIES if c != "owned_quantity"),
@@ -69,7 +69,6 @@ def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.DataFr
         .otherwise(owned.cast(VALUE) * average)
         .cast(VALUE),
     )
-    return rows.collect()
 
 
 def one_each(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
