@@ -11,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from holdings_kit.errors import StoreError
+from holdings_kit.schema import Loaded
 from holdings_kit.store import Store, StoreView
 from tests.store.conftest import make_snapshot
 
@@ -140,3 +141,37 @@ def test_a_store_and_its_views_travel_between_processes(store: Store) -> None:
     view = pickle.loads(pickle.dumps(store.bucket(1)))
     assert_frame_equal(view.current().holdings, store.bucket(1).current().holdings)
     assert pickle.loads(pickle.dumps(store)).buckets == 3
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_rows_that_stand_apart_are_stored_as_those_that_stand_together(
+    tmp_path: Path, *, twice: bool
+) -> None:
+    """The rows of one snapshot between those of others, also of a second copy."""
+    made = [make_snapshot(f"U{n}", day, n + 2) for n in range(4) for day in (0, 1)]
+    copy = made[:1] * twice
+
+    def joined(parts: list[Loaded]) -> Loaded:
+        return Loaded(*(pl.concat(same) for same in zip(*parts, strict=True)))
+
+    mixed = joined(made)
+    mixed = mixed._replace(
+        **{
+            name: getattr(mixed, name).sort("holding_no", maintain_order=True)
+            for name in ("holdings", "listings")
+        }
+    )
+    together, apart = joined(made + copy), joined([mixed, *copy])
+    assert not apart.holdings.equals(together.holdings)
+    stores = [Store(tmp_path / name, buckets=3) for name in ("a", "b", "c", "d")]
+    for store, loaded in zip(stores, (together, apart) * 2, strict=True):
+        if store in stores[:2]:
+            store.append(loaded)
+        else:
+            store.commit([store.write_part(loaded)])
+    for store in stores[1:]:
+        same(contents(store), contents(stores[0]))
+    rows = stores[3].history().holdings
+    assert rows.height == sum(n + 2 for n in range(4)) * 2
+    for part in rows.partition_by("snapshot_id"):
+        assert part["holding_no"].to_list() == list(range(part.height))
