@@ -273,6 +273,14 @@ class Loaded(NamedTuple):
             .unnest("notices")
         )
 
+    if not TYPE_CHECKING:  # to the type checker a wrong name is wrong already
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(
+                f"Loaded has no {name!r}: it is five frames, pass the one you mean, "
+                "such as loaded.holdings"
+            )
+
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
     """Make a frame of `schema` without rows."""

@@ -1,6 +1,12 @@
 """The public surface is a promise."""
 
+import copy
 import inspect
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 import holdings_kit as hk
 
@@ -28,3 +34,14 @@ def test_functions_stay_functions_after_their_modules_are_imported() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(hk, "nonsense")
     assert "read_arrow" in dir(hk)
+
+
+def test_what_a_door_returned_says_which_frame_to_pass() -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    body = b'{"status": "success", "data": []}'
+    loaded: Any = hk.read_arrow(body, account_id="A1", snapshot_at=at)
+    for ask in (hk.consolidate, hk.collateral, lambda it: hk.compare(it, it)):
+        with pytest.raises(AttributeError, match=r"such as loaded\.holdings"):
+            ask(loaded)
+    assert not hasattr(loaded, "lazy")
+    assert len(pickle.loads(pickle.dumps(loaded))) == len(copy.copy(loaded)) == 5
