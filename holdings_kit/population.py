@@ -455,12 +455,12 @@ def _held(
 
 def _activity(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
     counted = [pl.DataFrame(schema=ACTIVITY)]
-    before = view.as_of(instants[0])
+    before = view.scan(as_of=instants[0])
     for start, stop in pairwise(instants):
-        after = view.as_of(stop)
+        after = view.scan(as_of=stop)
         known = before.snapshots.select("account_id")
         again = after.holdings.join(known, on="account_id", how="semi")
-        changes = compare(before.holdings, again)
+        changes = compare(before.holdings, again).collect()
         counted.append(
             changes.group_by("cause")
             .agg(
