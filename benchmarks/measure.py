@@ -156,6 +156,11 @@ def _shown(value: float | None, places: int) -> str:
     return "–" if value is None else f"{value:.{places}f}"
 
 
+def fact(said: str, value: float) -> None:
+    """Tell `benchmarks.run` a number to keep; nothing when run alone."""
+    _tell({"fact": said, "value": value})
+
+
 def record(
     title: str, ours: str, peer: str, times: Times, *, peer_said: str = ""
 ) -> None:
@@ -163,11 +168,8 @@ def record(
 
     `title` names the question before its last comma, and the size after it.
     """
-    target = os.environ.get("BENCH_RECORD")
-    if not target:
-        return
     question, _, size = title.rpartition(", ")
-    facts = {
+    facts: dict[str, object] = {
         "question": question or title,
         "size": size if question else "",
         "ours": ours,
@@ -176,8 +178,14 @@ def record(
         "peer_seconds": times[1],
         "peer_said": peer_said,
     }
-    with Path(target).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(facts, ensure_ascii=False) + "\n")
+    _tell(facts)
+
+
+def _tell(facts: Mapping[str, object]) -> None:
+    target = os.environ.get("BENCH_RECORD")
+    if target:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts, ensure_ascii=False) + "\n")
 
 
 def linear(title: str, costs: Mapping[str, Sequence[tuple[int, float | None]]]) -> None:

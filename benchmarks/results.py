@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict
 HERE = Path(__file__).parent
 KEPT = HERE / "results"
 PAGE = HERE / "RESULTS.md"
-FIRST = ["load", "questions", "compare", "cluster", "haircuts", "widgets", "inbox"]
+FIRST = ["load", "questions", "compare", "cluster", "haircuts", "capacity", "widgets"]
 
 HEAD = """# Results
 
@@ -71,6 +71,7 @@ class Block(NamedTuple):
     tables: str  # Markdown
     ended: str  # how it ended: the command and its time, or why not
     ratios: list[Ratio]
+    measured: dict[str, float]  # numbers that `benchmarks.plan` needs
 
 
 def keep(block: Block) -> None:
@@ -88,7 +89,8 @@ def blocks() -> list[Block]:
     found: list[Block] = []
     for path in KEPT.glob("*/*.json"):
         facts = json.loads(path.read_text(encoding="utf-8"))
-        found.append(Block(**facts | {"tables": "\n".join(facts["tables"])}))
+        facts["tables"] = "\n".join(facts["tables"])
+        found.append(Block(**facts))
 
     def place(block: Block) -> tuple[bool, str, int, str]:
         known = FIRST.index(block.name) if block.name in FIRST else len(FIRST)

@@ -1,5 +1,7 @@
 """Run benchmarks, keep what each said at its scale, and write benchmarks/RESULTS.md.
 
+The tables of docs/scale.md are written again with it.
+
     python -m benchmarks.run [--scale small|full] [--only questions] [--kept-as NAME]
 
 Set ROWS=2e6,2e7,1e8 to choose the sizes of the questions, LIMIT to the seconds and
@@ -20,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks import plan
 from benchmarks.measure import machine, versions
 from benchmarks.results import FIRST, HERE, PAGE, Block, Ratio, keep
 
@@ -39,6 +42,7 @@ def main() -> None:
     for name in (name for name in order if name in asked.only):
         print(f"{name} …", file=sys.stderr, flush=True)
         one(name, asked.scale, asked.kept_as or asked.scale)
+    plan.write()
     print(PAGE)
 
 
@@ -54,8 +58,11 @@ def one(name: str, scale: str, kept: str) -> None:
         record.touch()
 
         def save(ended: str) -> None:
-            ratios: list[Ratio] = list(map(json.loads, record.read_text().splitlines()))
-            keep(Block(kept, name, facts, "".join(lines), ended, ratios))
+            told = [json.loads(line) for line in record.read_text().splitlines()]
+            ratios: list[Ratio] = [one for one in told if "fact" not in one]
+            measured = {one["fact"]: one["value"] for one in told if "fact" in one}
+            text = "".join(lines)
+            keep(Block(kept, name, facts, text, ended, ratios, measured))
 
         started = time.monotonic()
         with (

@@ -14,6 +14,7 @@ from os import getpid
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import dask.config
 from distributed import Client, LocalCluster, Security
 
 from holdings_kit.errors import ConfigError
@@ -27,6 +28,11 @@ __all__ = ["Cluster", "connect"]
 T = TypeVar("T")
 Item = TypeVar("Item")
 _RETRIES = 3  # of a task whose worker died
+# Answers are small, so there is nothing to spill; and a worker that pauses until memory
+# is free waits for ever when its allocator keeps it. It goes on, or is started anew.
+_NEVER_PAUSED = {
+    f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")
+}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -107,14 +113,15 @@ def connect(
     with ExitStack() as stack:
         if address is None:
             start: Any = LocalCluster
-            target = start(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                memory_limit=memory_limit,
-                env={"POLARS_MAX_THREADS": "1"},
-            )
+            with dask.config.set(_NEVER_PAUSED):
+                target = start(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=memory_limit,
+                    env={"POLARS_MAX_THREADS": "1"},
+                )
             stack.enter_context(target)
         else:
             target = _protected(address, security)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import measure, results, run
+from benchmarks import measure, plan, results, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,11 +34,29 @@ def block(scale: str, ours: float | None, peer: float | None) -> results.Block:
         peer_seconds=peer,
         peer_said="the sums alone" if peer else "stopped after 900 s",
     )
-    return results.Block(scale, "questions", "a day", "| a |", "3 s.", [ratio])
+    return results.Block(scale, "questions", "a day", "| a |", "3 s.", [ratio], {})
 
 
 def test_results_are_put_together_from_what_is_kept() -> None:
     assert results.PAGE.read_text() == results.page(results.blocks())
+
+
+def test_the_plan_is_made_from_what_is_kept() -> None:
+    page = plan.PAGE.read_text(encoding="utf-8")
+    assert "| 200 M accounts |" in page
+    assert page == plan.written(page)
+
+
+def test_the_plan_multiplies_what_was_measured() -> None:
+    facts = dict.fromkeys([*plan.INPUTS, *plan.QUESTIONS, "backtest"], 3.6)
+    rows = plan.planned(facts).splitlines()
+    cells = {row.split(" | ")[0]: row.split(" | ")[1:3] for row in rows}
+    assert cells["| load webhooks, core-hours"] == ["0.01", "0.2"]
+    assert cells["| buckets"] == ["120", "2,400"]
+    assert cells["| `hk.compare` of two days, causes and evidence, core-hours"] == [
+        "0.036",
+        "0.72",
+    ]
 
 
 def test_a_scale_replaces_its_own_block_only(kept: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -103,6 +105,23 @@ def test_a_secret_does_not_travel(tmp_path: Path, cluster: Cluster) -> None:
         hk.scan_webhooks(
             tmp_path, into=Store(tmp_path / "s"), api_secret="k", on=cluster
         )
+
+
+def test_a_worker_near_its_limit_goes_on() -> None:
+    """Memory that an allocator keeps is not freed by waiting for it."""
+
+    def hold(share: float) -> int:
+        import psutil
+
+        used = psutil.Process().memory_info().rss
+        keep = b"x" * max(0, int(share * (1 << 30)) - used)
+        sys.modules.setdefault("kept", keep)  # type: ignore[arg-type]
+        time.sleep(1)  # until the worker has measured itself
+        return len(keep) // (1 << 20) // 500
+
+    with connect(workers=1, memory_limit="1GiB") as one, ThreadPoolExecutor() as pool:
+        assert one.map(hold, [0.88]) == [1]
+        assert pool.submit(one.map, abs, [-1]).result(timeout=30) == [1]
 
 
 def test_an_error_of_a_task_is_raised_here(cluster: Cluster) -> None:
