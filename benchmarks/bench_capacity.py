@@ -21,7 +21,7 @@ import polars as pl
 
 import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
-from benchmarks.bench_questions import EACH, build, compared, consolidated
+from benchmarks.bench_questions import EACH, build, compared, positions_of
 from benchmarks.measure import Run, fact, run, scale, work
 from holdings_kit import haircut_panel, population
 from holdings_kit.generate import Wire, generate
@@ -30,6 +30,8 @@ from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from holdings_kit.store import StoreView
 
 HERE = "benchmarks.bench_capacity"
 DAYS = [datetime(2026, 1, day, 20, tzinfo=UTC) for day in (5, 6)]
@@ -86,6 +88,10 @@ def backtest(prices: str) -> None:
     closes.backtest({"ewma": partial(hk.haircuts.ewma, seed="mean:250")})
 
 
+def positions(view: StoreView) -> int:
+    return positions_of(view).height
+
+
 def asked(question: Callable[[Store], object]) -> Callable[[str], None]:
     def job(store: str) -> None:
         question(Store(store))
@@ -94,7 +100,7 @@ def asked(question: Callable[[Store], object]) -> Callable[[str], None]:
 
 
 QUESTIONS: dict[str, Callable[[str], None]] = {
-    "hk.consolidate": asked(lambda store: store.map(consolidated)),
+    "hk.consolidate": asked(lambda store: store.map(positions)),
     "hk.compare": asked(lambda store: store.map(compared)),
     "account_values": asked(population.account_values),
     "distribution": asked(

@@ -30,9 +30,11 @@ Item = TypeVar("Item")
 _RETRIES = 3  # of a task whose worker died
 # Answers are small, so there is nothing to spill; and a worker that pauses until memory
 # is free waits for ever when its allocator keeps it. It goes on, or is started anew.
-_NEVER_PAUSED = {
+_SETTINGS: dict[str, object] = {
     f"distributed.worker.memory.{step}": False for step in ("target", "spill", "pause")
 }
+# A worker that dies again while it is started anew would else be given up.
+_SETTINGS["distributed.deploy.lost-worker-timeout"] = "1 day"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -113,15 +115,15 @@ def connect(
     with ExitStack() as stack:
         if address is None:
             start: Any = LocalCluster
-            with dask.config.set(_NEVER_PAUSED):
-                target = start(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:0",
-                    memory_limit=memory_limit,
-                    env={"POLARS_MAX_THREADS": "1"},
-                )
+            stack.enter_context(dask.config.set(_SETTINGS))  # read while it lives
+            target = start(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit=memory_limit,
+                env={"POLARS_MAX_THREADS": "1"},
+            )
             stack.enter_context(target)
         else:
             target = _protected(address, security)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -122,6 +123,19 @@ def test_a_worker_near_its_limit_goes_on() -> None:
     with connect(workers=1, memory_limit="1GiB") as one, ThreadPoolExecutor() as pool:
         assert one.map(hold, [0.88]) == [1]
         assert pool.submit(one.map, abs, [-1]).result(timeout=30) == [1]
+
+
+def test_a_worker_killed_again_and_again_comes_back() -> None:
+    """Dask gives a worker up that is away 15 seconds after it died."""
+    with connect(workers=1) as one, ThreadPoolExecutor() as pool:
+        started = time.monotonic()
+        while (age := time.monotonic() - started) < 16.5:
+            if age < 0.5 or age > 13.5:
+                for process in one.workers.values():
+                    with suppress(ProcessLookupError):
+                        os.kill(process, signal.SIGKILL)
+            time.sleep(0.3)
+        assert pool.submit(one.map, abs, [-1]).result(timeout=60) == [1]
 
 
 def test_an_error_of_a_task_is_raised_here(cluster: Cluster) -> None:
