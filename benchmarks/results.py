@@ -33,15 +33,13 @@ REASONS: dict[tuple[str, str, str], str] = {  # question, ours, peer → why, in
     ("Load webhook dumps with 1 % broken lines", _LOADED, "DuckDB, same tables"): (
         "DuckDB drops the broken lines without a word; ours names each"
     ),
-    ("Consolidate per account and instrument", _ASKED, "DuckDB"): (
-        "it gives the sums alone; ours finds which snapshots count and carries prices, "
-        "dates and coverage"
+    ("Consolidate per account and instrument", _ASKED, "DuckDB, plain sums"): (
+        "it gives the sums alone, and is told which snapshots count"
     ),
-    ("P&L, concentration and collateral per account", _ASKED, "DuckDB"): (
-        "it gives the sums alone; ours finds which snapshots count, and adds "
-        "concentration and coverage"
+    ("P&L, concentration and collateral per account", _ASKED, "DuckDB, plain sums"): (
+        "it gives the sums alone, and is told which snapshots count"
     ),
-    ("Compare two days", _ASKED, "DuckDB"): (
+    ("Compare two days", _ASKED, "DuckDB, bare join"): (
         "it joins and names no cause; ours gives causes, confidence and evidence"
     ),
     ("EWMA", "hk.haircuts.ewma, prices to frame", "pandas"): (

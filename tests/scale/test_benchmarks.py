@@ -29,7 +29,7 @@ def block(scale: str, ours: float | None, peer: float | None) -> results.Block:
         question="Consolidate per account and instrument",
         size=f"rows of {scale}",
         ours="bucket by bucket",
-        peer="DuckDB",
+        peer="DuckDB, plain sums",
         our_seconds=ours,
         peer_seconds=peer,
         peer_said="the sums alone" if peer else "stopped after 900 s",
@@ -64,7 +64,7 @@ def test_a_scale_replaces_its_own_block_only(kept: Path) -> None:
     results.keep(block("full", 1, 2))
     page = kept.read_text()
     assert page.index("scale full") < page.index("Questions, scale small")
-    assert "takes 1.50 (rows of small) × the time of DuckDB" in page
+    assert "takes 1.50 (rows of small) × the time of DuckDB, plain sums" in page
     results.keep(block("small", 1, 2))
     page = kept.read_text()
     assert "Nothing." in page
@@ -76,12 +76,12 @@ def test_each_size_above_a_peer_is_named_with_its_reason(kept: Path) -> None:
     results.keep(block("full", 8, 2))
     page = kept.read_text()
     assert "takes 4.00 (rows of full), 1.50 (rows of small) × the time" in page
-    assert "It gives the sums alone; ours finds which snapshots count" in page
+    assert "It gives the sums alone, and is told" in page
 
 
 def test_a_peer_that_gave_no_answer_is_named(kept: Path) -> None:
     results.keep(block("full", 8, None))
-    assert "DuckDB stopped after 900 s (rows of full)." in kept.read_text()
+    assert "DuckDB, plain sums stopped after 900 s (rows of full)." in kept.read_text()
     results.keep(block("full", None, 2))
     assert "ours did not end (rows of full)" in kept.read_text()
 
