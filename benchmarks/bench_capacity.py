@@ -21,7 +21,7 @@ import polars as pl
 
 import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
-from benchmarks.bench_questions import EACH, build, compared, positions_of
+from benchmarks.bench_questions import EACH, build, changes_of, positions_of
 from benchmarks.measure import Run, fact, run, scale, work
 from holdings_kit import haircut_panel, population
 from holdings_kit.generate import Wire, generate
@@ -92,6 +92,10 @@ def positions(view: StoreView) -> int:
     return positions_of(view).height
 
 
+def changes(view: StoreView) -> int:
+    return changes_of(view).height
+
+
 def asked(question: Callable[[Store], object]) -> Callable[[str], None]:
     def job(store: str) -> None:
         question(Store(store))
@@ -101,7 +105,7 @@ def asked(question: Callable[[Store], object]) -> Callable[[str], None]:
 
 QUESTIONS: dict[str, Callable[[str], None]] = {
     "hk.consolidate": asked(lambda store: store.map(positions)),
-    "hk.compare": asked(lambda store: store.map(compared)),
+    "hk.compare": asked(lambda store: store.map(changes)),
     "account_values": asked(population.account_values),
     "distribution": asked(
         lambda store: population.distribution(store, "unrealized_pnl", edges=[0])

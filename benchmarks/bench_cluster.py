@@ -26,7 +26,7 @@ from deltalake import DeltaTable
 
 import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
-from benchmarks.bench_questions import build, compared, valued
+from benchmarks.bench_questions import build, changes_of, valued
 from benchmarks.measure import record, scale
 from holdings_kit.cluster import Cluster, connect
 from holdings_kit.generate import generate
@@ -34,6 +34,8 @@ from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from holdings_kit.store import StoreView
 
     Job = Callable[[Cluster | None], object]
 
@@ -95,6 +97,10 @@ def jobs(folder: Path, sizes: Sizes) -> dict[str, Job]:
             closes.backtest(MODELS, by="model", on=on).select("n", "breaches").rows()
         ),
     }
+
+
+def compared(view: StoreView) -> int:
+    return changes_of(view).height
 
 
 def logged(table: Path) -> int:
