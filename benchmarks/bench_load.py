@@ -186,7 +186,7 @@ def main() -> None:
     full = scale() == "full"
     with TemporaryDirectory() as name:
         folder = Path(name)
-        count = 40_000 if full else 3_000
+        count = 280_000 if full else 3_000  # 1 GB, 10 MB
         [dump] = generate(folder, accounts=count, days=1)
         [arrow] = generate(folder, accounts=count, days=1, wire="arrow")
 
