@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ from holdings_kit.wire import arrow, dumps, gateway
 from holdings_kit.wire.files import Paths, lines, paths_of, read_bytes
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import polars as pl
 
     from holdings_kit.schema import Loaded
@@ -187,7 +186,12 @@ def read_webhooks(
     return resolve(dumps.read(found, dumps.webhooks(api_secret)), instruments)
 
 
-def _with_zone(instant: datetime, name: str) -> None:
+def _with_zone(instant: object, name: str) -> None:
+    if not isinstance(instant, datetime):
+        raise ConfigError(
+            f"{name} is {instant!r}: pass the instant, e.g. "
+            "datetime(2026, 1, 5, 10, tzinfo=UTC)"
+        )
     if instant.tzinfo is None:
         raise ConfigError(
             f"{name} has no time zone: pass e.g. datetime(2026, 1, 5, 10, tzinfo=UTC)"

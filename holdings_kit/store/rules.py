@@ -61,7 +61,13 @@ ALONE: Final = (
 AMONG: Final = (
     Rule(
         (pl.col("rows_count") == 0) & (pl.col("rows_before") > 0),
-        pl.format("empty: the snapshot before has {} rows", "rows_before"),
+        pl.format(
+            "empty: the snapshot before has {} {}",
+            "rows_before",
+            pl.when(pl.col("rows_before") == 1)
+            .then(pl.lit("row"))
+            .otherwise(pl.lit("rows")),
+        ),
     ),
     Rule(
         (pl.col("brokers").list.len() > 0) & (pl.col("brokers_lost").list.len() > 0),

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 AT = datetime(2026, 2, 1, tzinfo=UTC)
 
 
+def test_one_row_is_one_row(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.append(make_snapshot("A", 0, 1))
+    store.append(make_snapshot("A", 1, 0))
+    reason = store.quarantine()["status_reason"].item()
+    assert reason == "empty: the snapshot before has 1 row"
+
+
 @pytest.mark.parametrize(
     ("facts", "status", "reason"),
     [
