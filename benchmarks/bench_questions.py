@@ -24,7 +24,7 @@ from benchmarks import duck_compare as duck_compare_sql
 from benchmarks import duck_questions, pandas_questions
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
-from holdings_kit.store import Store
+from holdings_kit.store import Store, Threads
 from holdings_kit.store.files import commit_files, write_files
 from holdings_kit.store.tables import TABLES, Tables, bucket_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from holdings_kit.store import StoreView
+    from holdings_kit.store import Mapper, StoreView
 
 EACH = 20  # holdings of an account
 DAYS = (date(2026, 1, 5), date(2026, 1, 6))
@@ -167,13 +167,26 @@ def ask(
     question: Callable[[StoreView], pl.DataFrame],
     store: str,
     summed: str = "market_value",
+    on: Mapper | None = None,
 ) -> str:
     with TemporaryDirectory(dir=Path(store).parent) as folder:
         keep = partial(kept, question=question, summed=summed, folder=Path(folder))
-        answers = Store(store).map(keep)
+        answers = Store(store).map(keep, on=on)
     rows = sum(height for height, _ in answers)
     total = sum(part for _, part in answers)
     return f"{rows:,} rows, {summed} {total:.0f}"
+
+
+def consolidate_two(store: str) -> str:
+    return ask(positions_of, store, on=Threads(2))
+
+
+def value_two(store: str) -> str:
+    return ask(values_of, store, on=Threads(2))
+
+
+def compare_two(store: str) -> str:
+    return ask(changes_of, store, "cost_value_after", on=Threads(2))
 
 
 def consolidate(store: str) -> str:
@@ -227,8 +240,11 @@ def duck_compare_join(store: str) -> str:
 
 JOBS = {
     "consolidate": consolidate,
+    "consolidate_two": consolidate_two,
     "value": value,
+    "value_two": value_two,
     "compare": compare,
+    "compare_two": compare_two,
     "duck_consolidate": duck_consolidate,
     "duck_consolidate_sums": duck_consolidate_sums,
     "duck_value": duck_value,
@@ -277,11 +293,14 @@ def main() -> None:
             store = Path(name) / "store"
             build(store, rows)
             for job, (title, peers) in ASKED.items():
-                runs = {"bucket by bucket": run(here, job, store)}
+                runs = {
+                    "bucket by bucket": run(here, job, store),
+                    "two buckets at once": run(here, f"{job}_two", store),
+                }
                 for label, peer in peers.items():
                     if rows <= PANDAS_ROWS or not peer.startswith("pandas"):
                         runs[label] = run(here, peer, store)
-                table(f"{title}, {rows:.0e} rows", runs, next(iter(peers)))
+                table(f"{title}, {rows:.0e} rows", runs, next(iter(peers)), own=2)
                 cpu = runs["bucket by bucket"].cpu
                 took.setdefault(job, []).append((rows, cpu))
     linear("Cost per row", took)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -127,8 +128,8 @@ def _used(process: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def table(title: str, runs: dict[str, Run], base: str) -> None:
-    """Print the runs as ratios to `base`; the first is ours, the others its peers."""
+def table(title: str, runs: dict[str, Run], base: str, *, own: int = 1) -> None:
+    """Print the runs as ratios to `base`; the first `own` are ours, then the peers."""
     print(f"\n### {title}\n")
     print("| | time | CPU | seconds | peak MB | |")
     print("|---|---:|---:|---:|---:|---|")
@@ -142,8 +143,8 @@ def table(title: str, runs: dict[str, Run], base: str) -> None:
             each.said,
         ]
         print(f"| {name} | " + " | ".join(columns) + " |", flush=True)
-    ours, *peers = runs
-    for peer in peers:
+    names = list(runs)
+    for ours, peer in product(names[:own], names[own:]):
         times = (runs[ours].wall, runs[peer].wall)
         record(title, ours, peer, times, peer_said=runs[peer].said)
 

@@ -23,14 +23,15 @@ import polars as pl
 from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store.files import Written, commit_files, move, write_files
+from holdings_kit.store.mapper import Mapper, Threads
 from holdings_kit.store.staging import Staged, stage, unseen
 from holdings_kit.store.tables import DECISIONS, STORED, TABLES, Tables, with_partition
-from holdings_kit.store.view import Mapper, Scanned, StoreView, with_zone
+from holdings_kit.store.view import Scanned, StoreView, with_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView"]
+__all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView", "Threads"]
 
 _WEEK: Final = timedelta(days=7)
 

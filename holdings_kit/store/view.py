@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -20,23 +20,16 @@ from holdings_kit.store.rules import judge
 from holdings_kit.store.tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import date, datetime
 
-__all__ = ["Mapper", "Scanned", "StoreView", "with_zone"]
+    from holdings_kit.store.mapper import Mapper
+
+__all__ = ["Scanned", "StoreView", "with_zone"]
 
 T = TypeVar("T")
-Item = TypeVar("Item")
 _APPENDED: Final = pl.struct("snapshot_id", "batch_id")
 _FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
-
-
-class Mapper(Protocol):
-    """Who does many tasks: one method, so any engine is an adapter of a few lines."""
-
-    def map(self, task: Callable[[Item], T], items: Iterable[Item]) -> list[T]:
-        """Do the task for every item; the results in the order of the items."""
-        ...
 
 
 class Scanned(NamedTuple):
@@ -178,8 +171,9 @@ class StoreView:
             A function of one bucket. It travels to other processes with `on`, so it
             must be importable there.
         on
-            Who asks, such as `holdings_kit.cluster.connect`; None: this process, one
-            bucket after the other.
+            Who asks: `holdings_kit.store.Threads` of this process, or workers of
+            `holdings_kit.cluster.connect`; None: this process, one bucket after the
+            other.
         """
         views = [self] if self._bucket is not None else self._every_bucket()
         if on is not None:

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from holdings_kit.errors import StoreError
+from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import Loaded
-from holdings_kit.store import Store, StoreView
+from holdings_kit.store import Store, StoreView, Threads
 from tests.store.conftest import make_snapshot
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -77,6 +77,19 @@ def test_every_bucket_sees_the_same_commits(store: Store) -> None:
 
     assert sum(store.map(ask)) == before
     assert sum(store.map(ask)) == before + 6
+
+
+def test_threads_give_the_answers_of_one_after_the_other(store: Store) -> None:
+    def ask(view: StoreView) -> pl.DataFrame:
+        return view.current().holdings
+
+    for one, other in zip(store.map(ask), store.map(ask, on=Threads(3)), strict=True):
+        assert_frame_equal(one, other)
+    assert Threads(3).map(abs, range(-20, 0)) == list(range(20, 0, -1))
+    with pytest.raises(ZeroDivisionError):
+        Threads(2).map(lambda number: 1 // number, [1, 0, 2])
+    with pytest.raises(ConfigError, match="at least 1"):
+        Threads(0)
 
 
 def test_a_bucket_can_still_look_elsewhere(store: Store) -> None:
