@@ -23,7 +23,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.measure import record
+from benchmarks.measure import peak_mb, record
 
 SCALES = {"small": (20_000, 4), "full": (1_000_000, 64)}
 HOLDINGS_PER_ACCOUNT = 15
@@ -195,7 +195,7 @@ def run(name: str, folder: Path) -> None:
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = used.ru_utime + used.ru_stime
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak, "told": told}))
 
 
