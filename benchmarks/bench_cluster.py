@@ -52,6 +52,7 @@ SIZES = {
     "small": Sizes(600_000, 1_500, 400, 750, 1),
     "full": Sizes(3_000_000, 12_000, 2_000, 1_250, 2),
 }
+QUICK = {"values and collateral", "loading", "haircut backtest"}  # what small asks
 MODELS = {
     "ewma": partial(hk.haircuts.ewma, decay=0.94, seed="mean:250"),
     "historical": partial(hk.haircuts.historical, window=250),
@@ -167,6 +168,8 @@ def main() -> None:
         print("|---|---:|---:|---:|---:|---|")
         warm(0)
         for name, job in jobs(Path(folder), sizes).items():
+            if scale() == "small" and name not in QUICK:
+                continue
             on.map(warm, range(4))
             sides: list[list[Took]] = [[], []]
             for _ in range(sizes.repeats):

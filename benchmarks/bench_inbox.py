@@ -3,7 +3,7 @@
     python -m benchmarks.bench_inbox [--scale small|full]
 
 Every delivery is different, signed, fsynced before its 200; the answer is timed at the
-sender. `full` sends for 60 seconds, `small` for 5. Memory is the receiver's resident
+sender. `full` sends for 60 seconds, `small` for 3. Memory is the receiver's resident
 set after a fifth of the time and at the end.
 """
 
@@ -133,7 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.send:
         return report_load(options.send, options.seconds, options.connections)
-    seconds = options.seconds or (5 if options.scale == "small" else 60)
+    seconds = options.seconds or (3 if options.scale == "small" else 60)
     print(f"{platform.machine()}, {platform.python_version()}, one receiver process")
     runs = [load(seconds, n) for n in ((16,) if options.scale == "small" else (1, 16))]
     print("|", " | ".join(runs[0]), "|")

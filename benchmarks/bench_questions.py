@@ -293,14 +293,14 @@ def main() -> None:
             store = Path(name) / "store"
             build(store, rows)
             for job, (title, peers) in ASKED.items():
-                runs = {
-                    "bucket by bucket": run(here, job, store),
-                    "two buckets at once": run(here, f"{job}_two", store),
-                }
+                runs = {"bucket by bucket": run(here, job, store)}
+                if rows >= 2 * PER_BUCKET:
+                    runs["two buckets at once"] = run(here, f"{job}_two", store)
+                own = len(runs)
                 for label, peer in peers.items():
                     if rows <= PANDAS_ROWS or not peer.startswith("pandas"):
                         runs[label] = run(here, peer, store)
-                table(f"{title}, {rows:.0e} rows", runs, next(iter(peers)), own=2)
+                table(f"{title}, {rows:.0e} rows", runs, next(iter(peers)), own=own)
                 cpu = runs["bucket by bucket"].cpu
                 took.setdefault(job, []).append((rows, cpu))
     linear("Cost per row", took)
