@@ -20,6 +20,7 @@ LAYERS = [
     {"instruments"},
     {"read"},
     {"brokers", "market_hours", "freshness", "price_book", "milp", "background"},
+    {"position_prices"},
     {"portfolio", "exposure", "funds", "linting", "redaction"},
     {"margin_rules", "collateral_value", "margin", "scenarios", "haircuts"},
     {"pledge", "pledge_answer", "pledge_rows", "pledge_search"},
