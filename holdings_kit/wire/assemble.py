@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import INSTANT, MONEY, Loaded, empty
+from holdings_kit.wire.content import written
 from holdings_kit.wire.keyed import DOC, FAULT, HELD, Facts, finish
 from holdings_kit.wire.rows import Table, instant, number, remarks, typed, unread
 
@@ -151,9 +152,10 @@ def _table(text: pl.DataFrame, table: Table) -> _Read:
 
 
 def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Give the typed wire rows the columns of HOLDINGS (`HELD`)."""
+    """Give the typed wire rows the columns of HOLDINGS, and their line (`HELD`)."""
     columns = {column: pl.lit(None, dtype) for column, dtype in HELD.items()}
     columns |= {"doc": pl.col("doc"), "holding_no": pl.col("holding_no")}
+    columns |= {"line": written(rows, table.fields, table.name)}
     columns |= table.holdings
     return rows.select(
         expression.cast(HELD[column]).alias(column)

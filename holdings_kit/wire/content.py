@@ -3,77 +3,101 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from holdings_kit.wire.keyed import Facts
 
-__all__ = ["content_hashes"]
+__all__ = ["content_hashes", "written"]
 
 
 def content_hashes(facts: Facts) -> pl.Series:
     """SHA-256 of each document's facts: who, when, and every row, in any order.
 
+    The rows count as the wire says them, not as the frames show them.
+
     How and when the facts travelled (transaction, delivery time, checksum, notes) is
     left out, so a webhook, its retries and a fetch of one snapshot have one id.
     """
+    documents, baskets = facts.documents, facts.baskets
+    constituent = [name for name in baskets.columns if name not in _PLACE]
     lines = pl.concat(
-        frame.select("doc", line=_line(kind, frame))
-        for kind, frame in (
-            ("holding", facts.holdings),
-            ("listing", facts.listings.drop("holding_no")),
-            ("basket", facts.baskets.drop("pointer")),
-        )
+        [
+            documents.select("doc", line=written(documents, _HEAD, "document")),
+            _with_listings(facts),
+            baskets.select("doc", line=written(baskets, constituent, "basket")),
+        ]
     )
-    body = lines.group_by("doc").agg(pl.col("line").sort())
-    head = ("source", "format", "broker", "account_id", "snapshot_at")
     texts = (
-        facts.documents.join(body, on="doc", how="left", maintain_order="left")
-        .select(
-            pl.concat_str(
-                *(pl.col(c).cast(pl.String()).fill_null("\x00") for c in head),
-                pl.col("line").list.join("\n").fill_null(""),
-                separator="\n",
-            ).cast(pl.Binary())
-        )
+        lines.sort("doc")
+        .group_by("doc", maintain_order=True)
+        .agg(pl.col("line").sort())
+        .select(pl.col("line").list.join("\n").cast(pl.Binary()))
         .to_series()
     )
-    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts]
+    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts.to_list()]
     return pl.Series("snapshot_id", digests, dtype=pl.String())
 
 
-_DERIVED: Final = frozenset(
-    {"doc", "instrument_id", "asset_class", "holding_no", "reconciles"}
-)
+_HEAD = ("source", "format", "broker", "account_id", "snapshot_at", "holdings_known")
+_PLACE = ("doc", "pointer")
 
 
-def _line(kind: str, frame: pl.DataFrame) -> pl.Expr:
+def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
     """Write the facts of a row as one text, its columns by name, its kind last.
 
-    Texts that differ early sort sooner. Columns without any value are one constant.
+    A number is the whole number of its last places, an instant that of its
+    microseconds; unknown is a character of its own. What a row's text is does not
+    depend on the other rows: a column of one value is only written once for all.
     """
     parts: list[pl.Expr] = []
     constant = ""
-    for column, dtype in sorted(frame.schema.items()):
-        if column in _DERIVED:
-            continue
-        unknown = frame[column].null_count()
+    for name in sorted(columns):
+        column, text = frame[name], pl.col(name)
+        dtype, unknown = column.dtype, column.null_count()
         if unknown == frame.height:
-            constant += "\x00\x1f"
+            constant += f"{_UNKNOWN}{_END}"
             continue
-        text = _written(pl.col(column), dtype)
-        parts += [
-            pl.lit(constant),
-            text.fill_null("\x00") if unknown else text,
-        ]
-        constant = "\x1f"
+        if dtype.is_decimal() or dtype.is_temporal():
+            column = column.to_physical()
+            text = text.to_physical().cast(pl.Int64())
+            lowest = column.min()
+            if not unknown and lowest == column.max():
+                constant += f"{lowest}{_END}"
+                continue
+        text = text.cast(pl.String())
+        parts += [pl.lit(constant), text.fill_null(_UNKNOWN) if unknown else text]
+        constant = _END
     return pl.concat_str(*parts, pl.lit(constant + kind))
 
 
-def _written(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Write a value as text; a decimal as the whole number of its last places."""
-    if isinstance(dtype, pl.Decimal):
-        column = column.to_physical().cast(pl.Int64())
-    return column.cast(pl.String())
+_UNKNOWN, _END = "\x00", "\x1f"
+
+
+def _with_listings(facts: Facts) -> pl.DataFrame:
+    """Put the listings of a holding behind its line, where its row does not name them.
+
+    Only Arrow lists them apart, in ``symbols``.
+    """
+    holdings = facts.holdings.select("doc", "holding_no", "line")
+    apart = facts.documents.filter(source="arrow").select("doc")
+    if apart.is_empty():
+        return holdings.select("doc", "line")
+    key = ["doc", "holding_no"]
+    listings = facts.listings.join(apart, on="doc", how="semi", maintain_order="left")
+    names = [name for name in listings.columns if name not in key]
+    listed = (
+        listings.select(*key, listing=written(listings, names, "listing"))
+        .group_by(key)
+        .agg(pl.col("listing").sort())
+    )
+    return holdings.join(listed, on=key, how="left", maintain_order="left").select(
+        "doc",
+        line=pl.concat_str(
+            "line", pl.col("listing").list.join(_END).fill_null(""), separator=_END
+        ),
+    )

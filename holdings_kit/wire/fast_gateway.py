@@ -238,7 +238,6 @@ def _table(
     typed = found.select(
         "doc",
         *(_field(path, column, table) for column, path in table.fields.items()),
-        _exchange=_exchange(table),
         holding_no=pl.col("no") + pl.col("offset"),
         pointer=pl.format(f"{pointer}/{{}}", "no"),
     )
@@ -270,14 +269,6 @@ def _field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
     return value.alias(column)
 
 
-def _exchange(table: Table) -> pl.Expr:
-    """v1 may name the exchange of a ticker; NSE where it does not."""
-    if table.name != V1.name:
-        return pl.lit(None, pl.String())
-    said = pl.col("item").struct.field("exchange")
-    return pl.coalesce(pl.when(said != "").then(said), pl.lit("NSE"))
-
-
 def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     """Find documents with a number too large, or with what may be a row twice."""
     sizes = [pl.col(column).to_physical().abs() for column in table.numbers]
@@ -300,7 +291,7 @@ def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Give the places a row is listed at, as `gateway` does."""
     nothing = pl.lit(None, pl.String())
     places = {
-        V1.name: [("_exchange", "ticker", nothing, nothing)],
+        V1.name: [(pl.coalesce("exchange", pl.lit("NSE")), "ticker", nothing, nothing)],
         V2.name: [
             (pl.lit("NSE"), "nseTicker", nothing, pl.col("isin")),
             (pl.lit("BSE"), "bseTicker", nothing, pl.col("isin")),

@@ -35,6 +35,7 @@ V1: Final = Table(
     name="gateway-v1",
     fields={
         "ticker": ("ticker",),
+        "exchange": ("exchange",),
         "shares": ("shares",),
         "name": ("name",),
         "averagePrice": ("averagePrice",),

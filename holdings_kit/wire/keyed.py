@@ -34,6 +34,7 @@ HELD: Final = pl.Schema(
             if column
             not in {"snapshot_id", "account_id", "source", "broker", "snapshot_at"}
         },
+        "line": pl.String(),  # all that the wire row says, as one text: `written`
     }
 )
 LISTING: Final = pl.Schema(
