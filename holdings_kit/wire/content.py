@@ -24,7 +24,7 @@ def content_hashes(facts: Facts) -> pl.Series:
     left out, so a webhook, its retries and a fetch of one snapshot have one id.
     """
     documents, baskets = facts.documents, facts.baskets
-    constituent = [name for name in baskets.columns if name not in _PLACE]
+    constituent = [name for name in baskets.columns if name not in _OURS]
     lines = pl.concat(
         [
             documents.select("doc", line=written(documents, _HEAD, "document")),
@@ -44,7 +44,7 @@ def content_hashes(facts: Facts) -> pl.Series:
 
 
 _HEAD = ("source", "format", "broker", "account_id", "snapshot_at", "holdings_known")
-_PLACE = ("doc", "pointer")
+_OURS = ("doc", "pointer", "instrument_id")
 
 
 def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:

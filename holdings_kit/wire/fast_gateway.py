@@ -127,6 +127,7 @@ def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
 
 
 def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+    rows = rows.rechunk()  # once, not with each look at them
     documents, doubtful = _documents(version, rows, api_secret)
     securities = pl.col("securities")
     first = (
@@ -201,7 +202,8 @@ def _documents(
     total = both.field("stats").is_not_null()  # beside investments a remark
     doubt = unread | none | pl.col("updating").fill_null(value=False)
     doubt |= total & both.field("investments").is_not_null()
-    return said.select(DOCUMENT_READ.names()), rows.filter(doubt)["doc"]
+    doubtful = rows.select(pl.col("doc").filter(doubt)).to_series()
+    return said.select(DOCUMENT_READ.names()), doubtful
 
 
 def _checksums(rows: pl.DataFrame, api_secret: str | Secret | None) -> pl.Series:
@@ -229,9 +231,8 @@ def _table(
 ) -> _Part:
     """Read one list of every document as rows of one table."""
     offset = pl.lit(0) if before is None else before.fill_null(0)
-    found = counted(
-        rows.with_columns(offset=offset.cast(pl.Int64())), items, keep=("doc", "offset")
-    )
+    listed = rows.select("doc", item=items, offset=offset.cast(pl.Int64()))
+    found = counted(listed, pl.col("item"), keep=("doc", "offset"))
     if found.is_empty():
         return _Part(empty(HELD), empty(LISTING), empty(NOTICE), found["doc"])
     missing = found.filter(pl.col("item").is_null())["doc"]
@@ -239,7 +240,7 @@ def _table(
         "doc",
         *(_field(path, column, table) for column, path in table.fields.items()),
         holding_no=pl.col("no") + pl.col("offset"),
-        pointer=pl.format(f"{pointer}/{{}}", "no"),
+        no="no",
     )
     doubtful = [missing, *_doubts(typed, table)]
     read = typed.with_columns(instant(column) for column in table.instants)
@@ -247,10 +248,13 @@ def _table(
         read.filter(typed[column].is_not_null() & pl.col(column).is_null())["doc"]
         for column in table.instants
     ]
+    unpriced = typed.filter(
+        pl.any_horizontal(pl.col(column) <= 0 for column in table.positive)
+    ).with_columns(pointer=pl.format(f"{pointer}/{{}}", "no"))
     return _Part(
         held(read, table),
         _listings(typed, table),
-        zero_prices(typed, table),
+        zero_prices(unpriced, table),
         pl.concat(doubtful),
     )
 

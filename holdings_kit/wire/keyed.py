@@ -20,7 +20,7 @@ from holdings_kit.schema import (
     conform,
 )
 from holdings_kit.wire.content import content_hashes
-from holdings_kit.wire.named import basket_ids, named
+from holdings_kit.wire.named import named
 
 __all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish"]
 
@@ -100,13 +100,7 @@ def finish(facts: Facts, *, whole: bool) -> Loaded:
     facts = facts._replace(faults=faults)
     if not facts.faults.is_empty():
         facts = facts._replace(listings=_of(facts.holdings, facts.listings))
-    holdings, notices = named(facts)
-    return _keyed(
-        facts._replace(
-            holdings=holdings.select(HELD.names()),
-            notices=pl.concat([facts.notices, notices]),
-        )
-    )
+    return _keyed(named(facts))
 
 
 def _without_broken(facts: Facts) -> Facts:
@@ -193,20 +187,12 @@ def _keyed(facts: Facts) -> Loaded:
     )
 
     def with_key(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.join(key, on="doc", maintain_order="left")
+        return frame.join(key, on="doc", how="left", maintain_order="left")
 
     return Loaded(
         conform(snapshots.select(SNAPSHOTS.names()), SNAPSHOTS, name="snapshots"),
         conform(with_key(holdings).select(HOLDINGS.names()), HOLDINGS, name="holdings"),
         conform(with_key(listings).select(LISTINGS.names()), LISTINGS, name="listings"),
-        conform(
-            basket_ids(with_key(baskets), listings).select(BASKETS.names()),
-            BASKETS,
-            name="baskets",
-        ),
-        conform(
-            faults.select(REJECTS.names()),
-            REJECTS,
-            name="rejects",
-        ),
+        conform(with_key(baskets).select(BASKETS.names()), BASKETS, name="baskets"),
+        conform(faults.select(REJECTS.names()), REJECTS, name="rejects"),
     )

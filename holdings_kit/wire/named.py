@@ -8,12 +8,11 @@ import polars as pl
 
 from holdings_kit.identity import asset_class, isin_ok
 from holdings_kit.schema import EXCHANGES
-from holdings_kit.wire.rows import NOTICE
 
 if TYPE_CHECKING:
     from holdings_kit.wire.keyed import Facts
 
-__all__ = ["basket_ids", "named"]
+__all__ = ["named"]
 
 _LISTED: Final = ("exchange", "token", "symbol")
 _KEY: Final = ("doc", "holding_no")
@@ -21,82 +20,83 @@ _ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
 """One number for a holding: a line has no room for 2²⁸ of them."""
 
 
-def named(facts: Facts) -> tuple[pl.DataFrame, pl.DataFrame]:
+def named(facts: Facts) -> Facts:
     """Name each holding by its ISIN, else by its first listing; with the remarks.
 
-    Gives the holdings with `isin`, `instrument_id`, `asset_class` and the first
-    listing, and notices (`NOTICE`).
+    Fills the holdings' `isin`, `instrument_id`, `asset_class` and first listing, gives
+    the baskets their `instrument_id`, and adds notices.
     """
     first, conflicts = _first_listings(facts.listings)
     holdings = _side_by_side(facts.holdings.drop(_LISTED), first).with_columns(
         isin=pl.coalesce("isin", "listed_isin")
     )
     codes = holdings.select(pl.col("isin").unique()).drop_nulls()
-    known = codes.with_columns(valid=isin_ok("isin"), derived=asset_class("isin"))
-    holdings = holdings.join(
-        known, on="isin", how="left", maintain_order="left"
-    ).with_columns(
-        instrument_id=pl.when("valid")
-        .then("isin")
-        .otherwise(pl.format("{}:{}", "exchange", "symbol")),
-        asset_class=pl.coalesce("asset_class", pl.when("valid").then("derived")),
+    codes = codes.with_columns(valid=isin_ok("isin"), derived=asset_class("isin"))
+    known = codes.filter("valid").select("isin", "derived", instrument_id="isin")
+    holdings = (
+        holdings.drop("instrument_id")
+        .join(known, on="isin", how="left", maintain_order="left")
+        .with_columns(asset_class=pl.coalesce("asset_class", "derived"))
     )
-    nameless = holdings["instrument_id"].is_null()
-    if nameless.any():
-        # as good a name as any, and the same however many documents are read at once
-        holder = facts.documents.select("doc", "account_id")
+    wrong = holdings["instrument_id"].is_null()
+    if wrong.any():
+        # its own place is as good a name as any, and the same whatever else is read
+        at = facts.documents.select("doc", "account_id")
         own = pl.format(
             "UNIDENTIFIED:{}:{}", pl.col("account_id").fill_null(""), "holding_no"
         )
+        listed = pl.format("{}:{}", "exchange", "symbol")
         holdings = holdings.join(
-            holder, on="doc", how="left", maintain_order="left"
-        ).with_columns(instrument_id=pl.coalesce("instrument_id", own))
-    marks = (
-        ("isin_check_digit", ~holdings["valid"], pl.col("isin")),
-        ("unidentified", nameless, pl.col("name")),
+            at, on="doc", how="left", maintain_order="left"
+        ).with_columns(instrument_id=pl.coalesce("instrument_id", listed, own))
+    said = _remarks(holdings, wrong, conflicts)
+    return facts._replace(
+        holdings=holdings,
+        baskets=_constituents(facts.baskets, facts.listings, known.select("isin")),
+        notices=pl.concat([facts.notices, *said]),
     )
+
+
+def _remarks(
+    holdings: pl.DataFrame, wrong: pl.Series, conflicts: pl.DataFrame
+) -> list[pl.DataFrame]:
+    """Remark on ISINs that do not verify, on two for one holding, and on none."""
+    if not wrong.any() and conflicts.is_empty():
+        return []
     label = pl.format(" ({})", pl.coalesce("symbol", "name", "isin"))
     pointer = pl.concat_str(pl.format("holding {}", "holding_no"), label.fill_null(""))
-    said = [
-        holdings.filter(where).select(
-            "doc", kind=pl.lit(kind), pointer=pointer, value=value
+    odd = holdings.filter(wrong)
+    both = conflicts.join(holdings, on=_KEY, how="left", maintain_order="left")
+    nameless = pl.col("symbol").is_null() | pl.col("exchange").is_null()
+    return [
+        frame.select("doc", kind=pl.lit(kind), pointer=pointer, value=value)
+        for kind, frame, value in (
+            ("isin_check_digit", odd.filter(pl.col("isin").is_not_null()), "isin"),
+            ("isin_conflict", both, "isins"),
+            ("unidentified", odd.filter(nameless), "name"),
         )
-        if where.any()
-        else pl.DataFrame(schema=NOTICE)
-        for kind, where, value in marks
     ]
-    clash = pl.DataFrame(schema=NOTICE)
-    if conflicts.height:
-        both = conflicts.join(holdings, on=_KEY, how="left", maintain_order="left")
-        clash = both.select(
-            "doc", kind=pl.lit("isin_conflict"), pointer=pointer, value="isins"
-        )
-    return holdings, pl.concat([said[0], clash, said[1]])
 
 
-def basket_ids(baskets: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
+def _constituents(
+    baskets: pl.DataFrame, listings: pl.DataFrame, valid: pl.DataFrame
+) -> pl.DataFrame:
     """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
     if baskets.is_empty():
         return baskets.with_columns(instrument_id=pl.lit(None, pl.String()))
-    known = _tickers(baskets, listings)
-    return baskets.join(
-        known, on=["doc", "symbol"], how="left", maintain_order="left"
-    ).with_columns(instrument_id=pl.coalesce("known", pl.format("NSE:{}", "symbol")))
-
-
-def _tickers(baskets: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
-    asked = baskets.select("doc", "symbol").unique()
-    return (
-        listings.filter(
-            pl.col("doc").is_in(asked["doc"].unique().implode()),
-            pl.col("exchange").is_in(["NSE", "BSE"]),
-        )
-        .join(asked, on=["doc", "symbol"], how="semi")
-        .filter(isin_ok("isin"))
-        .group_by("doc", "symbol")
-        .agg(pl.col("isin").unique())
-        .filter(pl.col("isin").list.len() == 1)
-        .select("doc", "symbol", known=pl.col("isin").list.first())
+    key = ["doc", "symbol"]
+    known = (
+        baskets.select(key)
+        .unique()
+        .join(listings.select(*key, "exchange", "isin"), on=key)
+        .filter(pl.col("exchange").is_in(["NSE", "BSE"]))
+        .join(valid, on="isin", how="semi")
+        .group_by(key)
+        .agg(known=pl.col("isin").first(), count=pl.col("isin").n_unique())
+        .filter(pl.col("count") == 1)
+    )
+    return baskets.join(known, on=key, how="left", maintain_order="left").with_columns(
+        instrument_id=pl.coalesce("known", pl.format("NSE:{}", "symbol"))
     )
 
 
@@ -123,6 +123,8 @@ def _first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     isins = with_isin.filter(new).select(*_KEY, listed_isin="isin")
     first = ordered.filter(new).select(*_KEY, *_LISTED)
     clash = with_isin.filter(~new & (pl.col("isin") != pl.col("isin").shift(1)))
+    if clash.is_empty():
+        return _side_by_side(first, isins), clash.select(*_KEY, isins="isin")
     conflicts = (
         with_isin.join(clash.select(_KEY), on=_KEY, how="semi", maintain_order="left")
         .group_by(_KEY, maintain_order=True)

@@ -299,16 +299,27 @@ def instant(column: str) -> pl.Expr:
     >>> frame["at"].dt.to_string("%F %T").to_list()
     ['2026-01-05 10:15:30', '2026-01-05 10:15:30', '2026-01-05 00:00:00', None]
     """
-    text = number(column)
+    return pl.col(column).map_batches(_instants, INSTANT, is_elementwise=True)
+
+
+def _instants(texts: pl.Series) -> pl.Series:
+    """Read ISO 8601; the other forms only where a text is not that."""
+    text = pl.col("text")
     iso = text.str.replace(" ", "T", literal=True).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f%#z", time_zone="UTC", time_unit="us", strict=False
     )
-    day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
-    count = text.cast(pl.Decimal(38, 6), strict=False)
-    seconds = pl.when(text.str.contains(r"^\d{9,10}(\.\d+)?$")).then(count * 1_000_000)
-    millis = pl.when(text.str.contains(r"^\d{12,13}$")).then(count * 1000)
-    epoch = pl.coalesce(seconds, millis).cast(pl.Int64()).cast(INSTANT)
-    return pl.coalesce(iso, day, epoch).alias(column)
+    said = texts.to_frame("text").select(number("text"))
+    found = said.with_columns(instant=iso)
+    if found["instant"].null_count() > said["text"].null_count():
+        day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
+        count = text.cast(pl.Decimal(38, 6), strict=False)
+        seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
+        millis = text.str.contains(r"^\d{12,13}$")
+        epoch = pl.when(seconds).then(count * 1_000_000).when(millis).then(count * 1000)
+        found = found.with_columns(
+            instant=pl.coalesce("instant", day, epoch.cast(pl.Int64()).cast(INSTANT))
+        )
+    return found["instant"]
 
 
 def number(column: str) -> pl.Expr:
