@@ -26,11 +26,10 @@ from holdings_kit.scan_blocks import (
     Piece,
     Source,
     between,
-    blocks_of,
 )
 from holdings_kit.schema import Loaded
 from holdings_kit.wire import arrow_json, dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, Paths, Torn, paths_of
+from holdings_kit.wire.files import Line, Paths, Text, Torn, paths_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,7 +170,7 @@ def scan_arrow(
     return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
 
 
-_Reader = Callable[[list[Line | Torn]], Loaded]
+_Reader = Callable[[Text | Line | Torn], Loaded]
 
 
 def _reader(
@@ -193,16 +192,16 @@ def _reader(
             stacklevel=3,
         )
 
-    def read(found: list[Line | Torn]) -> Loaded:
-        if not quick:
-            return resolve(dumps.read(found, add), instruments)
-        torn = [line for line in found if isinstance(line, Torn)]
-        whole = [line for line in found if isinstance(line, Line)]
-        runs = blocks_of(whole, BLOCK)
-        parts = [fast.load(run, shapes, add) for run in runs]
-        if torn or not parts:
-            parts.append(dumps.read(torn, add))
-        return resolve(dumps.joined(parts), instruments)
+    def read(part: Text | Line | Torn) -> Loaded:
+        if not isinstance(part, Text):
+            loaded = dumps.read([part], add)
+        elif not quick:
+            loaded = dumps.read(part.lines(), add)
+        else:
+            size = len(part.body)
+            runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
+            loaded = dumps.joined(fast.load(run, shapes, add) for run in runs)
+        return resolve(loaded, instruments)
 
     return read
 
@@ -229,7 +228,7 @@ def _scan(
     deliveries = 0
 
     def work(block: Block) -> _Done:
-        loaded = reader(block.lines)
+        loaded = reader(block.part)
         return _Done(into.write_part(loaded, look_up=False), block.mark)
 
     with scanned.bar(show=progress):
@@ -255,11 +254,11 @@ class _Task:
         source = Source([piece.path], self._kind, self._into)
         blocks = (
             source.blocks()
-            if piece.stop is None
+            if piece.size is None
             else iter([Block(between(piece), piece.mark)])
         )
         done = [
-            _Done(self._into.write_part(reader(b.lines), look_up=False), b.mark)
+            _Done(self._into.write_part(reader(b.part), look_up=False), b.mark)
             for b in blocks
         ]
         return done, source.skipped

@@ -1,6 +1,7 @@
 """The files of a scan in blocks of lines, those left out that a store has committed.
 
-A commit carries a mark for its file: how many lines it holds so far, and their CRC-32.
+A commit carries a mark for its file: how many lines it holds so far, blank ones
+included, and the CRC-32 of the file up to there.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ import zlib
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from holdings_kit.wire.files import Line, Torn, is_cuttable, lines
+from holdings_kit.wire.files import Line, Text, Torn, is_cuttable, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from holdings_kit.store import Store
 
-__all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between", "blocks_of"]
+__all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between"]
 
 BLOCK: Final = 24 << 20
 """Bytes of lines worked on at once: less costs time, more costs memory."""
@@ -29,7 +31,7 @@ Kind = Literal["webhooks", "arrow"]
 class Block(NamedTuple):
     """A run of lines of one file, and the mark the file gets with it."""
 
-    lines: list[Line | Torn]
+    part: Text | Line | Torn
     mark: tuple[str, int]
 
 
@@ -37,8 +39,8 @@ class Piece(NamedTuple):
     """A part of a file for one task: whole lines between two places, or all of it."""
 
     path: Path
-    start: int
-    stop: int | None  # None: the file is packed, or one document; read it whole
+    offset: int
+    size: int | None  # None: the file is packed, or one document; read it whole
     first_line: int
     mark: tuple[str, int]
 
@@ -80,36 +82,28 @@ class Source:
 
     def _cut(self, path: Path) -> Iterator[Piece]:
         name = self._name(path)
-        start, first = 0, 1
-        with path.open("rb") as raw:
-            for block in self._of(path, name, self._into.mark(name) or 0):
-                numbers = [line.line_no or 0 for line in block.lines]
-                raw.seek(start)
-                for _ in range(first, numbers[0]):  # committed, or blank
-                    raw.readline()
-                begin = raw.tell()
-                for _ in range(numbers[0], numbers[-1] + 1):
-                    raw.readline()
-                start, first = raw.tell(), numbers[-1] + 1
-                yield Piece(path, begin, start, numbers[0], block.mark)
+        for part, mark in self._of(path, name, self._into.mark(name) or 0):
+            if isinstance(part, Text):
+                size = len(part.body)
+                yield Piece(path, part.offset, size, part.first_line, mark)
+            else:  # it breaks off: whoever reads it says so
+                yield Piece(path, 0, None, 1, mark)
 
     def _name(self, path: Path) -> str:
         return f"holdings_kit scan {self._kind} {path}"
 
     def _of(self, path: Path, name: str, mark: int) -> Iterator[Block]:
         raw = path.open("rb")
-        found = lines(path, raw=raw)
-        count, crc = _skip(found, mark)
-        if mark and _mark(count, crc) != mark:  # another file of the same name
+        done, rest, skipped = _skip(texts(path, self._size, raw=raw), mark)
+        if done.mark != mark:  # another file of the same name
             raw.close()
             raw = path.open("rb")
-            found, count, crc = lines(path, raw=raw), 0, 0
-        self.skipped += count
+            done, rest, skipped = _Done(), texts(path, self._size, raw=raw), 0
+        self.skipped += skipped
         at = 0
-        for block in blocks_of(found, self._size):
-            bodies = [line.body for line in block if isinstance(line, Line)]
-            count, crc = count + len(bodies), zlib.crc32(b"".join(bodies), crc)
-            yield Block(block, (name, _mark(count, crc)))
+        for part in rest:
+            done = done.and_(part)
+            yield Block(part, (name, done.mark))
             if not raw.closed:  # it is after its last line
                 at = self._tell(at, raw.tell())
         raw.close()
@@ -121,16 +115,17 @@ class Source:
         return now
 
 
-def between(piece: Piece) -> list[Line | Torn]:
+def between(piece: Piece) -> Text:
     """Read the lines of a piece."""
     with piece.path.open("rb") as raw:
-        raw.seek(piece.start)
-        body = raw.read((piece.stop or 0) - piece.start)
-    return [
-        Line(str(piece.path), number, line.rstrip(b"\r\n"))
-        for number, line in enumerate(body.split(b"\n"), piece.first_line)
-        if line.strip()
-    ]
+        raw.seek(piece.offset)
+        body = raw.read(piece.size or 0)
+    return Text.of(
+        body,
+        file=str(piece.path),
+        first_line=piece.first_line,
+        offset=piece.offset,
+    )
 
 
 def _block_size(buckets: int) -> int:
@@ -144,35 +139,50 @@ class _Bar(Protocol):
     def update(self, n: int) -> object: ...
 
 
-_Read = TypeVar("_Read", Line, Line | Torn)
+class _Done(NamedTuple):
+    """How much of a file was read: lines, blank ones included, and its CRC-32."""
+
+    lines: int = 0
+    crc: int = 0
+
+    @property
+    def mark(self) -> int:
+        """Lines and CRC-32 in the 63 bits a mark has."""
+        return self.lines << 32 | self.crc
+
+    def and_(self, part: Text | Line | Torn) -> _Done:
+        if isinstance(part, Torn):
+            return self
+        before = zlib.crc32(b"\n", self.crc) if self.lines else self.crc
+        count = part.height if isinstance(part, Text) else 1
+        return _Done(self.lines + count, zlib.crc32(part.body, before))
 
 
-def blocks_of(found: Iterable[_Read], least: int) -> Iterator[list[_Read]]:
-    """Cut lines into blocks of at least so many bytes; the last may have fewer."""
-    block: list[_Read] = []
-    size = 0
-    for line in found:
-        block.append(line)
-        if isinstance(line, Line):
-            size += len(line.body)
-            if size >= least:
-                yield block
-                block, size = [], 0
-    if block:
-        yield block
+def _skip(
+    found: Iterator[Text | Line | Torn], mark: int
+) -> tuple[_Done, Iterator[Text | Line | Torn], int]:
+    """Read past the lines a mark stands for.
 
-
-def _mark(count: int, crc: int) -> int:
-    """Pack lines read and their CRC-32 into the 63 bits a mark has."""
-    return count << 32 | crc
-
-
-def _skip(found: Iterator[Line | Torn], mark: int) -> tuple[int, int]:
-    """Read past the lines a mark stands for; tell how many, and their CRC-32."""
-    count = crc = 0
-    while count < mark >> 32:
-        line = next(found, None)
-        if not isinstance(line, Line):
+    Gives how much that was, what follows, and how many of the lines were not blank.
+    """
+    done, lines = _Done(), 0
+    left: list[Text] = []
+    while done.lines < mark >> 32:
+        part = next(found, None)
+        if part is None or isinstance(part, Torn):
             break
-        count, crc = count + 1, zlib.crc32(line.body, crc)
-    return count, crc
+        if isinstance(part, Text):
+            part, *left = _cut_at(part, (mark >> 32) - done.lines)
+        lines += len(part.lines()) if isinstance(part, Text) else 1
+        done = done.and_(part)
+    return done, chain(left, found), lines
+
+
+def _cut_at(text: Text, count: int) -> tuple[Text, ...]:
+    """Cut off the first lines; one text where there are no more."""
+    end = -1
+    for _ in range(count):
+        end = text.body.find(b"\n", end + 1)
+        if end < 0:
+            return (text,)
+    return text.parted(end)

@@ -13,16 +13,16 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["accepted", "available"]
+__all__ = ["Twofold", "accepted", "available"]
 
-_PIECE: Final = 2 << 20  # bytes read at once: so much is read again for a bad line
+_PIECE: Final = 8 << 20  # bytes read at once: so much is read again for a bad line
 _STEP: Final = 16  # lines tried at once where the reader does not say which is bad
 _PATIENCE: Final = 16  # lines refused before a piece is looked at as a whole
 
@@ -32,17 +32,49 @@ def available() -> bool:
     return find_spec("pyarrow") is not None
 
 
+class Twofold(NamedTuple):
+    r"""A field that comes in two shapes; in the other one it gets a name of its own.
+
+    The first name stays beside the second, as null: so a field that is there twice is
+    there twice still, however it is spelt, and refused.
+
+    Attributes
+    ----------
+    name
+        Of the field.
+    opening
+        What the value in the other shape begins with.
+    late
+        Look for it from the end of a line: that is where it is, as a rule.
+    """
+
+    name: str
+    opening: str
+    late: bool = False
+
+    @property
+    def other(self) -> str:
+        """The name in the other shape: no text of a dump has this sign."""
+        return self.name + _SIGN
+
+
 def accepted(
-    bodies: Sequence[bytes], schema: pl.Schema, numbers: Collection[str] = ()
+    body: bytes,
+    schema: pl.Schema,
+    *,
+    twofold: Sequence[Twofold] = (),
+    numbers: Collection[str] = (),
 ) -> tuple[pl.DataFrame, list[int]]:
     """Read the lines that are documents of this schema.
 
     Parameters
     ----------
-    bodies
-        The lines.
+    body
+        The lines, one document each.
     schema
         What must be found, field by field.
+    twofold
+        Fields that come in two shapes, each of them in the schema.
     numbers
         Fields of text that may be written as bare numbers; they are read as written.
 
@@ -51,19 +83,22 @@ def accepted(
     pl.DataFrame
         One row for each line taken.
     list of int
-        Which lines these are: their places in `bodies`, ascending.
+        Which lines these are: their places in `body`, ascending.
     """
-    # most broken lines are cut ones: without them the rest is read in one go
-    whole = [place for place, body in enumerate(bodies) if _is_braced(body)]
-    reader = _Reader(schema, numbers)
-    reader.read([bodies[place] for place in whole])
-    return reader.frame(), [whole[place] for place in reader.places]
+    reader = _Reader(schema, twofold, numbers)
+    reader.read(body)
+    return reader.frame(), reader.places
 
 
 class _Reader:
     """Reads lines piece by piece, and a piece again without the lines it refuses."""
 
-    def __init__(self, schema: pl.Schema, numbers: Collection[str]) -> None:
+    def __init__(
+        self,
+        schema: pl.Schema,
+        twofold: Sequence[Twofold],
+        numbers: Collection[str],
+    ) -> None:
         # pyarrow has no types
         self._pa: Any = import_module("pyarrow")
         self._json: Any = import_module("pyarrow.json")
@@ -73,41 +108,54 @@ class _Reader:
             explicit_schema=self._pa.schema(fields), unexpected_field_behavior="error"
         )
         self._tables: list[Any] = []
+        self._renamed = [_Renamed(field) for field in twofold]
         self._bare = _bare(numbers)
         self._refused = 0  # lines of this piece
         self.places: list[int] = []
 
-    def read(self, bodies: Sequence[bytes]) -> None:
-        start = size = 0
-        for place, body in enumerate(bodies, 1):
-            size += len(body)
-            if size >= _PIECE or place == len(bodies):
-                self._refused = 0
-                piece = bodies[start:place]
-                if self._take(piece, start) is not None:
-                    quoted = [self._bare.sub(rb'\1"\2"', body) for body in piece]
-                    self._piece(quoted, start)
-                start, size = place, 0
+    def read(self, body: bytes) -> None:
+        start = 0
+        for piece, count, braced in _pieces(body, self._renamed):
+            places = range(start, start + count)
+            start = places.stop
+            if not braced or self._take(piece, places) is not None:
+                self._lines(piece, places, tried=braced)
 
-    def _piece(self, bodies: Sequence[bytes], start: int) -> None:
+    def _lines(self, piece: bytes, places: range, *, tried: bool) -> None:
+        """Read a piece without the lines that surely cannot be read."""
+        split = (line.rstrip(b"\r") for line in piece.split(b"\n"))
+        # most broken lines are cut ones: without them the rest is read in one go
+        whole = [
+            (body, place)
+            for body, place in zip(split, places, strict=True)
+            if _is_braced(body)
+        ]
+        bodies, kept = [body for body, _ in whole], [place for _, place in whole]
+        if tried or (bodies and self._take(b"\n".join(bodies), kept) is not None):
+            self._refused = 0
+            self._piece([self._bare.sub(rb'\1"\2"', body) for body in bodies], kept)
+
+    def _piece(self, bodies: Sequence[bytes], places: Sequence[int]) -> None:
         """Read lines; where one is refused, what is before it and what follows.
 
         Where most lines are refused (a new field on each), the rest is left.
         """
         first, end = 0, len(bodies)
-        while first < end and not self._hopeless(first):
-            bad = self._take(bodies[first:end], start + first)
+        while first < end and not self._hopeless(places[first]):
+            bad = self._take(b"\n".join(bodies[first:end]), places[first:end])
             if bad is None:
                 return
             if bad < 0 and end - first > 1:
                 step = _STEP if end - first > _STEP else (end - first + 1) // 2
                 for at in range(first, end, step):
-                    if not self._hopeless(at):
-                        self._piece(bodies[at : min(at + step, end)], start + at)
+                    if not self._hopeless(places[at]):
+                        to = min(at + step, end)
+                        self._piece(bodies[at:to], places[at:to])
                 return
             self._refused += 1
             if bad > 0:
-                self._piece(bodies[first : first + bad], start + first)
+                to = first + bad
+                self._piece(bodies[first:to], places[first:to])
             first += max(bad, 0) + 1
 
     def _hopeless(self, seen: int) -> bool:
@@ -129,13 +177,12 @@ class _Reader:
             return self._pa.decimal128(kind.precision, kind.scale)
         return self._pa.bool_() if isinstance(kind, pl.Boolean) else self._pa.string()
 
-    def _take(self, bodies: Sequence[bytes], start: int) -> int | None:
+    def _take(self, text: bytes, places: Sequence[int]) -> int | None:
         """Read these lines if all of them can be.
 
         Gives None if they were, else the place of a line that cannot, or -1 where the
         reader does not say. The place may be wrong: that costs time, nothing else.
         """
-        text = b"\n".join(bodies)
         try:
             if not text.isascii():
                 text.decode()  # invalid UTF-8 passes the reader, and breaks polars
@@ -152,15 +199,74 @@ class _Reader:
             return text.count(b"\n", 0, error.start)
         except self._pa.ArrowInvalid as error:
             row = _ROW.search(str(error))
-            return -1 if row is None else min(int(row[1]), len(bodies) - 1)
-        if table.num_rows != len(bodies):
+            return -1 if row is None else min(int(row[1]), len(places) - 1)
+        if table.num_rows != len(places):
             return -1
         self._tables.append(table)
-        self.places += range(start, start + len(bodies))
+        self.places += places
         return None
 
 
 _ROW: Final = re.compile(r" in row (\d+)$")
+_OPEN, _CLOSE = b"{}"
+_SIGN: Final = "\x7f"
+_ODD: Final = re.compile(rb"\x7f|\\u00[4-7]")  # the sign, or a letter as an escape
+
+
+class _Renamed:
+    """Finds a field in its other shape."""
+
+    def __init__(self, field: Twofold) -> None:
+        blank = rb"[ \t\r\n]*"
+        name, opening = field.name.encode(), field.opening.encode()
+        self._key = b'"%b"' % name
+        self._open = re.compile(
+            re.escape(self._key) + blank + b":" + blank + re.escape(opening)
+        )
+        self._late = field.late
+        self.text = b'%b:null,"%b":%b' % (self._key, field.other.encode(), opening)
+
+    def find(self, body: bytes, start: int, end: int) -> tuple[int, int, bytes] | None:
+        """Give where it begins and ends up to its value, and what to write instead."""
+        if self._late:
+            at = body.rfind(self._key, start, end)
+        else:
+            at = body.find(self._key, start, end)
+        found = self._open.match(body, at, end) if at >= 0 else None
+        return None if found is None else (at, found.end(), self.text)
+
+
+def _pieces(
+    body: bytes, renamed: Sequence[_Renamed]
+) -> Iterator[tuple[bytes, int, bool]]:
+    """Cut into pieces of whole lines, fields in their other shape renamed.
+
+    Gives each with its number of lines, and whether all of them may be objects. A line
+    with the sign, or a letter as an escape, is left out: a blank stands for it.
+    """
+    odd = renamed and (_SIGN.encode() in body or b"\\" in body) and _ODD.search(body)
+    parts: list[bytes] = []
+    start = kept = first = count = 0  # of line, of what is not copied, of piece; lines
+    braced = True
+    while start <= len(body):
+        end = body.find(b"\n", start)
+        end = len(body) if end < 0 else end
+        count += 1
+        if odd and _ODD.search(body, start, end):
+            parts.append(body[kept:start])
+            kept, braced = end, False
+        elif start == end or body[start] != _OPEN or body[end - 1] != _CLOSE:
+            braced = False
+        else:
+            found = [cut for field in renamed if (cut := field.find(body, start, end))]
+            for at, to, text in sorted(found):
+                parts += (body[kept:at], text)
+                kept = to
+        start = end + 1
+        if end - first >= _PIECE or end == len(body):
+            parts.append(body[kept:end])
+            yield b"".join(parts), count, braced
+            parts, kept, first, count, braced = [], start, start, 0, True
 
 
 def _bare(names: Collection[str]) -> re.Pattern[bytes]:

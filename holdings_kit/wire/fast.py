@@ -8,20 +8,20 @@ So the fast way decides how long a line takes, never what it says.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from holdings_kit.wire.arrow_json import accepted
-from holdings_kit.wire.dumps import Add, joined, read
+from holdings_kit.wire import dumps
+from holdings_kit.wire.arrow_json import Twofold, accepted
 from holdings_kit.wire.keyed import Facts, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from holdings_kit.schema import Loaded
-    from holdings_kit.wire.files import Line
+    from holdings_kit.wire.dumps import Add
+    from holdings_kit.wire.files import Text
 
 __all__ = ["Found", "Shapes", "counted", "load", "stacked"]
 
@@ -38,46 +38,62 @@ class Shapes(NamedTuple):
 
     Attributes
     ----------
-    guess
-        From the bytes of a line to the name of its likely shape; a wrong guess costs
-        time, nothing else.
-    schemas
-        Name of a shape → what Arrow must find, field by field.
+    schema
+        What Arrow must find, field by field.
+    twofold
+        Its fields that come in two shapes.
     numbers
         Fields of text that are known to come as bare numbers too.
-    common
-        From the name and the rows of a shape to the name and the rows of the form it
-        shares with others: what is read together costs less.
+    forms
+        From rows to the rows of each form that they come in, with its name.
     facts
         From the name and the rows of a form to facts. The rows have ``doc``, ascending
         without gaps, ``file`` and ``line_no``.
     """
 
-    guess: Callable[[bytes], str]
-    schemas: Mapping[str, pl.Schema]
+    schema: pl.Schema
+    twofold: Sequence[Twofold]
     numbers: Collection[str]
-    common: Callable[[str, pl.DataFrame], tuple[str, pl.DataFrame]]
+    forms: Callable[[pl.DataFrame], Sequence[tuple[str, pl.DataFrame]]]
     facts: Callable[[str, pl.DataFrame], Found]
 
 
-def load(lines: Sequence[Line], shapes: Shapes, add: Add) -> Loaded:
+def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
     """Read lines the fast way, the rest of them the exact way.
 
     The frames are those of `dumps.read`, snapshots in the order of the lines within
-    each shape and each of the two ways.
+    each form and each of the two ways.
     """
-    rows, places = _rows(lines, shapes)
-    found = [shapes.facts(form, rows[form]) for form in rows]
+    read_rows, places = accepted(
+        text.body, shapes.schema, twofold=shapes.twofold, numbers=shapes.numbers
+    )
+    rows = read_rows.with_columns(
+        file=pl.lit(text.file),
+        line_no=pl.Series(places, dtype=pl.Int64()) + text.first_line,
+    )
+    found = [shapes.facts(form, part) for form, part in _numbered(shapes.forms(rows))]
     facts = Facts(
         *(stacked(same) for same in zip(*(part.facts for part in found), strict=True))
     )
-    doubtful = pl.concat([part.doubtful for part in found]).unique()
-    facts = _without(facts, doubtful)
-    docs: list[int] = facts.documents["doc"].to_list()
-    taken = {places[doc] for doc in docs}
-    rest = [line for place, line in enumerate(lines) if place not in taken]
+    facts = _without(facts, pl.concat([part.doubtful for part in found]).unique())
     parts = [finish(facts, whole=True)]
-    return joined([*parts, read(rest, add)] if rest else parts)
+    if facts.documents.height < text.height:
+        taken = set(facts.documents["line_no"])
+        rest = [line for line in text.lines() if line.line_no not in taken]
+        parts += [dumps.read(rest, add)] if rest else []
+    return dumps.joined(parts)
+
+
+def _numbered(
+    forms: Sequence[tuple[str, pl.DataFrame]],
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Give the documents of all forms their numbers."""
+    start = 0
+    for form, rows in forms:
+        end = start + rows.height
+        doc = pl.int_range(start, end, dtype=pl.Int64(), eager=True)
+        yield form, rows.with_columns(doc=doc)
+        start = end
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -95,37 +111,6 @@ def counted(
     """
     listed = rows.select(*keep, item=items, no=pl.int_ranges(items.list.len()))
     return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
-
-
-def _rows(
-    lines: Sequence[Line], shapes: Shapes
-) -> tuple[dict[str, pl.DataFrame], list[int]]:
-    """Read what Arrow reads: rows of each form, and the line of each document."""
-    guessed: dict[str, list[int]] = defaultdict(list)
-    for place, line in enumerate(lines):
-        guessed[shapes.guess(line.body)].append(place)
-    forms: dict[str, list[pl.DataFrame]] = defaultdict(list)
-    taken: dict[str, list[int]] = defaultdict(list)
-    for name in sorted(guessed):
-        bodies = [lines[place].body for place in guessed[name]]
-        read_rows, kept = accepted(bodies, shapes.schemas[name], shapes.numbers)
-        form, rows = shapes.common(name, read_rows)
-        forms[form].append(rows)
-        taken[form] += [guessed[name][place] for place in kept]
-    docs: list[int] = []
-    found: dict[str, pl.DataFrame] = {}
-    for form, parts in forms.items():
-        stood = pl.DataFrame(
-            {
-                "doc": range(len(docs), len(docs) + len(taken[form])),
-                "file": [lines[place].file for place in taken[form]],
-                "line_no": [lines[place].line_no for place in taken[form]],
-            },
-            schema={"doc": pl.Int64(), "file": pl.String(), "line_no": pl.Int64()},
-        )
-        found[form] = pl.concat([stacked(parts), stood], how="horizontal")
-        docs += taken[form]
-    return found, docs
 
 
 def _without(facts: Facts, doubtful: pl.Series) -> Facts:

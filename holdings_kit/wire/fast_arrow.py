@@ -33,11 +33,6 @@ _SCHEMA: Final = pl.Schema(
 )
 
 
-def _guess(body: bytes) -> str:
-    del body
-    return "reply"
-
-
 def _facts(shape: str, rows: pl.DataFrame) -> Found:
     del shape
     documents, doubtful = _documents(rows)
@@ -106,11 +101,9 @@ def _listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     return listings, places.filter(pl.col("item").is_null())["doc"]
 
 
-def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
-    return shape, rows
+def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    return [("reply", rows)]
 
 
-ARROW_SHAPES: Final = Shapes(
-    _guess, {"reply": _SCHEMA}, (*ARROW.fields, "token"), _common, _facts
-)
+ARROW_SHAPES: Final = Shapes(_SCHEMA, (), (*ARROW.fields, "token"), _forms, _facts)
 """Lines of ``{"account_id", "snapshot_at", "data": [...], "status": "success"}``."""

@@ -10,7 +10,7 @@ from holdings_kit.schema import MONEY
 from holdings_kit.wire.assemble import BASKET_READ
 from holdings_kit.wire.fast import counted
 
-__all__ = ["LISTED", "PRIVATE", "baskets", "with_private_object"]
+__all__ = ["LISTED", "PRIVATE", "baskets"]
 
 _TEXT: Final = pl.String()
 _WIDE: Final = pl.Decimal(38, 18)  # basket figures: rounded to MONEY without a remark
@@ -32,22 +32,18 @@ PRIVATE: Final = pl.Struct({"stats": _STATS, "investments": LISTED})
 """Private smallcases in the other shape."""
 
 
-def with_private_object(rows: pl.DataFrame) -> pl.DataFrame:
-    """Put private smallcases that came as a list into the shape of an object."""
-    smallcases = pl.col("smallcases").struct
-    private = pl.struct(
-        stats=pl.lit(None, _STATS), investments=smallcases.field("private")
-    )
-    both = pl.struct(smallcases.field("public"), private.alias("private"))
-    return rows.with_columns(smallcases=both)
+def baskets(rows: pl.DataFrame, *, private_list: str) -> tuple[pl.DataFrame, pl.Series]:
+    """Read every smallcase: a row per constituent, or one where there is none.
 
-
-def baskets(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """Read every smallcase: a row per constituent, or one where there is none."""
+    `private_list` is the field of private smallcases that came as a list.
+    """
     smallcases = pl.col("smallcases").struct
     private = smallcases.field("private").struct
-    items = {"public": smallcases.field("public")}
-    items["private"] = private.field("investments")
+    items = [
+        ("public", 0, smallcases.field("public")),
+        ("private", 2, private.field("investments")),
+        ("private", 2, smallcases.field(private_list)),
+    ]
     parts = [
         rows.select("doc", item=private.field("stats"))
         .filter(pl.col("item").is_not_null())
@@ -62,7 +58,7 @@ def baskets(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         )
     ]
     doubtful: list[pl.Series] = []
-    for part, (visibility, expression) in enumerate(items.items()):
+    for visibility, part, expression in items:
         found = counted(rows, expression)
         doubtful.append(found.filter(pl.col("item").is_null())["doc"])
         item = pl.col("item").struct
@@ -73,7 +69,7 @@ def baskets(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
                 basket_id=item.field("scid"),
                 basket_name=item.field("name"),
                 visibility=pl.lit(visibility),
-                part=pl.lit(part * 2),
+                part=pl.lit(part),
                 no="no",
                 constituents=item.field("constituents"),
             )

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
+from holdings_kit.wire.arrow_json import Twofold
 from holdings_kit.wire.assemble import DOCUMENT_READ, held
 from holdings_kit.wire.fast import Found, Shapes, counted, stacked
-from holdings_kit.wire.fast_baskets import (
-    LISTED,
-    PRIVATE,
-    baskets,
-    with_private_object,
-)
+from holdings_kit.wire.fast_baskets import LISTED, PRIVATE, baskets
 from holdings_kit.wire.gateway import FUNDS, V1, V2
 from holdings_kit.wire.keyed import FAULT, HELD, LISTING, Facts
 from holdings_kit.wire.rows import NOTICE, Table, instant, number, zero_prices
@@ -35,7 +31,7 @@ def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
     def facts(shape: str, rows: pl.DataFrame) -> Found:
         return _facts(shape, rows, api_secret)
 
-    return Shapes(_guess, _SCHEMAS, ("xirr", "folio"), _common, facts)
+    return Shapes(_SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _forms, facts)
 
 
 def _struct(**fields: pl.DataType) -> pl.Struct:
@@ -77,53 +73,41 @@ _FUND: Final = _struct(
     pnl=MONEY,
     xirr=_TEXT,
 )
-_SCHEMAS: Final = {
-    f"{version} {private}": pl.Schema(
-        {
-            "securities": securities,
-            "smallcases": _struct(public=LISTED, private=listed),
-            "mutualFunds": _struct(holdings=pl.List(_FUND)),
-            "updating": pl.Boolean(),
-            **dict.fromkeys(
-                (
-                    "lastUpdate",
-                    "snapshotDate",
-                    "smallcaseAuthId",
-                    "broker",
-                    "transactionId",
-                    "notes",
-                    "timestamp",
-                    "checksum",
-                ),
-                _TEXT,
+_SECURITIES: Final = Twofold("securities", "{")  # v1
+_PRIVATE: Final = Twofold("private", "[", late=True)
+_SCHEMA: Final = pl.Schema(
+    {
+        "securities": _V2,
+        _SECURITIES.other: _V1,
+        "smallcases": _struct(
+            public=LISTED, private=PRIVATE, **{_PRIVATE.other: LISTED}
+        ),
+        "mutualFunds": _struct(holdings=pl.List(_FUND)),
+        "updating": pl.Boolean(),
+        **dict.fromkeys(
+            (
+                "lastUpdate",
+                "snapshotDate",
+                "smallcaseAuthId",
+                "broker",
+                "transactionId",
+                "notes",
+                "timestamp",
+                "checksum",
             ),
-        }
-    )
-    for version, securities in (("v1", _V1), ("v2", _V2))
-    for private, listed in (("list", LISTED), ("object", PRIVATE))
-}
+            _TEXT,
+        ),
+    }
+)
 
 
-_FIRST: Final = b'"securities"'
-
-
-def _guess(body: bytes) -> str:
-    """Look what follows the two fields that come in two shapes."""
-    start = body[: len(_FIRST) + 8]  # usually the first field
-    version = "v1" if _opens(start if _FIRST in start else body, _FIRST) else "v2"
-    private = "object" if _opens(body, b'"private"') else "list"
-    return f"{version} {private}"
-
-
-def _opens(body: bytes, key: bytes) -> bool:
-    """Tell whether an object follows the last place of a key: near the end, if any."""
-    at = body.rfind(key) + len(key)
-    return at >= len(key) and body[at : at + 8].lstrip(b": \t").startswith(b"{")
-
-
-def _common(shape: str, rows: pl.DataFrame) -> tuple[str, pl.DataFrame]:
-    version, private = shape.split()
-    return version, rows if private == "object" else with_private_object(rows)
+def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Part v1 from v2: the one has securities of the other shape."""
+    second = rows[_SECURITIES.other].is_null()
+    if second.all():
+        return [("v2", rows)]
+    first = rows.filter(~second).with_columns(securities=_SECURITIES.other)
+    return [("v1", first), ("v2", rows.filter(second))]
 
 
 def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
@@ -144,7 +128,7 @@ def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) ->
         "/mutualFunds/holdings",
         before=before,
     )
-    held_in, odd_baskets = baskets(rows)
+    held_in, odd_baskets = baskets(rows, private_list=_PRIVATE.other)
     order = ["doc", "holding_no"]
     holdings = stacked([first.holdings, funds.holdings])
     if not funds.holdings.is_empty():

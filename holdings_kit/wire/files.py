@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 __all__ = [
     "Line",
     "Paths",
+    "Text",
     "Torn",
     "is_cuttable",
     "lines",
     "open_bytes",
     "paths_of",
     "read_bytes",
+    "texts",
 ]
 
 _SUFFIXES = (".json", ".ndjson", ".jsonl")
 _PACKED = (".gz", ".zst")
-_BATCH = 1 << 20  # bytes of lines read at a time
+_BATCH = 1 << 18  # bytes read at a time
 _CHUNK = 1 << 14  # packed bytes unpacked at a time
+_BREAKS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -45,6 +48,55 @@ class Line(NamedTuple):
     file: str
     line_no: int | None
     body: bytes
+
+
+class Text(NamedTuple):
+    """Many whole lines of one file, not cut; the last has lost its line end."""
+
+    file: str
+    first_line: int
+    offset: int  # where it begins in the file, unpacked
+    body: bytes
+    height: int  # lines, blank ones included
+
+    @classmethod
+    def of(
+        cls, body: bytes, *, file: str, first_line: int = 1, offset: int = 0
+    ) -> Text:
+        """Count the lines of a text."""
+        return cls(file, first_line, offset, body, body.count(b"\n") + 1)
+
+    def lines(self) -> list[Line]:
+        """Cut into lines; blank ones are left out, and counted."""
+        return [
+            Line(self.file, number, body.rstrip(b"\r"))
+            for number, body in enumerate(self.body.split(b"\n"), self.first_line)
+            if body and not body.isspace()
+        ]
+
+    def cut(self, least: int) -> Iterator[Text]:
+        """Cut into runs of at least so many bytes of whole lines, but for the last."""
+        rest = self
+        while (end := rest.body.find(b"\n", least - 1)) >= 0:
+            first, rest = rest.parted(end)
+            yield first
+        yield rest
+
+    def parted(self, end: int) -> tuple[Text, Text]:
+        """Part the text at a line end."""
+        first = Text.of(
+            self.body[:end],
+            file=self.file,
+            first_line=self.first_line,
+            offset=self.offset,
+        )
+        return first, Text(
+            self.file,
+            self.first_line + first.height,
+            self.offset + end + 1,
+            self.body[end + 1 :],
+            self.height - first.height,
+        )
 
 
 class Torn(NamedTuple):
@@ -153,7 +205,7 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
     try:
         with open_bytes(path) as stream:
             return stream.read(), str(path)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError, ValueError) as error:
+    except (*_BREAKS, ValueError) as error:
         raise ConfigError(f"{door}: cannot read {str(path)[:200]!r}: {error}") from None
 
 
@@ -162,52 +214,81 @@ def is_cuttable(path: Path) -> bool:
     return not _packing(path) and _kind(path) != ".json"
 
 
-def lines(path: Path, *, raw: BinaryIO | None = None) -> Iterator[Line | Torn]:
+def lines(path: Path) -> Iterator[Line | Torn]:
     """Give the documents of a dump file: a line each, or a whole ``.json`` file.
 
-    A ``.json`` file that is not one document but several lines is read as lines. `raw`
-    is the file, already open: its position tells how far the reading is.
+    A ``.json`` file that is not one document but several lines is read as lines.
     """
-    name = str(path)
+    for part in texts(path, _BATCH):
+        if isinstance(part, Text):
+            yield from part.lines()
+        else:
+            yield part
+
+
+def texts(
+    path: Path, least: int, *, raw: BinaryIO | None = None
+) -> Iterator[Text | Line | Torn]:
+    """Give what `lines` gives, many lines at a time: so many bytes at least.
+
+    `raw` is the file, already open: its position tells how far the reading is.
+    """
     if _kind(path) == ".json":
-        yield from _whole(path)
+        yield from _whole(path, least)
         return
-    number = 0
+    name = str(path)
+    number = offset = 0
     try:
         with open_bytes(path, raw) as stream:
-            for bodies in _batches(stream, packed=bool(_packing(path))):
-                yield from [
-                    Line(name, place, body.rstrip(b"\r\n"))
-                    for place, body in enumerate(bodies, number + 1)
-                    if not body.isspace()
-                ]
-                number += len(bodies)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            for body in _runs(stream, least):
+                text = Text.of(body, file=name, first_line=number + 1, offset=offset)
+                yield text
+                number, offset = number + text.height, offset + len(body) + 1
+    except _BREAKS as error:
         yield Torn(name, number + 1, f"cannot be read on: {error}")
 
 
-def _batches(stream: BinaryIO, *, packed: bool) -> Iterator[list[bytes]]:
-    """Read lines, many at a time; of a packed file one: those before a break stay."""
-    if packed:
-        return ([body] for body in stream)
-    return iter(lambda: stream.readlines(_BATCH), [])
-
-
-def _whole(path: Path) -> Iterator[Line | Torn]:
+def _whole(path: Path, least: int) -> Iterator[Text | Line | Torn]:
     name = str(path)
     try:
         with open_bytes(path) as stream:
             body = stream.read()
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+    except _BREAKS as error:
         yield Torn(name, None, f"cannot be read: {error}")
         return
     parts = body.strip().split(b"\n")
     if len(parts) > 1 and all(part.strip()[:1] in (b"{", b"") for part in parts):
-        for number, part in enumerate(body.split(b"\n"), start=1):
-            if part.strip():
-                yield Line(name, number, part.rstrip(b"\r"))
+        yield from Text.of(body.removesuffix(b"\n"), file=name).cut(least)
     else:
         yield Line(name, None, body)
+
+
+def _runs(stream: BinaryIO, least: int) -> Iterator[bytes]:
+    """Read runs of whole lines; those before a break are given before it is raised."""
+    held: list[bytes] = []
+    size = 0
+    broken: Exception | None = None
+    while True:
+        try:
+            chunk = cast("io.BufferedReader", stream).read1(_BATCH)
+        except _BREAKS as error:
+            broken, chunk = error, b""
+        if not chunk:
+            break
+        held.append(chunk)
+        size += len(chunk)
+        if size >= least and (end := chunk.rfind(b"\n")) >= 0:
+            held[-1] = chunk[:end]
+            yield b"".join(held)
+            held = [chunk[end + 1 :]]
+            size = len(held[0])
+    rest = b"".join(held)
+    if broken is not None:
+        rest = rest[: rest.rfind(b"\n") + 1]
+    if rest:
+        yield rest.removesuffix(b"\n")
+    if broken is not None:
+        raise broken
 
 
 def _packing(path: Path) -> str:

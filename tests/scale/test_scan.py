@@ -20,7 +20,7 @@ from holdings_kit.generate import Wire, generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
 from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, lines, paths_of
+from holdings_kit.wire.files import Line, Text, lines, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +46,8 @@ def same(one: Loaded, two: Loaded) -> None:
         )
 
 
-def numbered(bodies: list[bytes]) -> list[Line]:
-    return [Line("dump", number, body) for number, body in enumerate(bodies, 1)]
+def text(bodies: list[bytes]) -> Text:
+    return Text.of(b"\n".join(bodies), file="dump")
 
 
 def security(number: int, **facts: Any) -> dict[str, Any]:
@@ -201,6 +201,28 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "private by halves": lambda body: body.replace(
         b'"private":[]', b'"private":{"investments":[{"scid":"x"}],"stats":null}'
     ),
+    "private in both shapes": lambda body: body.replace(
+        b'"private":[]', b'"private":[],"private":{"investments":[]}'
+    ),
+    "private in both shapes, spelt apart": lambda body: body.replace(
+        b'"private":[]', b'"priv\\u0061te":null,"private" :\t[]'
+    ),
+    "private, spelt apart": lambda body: body.replace(b'"priv', b'"p\\u0072iv'),
+    "private behind a quote": lambda body: body.replace(
+        b'"private":[]', b'"private":[],"a\\"private":[]'
+    ),
+    "private twice, one of them null": lambda body: body.replace(
+        b'"private":', b'"private":null,"private":'
+    ),
+    "securities twice, one of them null": lambda body: body.replace(
+        b'"securities":', b'"securities":null,"securities" : '
+    ),
+    "the name of another shape": lambda body: body.replace(
+        b'"private":', b'"private\x7f":'
+    ).replace(b'"securities":', b'"securities\x7f":'),
+    "blanks before a shape": lambda body: body.replace(
+        b'"private":', b'"private"\t: '
+    ).replace(b'"securities":', b'"securities" : '),
     "still updating": lambda body: body[:-1] + b',"updating":true}',
     "a null row": lambda body: body.replace(b'"securities":[', b'"securities":[null,'),
     "a row twice": lambda body: body.replace(
@@ -238,8 +260,8 @@ WAYS = {
 def test_each_damage_reads_the_same_both_ways(kind: str, damage: str) -> None:
     shapes, add = WAYS[kind]
     whole = DOCUMENTS[kind]
-    found = numbered([*whole, *map(DAMAGE[damage], whole), *whole])
-    same(fast.load(found, shapes, add), dumps.read(found, add))
+    found = text([*whole, *map(DAMAGE[damage], whole), *whole])
+    same(fast.load(found, shapes, add), dumps.read(found.lines(), add))
 
 
 @pytest.mark.parametrize("kind", WAYS)
@@ -252,8 +274,8 @@ def test_any_mixture_reads_the_same_both_ways(kind: str, data: st.DataObject) ->
         st.sampled_from(DOCUMENTS[kind]),
         st.one_of(st.just("as it is"), st.sampled_from(sorted(DAMAGE))),
     )
-    found = numbered(data.draw(st.lists(line, min_size=1, max_size=60)))
-    same(fast.load(found, shapes, add), dumps.read(found, add))
+    found = text(data.draw(st.lists(line, min_size=1, max_size=60)))
+    same(fast.load(found, shapes, add), dumps.read(found.lines(), add))
 
 
 @pytest.mark.parametrize("kind", WAYS)
@@ -276,8 +298,8 @@ def test_pieces_of_any_size_read_the_same_both_ways(
         st.sampled_from(DOCUMENTS[kind]),
         st.sampled_from(sorted(DAMAGE)),
     )
-    found = numbered(data.draw(st.lists(line, min_size=1, max_size=60)))
-    same(fast.load(found, shapes, add), dumps.read(found, add))
+    found = text(data.draw(st.lists(line, min_size=1, max_size=60)))
+    same(fast.load(found, shapes, add), dumps.read(found.lines(), add))
 
 
 def test_only_the_bad_lines_of_a_piece_take_the_exact_way() -> None:
@@ -293,7 +315,7 @@ def test_only_the_bad_lines_of_a_piece_take_the_exact_way() -> None:
         add(batch, line)
 
     mixed = [body for bad_one in bodies for body in (*whole, bad_one, *whole)]
-    fast.load(numbered(mixed), shapes, noted)
+    fast.load(text(mixed), shapes, noted)
     assert set(slow) <= set(bodies)
 
 
@@ -310,8 +332,8 @@ NUMBERS = st.one_of(
 def test_any_number_reads_the_same_both_ways(numbers: list[str]) -> None:
     shapes, add = WAYS["webhooks"]
     whole = DOCUMENTS["webhooks"][1]
-    found = numbered([whole.replace(b"100.25", n.encode()) for n in numbers])
-    same(fast.load(found, shapes, add), dumps.read(found, add))
+    found = text([whole.replace(b"100.25", n.encode()) for n in numbers])
+    same(fast.load(found, shapes, add), dumps.read(found.lines(), add))
 
 
 def test_a_clean_dump_never_takes_the_exact_way(tmp_path: Path) -> None:
@@ -324,7 +346,7 @@ def test_a_clean_dump_never_takes_the_exact_way(tmp_path: Path) -> None:
     }
     for wire, shapes in wires.items():
         [path] = generate(tmp_path, accounts=50, days=1, wire=wire)
-        found = [line for line in lines(path) if isinstance(line, Line)]
+        found = Text.of(path.read_bytes(), file=str(path))
         assert fast.load(found, shapes, never).snapshots.height == 50
 
 
@@ -336,7 +358,7 @@ def test_bare_numbers_for_text_never_take_the_exact_way(kind: str) -> None:
     shapes, _ = WAYS[kind]
     bodies = [DAMAGE["bare numbers"](body) for body in DOCUMENTS[kind]]
     assert bodies != DOCUMENTS[kind]
-    assert fast.load(numbered(bodies), shapes, never).rejects.is_empty()
+    assert fast.load(text(bodies), shapes, never).rejects.is_empty()
 
 
 def write(folder: Path, kind: str) -> list[Path]:
@@ -446,7 +468,7 @@ def test_what_is_no_path_is_told_so(given_: Any) -> None:
 
 def test_a_fund_whose_price_has_no_date_is_loaded_and_remarked_on() -> None:
     body = DAMAGE["a price date that is none"](DOCUMENTS["webhooks"][0])
-    loaded = dumps.read(numbered([body]), dumps.webhooks(None))
+    loaded = dumps.read(text([body]).lines(), dumps.webhooks(None))
     fund = loaded.holdings.filter(asset_class="mutual_fund").row(0, named=True)
     assert (fund["price_at"], loaded.rejects.height) == (None, 0)
     said = loaded.notices.filter(kind="unread_instant").row(0, named=True)
