@@ -289,7 +289,7 @@ def _side_by_side(
         running: deque[Future[_Done]] = deque()
         for block in blocks:
             running.append(pool.submit(work, block))
-            if len(running) > count:
+            if len(running) > count + 1:  # one waits, read already
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
