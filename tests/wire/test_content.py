@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import holdings_kit as hk
 from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line
+from holdings_kit.wire.files import Text
 
 if TYPE_CHECKING:
     import random
@@ -135,13 +135,11 @@ def ids(payloads: list[Payload]) -> list[str]:
     shapes, add = fast_gateway.webhook_shapes(None), dumps.webhooks(None)
     if "data" in payloads[0]:
         shapes, add = fast_arrow.ARROW_SHAPES, dumps.add_arrow
-    lines = [
-        Line("dump", number, json.dumps(payload).encode())
-        for number, payload in enumerate(payloads)
-    ]
+    bodies = (json.dumps(payload).encode() for payload in payloads)
+    text = Text.of(b"\n".join(bodies), file="dump")
     one, two = (
         loaded.snapshots.sort("line_no")["snapshot_id"].to_list()
-        for loaded in (fast.load(lines, shapes, add), dumps.read(lines, add))
+        for loaded in (fast.load(text, shapes, add), dumps.read(text.lines(), add))
     )
     assert one == two
     assert len(one) == len(payloads), "none is set aside"
