@@ -24,7 +24,7 @@ from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store.files import Written, commit_files, move, write_files
 from holdings_kit.store.mapper import Mapper, Threads
-from holdings_kit.store.staging import Staged, stage, unseen
+from holdings_kit.store.staging import Staged, place, stage
 from holdings_kit.store.tables import DECISIONS, STORED, TABLES, Tables, with_partition
 from holdings_kit.store.view import Scanned, StoreView, with_zone
 
@@ -432,16 +432,18 @@ class Store(StoreView):
 
     def _new(self, loaded: Loaded, *, look_up: bool = True) -> Staged:
         """Make the tables that are not there; leave out what the store has."""
-        staged = stage(loaded, buckets=self._make())
+        buckets, batch_id = self._make(), uuid4().hex
+        placed = place(loaded, buckets=buckets)
         if not look_up:
-            return unseen(staged, pl.DataFrame(schema=STORED), uuid4().hex)
+            none = pl.DataFrame(schema=STORED)
+            return stage(placed, none, batch_id, buckets=buckets)
         known = self._tables.scan(
             "snapshots",
-            dates=staged.snapshots["snapshot_date"].unique().to_list(),
-            buckets=staged.snapshots["bucket"].unique().to_list(),
+            dates=placed.snapshots["snapshot_date"].unique().to_list(),
+            buckets=placed.snapshots["bucket"].unique().to_list(),
         )
         seen = self._tables.scan("rejects").select(REJECTS.names())
-        new = unseen(staged, known.collect(), uuid4().hex)
+        new = stage(placed, known.collect(), batch_id, buckets=buckets)
         rejects = new.rejects.join(
             seen.collect(), on=REJECTS.names(), how="anti", nulls_equal=True
         )

@@ -142,7 +142,7 @@ def move(
         return
     for day, bucket in source.partitions(table):
         rows = source.scan(table, dates=[day], buckets=[bucket]).collect()
-        placed = with_bucket(rows, buckets_of([rows], buckets)).with_columns(
-            snapshot_date=pl.lit(day, dtype=pl.Date())
-        )
+        placed = with_bucket(
+            rows, buckets_of(rows["account_id"], buckets)
+        ).with_columns(snapshot_date=pl.lit(day, dtype=pl.Date()))
         yield from write_files(target, table, placed)

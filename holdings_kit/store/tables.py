@@ -32,7 +32,7 @@ from holdings_kit.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from datetime import date, datetime
 
     from deltalake.transaction import AddAction
@@ -95,14 +95,11 @@ def bucket_of(account_id: str, buckets: int) -> int:
     return zlib.crc32(account_id.encode()) % buckets
 
 
-def buckets_of(frames: Iterable[pl.DataFrame], buckets: int) -> pl.DataFrame:
-    """Give each `account_id` of some frames its `bucket`, each account once."""
-    columns = [frame["account_id"].unique() for frame in frames]
-    accounts = pl.concat(columns).unique().drop_nulls().to_list()
-    return pl.DataFrame(
-        {"account_id": accounts, "bucket": [bucket_of(a, buckets) for a in accounts]},
-        schema={"account_id": pl.String(), "bucket": pl.Int32()},
-    )
+def buckets_of(accounts: pl.Series, buckets: int) -> pl.DataFrame:
+    """Give each `account_id` among some its `bucket`, each account once."""
+    names = accounts.unique().drop_nulls().alias("account_id")
+    hashed = [zlib.crc32(name) % buckets for name in names.cast(pl.Binary()).to_list()]
+    return pl.DataFrame([names, pl.Series("bucket", hashed, dtype=PARTITION["bucket"])])
 
 
 def with_bucket(frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
@@ -112,15 +109,10 @@ def with_bucket(frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(pl.col("bucket").fill_null(0))
 
 
-def with_partition(
-    frame: pl.DataFrame, buckets: int, places: pl.DataFrame | None = None
-) -> pl.DataFrame:
-    """Add `bucket` and `snapshot_date`, the date of `snapshot_at` in UTC, or null.
-
-    `places` is what `buckets_of` makes of the accounts, where that is at hand.
-    """
-    known = buckets_of([frame], buckets) if places is None else places
-    return with_bucket(frame, known).with_columns(
+def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Add `bucket` and `snapshot_date`, the date of `snapshot_at` in UTC, or null."""
+    places = buckets_of(frame["account_id"], buckets)
+    return with_bucket(frame, places).with_columns(
         snapshot_date=pl.col("snapshot_at").dt.date()
     )
 
