@@ -67,11 +67,6 @@ def build(folder: Path, rows: int) -> None:
                 source=pl.lit("arrow"),
                 broker=pl.lit("arrow"),
             )
-            files += write_files(
-                tables,
-                "holdings",
-                whole(holdings(snapshots, number), "holdings"),
-            )
             facts = snapshots.with_columns(
                 fetched_at="snapshot_at",
                 format=pl.lit("arrow"),
@@ -80,7 +75,10 @@ def build(folder: Path, rows: int) -> None:
                 file=pl.lit("bench"),
                 line_no="n",
             )
-            files += write_files(tables, "snapshots", whole(facts, "snapshots"))
+            frames = {"holdings": holdings(snapshots, number), "snapshots": facts}
+            files += write_files(
+                tables, {table: whole(frame, table) for table, frame in frames.items()}
+            )
         commit_files(tables, files)
 
 

@@ -279,8 +279,7 @@ class Store(StoreView):
         1
         """
         new = self._new(loaded, look_up=look_up)
-        files = (write_files(self._tables, *named) for named in new._asdict().items())
-        return Part(_appended(loaded, new), list(chain.from_iterable(files)))
+        return Part(_appended(loaded, new), write_files(self._tables, new._asdict()))
 
     def commit(
         self, parts: Iterable[Part], *, marks: Mapping[str, int] | None = None

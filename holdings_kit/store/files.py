@@ -40,27 +40,46 @@ class Written(NamedTuple):
     written_at: int  # ms since 1970, for the log only
 
 
-def write_files(tables: Tables, table: str, frame: pl.DataFrame) -> list[Written]:
-    """Write the rows of a frame, one file for each date and bucket."""
-    keys = [name for name in PARTITION if name in TABLES[table]]
-    parts = _parts(frame, keys) if keys else [frame]
-    return [_write(tables, table, part) for part in parts if not part.is_empty()]
+def write_files(tables: Tables, frames: Mapping[str, pl.DataFrame]) -> list[Written]:
+    """Write the rows of some tables, one file for each date and bucket.
+
+    The files have no statistics: in one of a date and bucket, all accounts and all
+    names are in one row group, and no reader could leave it out.
+    """
+    parts = [part for table in frames for part in _parts(table, frames[table])]
+    packed = [BytesIO() for _ in parts]
+    sinks = [
+        part.rows.lazy().sink_parquet(
+            file, compression="zstd", statistics=False, lazy=True
+        )
+        for part, file in zip(parts, packed, strict=True)
+    ]
+    pl.collect_all(sinks, engine="streaming")  # costs less than one by one
+    return [_write(tables, *named) for named in zip(parts, packed, strict=True)]
 
 
-def _parts(frame: pl.DataFrame, keys: list[str]) -> list[pl.DataFrame]:
-    """Cut a frame by its keys; where equal ones are neighbours, nothing is copied."""
-    if frame.is_empty():
-        return []
-    changes = pl.any_horizontal(
-        pl.col(key).ne_missing(pl.col(key).shift()) for key in keys
-    )
-    index = pl.int_range(pl.len())
-    starts = frame.select(index.filter(changes | (index == 0))).to_series().to_list()
-    heads = frame.select(pl.col(keys).gather(starts))
-    if heads.is_duplicated().any():
-        return frame.partition_by(keys)
-    ends = [*starts[1:], frame.height]
-    return [frame[start:end] for start, end in zip(starts, ends, strict=True)]
+class _Part(NamedTuple):
+    table: str
+    day: date | None
+    bucket: int | None
+    rows: pl.DataFrame  # without the partition
+
+
+def _parts(table: str, frame: pl.DataFrame) -> list[_Part]:
+    """Cut a frame by partition; where equal ones are neighbours, nothing is copied."""
+    names = [name for name in TABLES[table] if name not in PARTITION]
+    if len(names) == len(TABLES[table]):
+        return [_Part(table, None, None, frame.select(names))] if frame.height else []
+    runs = frame.select(pl.struct(*PARTITION).rle().struct.unnest()).unnest("value")
+    if runs.select(*PARTITION).is_duplicated().any():
+        rows = frame.select(*names, *PARTITION)
+        held = rows.partition_by(*PARTITION, as_dict=True, include_key=False)
+        return [_Part(table, day, bucket, part) for (day, bucket), part in held.items()]
+    rows, ends = frame.select(names), runs["len"].cum_sum()
+    return [
+        _Part(table, day, bucket, rows[end - length : end])
+        for (length, day, bucket), end in zip(runs.rows(), ends, strict=True)
+    ]
 
 
 def commit_files(
@@ -84,35 +103,27 @@ def commit_files(
             tables.add(table, actions, kept)
 
 
-def _write(tables: Tables, table: str, rows: pl.DataFrame) -> Written:
-    keyed = [name for name in PARTITION if name in TABLES[table]]
-    day, bucket = rows.select(keyed).row(0) if keyed else (None, None)
-    folder = f"snapshot_date={day or _NULL}/bucket={bucket}/" if keyed else ""
+def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
+    """Put a file in its place; readers seek its footer by its exact size."""
+    table, day, bucket, rows = part
+    folder = "" if bucket is None else f"snapshot_date={day or _NULL}/bucket={bucket}/"
     path = f"{folder}part-{uuid4().hex}.zstd.parquet"
-    size = _write_parquet(
-        rows.select(name for name in TABLES[table] if name not in PARTITION),
-        f"{tables.uri(table)}/{path}",
-        tables.options(),
-    )
-    now = time.time_ns() // 1_000_000
-    return Written(table, path, size, rows.height, day, bucket, now)
-
-
-def _write_parquet(
-    frame: pl.DataFrame, target: str, options: dict[str, str] | None
-) -> int:
-    """Write a file and give its exact size: readers seek its footer by it."""
-    packed = BytesIO()
-    frame.write_parquet(packed, compression="zstd")
+    target = f"{tables.uri(table)}/{path}"
     try:
         if "://" in target:
-            frame.write_parquet(target, compression="zstd", storage_options=options)
+            rows.write_parquet(
+                target,
+                compression="zstd",
+                statistics=False,
+                storage_options=tables.options(),
+            )
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(target).write_bytes(packed.getbuffer())
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error}") from None
-    return packed.getbuffer().nbytes
+    size, now = packed.getbuffer().nbytes, time.time_ns() // 1_000_000
+    return Written(table, path, size, rows.height, day, bucket, now)
 
 
 def _action(file: Written) -> AddAction:
@@ -138,11 +149,11 @@ def move(
     One date and bucket at a time, so memory is that of one.
     """
     if not PARTITION.keys() <= TABLES[table].keys():
-        yield from write_files(target, table, source.scan(table).collect())
+        yield from write_files(target, {table: source.scan(table).collect()})
         return
     for day, bucket in source.partitions(table):
         rows = source.scan(table, dates=[day], buckets=[bucket]).collect()
         placed = with_bucket(
             rows, buckets_of(rows["account_id"], buckets)
         ).with_columns(snapshot_date=pl.lit(day, dtype=pl.Date()))
-        yield from write_files(target, table, placed)
+        yield from write_files(target, {table: placed})
