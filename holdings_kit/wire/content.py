@@ -55,24 +55,21 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
     depend on the other rows: a column of one value is only written once for all.
     """
     parts: list[pl.Expr] = []
-    constant = ""
     for name in sorted(columns):
         column, text = frame[name], pl.col(name)
-        dtype, unknown = column.dtype, column.null_count()
-        if unknown == frame.height:
-            constant += f"{_UNKNOWN}{_END}"
-            continue
-        if dtype.is_decimal() or dtype.is_temporal():
+        unknown = column.null_count()
+        if column.dtype.is_decimal() or column.dtype.is_temporal():
             column = column.to_physical()
             text = text.to_physical().cast(pl.Int64())
-            lowest = column.min()
-            if not unknown and lowest == column.max():
-                constant += f"{lowest}{_END}"
-                continue
-        text = text.cast(pl.String())
-        parts += [pl.lit(constant), text.fill_null(_UNKNOWN) if unknown else text]
-        constant = _END
-    return pl.concat_str(*parts, pl.lit(constant + kind))
+        if unknown == frame.height:
+            text = pl.lit(_UNKNOWN)
+        elif column.dtype.is_integer() and not unknown and column.min() == column.max():
+            text = pl.lit(str(column[0]))
+        else:
+            text = text.cast(pl.String())
+            text = text.fill_null(_UNKNOWN) if unknown else text
+        parts.append(text)
+    return pl.concat_str(*parts, pl.lit(kind), separator=_END)
 
 
 _UNKNOWN, _END = "\x00", "\x1f"

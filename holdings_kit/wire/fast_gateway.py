@@ -263,15 +263,12 @@ def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     largest = typed.select(pl.max_horizontal(size.max() for size in sizes)).item()
     large = pl.any_horizontal(size >= _LIMIT for size in sizes)
     name = "ticker" if table.name == V1.name else "isin"
-    # equal hashes of two names cost time, nothing else
-    twins = (
-        pl.col(name).hash() + pl.col("doc").cast(pl.UInt64()).hash(1)
-    ).is_duplicated()
+    names = typed.group_by("doc").agg(twins=pl.col(name).n_unique() < pl.len())
     return [
         typed.filter(large.fill_null(value=False))["doc"]
         if (largest or 0) >= _LIMIT
         else empty(DOCUMENT_READ)["doc"],
-        typed.select("doc", twins=twins).filter("twins")["doc"],
+        names.filter("twins")["doc"],
     ]
 
 
