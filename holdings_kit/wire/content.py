@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from holdings_kit.wire.rows import ROW
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -80,21 +82,23 @@ def _with_listings(facts: Facts) -> pl.DataFrame:
 
     Only Arrow lists them apart, in ``symbols``.
     """
-    holdings = facts.holdings.select("doc", "holding_no", "line")
+    holdings, listings = facts.holdings, facts.listings
     apart = facts.documents.filter(source="arrow").select("doc")
     if apart.is_empty():
         return holdings.select("doc", "line")
-    key = ["doc", "holding_no"]
-    listings = facts.listings.join(apart, on="doc", how="semi", maintain_order="left")
-    names = [name for name in listings.columns if name not in key]
+    said = [name for name in listings.columns if name not in {"doc", "holding_no"}]
     listed = (
-        listings.select(*key, listing=written(listings, names, "listing"))
-        .group_by(key)
-        .agg(pl.col("listing").sort())
+        listings.select("doc", row=ROW, listing=written(listings, said, "listing"))
+        .join(apart, on="doc", how="semi", maintain_order="left")
+        .sort("row", "listing")
+        .group_by("row", maintain_order=True)
+        .agg("listing")
+        .with_columns(pl.col("listing").list.join(_END))
     )
-    return holdings.join(listed, on=key, how="left", maintain_order="left").select(
-        "doc",
-        line=pl.concat_str(
-            "line", pl.col("listing").list.join(_END).fill_null(""), separator=_END
-        ),
+    return (
+        holdings.select("doc", "line", row=ROW)
+        .join(listed, on="row", how="left", maintain_order="left")
+        .select(
+            "doc", pl.concat_str("line", "listing", separator=_END, ignore_nulls=True)
+        )
     )

@@ -13,7 +13,7 @@ from holdings_kit.wire.fast import Found, Shapes, counted, stacked
 from holdings_kit.wire.fast_baskets import LISTED, PRIVATE, baskets
 from holdings_kit.wire.gateway import FUNDS, V1, V2
 from holdings_kit.wire.keyed import FAULT, HELD, LISTING, Facts
-from holdings_kit.wire.rows import NOTICE, Table, instant, number, zero_prices
+from holdings_kit.wire.rows import NOTICE, ROW, Table, instant, number, zero_prices
 from holdings_kit.wire.signing import webhook_checksum_ok
 
 if TYPE_CHECKING:
@@ -129,14 +129,13 @@ def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) ->
         before=before,
     )
     held_in, odd_baskets = baskets(rows, private_list=_PRIVATE.other)
-    order = ["doc", "holding_no"]
     holdings = stacked([first.holdings, funds.holdings])
     if not funds.holdings.is_empty():
-        holdings = holdings.sort(order)
+        holdings = holdings.sort(ROW)
     facts = Facts(
         documents,
         holdings,
-        stacked([first.listings, funds.listings]).sort(order, maintain_order=True),
+        stacked([first.listings, funds.listings]).sort(ROW, maintain_order=True),
         held_in,
         stacked([first.notices, funds.notices]),
         empty(FAULT),

@@ -8,6 +8,7 @@ import polars as pl
 
 from holdings_kit.identity import asset_class, isin_ok
 from holdings_kit.schema import EXCHANGES
+from holdings_kit.wire.rows import ROW
 
 if TYPE_CHECKING:
     from holdings_kit.wire.keyed import Facts
@@ -16,8 +17,6 @@ __all__ = ["named"]
 
 _LISTED: Final = ("exchange", "token", "symbol")
 _KEY: Final = ("doc", "holding_no")
-_ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
-"""One number for a holding: a line has no room for 2²⁸ of them."""
 
 
 def named(facts: Facts) -> Facts:
@@ -115,7 +114,7 @@ def _first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     order = pl.col("exchange").replace_strict(
         list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
     )
-    ordered = listings.with_columns(_row=_ROW, _place=_ROW * 8 + order)
+    ordered = listings.with_columns(_row=ROW, _place=ROW * 8 + order)
     if not ordered["_place"].is_sorted():
         ordered = ordered.sort("_place", maintain_order=True)
     new = (pl.col("_row") != pl.col("_row").shift(1)).fill_null(value=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEYS",
     "NOTICE",
+    "ROW",
     "Table",
     "instant",
     "is_list",
@@ -53,6 +54,10 @@ NOTICE: Final = pl.Schema(
         "value": pl.String(),
     }
 )
+
+
+ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
+"""One number for a row: a document has no room for 2²⁸ of them."""
 
 
 class Table(NamedTuple):
