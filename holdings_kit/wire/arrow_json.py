@@ -245,7 +245,8 @@ def _pieces(
     with the sign, or a letter as an escape, is left out: a blank stands for it.
     """
     odd = renamed and (_SIGN.encode() in body or b"\\" in body) and _ODD.search(body)
-    parts: list[bytes] = []
+    view = memoryview(body)  # so that it is copied once, when the parts are joined
+    parts: list[bytes | memoryview] = []
     start = kept = first = count = 0  # of line, of what is not copied, of piece; lines
     braced = True
     while start <= len(body):
@@ -253,18 +254,18 @@ def _pieces(
         end = len(body) if end < 0 else end
         count += 1
         if odd and _ODD.search(body, start, end):
-            parts.append(body[kept:start])
+            parts.append(view[kept:start])
             kept, braced = end, False
         elif start == end or body[start] != _OPEN or body[end - 1] != _CLOSE:
             braced = False
         else:
             found = [cut for field in renamed if (cut := field.find(body, start, end))]
             for at, to, text in sorted(found):
-                parts += (body[kept:at], text)
+                parts += (view[kept:at], text)
                 kept = to
         start = end + 1
         if end - first >= _PIECE or end == len(body):
-            parts.append(body[kept:end])
+            parts.append(view[kept:end])
             yield b"".join(parts), count, braced
             parts, kept, first, count, braced = [], start, start, 0, True
 
