@@ -208,7 +208,7 @@ class _Reader:
 
 
 _ROW: Final = re.compile(r" in row (\d+)$")
-_OPEN, _CLOSE = b"{}"
+_OPEN, _CLOSE, _RETURN = b"{}\r"
 _SIGN: Final = "\x7f"
 _ODD: Final = re.compile(rb"\x7f|\\u00[4-7]")  # the sign, or a letter as an escape
 
@@ -252,14 +252,17 @@ def _pieces(
     while start <= len(body):
         end = body.find(b"\n", start)
         end = len(body) if end < 0 else end
+        stop = end
+        while stop > start and body[stop - 1] == _RETURN:
+            stop -= 1
         count += 1
         if odd and _ODD.search(body, start, end):
             parts.append(view[kept:start])
             kept, braced = end, False
-        elif start == end or body[start] != _OPEN or body[end - 1] != _CLOSE:
+        elif start == stop or body[start] != _OPEN or body[stop - 1] != _CLOSE:
             braced = False
         else:
-            found = [cut for field in renamed if (cut := field.find(body, start, end))]
+            found = [cut for field in renamed if (cut := field.find(body, start, stop))]
             for at, to, text in sorted(found):
                 parts += (view[kept:at], text)
                 kept = to

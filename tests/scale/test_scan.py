@@ -361,6 +361,21 @@ def test_bare_numbers_for_text_never_take_the_exact_way(kind: str) -> None:
     assert fast.load(text(bodies), shapes, never).rejects.is_empty()
 
 
+@pytest.mark.parametrize("between", [b"\r\n", b"\n\n", b"\n  \n", b"\r\r\n"])
+@pytest.mark.parametrize("kind", WAYS)
+def test_line_ends_of_any_kind_never_take_the_exact_way(
+    kind: str, between: bytes
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    shapes, add = WAYS[kind]
+    found = Text.of(between.join([*DOCUMENTS[kind], b""]), file="dump")
+    loaded = fast.load(found, shapes, never)
+    assert loaded.snapshots.height == len(DOCUMENTS[kind])
+    same(loaded, dumps.read(found.lines(), add))
+
+
 def write(folder: Path, kind: str) -> list[Path]:
     """The same lines, damaged, as a plain file, a .gz, a .zst and a torn .gz."""
     whole = DOCUMENTS[kind]
