@@ -131,6 +131,7 @@ class _Reader:
             if _is_braced(body)
         ]
         bodies, kept = [body for body, _ in whole], [place for _, place in whole]
+        tried = tried and len(kept) == len(places)
         if tried or (bodies and self._take(b"\n".join(bodies), kept) is not None):
             self._refused = 0
             self._piece([self._bare.sub(rb'\1"\2"', body) for body in bodies], kept)
@@ -295,4 +296,7 @@ def _bare(names: Collection[str]) -> re.Pattern[bytes]:
 
 
 def _is_braced(body: bytes) -> bool:
-    return body[:1] == b"{" and body[-1:] == b"}"
+    """Tell whether a line may be an object: as many braces open as close, outside."""
+    return (
+        body[:1] == b"{" and body[-1:] == b"}" and body.count(b"{") == body.count(b"}")
+    )

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+    empty,
+)
 from holdings_kit.wire.assemble import BASKET, DOCUMENT, Parts, assemble
 from holdings_kit.wire.keyed import FAULT, LISTING
 from holdings_kit.wire.parse import Json, as_text, dump
@@ -141,11 +149,19 @@ class Batch:
             A document with an unreadable part is set aside whole (dump lines);
             otherwise its readable rows load and its snapshot is quarantined.
         """
+        loaded = self._assembled(whole=whole) if self._documents else _nothing()
+        lines = pl.DataFrame(self._rejects, schema=REJECTS)
+        rejects = pl.concat([loaded.rejects, lines]).sort(
+            "file", "line_no", maintain_order=True
+        )
+        return loaded._replace(rejects=rejects)
+
+    def _assembled(self, *, whole: bool) -> Loaded:
         rows = {
             name: text_frame(self._rows[name], list(table.fields))
             for name, table in self._tables.items()
         }
-        loaded = assemble(
+        return assemble(
             Parts(
                 documents=pl.DataFrame(self._documents, schema=DOCUMENT),
                 tables=self._tables,
@@ -157,12 +173,11 @@ class Batch:
             ),
             whole=whole,
         )
-        lines = pl.DataFrame(self._rejects, schema=REJECTS)
-        rejects = pl.concat([loaded.rejects, lines]).sort(
-            "file", "line_no", maintain_order=True
-        )
-        return loaded._replace(rejects=rejects)
 
     @property
     def _key(self) -> dict[str, object]:
         return {"doc": len(self._documents) - 1}
+
+
+def _nothing() -> Loaded:
+    return Loaded(*map(empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)))

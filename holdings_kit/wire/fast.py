@@ -78,8 +78,7 @@ def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
     facts = _without(facts, pl.concat([part.doubtful for part in found]).unique())
     parts = [finish(facts, whole=True)]
     if facts.documents.height < text.height:
-        taken = set(facts.documents["line_no"])
-        rest = [line for line in text.lines() if line.line_no not in taken]
+        rest = text.lines(but=set(facts.documents["line_no"]))
         parts += [dumps.read(rest, add)] if rest else []
     return dumps.joined(parts)
 

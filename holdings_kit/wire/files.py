@@ -10,7 +10,7 @@ import glob
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
@@ -66,13 +66,19 @@ class Text(NamedTuple):
         """Count the lines of a text."""
         return cls(file, first_line, offset, body, _height(body))
 
-    def lines(self) -> list[Line]:
-        """Cut into lines; blank ones are left out, and counted."""
-        return [
-            Line(self.file, number, body.rstrip(b"\r"))
-            for number, body in enumerate(self.body.split(b"\n"), self.first_line)
-            if body and not body.isspace()
-        ]
+    def lines(self, *, but: Container[int] = ()) -> list[Line]:
+        """Cut into lines; blank ones, and the numbers named, are left out."""
+        found: list[Line] = []
+        start = 0
+        for number in range(self.first_line, self.first_line + self.height):
+            end = self.body.find(b"\n", start)
+            end = len(self.body) if end < 0 else end
+            if number not in but:
+                line = self.body[start:end].rstrip(b"\r")
+                if line and not line.isspace():
+                    found.append(Line(self.file, number, line))
+            start = end + 1
+        return found
 
     def cut(self, least: int) -> Iterator[Text]:
         """Cut into runs of at least so many bytes of whole lines, but for the last."""
