@@ -17,7 +17,7 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from holdings_kit.errors import StoreError
-from holdings_kit.store.tables import PARTITION, TABLES, Tables, buckets_of, with_bucket
+from holdings_kit.store.tables import PARTITION, TABLES, Tables, with_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,10 +43,11 @@ class Written(NamedTuple):
 def write_files(tables: Tables, frames: Mapping[str, pl.DataFrame]) -> list[Written]:
     """Write the rows of some tables, one file for each date and bucket.
 
+    Rows of one date and bucket stand together, or they get several files.
     The files have no statistics: in one of a date and bucket, all accounts and all
     names are in one row group, and no reader could leave it out.
     """
-    parts = [part for table in frames for part in _parts(table, frames[table])]
+    parts = [part for named in frames.items() for part in _parts(*named)]
     packed = [BytesIO() for _ in parts]
     sinks = [
         part.rows.lazy().sink_parquet(
@@ -65,21 +66,19 @@ class _Part(NamedTuple):
     rows: pl.DataFrame  # without the partition
 
 
-def _parts(table: str, frame: pl.DataFrame) -> list[_Part]:
-    """Cut a frame by partition; where equal ones are neighbours, nothing is copied."""
-    names = [name for name in TABLES[table] if name not in PARTITION]
-    if len(names) == len(TABLES[table]):
-        return [_Part(table, None, None, frame.select(names))] if frame.height else []
-    runs = frame.select(pl.struct(*PARTITION).rle().struct.unnest()).unnest("value")
-    if runs.select(*PARTITION).is_duplicated().any():
-        rows = frame.select(*names, *PARTITION)
-        held = rows.partition_by(*PARTITION, as_dict=True, include_key=False)
-        return [_Part(table, day, bucket, part) for (day, bucket), part in held.items()]
-    rows, ends = frame.select(names), runs["len"].cum_sum()
-    return [
-        _Part(table, day, bucket, rows[end - length : end])
-        for (length, day, bucket), end in zip(runs.rows(), ends, strict=True)
-    ]
+def _parts(table: str, frame: pl.DataFrame) -> Iterator[_Part]:
+    """Cut a frame where the partition changes; nothing is copied."""
+    rows = frame.select(name for name in TABLES[table] if name not in PARTITION)
+    if rows.width == len(TABLES[table]):
+        if rows.height:
+            yield _Part(table, None, None, rows)
+        return
+    start = 0
+    for run in frame.select(pl.struct(*PARTITION).rle()).to_series():
+        end = start + run["len"]
+        day, bucket = run["value"].values()
+        yield _Part(table, day, bucket, rows[start:end])
+        start = end
 
 
 def commit_files(
@@ -153,7 +152,6 @@ def move(
         return
     for day, bucket in source.partitions(table):
         rows = source.scan(table, dates=[day], buckets=[bucket]).collect()
-        placed = with_bucket(
-            rows, buckets_of(rows["account_id"], buckets)
-        ).with_columns(snapshot_date=pl.lit(day, dtype=pl.Date()))
-        yield from write_files(target, {table: placed})
+        placed = with_bucket(rows, buckets).sort("bucket", maintain_order=True)
+        dated = placed.with_columns(snapshot_date=pl.lit(day, dtype=pl.Date()))
+        yield from write_files(target, {table: dated})

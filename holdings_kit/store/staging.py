@@ -6,7 +6,7 @@ rows themselves are moved once.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -20,13 +20,10 @@ from holdings_kit.schema import (
     Loaded,
     conform,
 )
-from holdings_kit.store.tables import (
-    PARTITION,
-    TABLES,
-    buckets_of,
-    with_bucket,
-    with_partition,
-)
+from holdings_kit.store.tables import PARTITION, TABLES, with_bucket, with_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Staged", "place", "stage"]
 
@@ -70,11 +67,11 @@ def place(loaded: Loaded, *, buckets: int) -> Loaded:
     """
     schemas = {"snapshots": SNAPSHOTS, **_ROWS, "rejects": REJECTS}
     frames = {
-        name: conform(getattr(loaded, name), schema, name=name).select(schema.names())
+        name: conform(getattr(loaded, name), schema, name=name)
         for name, schema in schemas.items()
     }
-    snapshots = with_partition(frames.pop("snapshots"), buckets)
-    return Loaded(snapshots.sort(_ORDER), **frames)
+    snapshots = frames.pop("snapshots").select(SNAPSHOTS.names())
+    return Loaded(with_partition(snapshots, buckets).sort(_ORDER), **frames)
 
 
 def stage(
@@ -104,27 +101,27 @@ def stage(
     """
     each = _each(placed.snapshots, known)
     frames = {name: getattr(placed, name) for name in _ROWS}
-    found = pl.concat((_runs(*named) for named in frames.items()), how="diagonal")
-    runs = _numbered(found, each)
-    facts = _facts(each, runs)
+    runs = _numbered((_runs(*named) for named in frames.items()), each)
     new = _ordered(runs.filter(pl.col("batch_id").is_null()), buckets)
-    batch = pl.lit(batch_id)
-    rows = {
-        name: _rows(frame, new.filter(table=name))
-        .with_columns(batch_id=batch)
-        .select(TABLES[name].names())
-        for name, frame in frames.items()
-    }
+    batch = pl.lit(batch_id).alias("batch_id")
+    rows = {name: _rows(name, frame, new, batch) for name, frame in frames.items()}
+    facts = _facts(each, runs).with_columns(pl.col("batch_id").fill_null(batch))
     deliveries = _deliveries(placed.snapshots, facts, known)
-    rejects = placed.rejects.unique().with_columns(batch_id=batch)
-    filled = pl.col("batch_id").fill_null(batch)
-    return Staged(deliveries.with_columns(filled), rejects=rejects, **rows)
+    rejects = placed.rejects.unique(REJECTS.names()).select(*REJECTS, batch)
+    return Staged(deliveries, rejects=rejects, **rows)
+
+
+def _collect(plan: pl.LazyFrame) -> pl.DataFrame:
+    """Run a plan over the few rows of one append; streaming would cost more."""
+    return plan.collect(engine="in-memory")
 
 
 def _each(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Give each snapshot once, with its `number` among them and its batch, if known."""
+    batches = known.lazy().group_by("snapshot_id").agg(pl.col("batch_id").min())
     each = (
-        snapshots.group_by("snapshot_id", maintain_order=True)
+        snapshots.lazy()
+        .group_by("snapshot_id", maintain_order=True)
         .agg(
             pl.col("snapshot_at", *PARTITION).first(),
             owner=pl.col("account_id").first(),
@@ -133,12 +130,12 @@ def _each(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
             copies=pl.len().cast(pl.Int64()),
         )
         .with_row_index("number")
+        .join(batches, on="snapshot_id", how="left", maintain_order="left")
     )
-    batches = known.group_by("snapshot_id").agg(pl.col("batch_id").min())
-    return each.join(batches, on="snapshot_id", how="left", maintain_order="left")
+    return _collect(each)
 
 
-def _runs(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+def _runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
     """Find where rows of one snapshot, account, broker and kind follow each other."""
     same: list[str | pl.Expr] = ["snapshot_id", "account_id"]
     if table == "holdings":
@@ -146,7 +143,8 @@ def _runs(table: str, frame: pl.DataFrame) -> pl.DataFrame:
         same += ["broker", fund.alias("fund")]
     length = pl.col("len").cast(pl.Int64())
     return (
-        frame.select(pl.struct(same).rle().struct.unnest())
+        frame.lazy()
+        .select(pl.struct(same).rle().struct.unnest())
         .unnest("value")
         .with_columns(
             table=pl.lit(table, pl.Enum(list(_ROWS))),
@@ -156,76 +154,89 @@ def _runs(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _numbered(found: pl.DataFrame, each: pl.DataFrame) -> pl.DataFrame:
+def _numbered(found: Iterable[pl.LazyFrame], each: pl.DataFrame) -> pl.DataFrame:
     """Add the `row_no` each run begins with, and keep the rows of one copy of each."""
-    runs = found.join(
-        each.drop("named"), on="snapshot_id", how="left", maintain_order="left"
-    )
-    if runs["number"].has_nulls():
-        orphan = runs.filter(pl.col("number").is_null())["snapshot_id"][0]
-        raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
     table = pl.col("table").to_physical().cast(pl.Int64())
-    runs = runs.with_columns(group=table * each.height + pl.col("number"))
-    runs = runs.sort("group", maintain_order=True)
     group, end = pl.col("group"), pl.col("length").cum_sum()
     begin = end - pl.col("length")
     first = pl.when(group.ne_missing(group.shift())).then(begin).forward_fill()
     last = pl.when(group.ne_missing(group.shift(-1))).then(end).backward_fill()
-    runs = runs.with_columns(row_no=begin - first, rows=last - first)
-    uneven = runs.filter(pl.col("rows") % pl.col("copies") != 0)
-    if not uneven.is_empty():
-        name = uneven["snapshot_id"][0]
+    copy = pl.col("rows") // pl.col("copies")
+    facts = each.lazy().drop("named")
+    plan = (
+        pl.concat(found, how="diagonal")
+        .join(facts, on="snapshot_id", how="left", maintain_order="left")
+        .with_columns(group=table * each.height + pl.col("number"))
+        .sort("group", maintain_order=True)
+        .with_columns(row_no=begin - first, rows=last - first)
+        .with_columns(
+            uneven=pl.col("rows") % pl.col("copies") != 0,
+            length=pl.min_horizontal("length", copy - pl.col("row_no")),
+        )
+    )
+    runs = _collect(plan)
+    if runs["number"].has_nulls():
+        orphan = runs.filter(pl.col("number").is_null())["snapshot_id"][0]
+        raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
+    if runs["uneven"].any():
+        name = runs.filter("uneven")["snapshot_id"][0]
         raise StoreError(f"snapshot {name!r} is there twice, with different rows")
-    left = pl.col("rows") // pl.col("copies") - pl.col("row_no")
-    kept = runs.with_columns(length=pl.min_horizontal("length", left))
-    return kept.filter(pl.col("length") > 0)
+    return runs.filter(pl.col("length") > 0)
 
 
 def _ordered(runs: pl.DataFrame, buckets: int) -> pl.DataFrame:
     """Put runs by partition and account; they come as their snapshots are."""
     if not runs["account_id"].ne_missing(runs["owner"]).any():
         return runs
-    places = buckets_of(runs["account_id"], buckets)
-    return with_bucket(runs.drop("bucket"), places).sort(*_ORDER, "row_no")
+    return with_bucket(runs.drop("bucket"), buckets).sort(*_ORDER, "row_no")
 
 
-def _rows(frame: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+def _rows(
+    table: str, frame: pl.DataFrame, runs: pl.DataFrame, batch: pl.Expr
+) -> pl.DataFrame:
     """Take the rows of the runs, numbered, each with what its run knows."""
     length, index = pl.col("length"), pl.get_index_type()
-    rows = runs.select(
-        run=pl.int_range(pl.len(), dtype=index).repeat_by("length"),
-        row=pl.int_ranges("start", pl.col("start") + length, dtype=index),
-        row_no=pl.int_ranges("row_no", pl.col("row_no") + length),
-    ).explode("run", "row", "row_no", empty_as_null=False)
-    row = rows["row"]
-    taken = [  # where all is null, any rows will do
-        column.head(row.len())
+    plan = (
+        runs.lazy()
+        .filter(table=table)
+        .select(
+            "snapshot_at",
+            *PARTITION,
+            row=pl.int_ranges("start", pl.col("start") + length, dtype=index),
+            row_no=pl.int_ranges("row_no", pl.col("row_no") + length),
+        )
+        .explode("row", "row_no", empty_as_null=False)
+    )
+    known = _collect(plan).to_dict()
+    row = known.pop("row")
+    taken = {  # where all is null, any rows will do
+        column.name: pl.col(column.name).head(row.len())
         if column.null_count() == column.len()
-        else column.gather(row)
+        else pl.col(column.name).gather(row)
         for column in frame
-    ]
-    facts = runs.select("snapshot_at", *PARTITION)[rows["run"]]
-    return pl.DataFrame(taken).with_columns(rows["row_no"], *facts)
+    }
+    whole = {**taken, **known, "batch_id": batch}
+    return frame.select(whole[name] for name in TABLES[table])
 
 
-def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
     """Tell what the rules ask for: rows, kinds, brokers, with the batch if known."""
     length, fund = pl.col("length"), pl.col("fund").fill_null(value=False)
     counted = (
-        runs.filter(pl.col("table") != "listings")
+        runs.lazy()
+        .filter(pl.col("table") != "listings")
         .group_by("number")
         .agg(rows_count=length.sum(), funds=(length * fund).sum())
     )
-    facts = each.join(counted, on="number", how="left", maintain_order="left")
-    facts = facts.with_columns(pl.col("rows_count", "funds").fill_null(0))
-    funds, rows = facts["funds"], facts["rows_count"]
+    funds, rows = pl.col("funds"), pl.col("rows_count")
     kind = (funds > 0).cast(pl.Int64()) + (rows > funds).cast(pl.Int64()) * 2
-    return facts.select(
-        "snapshot_id",
-        "batch_id",
-        "rows_count",
-        kinds=_KINDS.gather(kind),
-        brokers=_brokers(each, runs),
+    return (
+        each.lazy()
+        .with_columns(brokers=_brokers(each, runs))
+        .join(counted, on="number", how="left", maintain_order="left")
+        .with_columns(pl.col("rows_count", "funds").fill_null(0))
+        .with_columns(kinds=pl.lit(_KINDS).gather(kind))
+        .select("snapshot_id", "batch_id", "rows_count", "kinds", "brokers")
     )
 
 
@@ -250,26 +261,19 @@ def _brokers(each: pl.DataFrame, runs: pl.DataFrame) -> pl.Series:
 
 
 def _deliveries(
-    snapshots: pl.DataFrame, facts: pl.DataFrame, known: pl.DataFrame
+    snapshots: pl.DataFrame, facts: pl.LazyFrame, known: pl.DataFrame
 ) -> pl.DataFrame:
     """Give each delivery that is not known once, with its facts and its doubt."""
-    new = snapshots
-    if facts.height < new.height:
+    new = snapshots.lazy()
+    if snapshots["snapshot_id"].is_duplicated().any():
         new = new.unique(_DELIVERY, maintain_order=True)
     if not known.is_empty():
+        seen = known.lazy()
         new = new.join(
-            known, on=_DELIVERY, how="anti", nulls_equal=True, maintain_order="left"
+            seen, on=_DELIVERY, how="anti", nulls_equal=True, maintain_order="left"
         )
-    return (
-        new.join(
-            facts,
-            on="snapshot_id",
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-        .with_columns(
-            doubt=pl.when(pl.col("status") == "quarantined").then("status_reason")
-        )
-        .select(TABLES["snapshots"].names())
+    doubt = pl.when(pl.col("status") == "quarantined").then("status_reason")
+    whole = new.join(
+        facts, on="snapshot_id", how="left", nulls_equal=True, maintain_order="left"
     )
+    return _collect(whole.with_columns(doubt=doubt).select(TABLES["snapshots"].names()))

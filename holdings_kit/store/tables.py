@@ -95,24 +95,22 @@ def bucket_of(account_id: str, buckets: int) -> int:
     return zlib.crc32(account_id.encode()) % buckets
 
 
-def buckets_of(accounts: pl.Series, buckets: int) -> pl.DataFrame:
-    """Give each `account_id` among some its `bucket`, each account once."""
-    names = accounts.unique().drop_nulls().alias("account_id")
-    hashed = [zlib.crc32(name) % buckets for name in names.cast(pl.Binary()).to_list()]
-    return pl.DataFrame([names, pl.Series("bucket", hashed, dtype=PARTITION["bucket"])])
-
-
-def with_bucket(frame: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
-    """Add the `bucket` from `buckets_of`; an unknown account is in bucket 0."""
+def with_bucket(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
+    """Add the `bucket` of each `account_id`; an unknown account is in bucket 0."""
+    names = frame["account_id"].unique()
+    keys = names.cast(pl.Binary()).to_list()  # the CRC-32 of nothing is 0
+    hashed = [zlib.crc32(key or b"") % buckets for key in keys]
+    places = pl.DataFrame(
+        [names, pl.Series("bucket", hashed, dtype=PARTITION["bucket"])]
+    )
     return frame.join(
-        places, on="account_id", how="left", maintain_order="left"
-    ).with_columns(pl.col("bucket").fill_null(0))
+        places, on="account_id", how="left", nulls_equal=True, maintain_order="left"
+    )
 
 
 def with_partition(frame: pl.DataFrame, buckets: int) -> pl.DataFrame:
     """Add `bucket` and `snapshot_date`, the date of `snapshot_at` in UTC, or null."""
-    places = buckets_of(frame["account_id"], buckets)
-    return with_bucket(frame, places).with_columns(
+    return with_bucket(frame, buckets).with_columns(
         snapshot_date=pl.col("snapshot_at").dt.date()
     )
 
