@@ -308,23 +308,28 @@ def instant(column: str) -> pl.Expr:
 
 
 def _instants(texts: pl.Series) -> pl.Series:
-    """Read ISO 8601; the other forms only where a text is not that."""
+    """Read the usual form; each other form only where a text is none before it."""
     text = pl.col("text")
-    iso = text.str.replace(" ", "T", literal=True).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S%.f%#z", time_zone="UTC", time_unit="us", strict=False
-    )
-    said = texts.to_frame("text").select(number("text"))
-    found = said.with_columns(instant=iso)
-    if found["instant"].null_count() > said["text"].null_count():
-        day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
-        count = text.cast(pl.Decimal(38, 6), strict=False)
-        seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
-        millis = text.str.contains(r"^\d{12,13}$")
-        epoch = pl.when(seconds).then(count * 1_000_000).when(millis).then(count * 1000)
-        found = found.with_columns(
-            instant=pl.coalesce("instant", day, epoch.cast(pl.Int64()).cast(INSTANT))
-        )
+    usual = _iso(text, "%Y-%m-%dT%H:%M:%S.%3fZ")  # a fixed width: read much faster
+    found = texts.to_frame("text").select(number("text"), instant=usual)
+    any_iso = _iso(text.str.replace(" ", "T", literal=True), "%Y-%m-%dT%H:%M:%S%.f%#z")
+    day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
+    for form in (any_iso, pl.coalesce(day, _epoch(text))):
+        if found["instant"].null_count() > found["text"].null_count():
+            found = found.with_columns(instant=pl.coalesce("instant", form))
     return found["instant"]
+
+
+def _iso(text: pl.Expr, form: str) -> pl.Expr:
+    return text.str.to_datetime(form, time_zone="UTC", time_unit="us", strict=False)
+
+
+def _epoch(text: pl.Expr) -> pl.Expr:
+    count = text.cast(pl.Decimal(38, 6), strict=False)
+    seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
+    millis = text.str.contains(r"^\d{12,13}$")
+    epoch = pl.when(seconds).then(count * 1_000_000).when(millis).then(count * 1000)
+    return epoch.cast(pl.Int64()).cast(INSTANT)
 
 
 def number(column: str) -> pl.Expr:
