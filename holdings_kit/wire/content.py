@@ -54,24 +54,26 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
 
     A number is the whole number of its last places, an instant that of its
     microseconds; unknown is a character of its own. What a row's text is does not
-    depend on the other rows: a column of one value is only written once for all.
+    depend on the other rows: neighbouring columns of one value each are only written
+    once for all.
     """
+    physical = frame.select(pl.col(*columns).to_physical())
     parts: list[pl.Expr] = []
+    same: list[str] = []  # texts of the columns of one value before this one
     for name in sorted(columns):
-        column, text = frame[name], pl.col(name)
-        unknown = column.null_count()
-        if column.dtype.is_decimal() or column.dtype.is_temporal():
-            column = column.to_physical()
-            text = text.to_physical().cast(pl.Int64())
+        column, text = physical[name], pl.col(name)
+        unknown, whole = column.null_count(), column.dtype.is_integer()
         if unknown == frame.height:
-            text = pl.lit(_UNKNOWN)
-        elif column.dtype.is_integer() and not unknown and column.min() == column.max():
-            text = pl.lit(str(column[0]))
+            same.append(_UNKNOWN)
+        elif whole and not unknown and column.min() == column.max():
+            same.append(str(column[0]))
         else:
+            text = text.to_physical().cast(pl.Int64()) if whole else text
             text = text.cast(pl.String())
             text = text.fill_null(_UNKNOWN) if unknown else text
-        parts.append(text)
-    return pl.concat_str(*parts, pl.lit(kind), separator=_END)
+            parts += [pl.lit(_END.join(same)), text] if same else [text]
+            same = []
+    return pl.concat_str(*parts, pl.lit(_END.join([*same, kind])), separator=_END)
 
 
 _UNKNOWN, _END = "\x00", "\x1f"
@@ -83,7 +85,7 @@ def _with_listings(facts: Facts) -> pl.DataFrame:
     Only Arrow lists them apart, in ``symbols``.
     """
     holdings, listings = facts.holdings, facts.listings
-    apart = facts.documents.filter(source="arrow").select("doc")
+    apart = facts.documents.select(pl.col("doc").filter(source="arrow"))
     if apart.is_empty():
         return holdings.select("doc", "line")
     said = [name for name in listings.columns if name not in {"doc", "holding_no"}]
