@@ -75,7 +75,7 @@ def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
     facts = Facts(
         *(stacked(same) for same in zip(*(part.facts for part in found), strict=True))
     )
-    facts = _without(facts, pl.concat([part.doubtful for part in found]).unique())
+    facts = _without(facts, pl.concat([part.doubtful for part in found]))
     parts = [finish(facts, whole=True)]
     if facts.documents.height < text.height:
         rest = text.lines(but=set(facts.documents["line_no"]))

@@ -51,16 +51,16 @@ def baskets(rows: pl.DataFrame, *, private_list: str) -> tuple[pl.DataFrame, pl.
             "doc",
             *(_NO_TEXT.alias(name) for name in ("basket_id", "basket_name")),
             *_figures(pl.col("item")),
+            pointer=_NO_TEXT,
             visibility=pl.lit("private"),
             part=pl.lit(1),
             no=pl.lit(0, pl.Int64()),
             constituents=pl.lit(None, _CONSTITUENTS),
+            _missing=pl.lit(value=False),
         )
     ]
-    doubtful: list[pl.Series] = []
     for visibility, part, expression in items:
         found = counted(rows, expression)
-        doubtful.append(found.filter(pl.col("item").is_null())["doc"])
         item = pl.col("item").struct
         parts.append(
             found.select(
@@ -68,23 +68,22 @@ def baskets(rows: pl.DataFrame, *, private_list: str) -> tuple[pl.DataFrame, pl.
                 *_figures(item.field("stats")),
                 basket_id=item.field("scid"),
                 basket_name=item.field("name"),
+                pointer=_NO_TEXT,
                 visibility=pl.lit(visibility),
                 part=pl.lit(part),
                 no="no",
                 constituents=item.field("constituents"),
+                _missing=pl.col("item").is_null(),
             )
         )
     whole = pl.concat(parts, how="diagonal")
     rows_of = _constituents(whole)
-    doubtful.append(rows_of.filter(pl.col("_missing"))["doc"])
-    wide = [*_FIGURES.values(), "quantity"]
-    read = rows_of.with_columns(pl.col(wide).cast(MONEY, strict=False))
-    lost = pl.any_horizontal(
-        rows_of[column].is_not_null() & read[column].is_null() for column in wide
-    )
-    doubtful.append(read.filter(lost)["doc"])
-    ordered = read.sort("doc", "part", "no", "_place", maintain_order=True)
-    return ordered.select(BASKET_READ.names()), pl.concat(doubtful)
+    wide = pl.col(*_FIGURES.values(), "quantity")
+    read = wide.cast(MONEY, strict=False)
+    lost = pl.any_horizontal(wide.is_not_null() & read.is_null(), "_missing")
+    doubtful = rows_of.select(pl.col("doc").filter(lost)).to_series()
+    ordered = rows_of.sort("doc", "part", "no", "_place", maintain_order=True)
+    return ordered.with_columns(read).select(BASKET_READ.names()), doubtful
 
 
 _NO_TEXT: Final = pl.lit(None, pl.String())
@@ -108,14 +107,14 @@ def _constituents(whole: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             symbol=pl.col("constituents").struct.field("ticker"),
             quantity=pl.col("constituents").struct.field("shares"),
-            _missing=pl.col("constituents").is_null(),
+            _missing=pl.col("_missing") | pl.col("constituents").is_null(),
         )
     )
     bare = whole.filter(~many.fill_null(value=False)).with_columns(
         _place=pl.lit(0, pl.Int64()),
         symbol=_NO_TEXT,
         quantity=pl.lit(None, _WIDE),
-        _missing=pl.lit(value=False),
     )
-    both = [part.drop("constituents") for part in (held_by, bare)]
-    return pl.concat(both, how="diagonal").with_columns(pointer=_NO_TEXT)
+    return pl.concat(
+        [part.drop("constituents") for part in (held_by, bare)], how="diagonal"
+    )

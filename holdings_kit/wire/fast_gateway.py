@@ -103,9 +103,9 @@ _SCHEMA: Final = pl.Schema(
 
 def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     """Part v1 from v2: the one has securities of the other shape."""
-    second = rows[_SECURITIES.other].is_null()
-    if second.all():
+    if rows[_SECURITIES.other].null_count() == rows.height:
         return [("v2", rows)]
+    second = pl.col(_SECURITIES.other).is_null()
     first = rows.filter(~second).with_columns(securities=_SECURITIES.other)
     return [("v1", first), ("v2", rows.filter(second))]
 
@@ -174,7 +174,7 @@ def _documents(
         raw=pl.lit(None, pl.Binary()),
     )
     unread = pl.any_horizontal(
-        number(name).is_not_null() & said[column].is_null()
+        number(name).is_not_null() & pl.lit(said[column]).is_null()
         for column, name in instants.items()
     )
     # securities of v1 and null would be those of v2; without any list the exact way
@@ -189,9 +189,11 @@ def _documents(
     return said.select(DOCUMENT_READ.names()), doubtful
 
 
-def _checksums(rows: pl.DataFrame, api_secret: str | Secret | None) -> pl.Series:
+def _checksums(
+    rows: pl.DataFrame, api_secret: str | Secret | None
+) -> pl.Expr | pl.Series:
     if api_secret is None:
-        return pl.repeat(None, rows.height, dtype=pl.Boolean(), eager=True)
+        return pl.lit(None, pl.Boolean())
     asked = rows.select("timestamp", "checksum", "smallcaseAuthId", "transactionId")
     fits = [webhook_checksum_ok(row, api_secret) for row in asked.iter_rows(named=True)]
     return pl.Series(fits, dtype=pl.Boolean())
@@ -202,6 +204,10 @@ class _Part(NamedTuple):
     listings: pl.DataFrame
     notices: pl.DataFrame
     doubtful: pl.Series
+
+
+_NO_DOUBT: Final = pl.Series("doc", dtype=pl.Int64())
+_NOTHING: Final = _Part(empty(HELD), empty(LISTING), empty(NOTICE), _NO_DOUBT)
 
 
 def _table(
@@ -217,7 +223,7 @@ def _table(
     listed = rows.select("doc", item=items, offset=offset.cast(pl.Int64()))
     found = counted(listed, pl.col("item"), keep=("doc", "offset"))
     if found.is_empty():
-        return _Part(empty(HELD), empty(LISTING), empty(NOTICE), found["doc"])
+        return _NOTHING
     missing = found.filter(pl.col("item").is_null())["doc"]
     typed = found.select(
         "doc",
@@ -226,7 +232,8 @@ def _table(
         no="no",
     )
     doubtful = [missing, *_doubts(typed, table)]
-    read = typed.with_columns(instant(column) for column in table.instants)
+    instants = [instant(column) for column in table.instants]
+    read = typed.with_columns(instants) if instants else typed
     doubtful += [
         read.filter(typed[column].is_not_null() & pl.col(column).is_null())["doc"]
         for column in table.instants
@@ -266,7 +273,7 @@ def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     return [
         typed.filter(large.fill_null(value=False))["doc"]
         if (largest or 0) >= _LIMIT
-        else empty(DOCUMENT_READ)["doc"],
+        else _NO_DOUBT,
         names.filter("twins")["doc"],
     ]
 

@@ -18,6 +18,7 @@ from holdings_kit.schema import (
     SNAPSHOTS,
     Loaded,
     conform,
+    empty,
 )
 from holdings_kit.wire.content import content_hashes
 from holdings_kit.wire.named import named
@@ -93,14 +94,14 @@ def finish(facts: Facts, *, whole: bool) -> Loaded:
         A document with a fatal fault is set aside whole, as one reject; otherwise its
         readable rows load and its snapshot is quarantined.
     """
-    at = facts.documents.select("doc", "file", "line_no")
-    if whole and not facts.faults.is_empty():
-        facts = _without_broken(facts)
-    faults = facts.faults.join(at, on="doc", how="left", maintain_order="left")
-    facts = facts._replace(faults=faults)
-    if not facts.faults.is_empty():
-        facts = facts._replace(listings=_of(facts.holdings, facts.listings))
-    return _keyed(named(facts))
+    if facts.faults.is_empty():
+        return _keyed(named(facts), empty(REJECTS))
+    documents = facts.documents
+    facts = _without_broken(facts) if whole else facts
+    facts = facts._replace(listings=_of(facts.holdings, facts.listings))
+    at = documents.select("doc", "file", "line_no")
+    rejects = facts.faults.join(at, on="doc", how="left", maintain_order="left")
+    return _keyed(named(facts), rejects.select(REJECTS.names()))
 
 
 def _without_broken(facts: Facts) -> Facts:
@@ -139,17 +140,31 @@ def _per_document(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame
     return pl.concat([fatal, other])
 
 
-def _keyed(facts: Facts) -> Loaded:
+def _keyed(facts: Facts, rejects: pl.DataFrame) -> Loaded:
     """Key every frame by the content hash and put the columns in their order."""
-    documents, holdings, listings, baskets, notices, faults = facts
-    ids = content_hashes(facts)
-    documents = documents.with_columns(snapshot_id=ids)
+    documents = facts.documents.with_columns(snapshot_id=content_hashes(facts))
     key = documents.select(
         "doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"
     )
-    counts = holdings.group_by("doc").len("holdings_count")
-    fatal = faults.filter("fatal").group_by("doc").len("fatal")
-    said = notices.group_by("doc", maintain_order=True).agg(
+
+    def with_key(frame: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
+        both = frame.join(key, on="doc", how="left", maintain_order="left")
+        return conform(both.select(schema.names()), schema, name=name)
+
+    return Loaded(
+        conform(_snapshots(facts, documents), SNAPSHOTS, name="snapshots"),
+        with_key(facts.holdings, HOLDINGS, "holdings"),
+        with_key(facts.listings, LISTINGS, "listings"),
+        with_key(facts.baskets, BASKETS, "baskets"),
+        conform(rejects, REJECTS, name="rejects"),
+    )
+
+
+def _snapshots(facts: Facts, documents: pl.DataFrame) -> pl.DataFrame:
+    """Count what each document holds, and say what is wrong with it."""
+    counts = facts.holdings.group_by("doc").len("holdings_count")
+    fatal = facts.faults.group_by("doc").agg(pl.col("fatal").sum())
+    said = facts.notices.group_by("doc", maintain_order=True).agg(
         notices=pl.format(
             "[{}]",
             pl.struct("kind", "pointer", "value").struct.json_encode().str.join(","),
@@ -171,7 +186,7 @@ def _keyed(facts: Facts) -> Loaded:
         .list.drop_nulls()
         .list.join("; ")
     )
-    snapshots = (
+    return (
         documents.join(counts, on="doc", how="left", maintain_order="left")
         .join(fatal, on="doc", how="left", maintain_order="left")
         .join(said, on="doc", how="left", maintain_order="left")
@@ -184,15 +199,5 @@ def _keyed(facts: Facts) -> Loaded:
             .then(pl.lit("current"))
             .otherwise(pl.lit("quarantined")),
         )
-    )
-
-    def with_key(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.join(key, on="doc", how="left", maintain_order="left")
-
-    return Loaded(
-        conform(snapshots.select(SNAPSHOTS.names()), SNAPSHOTS, name="snapshots"),
-        conform(with_key(holdings).select(HOLDINGS.names()), HOLDINGS, name="holdings"),
-        conform(with_key(listings).select(LISTINGS.names()), LISTINGS, name="listings"),
-        conform(with_key(baskets).select(BASKETS.names()), BASKETS, name="baskets"),
-        conform(faults.select(REJECTS.names()), REJECTS, name="rejects"),
+        .select(SNAPSHOTS.names())
     )

@@ -29,16 +29,16 @@ def named(facts: Facts) -> Facts:
     holdings = _side_by_side(facts.holdings.drop(_LISTED), first).with_columns(
         isin=pl.coalesce("isin", "listed_isin")
     )
-    codes = holdings.select(pl.col("isin").unique()).drop_nulls()
-    codes = codes.with_columns(valid=isin_ok("isin"), derived=asset_class("isin"))
-    known = codes.filter("valid").select("isin", "derived", instrument_id="isin")
-    holdings = (
-        holdings.drop("instrument_id")
-        .join(known, on="isin", how="left", maintain_order="left")
-        .with_columns(asset_class=pl.coalesce("asset_class", "derived"))
+    codes = holdings.select(pl.col("isin").unique().drop_nulls())
+    known = codes.filter(isin_ok()).select(
+        "isin", verified="isin", derived=asset_class()
     )
-    wrong = holdings["instrument_id"].is_null()
-    if wrong.any():
+    holdings = holdings.join(
+        known, on="isin", how="left", maintain_order="left"
+    ).with_columns(
+        instrument_id="verified", asset_class=pl.coalesce("asset_class", "derived")
+    )
+    if holdings["verified"].null_count():
         # its own place is as good a name as any, and the same whatever else is read
         at = facts.documents.select("doc", "account_id")
         own = pl.format(
@@ -48,23 +48,21 @@ def named(facts: Facts) -> Facts:
         holdings = holdings.join(
             at, on="doc", how="left", maintain_order="left"
         ).with_columns(instrument_id=pl.coalesce("instrument_id", listed, own))
-    said = _remarks(holdings, wrong, conflicts)
+    said = _remarks(holdings, conflicts)
     return facts._replace(
         holdings=holdings,
-        baskets=_constituents(facts.baskets, facts.listings, known.select("isin")),
+        baskets=_constituents(facts.baskets, facts.listings, known),
         notices=pl.concat([facts.notices, *said]),
     )
 
 
-def _remarks(
-    holdings: pl.DataFrame, wrong: pl.Series, conflicts: pl.DataFrame
-) -> list[pl.DataFrame]:
+def _remarks(holdings: pl.DataFrame, conflicts: pl.DataFrame) -> list[pl.DataFrame]:
     """Remark on ISINs that do not verify, on two for one holding, and on none."""
-    if not wrong.any() and conflicts.is_empty():
+    if not holdings["verified"].null_count() and conflicts.is_empty():
         return []
     label = pl.format(" ({})", pl.coalesce("symbol", "name", "isin"))
     pointer = pl.concat_str(pl.format("holding {}", "holding_no"), label.fill_null(""))
-    odd = holdings.filter(wrong)
+    odd = holdings.filter(pl.col("verified").is_null())
     both = conflicts.join(holdings, on=_KEY, how="left", maintain_order="left")
     nameless = pl.col("symbol").is_null() | pl.col("exchange").is_null()
     return [
@@ -85,9 +83,7 @@ def _constituents(
         return baskets.with_columns(instrument_id=pl.lit(None, pl.String()))
     key = ["doc", "symbol"]
     known = (
-        baskets.select(key)
-        .unique()
-        .join(listings.select(*key, "exchange", "isin"), on=key)
+        listings.join(baskets, on=key, how="semi")
         .filter(pl.col("exchange").is_in(["NSE", "BSE"]))
         .join(valid, on="isin", how="semi")
         .group_by(key)
@@ -101,8 +97,9 @@ def _constituents(
 
 def _side_by_side(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     """Put the first listing of each holding beside it."""
-    if first.select(_KEY).equals(holdings.select(_KEY)):
-        return pl.concat([holdings, first.drop(_KEY)], how="horizontal")
+    if all(first[name].equals(holdings[name]) for name in _KEY):
+        beside = [column for column in first if column.name not in _KEY]
+        return holdings.hstack(beside)
     return holdings.join(first, on=_KEY, how="left", maintain_order="left")
 
 
