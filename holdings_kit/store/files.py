@@ -49,14 +49,23 @@ def write_files(tables: Tables, frames: Mapping[str, pl.DataFrame]) -> list[Writ
     """
     parts = [part for named in frames.items() for part in _parts(*named)]
     packed = [BytesIO() for _ in parts]
-    sinks = [
-        part.rows.lazy().sink_parquet(
-            file, compression="zstd", statistics=False, lazy=True
-        )
-        for part, file in zip(parts, packed, strict=True)
-    ]
+    sinks = [_sink(part.rows, file) for part, file in zip(parts, packed, strict=True)]
     pl.collect_all(sinks, engine="streaming")  # costs less than one by one
     return [_write(tables, *named) for named in zip(parts, packed, strict=True)]
+
+
+def _sink(
+    rows: pl.DataFrame, target: str | BytesIO, options: dict[str, str] | None = None
+) -> pl.LazyFrame:
+    """Plan a file: level 2 packs as small as 3, the default, in less time."""
+    return rows.lazy().sink_parquet(
+        target,
+        compression="zstd",
+        compression_level=2,
+        statistics=False,
+        storage_options=options,
+        lazy=True,
+    )
 
 
 class _Part(NamedTuple):
@@ -110,12 +119,7 @@ def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
     target = f"{tables.uri(table)}/{path}"
     try:
         if "://" in target:
-            rows.write_parquet(
-                target,
-                compression="zstd",
-                statistics=False,
-                storage_options=tables.options(),
-            )
+            _sink(rows, target, tables.options()).collect(engine="streaming")
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
             Path(target).write_bytes(packed.getbuffer())

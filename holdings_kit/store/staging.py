@@ -207,15 +207,15 @@ def _rows(
         )
         .explode("row", "row_no", empty_as_null=False)
     )
-    known = _collect(plan).to_dict()
-    row = known.pop("row")
+    known = _collect(plan)
+    row = pl.lit(known["row"])
     taken = {  # where all is null, any rows will do
-        column.name: pl.col(column.name).head(row.len())
+        column.name: pl.col(column.name).head(known.height)
         if column.null_count() == column.len()
         else pl.col(column.name).gather(row)
         for column in frame
     }
-    whole = {**taken, **known, "batch_id": batch}
+    whole = {**taken, **known.to_dict(), "batch_id": batch}
     return frame.select(whole[name] for name in TABLES[table])
 
 
