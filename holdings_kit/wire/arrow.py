@@ -15,7 +15,7 @@ from holdings_kit.schema import RATE, Loaded
 from holdings_kit.wire.batch import Batch
 from holdings_kit.wire.parse import Json, as_text, parse
 from holdings_kit.wire.refusals import arrow_refusal
-from holdings_kit.wire.rows import Table, is_list, is_object, leftovers, populated
+from holdings_kit.wire.rows import Table, is_list, is_object, populated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +72,8 @@ ARROW: Final = Table(
         "haircut": pl.when(
             (pl.col("haircut") != 0) | populated("close").is_not_null()
         ).then((pl.col("haircut").cast(RATE) / 100).cast(RATE)),
-        "extra": leftovers(*_UNMAPPED),
     },
+    extra=_UNMAPPED,
 )
 _LISTING: Final = {
     "exchange": ("exchange",),

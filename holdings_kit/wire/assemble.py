@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import INSTANT, MONEY, Loaded, empty
-from holdings_kit.wire.content import written
+from holdings_kit.wire.content import leftovers, written
 from holdings_kit.wire.keyed import DOC, FAULT, HELD, Facts, finish
 from holdings_kit.wire.rows import Table, instant, number, remarks, typed, unread
 
@@ -156,6 +156,7 @@ def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     columns = {column: pl.lit(None, dtype) for column, dtype in HELD.items()}
     columns |= {"doc": pl.col("doc"), "holding_no": pl.col("holding_no")}
     columns |= {"line": written(rows, table.fields, table.name)}
+    columns |= {"extra": leftovers(rows, table.extra)} if table.extra else {}
     columns |= table.holdings
     return rows.select(
         expression.cast(HELD[column]).alias(column)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -10,11 +11,11 @@ import polars as pl
 from holdings_kit.wire.rows import ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from holdings_kit.wire.keyed import Facts
 
-__all__ = ["content_hashes", "written"]
+__all__ = ["content_hashes", "leftovers", "written"]
 
 
 def content_hashes(facts: Facts) -> pl.Series:
@@ -62,21 +63,42 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
     same: list[str] = []  # texts of the columns of one value before this one
     for name in sorted(columns):
         column, text = physical[name], pl.col(name)
-        unknown, whole = column.null_count(), column.dtype.is_integer()
-        if unknown == frame.height:
-            same.append(_UNKNOWN)
-        elif whole and not unknown and column.min() == column.max():
-            same.append(str(column[0]))
+        if _one_value(column):
+            same.append(_UNKNOWN if column[0] is None else str(column[0]))
         else:
-            text = text.to_physical().cast(pl.Int64()) if whole else text
+            if column.dtype.is_integer():
+                text = text.to_physical().cast(pl.Int64())
             text = text.cast(pl.String())
-            text = text.fill_null(_UNKNOWN) if unknown else text
+            text = text.fill_null(_UNKNOWN) if column.has_nulls() else text
             parts += [pl.lit(_END.join(same)), text] if same else [text]
             same = []
     return pl.concat_str(*parts, pl.lit(_END.join([*same, kind])), separator=_END)
 
 
 _UNKNOWN, _END = "\x00", "\x1f"
+
+
+def _one_value(column: pl.Series) -> bool:
+    """Tell whether a column surely says one thing in all rows: a number, or nothing."""
+    if column.dtype.is_integer() and not column.has_nulls():
+        return not column.is_empty() and column.min() == column.max()
+    return not column.is_empty() and column.null_count() == len(column)
+
+
+def leftovers(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
+    """Pack documented fields without a column of their own as one JSON object.
+
+    Null where the payload had none of them. What all rows say is only packed once.
+    """
+    physical = rows.select(pl.col(columns).to_physical())
+    parts: list[pl.Expr] = []
+    for same, run in groupby(columns, lambda name: _one_value(physical[name])):
+        text = pl.struct(*run).struct.json_encode()
+        parts.append(pl.lit(rows.head(1).select(text).item()) if same else text)
+    opened = [text.str.strip_suffix("}") for text in parts[:-1]] + parts[-1:]
+    joined = opened[:1] + [text.str.strip_prefix("{") for text in opened[1:]]
+    some = pl.any_horizontal(pl.col(columns).is_not_null())
+    return pl.when(some).then(pl.concat_str(joined, separator=","))
 
 
 def _with_listings(facts: Facts) -> pl.DataFrame:

@@ -18,7 +18,6 @@ from holdings_kit.wire.rows import (
     Table,
     is_list,
     is_object,
-    leftovers,
     populated,
     scalars,
 )
@@ -52,14 +51,6 @@ V1: Final = Table(
 )
 """v1 merges holdings and positions and leaves out what smallcases hold."""
 
-_V2_EXTRA = (
-    "nse.quantity",
-    "nse.averagePrice",
-    "bse.quantity",
-    "bse.averagePrice",
-    "suspendedOnNSE",
-    "suspendedOnBSE",
-)
 _TRADED: Final = pl.coalesce(
     pl.col("nse.quantity") + pl.col("bse.quantity"), "nse.quantity", "bse.quantity"
 )
@@ -127,8 +118,15 @@ V2: Final = Table(
             == pl.col("quantity") + pl.col("nse.quantity")
         ),
         "average_price": populated("averagePrice"),
-        "extra": leftovers(*_V2_EXTRA),
     },
+    extra=(
+        "nse.quantity",
+        "nse.averagePrice",
+        "bse.quantity",
+        "bse.averagePrice",
+        "suspendedOnNSE",
+        "suspendedOnBSE",
+    ),
 )
 
 FUNDS: Final = Table(
@@ -175,8 +173,8 @@ FUNDS: Final = Table(
         "last_price": populated("lastPrice"),
         "price_at": pl.col("lastPriceDate"),
         "reported_pnl": pl.col("pnl"),
-        "extra": leftovers("folio", "xirr"),
     },
+    extra=("folio", "xirr"),
 )
 
 _DATA = frozenset(

@@ -26,7 +26,6 @@ __all__ = [
     "instant",
     "is_list",
     "is_object",
-    "leftovers",
     "number",
     "populated",
     "remarks",
@@ -79,6 +78,8 @@ class Table(NamedTuple):
         Prices: 0 means "not populated", and below 0 is none.
     holdings
         HOLDINGS column → expression over the typed wire columns.
+    extra
+        Wire columns without a HOLDINGS column of their own.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Table(NamedTuple):
     positive: Sequence[str]
     holdings: Mapping[str, pl.Expr]
     instants: Sequence[str] = ()
+    extra: Sequence[str] = ()
 
 
 def is_object(value: Json) -> TypeGuard[dict[str, Json]]:
@@ -270,15 +272,6 @@ def _pointer(table: Table, column: str) -> pl.Expr:
 def populated(column: str) -> pl.Expr:
     """Give a price, or null where it is 0 ("not populated") or below."""
     return pl.when(pl.col(column) > 0).then(pl.col(column))
-
-
-def leftovers(*columns: str) -> pl.Expr:
-    """Pack documented fields without a column of their own as one JSON object.
-
-    Null where the payload had none of them.
-    """
-    some = pl.any_horizontal(pl.col(columns).is_not_null())
-    return pl.when(some).then(pl.struct(columns).struct.json_encode())
 
 
 _LONG: Final = r"\.\d{5}|[eE]"  # whatever is rounded matches this

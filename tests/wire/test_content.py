@@ -6,14 +6,17 @@ import copy
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
 from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
+from holdings_kit.wire.content import leftovers, written
 from holdings_kit.wire.files import Text
 
 if TYPE_CHECKING:
@@ -276,3 +279,31 @@ def test_no_list_of_holdings_is_not_an_empty_one() -> None:
     nothing = {"securities": None, "mutualFunds": None, "smallcases": None}
     none, empty = V2 | nothing, V2 | nothing | {"securities": []}
     assert len(set(ids([none, empty]))) == 2
+
+
+CELLS: dict[str, Any] = {
+    "a": st.none() | st.integers(0, 2).map(Decimal),
+    "b": st.none() | st.integers(0, 2).map(Decimal),
+    "c": st.none() | st.sampled_from(["true", '}"{,', ""]),
+    "d": st.none() | st.integers(0, 2).map(Decimal),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.fixed_dictionaries(CELLS), max_size=3))
+def test_a_row_is_written_the_same_alone_and_among_others(rows: list[Payload]) -> None:
+    kinds = {name: pl.Decimal(18, 4) for name in "abd"} | {"c": pl.String()}
+    frame = pl.DataFrame(rows, schema={name: kinds[name] for name in CELLS})
+
+    def said(part: pl.DataFrame) -> list[tuple[Any, ...]]:
+        line, extra = written(part, CELLS, "row"), leftovers(part, list(CELLS))
+        return part.select(line=line, extra=extra).rows()
+
+    assert said(frame) == [row for one in frame.iter_slices(1) for row in said(one)]
+    for row, (_, extra) in zip(rows, said(frame), strict=True):
+        packed = {} if extra is None else json.loads(extra)
+        shown = {
+            name: f"{value:.4f}" if isinstance(value, Decimal) else value
+            for name, value in row.items()
+        }
+        assert packed == ({} if set(shown.values()) == {None} else shown)
