@@ -206,17 +206,16 @@ def _rows(
             row_no=pl.int_ranges("row_no", pl.col("row_no") + length),
         )
         .explode("row", "row_no", empty_as_null=False)
+        .with_columns(batch)
     )
     known = _collect(plan)
-    row = pl.lit(known["row"])
-    taken = {  # where all is null, any rows will do
-        column.name: pl.col(column.name).head(known.height)
-        if column.null_count() == column.len()
-        else pl.col(column.name).gather(row)
-        for column in frame
+    filled = [column.name for column in frame if column.null_count() < column.len()]
+    whole = {
+        **frame.head(known.height).to_dict(),  # where all is null, any rows will do
+        **frame[filled][known["row"]].to_dict(),
+        **known.to_dict(),
     }
-    whole = {**taken, **known.to_dict(), "batch_id": batch}
-    return frame.select(whole[name] for name in TABLES[table])
+    return pl.DataFrame({name: whole[name] for name in TABLES[table]})
 
 
 def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
