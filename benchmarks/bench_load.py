@@ -24,6 +24,7 @@ from holdings_kit.generate import generate
 
 BUCKETS = 4
 TURNS = 3
+DOC = "hash(smallcaseAuthId, snapshotDate, transactionId)"  # a window takes one core
 LOT = "STRUCT(quantity DECIMAL(18,4), averagePrice DECIMAL(18,4))"
 SECURITY = (
     f"STRUCT(holdings {LOT}, positions STRUCT(nse {LOT}, bse {LOT}), "
@@ -142,7 +143,7 @@ def duckdb(dump: str, out: str) -> str:
     database = duckdb.connect()
     database.execute("set preserve_insertion_order = false")
     database.execute(
-        "create temp table raw as select row_number() over () doc, *,"
+        f"create temp table raw as select {DOC} doc, *,"
         f" hash(smallcaseAuthId) % {BUCKETS} bucket from read_json('{dump}',"
         " format='newline_delimited', ignore_errors=true, columns={"
         f"securities: '{SECURITY}', smallcases: '{BASKET}', snapshotDate: 'TIMESTAMP',"
@@ -194,7 +195,7 @@ def duckdb_keyed(dump: str, out: str) -> str:
     database = duckdb.connect()
     database.execute("set preserve_insertion_order = false")
     database.execute(
-        "create temp table raw as select row_number() over () doc, *,"
+        f"create temp table raw as select {DOC} doc, *,"
         f" hash(smallcaseAuthId) % {BUCKETS} bucket from read_json('{dump}',"
         f" format='newline_delimited', ignore_errors=true, columns={{{told}}})"
     )
@@ -275,7 +276,7 @@ def duckdb_replies(dump: str, out: str) -> str:
     database = duckdb.connect()
     database.execute("set preserve_insertion_order = false")
     database.execute(
-        "create temp table raw as select row_number() over () doc, *,"
+        "create temp table raw as select hash(account_id, snapshot_at) doc, *,"
         f" hash(account_id) % {BUCKETS} bucket from read_json('{dump}',"
         " format='newline_delimited', ignore_errors=true)"
     )
