@@ -2,10 +2,11 @@
 
 The reader is strict where it matters (a field that is not in the schema, a key twice,
 a number with more places than its type, text for a number that is none: all refused),
-but it knows no lines: it takes two documents on one line, or one document on two, and
-dies of a line that says ``null``. So only lines that begin with ``{`` and end with
-``}`` are handed to it, which makes any document that crosses a line a syntax error,
-and the rows are counted. Invalid UTF-8, which it lets pass, is looked for before.
+but very small numbers may kill it, and it knows no lines: it takes two documents on
+one line, or one document on two, and dies of a line that says ``null``. So only lines
+that begin with ``{`` and end with ``}`` are handed to it, which makes any document
+that crosses a line a syntax error, and the rows are counted. Invalid UTF-8, which it
+lets pass, is looked for before.
 """
 
 from __future__ import annotations
@@ -211,7 +212,11 @@ class _Reader:
 _ROW: Final = re.compile(r" in row (\d+)$")
 _OPEN, _CLOSE, _RETURN = b"{}\r"
 _SIGN: Final = "\x7f"
-_ODD: Final = re.compile(rb"\x7f|\\u00[4-7]")  # the sign, or a letter as an escape
+_SPELT: Final = re.compile(rb"\x7f|\\u00[4-7]")  # the sign, or a letter as an escape
+_ZEROS: Final = b"." + b"0" * 16
+_POWER: Final = re.compile(rb"-(?<=[0-9.][eE]-)[0-9]")
+_NUMBER: Final = re.compile(rb'(?:^|[:\[,"\s])[+-]?[0-9.]+[eE]-\Z')
+_LONGEST: Final = 64  # bytes of a number looked at
 
 
 class _Renamed:
@@ -243,9 +248,15 @@ def _pieces(
     """Cut into pieces of whole lines, fields in their other shape renamed.
 
     Gives each with its number of lines, and whether all of them may be objects. A line
-    with the sign, or a letter as an escape, is left out: a blank stands for it.
+    that the reader must not see is left out: a blank stands for it.
     """
-    odd = renamed and (_SIGN.encode() in body or b"\\" in body) and _ODD.search(body)
+
+    def odd(start: int, end: int) -> bool:
+        return _is_small(body, start, end) or (
+            bool(renamed) and _is_spelt(body, start, end)
+        )
+
+    any_odd = odd(0, len(body))
     view = memoryview(body)  # so that it is copied once, when the parts are joined
     parts: list[bytes | memoryview] = []
     start = kept = first = count = 0  # of line, of what is not copied, of piece; lines
@@ -257,7 +268,7 @@ def _pieces(
         while stop > start and body[stop - 1] == _RETURN:
             stop -= 1
         count += 1
-        if odd and _ODD.search(body, start, end):
+        if any_odd and odd(start, end):
             parts.append(view[kept:start])
             kept, braced = end, False
         elif start == stop or body[start] != _OPEN or body[stop - 1] != _CLOSE:
@@ -272,6 +283,25 @@ def _pieces(
             parts.append(view[kept:end])
             yield b"".join(parts), count, braced
             parts, kept, first, count, braced = [], start, start, 0, True
+
+
+def _is_small(body: bytes, start: int, end: int) -> bool:
+    """Tell whether a number has a negative power of ten, or very many places.
+
+    The reader looks up a power of ten for all its places, in a table that has 38: from
+    there on what it does is undefined, up to the death of the process (pyarrow 26).
+    """
+    return body.find(_ZEROS, start, end) >= 0 or any(
+        _NUMBER.search(body[max(start, hit.start() - _LONGEST) : hit.start() + 1])
+        for hit in _POWER.finditer(body, start, end)
+    )
+
+
+def _is_spelt(body: bytes, start: int, end: int) -> bool:
+    """Tell whether a name may be spelt with an escape, or is there already."""
+    return (
+        body.find(_SIGN.encode(), start, end) >= 0 or body.find(b"\\", start, end) >= 0
+    ) and _SPELT.search(body, start, end) is not None
 
 
 def _bare(names: Collection[str]) -> re.Pattern[bytes]:

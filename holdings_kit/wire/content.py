@@ -67,7 +67,8 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
             same.append(_UNKNOWN if column[0] is None else str(column[0]))
         else:
             if column.dtype.is_integer():
-                text = text.to_physical().cast(pl.Int64())
+                # a number too large for MONEY is null here, and its document in doubt
+                text = text.to_physical().cast(pl.Int64(), strict=False)
             text = text.cast(pl.String())
             text = text.fill_null(_UNKNOWN) if column.has_nulls() else text
             parts += [pl.lit(_END.join(same)), text] if same else [text]

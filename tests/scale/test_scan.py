@@ -152,6 +152,23 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "five places": lambda body: body.replace(b"100.25", b"100.25123"),
     "zeros behind": lambda body: body.replace(b"100.25", b"100.2500000"),
     "tiny": lambda body: body.replace(b"100.25", b"1.5e-2"),
+    "a power of ten beyond all tables": lambda body: body.replace(
+        b"100.25", b"1.5e-999999999"
+    ),
+    "a power of ten that is too large": lambda body: body.replace(
+        b"100.25", b"1.5e+999999999"
+    ),
+    "a power of ten as text": lambda body: body.replace(b"100.25", b'" -1.5E-88888"'),
+    "places beyond all tables": lambda body: body.replace(
+        b"100.25", b"0." + b"0" * 70 + b"1"
+    ),
+    "zeros beyond all tables": lambda body: body.replace(b"100.25", b"1." + b"0" * 70),
+    "digits beyond all tables": lambda body: body.replace(
+        b"100.25", b"0." + b"1" * 90 + b"e-7"
+    ),
+    "a name with a power of ten": lambda body: body.replace(
+        b"TRX_", b"12e4f0a1-321e-4b"
+    ),
     "too tiny": lambda body: body.replace(b"100.25", b"1.5e-7"),
     "huge": lambda body: body.replace(b"100.25", b"123456789012345"),
     "a price of nothing": lambda body: body.replace(b"100.25", b"0.000"),
@@ -321,9 +338,11 @@ def test_only_the_bad_lines_of_a_piece_take_the_exact_way() -> None:
 
 NUMBERS = st.one_of(
     st.from_regex(
-        r"-?(0|[1-9]\d{0,17})(\.\d{1,8})?([eE][+-]?\d{1,2})?", fullmatch=True
+        r"-?(0|[1-9]\d{0,17})(\.0{0,40}\d{1,8})?([eE][+-]?\d{1,8})?", fullmatch=True
     ),
-    st.from_regex(r'"[+-]?\d{0,16}\.?\d{0,6}([eE][+-]?\d{1,2})?"', fullmatch=True),
+    st.from_regex(
+        r'"[+-]?\d{0,16}\.?0{0,40}\d{0,6}([eE][+-]?\d{1,8})?"', fullmatch=True
+    ),
 )
 
 
