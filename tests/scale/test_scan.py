@@ -171,6 +171,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     ),
     "too tiny": lambda body: body.replace(b"100.25", b"1.5e-7"),
     "huge": lambda body: body.replace(b"100.25", b"123456789012345"),
+    "beyond 64 bits": lambda body: body.replace(b"100.25", b"123456789012345123"),
     "a price of nothing": lambda body: body.replace(b"100.25", b"0.000"),
     "number as text": lambda body: body.replace(b"100.25", b'"100.25"'),
     "number with a blank": lambda body: body.replace(b"100.25", b'" 100.25"'),
