@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from holdings_kit.wire import dumps
-from holdings_kit.wire.arrow_json import Twofold, accepted
+from holdings_kit.wire.arrow_json import accepted
 from holdings_kit.wire.keyed import Facts, finish
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
     from holdings_kit.wire.dumps import Add
     from holdings_kit.wire.files import Text
+    from holdings_kit.wire.ready_lines import Twofold
 
 __all__ = ["Found", "Shapes", "counted", "load", "stacked"]
 

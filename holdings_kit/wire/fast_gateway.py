@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
-from holdings_kit.wire.arrow_json import Twofold
 from holdings_kit.wire.assemble import DOCUMENT_READ, held
 from holdings_kit.wire.fast import Found, Shapes, counted, stacked
 from holdings_kit.wire.fast_baskets import LISTED, PRIVATE, baskets
 from holdings_kit.wire.gateway import FUNDS, V1, V2
 from holdings_kit.wire.keyed import FAULT, HELD, LISTING, Facts
+from holdings_kit.wire.ready_lines import Twofold
 from holdings_kit.wire.rows import NOTICE, ROW, Table, instant, number, zero_prices
 from holdings_kit.wire.signing import webhook_checksum_ok
 

@@ -82,11 +82,22 @@ class Text(NamedTuple):
 
     def cut(self, least: int) -> Iterator[Text]:
         """Cut into runs of at least so many bytes of whole lines, but for the last."""
-        rest = self
-        while (end := rest.body.find(b"\n", least - 1)) >= 0:
-            first, rest = rest.parted(end)
-            yield first
-        yield rest
+        start, line = 0, self.first_line
+        while (end := self.body.find(b"\n", start + least - 1)) >= 0:
+            body, at = self.body[start:end], self.offset + start
+            part = Text.of(body, file=self.file, first_line=line, offset=at)
+            yield part
+            start, line = end + 1, line + part.height
+        yield (
+            self
+            if start == 0
+            else self._replace(
+                first_line=line,
+                offset=self.offset + start,
+                body=self.body[start:],
+                height=self.height - (line - self.first_line),
+            )
+        )
 
     def parted(self, end: int) -> tuple[Text, Text]:
         """Part the text at a line end."""

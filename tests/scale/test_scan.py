@@ -166,6 +166,9 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "digits beyond all tables": lambda body: body.replace(
         b"100.25", b"0." + b"1" * 90 + b"e-7"
     ),
+    "a power of ten spelt apart": lambda body: body.replace(
+        b"100.25", b'"1.5e\\u002d\\u0038888888"'
+    ),
     "a name with a power of ten": lambda body: body.replace(
         b"TRX_", b"12e4f0a1-321e-4b"
     ),
@@ -394,6 +397,24 @@ def test_line_ends_of_any_kind_never_take_the_exact_way(
     loaded = fast.load(found, shapes, never)
     assert loaded.snapshots.height == len(DOCUMENTS[kind])
     same(loaded, dumps.read(found.lines(), add))
+
+
+@given(
+    body=st.lists(st.sampled_from([b"{}", b"", b"{1}\r", b"  "]), min_size=1),
+    least=st.integers(1, 20),
+)
+def test_a_text_is_cut_without_losing_a_line_its_number_or_its_place(
+    body: list[bytes], least: int
+) -> None:
+    whole = Text.of(b"\n".join(body), file="dump", first_line=7, offset=100)
+    parts = list(whole.cut(least))
+    assert b"\n".join(part.body for part in parts) == whole.body
+    assert [line for part in parts for line in part.lines()] == whole.lines()
+    assert sum(part.height for part in parts) == whole.height == len(body)
+    for part in parts:
+        start = part.offset - 100
+        assert whole.body[start : start + len(part.body)] == part.body
+    assert all(len(part.body) >= least - 1 for part in parts[:-1])
 
 
 def write(folder: Path, kind: str) -> list[Path]:
