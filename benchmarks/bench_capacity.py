@@ -23,14 +23,15 @@ import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
 from benchmarks.bench_questions import EACH, build, changes_of, positions_of
 from benchmarks.measure import Run, fact, run, scale, work
-from holdings_kit import haircut_panel, population
-from holdings_kit.generate import Wire, generate
 from holdings_kit.haircuts import HAIRCUTS
-from holdings_kit.store import Store
+from holdings_kit.sandbox import generate
+from holdings_kit.store import Store, population
+from holdings_kit.store.population import _haircut_panel as haircut_panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdings_kit.sandbox._generate import Wire
     from holdings_kit.store import StoreView
 
 HERE = "benchmarks.bench_capacity"

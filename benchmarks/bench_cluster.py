@@ -28,9 +28,9 @@ import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
 from benchmarks.bench_questions import build, changes_of, valued
 from benchmarks.measure import record, scale
-from holdings_kit.cluster import Cluster, connect
-from holdings_kit.generate import generate
+from holdings_kit.sandbox import generate
 from holdings_kit.store import Store
+from holdings_kit.store.cluster import Cluster, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

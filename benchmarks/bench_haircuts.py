@@ -17,8 +17,8 @@ import polars as pl
 
 from benchmarks.measure import record
 from holdings_kit import haircuts as hc
-from holdings_kit.haircuts import kernels
-from holdings_kit.haircuts import tests as ht
+from holdings_kit.haircuts import _kernels as kernels
+from holdings_kit.haircuts import statistics as ht
 
 if TYPE_CHECKING:
     from collections.abc import Callable

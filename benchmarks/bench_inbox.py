@@ -24,7 +24,7 @@ import polars as pl
 
 from benchmarks.deliveries import webhook
 from benchmarks.kill import free_port
-from holdings_kit.inbox import Inbox
+from holdings_kit.clients import Inbox
 
 ROWS = 20  # holdings of a delivery, about 4 kB
 

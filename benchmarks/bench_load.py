@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Run, run, scale, table, work
-from holdings_kit.generate import generate
+from holdings_kit.sandbox import generate
 
 BUCKETS = 4
 TURNS = 3

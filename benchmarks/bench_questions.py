@@ -25,8 +25,8 @@ from benchmarks import duck_questions, pandas_questions
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
 from holdings_kit.store import Store, Threads
-from holdings_kit.store.files import commit_files, write_files
-from holdings_kit.store.tables import TABLES, Tables, bucket_of
+from holdings_kit.store._files import commit_files, write_files
+from holdings_kit.store._tables import TABLES, Tables, bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,7 @@ def positions_of(view: StoreView) -> pl.DataFrame:
 
 
 def values_of(view: StoreView) -> pl.DataFrame:
-    from holdings_kit.population import account_values
+    from holdings_kit.store.population import account_values
 
     return account_values(view)
 

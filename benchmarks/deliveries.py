@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-from holdings_kit.wire.signing import webhook_checksum
+from holdings_kit.wire import webhook_checksum
 
 SECRET = "sandbox_api_secret"
 DAY_ONE = datetime(2026, 1, 5, 10, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """DuckDB's comparison of two days: the bare join, and the same lines with causes.
 
-The second has the columns of `holdings_kit.comparison.CHANGES` that SQL reaches without
+The second has the columns of `holdings_kit.changes.CHANGES` that SQL reaches without
 looking at more than one line: the plain causes, both sides of every figure, exact
 decimals. It leaves out corporate actions, new ISINs, transfers, what a half-empty
 snapshot makes doubtful, all causes but the first, the evidence, the order, and the

@@ -28,11 +28,10 @@ import polars as pl
 
 import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
+from holdings_kit.clients import Inbox, serve, webhook_app
 from holdings_kit.errors import HoldingsError
-from holdings_kit.inbox import Inbox
-from holdings_kit.receiver import serve, webhook_app
-from holdings_kit.wire import webhook as decoder
-from holdings_kit.wire.batch import Batch
+from holdings_kit.wire import _webhook as decoder
+from holdings_kit.wire._batch import Batch
 
 ACCOUNTS, ROWS = 20, 5
 

@@ -22,12 +22,12 @@ from deltalake import DeltaTable
 
 import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
-from holdings_kit.generate import generate
-from holdings_kit.population import account_values
+from holdings_kit.sandbox import generate
+from holdings_kit.store.population import account_values
 
 if TYPE_CHECKING:
-    from holdings_kit.cluster import Cluster
     from holdings_kit.store import Store
+    from holdings_kit.store.cluster import Cluster
 
 AT = datetime(2026, 1, 5, 20, tzinfo=UTC)
 _NONE = timedelta(0)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import holdings_kit as hk
 from benchmarks.bench_haircuts import universe
-from holdings_kit.generate import generate
-from holdings_kit.population import account_values
+from holdings_kit.sandbox import generate
+from holdings_kit.store.population import account_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

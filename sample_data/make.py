@@ -15,9 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import holdings_kit as hk
-from holdings_kit.background import serving
-from holdings_kit.inbox import Inbox
-from holdings_kit.receiver import webhook_app
+from holdings_kit.clients import Inbox, serving, webhook_app
 
 SEED = 2026
 FIRST = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)  # a Monday, after the close

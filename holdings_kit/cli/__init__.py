@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from holdings_kit.cli.frames import demo, generate, load, report
-from holdings_kit.cli.servers import app_, lab, receive, sandbox
+from holdings_kit.cli._frames import demo, generate, load, report
+from holdings_kit.cli._servers import app_, lab, receive, sandbox
 from holdings_kit.errors import HoldingsError
 
 __all__ = ["app", "main"]

@@ -5,32 +5,32 @@ including that date and covers the loss from that close. Losses and VaR are posi
 returns are signed. Needs the extra ``risk`` (numpy, scipy).
 """
 
-from holdings_kit.haircuts import tests as tests
-from holdings_kit.haircuts.adequacy import COVERAGE, backtest, breaches
-from holdings_kit.haircuts.attribution import COLLATERAL_CHANGES, collateral_changes
-from holdings_kit.haircuts.basel import basel, basel_exposure, basel_scaled
-from holdings_kit.haircuts.book import BOOK_EFFECTS, book_effects
-from holdings_kit.haircuts.comparison import (
+from holdings_kit.haircuts import statistics as tests
+from holdings_kit.haircuts._attribution import COLLATERAL_CHANGES, collateral_changes
+from holdings_kit.haircuts._backtest import COVERAGE, backtest, breaches
+from holdings_kit.haircuts._basel import basel, basel_exposure, basel_scaled
+from holdings_kit.haircuts._book import BOOK_EFFECTS, book_effects
+from holdings_kit.haircuts._compare_models import (
     Comparison,
     compare_models,
     procyclicality,
 )
-from holdings_kit.haircuts.decompose import DECOMPOSITION, decompose
-from holdings_kit.haircuts.filtered import evt, filtered_historical, student_t
-from holdings_kit.haircuts.frames import HAIRCUTS, PRICES
-from holdings_kit.haircuts.garch import garch
-from holdings_kit.haircuts.losses import BOOK, losses, netted
-from holdings_kit.haircuts.models import ewma, expected_shortfall, historical
-from holdings_kit.haircuts.overlays import buffer, stressed, ten_year_floor
-from holdings_kit.haircuts.published import (
+from holdings_kit.haircuts._decompose import DECOMPOSITION, decompose
+from holdings_kit.haircuts._filtered import evt, filtered_historical, student_t
+from holdings_kit.haircuts._frames import HAIRCUTS, PRICES
+from holdings_kit.haircuts._garch import garch
+from holdings_kit.haircuts._losses import BOOK, losses, netted
+from holdings_kit.haircuts._models import ewma, expected_shortfall, historical
+from holdings_kit.haircuts._overlays import buffer, stressed, ten_year_floor
+from holdings_kit.haircuts._published import (
     PANEL,
     change_points,
     drift,
     panel,
     published,
 )
-from holdings_kit.haircuts.rules import sebi_2005, sebi_2020
-from holdings_kit.haircuts.universe import Universe
+from holdings_kit.haircuts._rules import sebi_2005, sebi_2020
+from holdings_kit.haircuts._universe import Universe
 
 __all__ = [
     "BOOK",

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Floats, Ints
+    from holdings_kit.haircuts._frames import Floats, Ints
 
 __all__ = ["ewma", "rolling_quantile"]
 

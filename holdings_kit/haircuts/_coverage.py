@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.haircuts import _runs
+from holdings_kit.haircuts._frames import Floats, Ints
 from holdings_kit.haircuts._series import Setting, each
-from holdings_kit.haircuts.frames import Floats, Ints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Floats
+    from holdings_kit.haircuts._frames import Floats
 
 __all__ = ["long_run_variance", "usual_lags"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Floats
+    from holdings_kit.haircuts._frames import Floats
 
 __all__ = [
     "beta_quantile",

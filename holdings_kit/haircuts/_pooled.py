@@ -15,7 +15,7 @@ import polars as pl
 from holdings_kit.haircuts import _runs
 from holdings_kit.haircuts._coverage import Column, filled, rates
 from holdings_kit.haircuts._series import POOLED
-from holdings_kit.haircuts.tests.overlapping import hac_mean
+from holdings_kit.haircuts.statistics._overlapping import hac_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.haircuts._numeric import beta_quantile, binomial_cdf, chi2_sf
-from holdings_kit.haircuts.tests.coverage import GREEN, YELLOW, pof, tuff_term
-from holdings_kit.haircuts.tests.independence import transition_ratio
+from holdings_kit.haircuts.statistics._coverage import GREEN, YELLOW, pof, tuff_term
+from holdings_kit.haircuts.statistics._independence import transition_ratio
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Bools, Floats, Ints
+    from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
 __all__ = ["counted", "rate_limits", "ratios"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.haircuts import tests as single
-from holdings_kit.haircuts.tests.overlapping import hac_mean
+from holdings_kit.haircuts import statistics as single
+from holdings_kit.haircuts.statistics._overlapping import hac_mean
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Bools, Floats, Ints
+    from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
 __all__ = ["POOLED", "Setting", "each"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts import kernels
+from holdings_kit.haircuts import _kernels as kernels
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.frames import Bools, Closes, Floats, Ints
+    from holdings_kit.haircuts._frames import Bools, Closes, Floats, Ints
 
 __all__ = [
     "Conversion",

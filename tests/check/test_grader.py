@@ -14,8 +14,8 @@ from typing import Any
 import jwt
 import pytest
 
+import grader as check
 import holdings_kit as hk
-from holdings_kit import check
 
 SOLUTIONS = Path(__file__).parents[2] / "notebooks/training/solutions"
 ASKED = {

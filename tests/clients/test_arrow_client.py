@@ -14,8 +14,7 @@ import pytest
 import holdings_kit as hk
 from holdings_kit.clients import ArrowClient
 from holdings_kit.errors import AuthError, ConfigError, FrameError, WireError
-from holdings_kit.wire.market import CANDLES, LIMITS, QUOTES
-from holdings_kit.wire.signing import arrow_checksum
+from holdings_kit.wire import CANDLES, LIMITS, QUOTES, arrow_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +139,7 @@ def test_an_account_without_segments_has_no_sums(script: Make) -> None:
 
 
 def test_limits_are_what_the_margin_is_reconciled_with(sb: Any) -> None:
-    from holdings_kit.margin import MARGIN, reconcile
+    from holdings_kit.risk import MARGIN, reconcile
     from holdings_kit.schema import empty
 
     client = hk.ArrowClient(

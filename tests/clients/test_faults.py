@@ -18,7 +18,7 @@ import holdings_kit as hk
 from holdings_kit.clients import ArrowClient, GatewayClient, Options
 from holdings_kit.errors import HoldingsError
 from holdings_kit.sandbox import serve
-from holdings_kit.sandbox.faults import TARGETS
+from holdings_kit.sandbox._faults import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdings_kit import market_hours
-from holdings_kit.brokers import BROKERS, broker_profile
+from holdings_kit.clients import BROKERS, broker_profile
 from holdings_kit.errors import ConfigError, StaleSnapshot
-from holdings_kit.freshness import freshness, require_fresh
-from holdings_kit.market_hours import MUMBAI, Weekdays, market_calendar
+from holdings_kit.market import MUMBAI, freshness, market_calendar, require_fresh
+from holdings_kit.market import _calendar as market_hours
+from holdings_kit.market._calendar import Weekdays
 
 if TYPE_CHECKING:
-    from holdings_kit.market_hours import Calendar
+    from holdings_kit.market._calendar import Calendar
 
 ZERO = timedelta(0)
 PUBLISHED = market_calendar()

@@ -19,8 +19,7 @@ from holdings_kit.errors import (
     SourceError,
     WireError,
 )
-from holdings_kit.wire.imports import parse_import_result
-from holdings_kit.wire.tokens import mint_token, verify_token
+from holdings_kit.wire import mint_token, parse_import_result, verify_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from holdings_kit.clients import ArrowClient, GatewayClient, Options, Pace
-from holdings_kit.clients.policy import (
+from holdings_kit.clients._policy import (
     Reply,
     check_base_url,
     judge,
@@ -25,8 +25,7 @@ from holdings_kit.errors import (
     SourceUnavailable,
     WireError,
 )
-from holdings_kit.wire.refusals import arrow_refusal
-from holdings_kit.wire.signing import Secret
+from holdings_kit.wire import Secret, arrow_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

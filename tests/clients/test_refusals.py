@@ -18,13 +18,14 @@ from holdings_kit.errors import (
     SourceUnavailable,
     WireError,
 )
-from holdings_kit.wire.imports import (
+from holdings_kit.wire import (
     SDK_ERRORS,
+    arrow_refusal,
+    gateway_refusal,
     import_failed,
     parse_import_result,
     parse_transaction,
 )
-from holdings_kit.wire.refusals import arrow_refusal, gateway_refusal
 
 RELOGIN = "Your session has expired. You must relogin to access the resource"
 ARROW = [

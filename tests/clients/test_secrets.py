@@ -29,9 +29,14 @@ from IPython.core.ultratb import VerboseTB
 from holdings_kit.clients import ArrowClient, GatewayClient, Options
 from holdings_kit.errors import HoldingsError
 from holdings_kit.sandbox import serve
-from holdings_kit.wire.imports import parse_import_result, parse_transaction
-from holdings_kit.wire.signing import Secret, webhook_checksum_ok
-from holdings_kit.wire.tokens import mint_token, verify_token
+from holdings_kit.wire import (
+    Secret,
+    mint_token,
+    parse_import_result,
+    parse_transaction,
+    verify_token,
+    webhook_checksum_ok,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -358,7 +363,7 @@ def test_no_url_and_no_log_of_a_good_flow_shows_a_secret(places: Places) -> None
 NOTEBOOK = """
 import logging, os
 import holdings_kit as hk
-from holdings_kit.wire.signing import Secret
+from holdings_kit.wire import Secret
 logging.basicConfig(level=logging.DEBUG)
 get_ipython().run_line_magic("xmode", "Verbose")
 token = Secret(os.environ["TOKEN"])

@@ -16,9 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError, SignatureError
-from holdings_kit.wire import signing
-from holdings_kit.wire.signing import Secret, arrow_checksum, webhook_checksum_ok
-from holdings_kit.wire.tokens import mint_token, verify_token
+from holdings_kit.wire import (
+    Secret,
+    arrow_checksum,
+    mint_token,
+    verify_token,
+    webhook_checksum_ok,
+)
+from holdings_kit.wire import _signing as signing
 
 AUTH_ID = "64b7f0c2a1d3e4f5a6b7c8d9"
 TRANSACTION = "TRX_0123456789abcdef0123456789abcdef"
@@ -194,7 +199,7 @@ def test_checksums_need_no_jwt_package() -> None:
     import subprocess
 
     code = (
-        "import sys, holdings_kit.wire.signing; "
+        "import sys, holdings_kit.wire._signing; "
         "raise SystemExit('jwt' in sys.modules or 'httpx' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.comparison import CHANGES
+from holdings_kit.changes import CHANGES
 from holdings_kit.errors import FrameError
 
 Kind = Literal["value", "collateral", "pnl"]

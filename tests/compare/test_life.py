@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.sandbox.life import Life, life
-from holdings_kit.timeline import spans, timeline
+from holdings_kit.changes import spans, timeline
+from holdings_kit.sandbox import Life, life
 
 QUIET = ["price_only", "unchanged"]
 LIVES = [("arrow", 0), ("gateway-v2", 1)]

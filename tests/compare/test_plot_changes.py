@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit import plot
+from holdings_kit.changes import timeline
 from holdings_kit.errors import FrameError
-from holdings_kit.timeline import timeline
+from holdings_kit.show import plot
 
 Lines = Callable[..., pl.DataFrame]
 LATER = datetime(2026, 1, 6, 12, 30, tzinfo=UTC)

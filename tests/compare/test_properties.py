@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
-from holdings_kit.comparison import CAUSES
+from holdings_kit.changes import CAUSES
 from holdings_kit.schema import HOLDINGS, MONEY
 
 AT = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
-from holdings_kit.comparison import explain
+from holdings_kit.changes import _explain as explain
 from holdings_kit.schema import HOLDINGS, MONEY
 
 AT = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
@@ -66,7 +66,7 @@ def test_slices_and_batches_change_nothing(
 
 
 def test_each_account_is_in_one_slice() -> None:
-    from holdings_kit.comparison.order import ordered
+    from holdings_kit.changes._order import ordered
 
     lines = [
         {"account_id": account, "instrument_id": f"NSE:{n}"}

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.comparison import ACTIONS, CAUSES, MOVES
+from holdings_kit.changes import ACTIONS, CAUSES, MOVES
 
 Lines = Callable[..., pl.DataFrame]
 TABLE = Path(__file__).with_name("transitions.csv")

@@ -10,7 +10,7 @@ from scipy import stats
 
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.haircuts import tests as ht
+from holdings_kit.haircuts import statistics as ht
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,7 @@ import pytest
 import holdings_kit as hk
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError
-from holdings_kit.margin import margin
-from holdings_kit.margin_rules import Rules
+from holdings_kit.risk import Rules, margin
 
 SEED = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
 AT = datetime(2026, 1, 5, 10, 15, tzinfo=UTC)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts import kernels
+from holdings_kit.haircuts import _kernels as kernels
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts.kernels import Interpolation
+    from holdings_kit.haircuts._kernels import Interpolation
 
 HOW: list[Interpolation] = ["linear", "lower", "higher", "midpoint"]
 

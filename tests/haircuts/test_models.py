@@ -14,7 +14,7 @@ from scipy import stats
 
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.haircuts import filtered
+from holdings_kit.haircuts import _filtered as filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from holdings_kit import haircuts as hc
-from holdings_kit.haircuts import tests as ht
+from holdings_kit.haircuts import statistics as ht
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holdings_kit import haircuts as hc
-from holdings_kit.haircuts import tests as ht
+from holdings_kit.haircuts import statistics as ht
 
 
 def shown(value: float | None, like: str) -> str:

@@ -15,8 +15,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from holdings_kit import haircuts as hc
-from holdings_kit.cluster import Cluster, connect
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.store.cluster import Cluster, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

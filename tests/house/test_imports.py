@@ -10,38 +10,31 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "holdings_kit"
 
-# Lowest first: a module imports from its own layer or from one above it in this list.
-# Every module has its place here: who adds one, decides on its layer.
-LAYERS = [
-    {"errors", "words"},
-    {"schema"},
-    {"identity", "measures"},
-    {"wire"},
-    {"instruments"},
-    {"read"},
-    {"brokers", "market_hours", "freshness", "price_book", "milp", "background"},
-    {"position_prices"},
-    {"portfolio", "exposure", "funds", "linting", "redaction"},
-    {"margin_rules", "collateral_value", "margin", "scenarios", "haircuts"},
-    {"pledge", "pledge_answer", "pledge_rows", "pledge_search"},
-    {"stress", "stress_steps"},
-    {"value_at_risk", "comparison", "bridges", "timeline"},
-    {"store"},
-    {"scan", "scan_blocks", "population", "haircut_panel", "cluster", "generate"},
-    {"report_cells", "report_text", "report"},
-    {"clients", "inbox", "verification", "receiver", "replayer", "plot", "sandbox"},
-    {"html_report"},
-    {"check", "demo", "lab"},
-    {"cli"},
+# Lowest first: a room imports from itself or from one above it in this list.
+ROOMS = [
+    "errors",
+    "schema",
+    "wire",
+    "read",
+    "market",
+    "portfolio",
+    "changes",
+    "risk",
+    "haircuts",
+    "store",
+    "clients",
+    "sandbox",
+    "show",
+    "cli",
 ]
 ONLY = {  # optional package → the rooms that may import it
     "httpx": {"clients"},
     "stamina": {"clients"},
-    "matplotlib": {"plot"},
+    "matplotlib": {"show"},
     "deltalake": {"store"},
     "typer": {"cli"},
-    "starlette": {"sandbox", "receiver"},
-    "uvicorn": {"receiver", "background"},
+    "starlette": {"sandbox", "clients"},
+    "uvicorn": {"clients"},
     "pandas": set[str](),
     "ipywidgets": set[str](),
     "anywidget": set[str](),
@@ -78,18 +71,36 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def test_low_layers_never_import_high_ones() -> None:
-    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+def test_imports_point_one_way() -> None:
+    rank = {name: number for number, name in enumerate(ROOMS)}
     for path in modules():
         if room(path) == "__init__":
             continue
-        assert room(path) in rank, f"{path.name} has no place in LAYERS"
-        here = rank[room(path)]
+        assert room(path) in rank, f"{path.name} has no place in ROOMS"
         for name in imported(path):
             if not name.startswith("holdings_kit."):
                 continue
             there = name.split(".")[1]
-            assert rank[there] <= here, f"{path.name} imports {name}"
+            assert rank[there] <= rank[room(path)], f"{path} imports {name}"
+
+
+def test_a_newcomer_sees_few_entries() -> None:
+    shown = {p.name for p in PACKAGE.iterdir()} - {"__pycache__"}
+    assert {n.removesuffix(".py") for n in shown if n.endswith(".py")} <= {
+        "__init__",
+        "errors",
+        "schema",
+    }
+    assert len(shown - {"py.typed"}) <= 16
+
+
+def test_a_room_hides_its_files_but_for_the_public_modules() -> None:
+    """`hk.plot`, `hk.cluster` and the like are modules that a user names."""
+    public = {"identity", "statistics", "cluster", "population", "plot"}
+    for path in modules():
+        for part in path.relative_to(PACKAGE).parts[1:]:
+            name = part.removesuffix(".py")
+            assert name.startswith("_") or name in public, path
 
 
 @pytest.mark.parametrize("package", ONLY)

@@ -42,6 +42,7 @@ def test_the_solved_lesson_runs(lesson: Path, tmp_path: Path) -> None:
     folder = tmp_path / "notebooks/training"
     folder.mkdir(parents=True)
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    (folder / "grader").symlink_to(ROOT / "notebooks/training/grader")
     copy = folder / lesson.name
     copy.write_text(json.dumps(solved(lesson)))
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=60"]

@@ -274,8 +274,7 @@ def test_value_less_cost_is_pnl_and_groups_add_up(holdings: pl.DataFrame) -> Non
 
 
 def test_one_name_of_a_column_is_not_its_letters() -> None:
-    from holdings_kit.bridges import bridge
-    from holdings_kit.comparison import CHANGES
+    from holdings_kit.changes import CHANGES, bridge
     from holdings_kit.schema import POSITIONS, empty
 
     book = empty(POSITIONS)

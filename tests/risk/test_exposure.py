@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.exposure import (
+from holdings_kit.portfolio import (
     CONCENTRATION,
     EXPOSURES,
     concentration,

@@ -10,10 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
-from holdings_kit.collateral_value import COLLATERAL, collateral
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.margin import MARGIN, RECONCILED, margin, reconcile
-from holdings_kit.margin_rules import Rules
+from holdings_kit.risk import (
+    COLLATERAL,
+    MARGIN,
+    RECONCILED,
+    Rules,
+    collateral,
+    margin,
+    reconcile,
+)
 from holdings_kit.schema import INSTRUMENTS
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.margin_rules import Fees, Rules, broker_fees
-from holdings_kit.pledge import PLAN, pledge_plan
+from holdings_kit.risk import PLAN, Fees, Rules, broker_fees, pledge_plan
 from holdings_kit.schema import INSTRUMENTS
 
 if TYPE_CHECKING:

@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdings_kit.collateral_value import collateral
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.margin import margin
 from holdings_kit.portfolio import consolidate
-from holdings_kit.scenarios import SCENARIOS, SHOCKS, make_shocks, scenario
+from holdings_kit.risk import (
+    SCENARIOS,
+    SHOCKED,
+    SHOCKS,
+    collateral,
+    grid,
+    make_shocks,
+    margin,
+    scenario,
+    shock,
+    shock_positions,
+)
 from holdings_kit.schema import POSITIONS
-from holdings_kit.stress import SHOCKED, grid, shock, shock_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

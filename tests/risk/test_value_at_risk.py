@@ -11,12 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.value_at_risk import (
-    CONTRIBUTIONS,
-    RISK,
-    value_at_risk,
-    var_contributions,
-)
+from holdings_kit.risk import CONTRIBUTIONS, RISK, value_at_risk, var_contributions
 
 
 def _prices(returns: np.ndarray, ids: str = "PQRST") -> pl.DataFrame:

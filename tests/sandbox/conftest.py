@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from holdings_kit import sandbox
-from holdings_kit.wire.tokens import mint_token
+from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

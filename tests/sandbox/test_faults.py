@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox.faults import TARGETS, Fault, Faults, parse_faults
+from holdings_kit.sandbox import parse_faults
+from holdings_kit.sandbox._faults import TARGETS, Fault, Faults
 
 PLAN = "holdings: 429*2, 500, truncate; webhook: late 24h, duplicate, bad checksum"
 

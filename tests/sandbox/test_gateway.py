@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
-from holdings_kit.wire.tokens import mint_token, verify_token
+from holdings_kit.wire import mint_token, verify_token
 
 
 def test_a_transaction_has_the_documented_id_and_five_minutes(caller: Any) -> None:

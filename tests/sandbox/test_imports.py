@@ -9,7 +9,8 @@ import pytest
 
 from holdings_kit import sandbox
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox.clock import IST, Clock, duration, market_open, trading_date
+from holdings_kit.sandbox import Clock
+from holdings_kit.sandbox._clock import IST, duration, market_open, trading_date
 
 MONDAY = datetime(2026, 1, 5, 10, 15, tzinfo=IST)
 
@@ -173,7 +174,7 @@ def test_only_a_long_lived_session_refreshes_by_a_fetch(caller: Any) -> None:
 
 
 def test_a_funds_only_import_is_signed_over_the_transaction(caller: Any) -> None:
-    from holdings_kit.wire.signing import webhook_checksum
+    from holdings_kit.wire import webhook_checksum
 
     done = caller.imported("bela", intent="MF_HOLDINGS_IMPORT")
     body = caller.sb.deliveries()[0]["body"]
@@ -198,7 +199,7 @@ def test_flat_details_are_the_other_documented_nesting() -> None:
     with sandbox.serve(nested_details=False) as sb:
         import httpx
 
-        from holdings_kit.wire.tokens import mint_token
+        from holdings_kit.wire import mint_token
 
         headers = {
             "x-gateway-secret": sb.api_secret,

@@ -12,10 +12,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.comparison import CAUSES
+from holdings_kit.changes import CAUSES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Life, life
-from holdings_kit.sandbox.universe import UNIVERSE
+from holdings_kit.sandbox._universe import UNIVERSE
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
 SOME = ("asha", "asha2", "chirag", "divya", "sample")  # to stay quick

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from holdings_kit.sandbox import pages
-from holdings_kit.sandbox.personas import BROKERS, people
+from holdings_kit.sandbox import _pages as pages
+from holdings_kit.sandbox._personas import BROKERS, people
 
 EVIL = "\"><script>alert(1)</script><b x='"
 VOID = {"meta", "link", "input", "br"}

@@ -12,7 +12,7 @@ import pytest
 
 import holdings_kit as hk
 from holdings_kit import sandbox
-from holdings_kit.wire.signing import webhook_checksum_ok
+from holdings_kit.wire import webhook_checksum_ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def listening(inbox: Inbox, faults: str = "") -> Iterator[tuple[sandbox.Sandbox,
 def importer(sb: sandbox.Sandbox) -> Any:
     import httpx
 
-    from holdings_kit.wire.tokens import mint_token
+    from holdings_kit.wire import mint_token
 
     def run(persona: str) -> str:
         reply = httpx.post(

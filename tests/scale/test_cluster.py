@@ -16,11 +16,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.cluster import Cluster, connect
 from holdings_kit.errors import ConfigError
-from holdings_kit.generate import generate
-from holdings_kit.haircut_panel import published_panel
+from holdings_kit.sandbox import generate
 from holdings_kit.store import Store
+from holdings_kit.store.cluster import Cluster, connect
+from holdings_kit.store.population._haircut_panel import published_panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,13 +11,13 @@ from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.errors import FrameError
-from holdings_kit.generate import generate
-from holdings_kit.haircut_panel import (
+from holdings_kit.sandbox import generate
+from holdings_kit.schema import RATE
+from holdings_kit.store.population._haircut_panel import (
     COLLATERAL_EFFECTS,
     collateral_effects,
     published_panel,
 )
-from holdings_kit.schema import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.generate import generate
+from holdings_kit.sandbox import generate
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCAN = """
 import sys
-from holdings_kit import scan
+from holdings_kit.store import _scan as scan
 from holdings_kit.store import Store
 scan._BLOCK, scan._COMMIT = 100_000, 2
 dumps, store = sys.argv[1:]

@@ -16,17 +16,21 @@ from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
-from holdings_kit.generate import Wire, generate
+from holdings_kit.sandbox import generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
-from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.files import Line, Text, lines, paths_of
+from holdings_kit.wire import Line, Text, lines, paths_of
+from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import _fast as fast
+from holdings_kit.wire import _fast_arrow as fast_arrow
+from holdings_kit.wire import _fast_gateway as fast_gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from holdings_kit.wire.batch import Batch
+    from holdings_kit.sandbox._generate import Wire
+    from holdings_kit.wire._batch import Batch
 
 AT = "2026-01-05T10:15:30.123Z"
 ORDER = {
@@ -312,7 +316,7 @@ def test_pieces_of_any_size_read_the_same_both_ways(
     sizes = {"_PIECE": (1, 40_000), "_STEP": (2, 8), "_PATIENCE": (0, 20)}
     for name, (low, high) in sizes.items():
         value = data.draw(st.integers(low, high), label=name)
-        monkeypatch.setattr(f"holdings_kit.wire.arrow_json.{name}", value)
+        monkeypatch.setattr(f"holdings_kit.wire._arrow_json.{name}", value)
     shapes, add = WAYS[kind]
     line = st.builds(
         lambda body, name: DAMAGE[name](body),
@@ -448,7 +452,7 @@ def test_a_scan_fills_the_store_as_read_and_append_do(
     loaded = hk.read_webhooks(folder, api_secret="key")
     one.append(loaded)
     if without_pyarrow:
-        monkeypatch.setattr("holdings_kit.wire.arrow_json.available", lambda: False)
+        monkeypatch.setattr("holdings_kit.wire._arrow_json.available", lambda: False)
         with pytest.warns(UserWarning, match="pyarrow"):
             scan = hk.scan_webhooks(paths, into=two, api_secret="key", progress=False)
     else:

@@ -11,8 +11,8 @@ import pytest
 
 import holdings_kit as hk
 from benchmarks.deliveries import SECRET, fetch_body, webhook
+from holdings_kit.clients import Inbox
 from holdings_kit.errors import ConfigError, SourceUnavailable
-from holdings_kit.inbox import Inbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_a_failed_write_promises_nothing_and_leaves_nothing(
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("holdings_kit.inbox.os.fsync", full)
+    monkeypatch.setattr("holdings_kit.clients._inbox.os.fsync", full)
     with pytest.raises(OSError, match="space"):
         inbox.receive(webhook("a1"))
     monkeypatch.undo()

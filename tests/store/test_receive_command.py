@@ -14,7 +14,7 @@ import pytest
 
 import holdings_kit as hk
 from benchmarks.kill import free_port
-from holdings_kit.inbox import Inbox
+from holdings_kit.clients import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

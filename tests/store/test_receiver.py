@@ -12,9 +12,8 @@ from starlette.routing import Mount
 
 import holdings_kit as hk
 from benchmarks.deliveries import DAY_ONE, SECRET, fetch_body, webhook
+from holdings_kit.clients import Inbox, check_host, serve, webhook_app
 from holdings_kit.errors import ConfigError
-from holdings_kit.inbox import Inbox
-from holdings_kit.receiver import check_host, serve, webhook_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 import holdings_kit as hk
 from benchmarks.deliveries import webhook
 from holdings_kit.errors import FrameError
-from holdings_kit.redaction import pseudonymize, redact
+from holdings_kit.read import pseudonymize, redact
 
 if TYPE_CHECKING:
     from pathlib import Path

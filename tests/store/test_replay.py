@@ -9,9 +9,8 @@ from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
+from holdings_kit.clients import Inbox, replay
 from holdings_kit.errors import ConfigError
-from holdings_kit.inbox import Inbox
-from holdings_kit.replayer import replay
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from polars.testing import assert_frame_equal
 from holdings_kit.errors import StoreError
 from holdings_kit.schema import Loaded
 from holdings_kit.store import Store
-from holdings_kit.store.staging import place, stage
-from holdings_kit.store.tables import PARTITION, STORED, TABLES, bucket_of
+from holdings_kit.store._staging import place, stage
+from holdings_kit.store._tables import PARTITION, STORED, TABLES, bucket_of
 from tests.store.conftest import make_snapshot
 
 if TYPE_CHECKING:

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
-from holdings_kit.wire import dumps, fast, fast_arrow, fast_gateway
-from holdings_kit.wire.content import leftovers, written
-from holdings_kit.wire.files import Text
+from holdings_kit.wire import Text, leftovers, written
+from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import _fast as fast
+from holdings_kit.wire import _fast_arrow as fast_arrow
+from holdings_kit.wire import _fast_gateway as fast_gateway
 
 if TYPE_CHECKING:
     import random

@@ -10,7 +10,7 @@ import pytest
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
-from holdings_kit.wire import rows
+from holdings_kit.wire import _rows as rows
 
 NAIVE = datetime(2026, 1, 5, 10)  # noqa: DTZ001 - that is what is refused
 

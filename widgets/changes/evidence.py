@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from holdings_kit.errors import HoldingsError
-from holdings_kit.wire.files import Line, lines
+from holdings_kit.wire import Line, lines
 
 if TYPE_CHECKING:
     from holdings_kit.schema import Loaded

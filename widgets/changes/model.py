@@ -10,7 +10,7 @@ from traitlets import Int, List, Unicode, observe
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
-from holdings_kit.freshness import Clock, utc_now
+from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.evidence import Source, sources
 from widgets.formats import shown
 from widgets.held import Held

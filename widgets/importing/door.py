@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 import holdings_kit as hk
-from holdings_kit.clients import Options
+from holdings_kit.clients import Inbox, Options, webhook_app
 from holdings_kit.errors import ConfigError
-from holdings_kit.freshness import Clock, utc_now
-from holdings_kit.inbox import Inbox
-from holdings_kit.receiver import webhook_app
+from holdings_kit.market._freshness import Clock, utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
-from holdings_kit.brokers import broker_profile
+from holdings_kit.clients import broker_profile
 from holdings_kit.errors import (
     ConfigError,
     ImportFailed,
     SourceUnavailable,
     WireError,
 )
-from holdings_kit.freshness import freshness
-from holdings_kit.wire.imports import parse_import_result
-from holdings_kit.wire.signing import Secret
-from holdings_kit.words import number_of
+from holdings_kit.market import freshness
+from holdings_kit.show import number_of
+from holdings_kit.wire import Secret, parse_import_result
 from widgets.held import Held
 from widgets.importing.news import arrived, fresh_words
 from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.clients import NewTransaction
     from holdings_kit.schema import Loaded
-    from holdings_kit.wire.imports import Transaction
+    from holdings_kit.wire import Transaction
     from widgets.importing.door import Arrow, Gateway
 
 __all__ = ["ImportModel"]

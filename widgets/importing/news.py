@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import holdings_kit as hk
 
 if TYPE_CHECKING:
-    from holdings_kit.freshness import Freshness
-    from holdings_kit.inbox import Inbox
+    from holdings_kit.clients import Inbox
+    from holdings_kit.market._freshness import Freshness
 
 __all__ = ["arrived", "fresh_words"]
 

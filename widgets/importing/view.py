@@ -11,7 +11,7 @@ from ipywidgets import HTML, VBox
 from traitlets import Unicode
 
 import holdings_kit as hk
-from holdings_kit.brokers import BROKERS
+from holdings_kit.clients import BROKERS
 from holdings_kit.errors import ConfigError
 from widgets.formats import shown
 from widgets.importing.door import Arrow, Gateway

@@ -10,14 +10,13 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError, HoldingsError
-from holdings_kit.margin_rules import Fees
-from holdings_kit.stress import shock_positions
+from holdings_kit.risk import Fees, shock_positions
 from widgets.held import Held
 from widgets.job import Job
 from widgets.risk.shocks import CUSTOM, preset, scenarios, shocks_of
 
 if TYPE_CHECKING:
-    from holdings_kit.pledge import PledgePlan
+    from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
 __all__ = ["RiskModel"]
@@ -37,7 +36,7 @@ class RiskModel(Job):
     result
         SHOCKED, one row.
     effects
-        Each position before and after (`holdings_kit.stress.shock_positions`).
+        Each position before and after (`holdings_kit.risk._shock.shock_positions`).
     plan
         The last pledge plan; ``None`` before.
     """

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import polars as pl
 
-from holdings_kit.margin_rules import LIST_CUT
-from holdings_kit.scenarios import SCENARIOS, SHOCKS
+from holdings_kit.risk import LIST_CUT, SCENARIOS, SHOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

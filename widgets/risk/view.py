@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipywidgets import HTML, HBox, VBox
 
-from holdings_kit.words import number_of
+from holdings_kit.show import number_of
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
 from widgets.panel import Panel
@@ -18,7 +18,7 @@ from widgets.table import HoldingsTable
 if TYPE_CHECKING:
     import polars as pl
 
-    from holdings_kit.pledge import PledgePlan
+    from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
 __all__ = ["RiskExplorer"]

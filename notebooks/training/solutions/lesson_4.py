@@ -1,7 +1,7 @@
 from datetime import timedelta
 
-from holdings_kit.brokers import broker_profile
-from holdings_kit.freshness import freshness
+from holdings_kit.clients import broker_profile
+from holdings_kit.market import freshness
 
 
 def decide(snapshot_at, now, broker):

@@ -1,5 +1,5 @@
 import holdings_kit as hk
-from holdings_kit.clients.many import fetch_many
+from holdings_kit.clients import fetch_many
 
 
 def integrate(access, auth_ids):

@@ -1,0 +1,33 @@
+from . import haircuts as haircuts
+from . import market as market
+from . import sandbox as sandbox
+from .changes import bridge as bridge
+from .changes import compare as compare
+from .changes import timeline as timeline
+from .clients import ArrowClient as ArrowClient
+from .clients import GatewayClient as GatewayClient
+from .clients import replay as replay
+from .errors import HoldingsError as HoldingsError
+from .portfolio import concentration as concentration
+from .portfolio import consolidate as consolidate
+from .portfolio import look_through as look_through
+from .portfolio import summarize as summarize
+from .read import identity as identity
+from .read import lint as lint
+from .read import read_arrow as read_arrow
+from .read import read_gateway as read_gateway
+from .read import read_instruments as read_instruments
+from .read import read_webhooks as read_webhooks
+from .read import redact as redact
+from .risk import collateral as collateral
+from .risk import pledge_plan as pledge_plan
+from .risk import shock as shock
+from .risk import value_at_risk as value_at_risk
+from .schema import Loaded as Loaded
+from .show import plot as plot
+from .store import Store as Store
+from .store import cluster as cluster
+from .store import scan_arrow as scan_arrow
+from .store import scan_webhooks as scan_webhooks
+
+__all__: list[str]  # noqa: PYI035, made of the names above

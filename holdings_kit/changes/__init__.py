@@ -1,0 +1,12 @@
+# pyright: basic
+"""What happened between two snapshots of holdings, and how sure that is.
+
+`explain` holds the question, `rules` the declared table of causes, `decide` asks them.
+`order` and `pairs` put the two sides line by line; `calm` tells at once of the lines
+that stayed as they were. For the others `links`, `actions` with `ratios`, `transfers`
+and `facts` prepare, in that order, what the rules ask about; `shape` gives the columns.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

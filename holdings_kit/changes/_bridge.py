@@ -1,0 +1,308 @@
+"""From the value before to the value after, step by step, to the last paisa.
+
+Every step is a difference of two figures rounded alike, so the steps add up exactly:
+prices move what was held, then quantities move at the new price. A corporate action
+multiplies shares and divides the price; its effect is zero by definition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import polars as pl
+
+from holdings_kit.changes._frames import CHANGES
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.schema import MONEY, VALUE, Frame, column_names, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BRIDGE", "EFFECTS", "bridge"]
+
+EFFECTS: Final = {
+    "value": (
+        "price_effect",
+        "trade_effect",
+        "corporate_action_effect",
+        "transfer_effect",
+        "coverage_effect",
+        "unexplained_effect",
+    ),
+    "collateral": (
+        "price_effect",
+        "quantity_effect",
+        "haircut_effect",
+        "coverage_effect",
+        "unexplained_effect",
+    ),
+    "pnl": (
+        "price_effect",
+        "trade_effect",
+        "corporate_action_effect",
+        "average_effect",
+        "transfer_effect",
+        "coverage_effect",
+        "unexplained_effect",
+    ),
+}
+"""The steps of each bridge, in their order."""
+
+BRIDGE: Final = pl.Schema(
+    {
+        "lines_count": pl.Int64(),
+        "unknown_before_count": pl.Int64(),  # held, but not priced: not in the value
+        "unknown_after_count": pl.Int64(),
+        "value_before": VALUE,
+        **dict.fromkeys(EFFECTS["value"], VALUE),
+        "value_after": VALUE,
+        "residual": VALUE,  # always 0
+    }
+)
+"""Of the value bridge; the others differ in their effects (`EFFECTS`)."""
+
+_ZERO: Final = pl.lit(0, VALUE)
+_Q0: Final = pl.col("owned_quantity_before")
+_Q1: Final = pl.col("owned_quantity_after")
+_P0: Final = pl.col("price_before")
+_P1: Final = pl.col("price_after")
+_KEPT: Final = pl.col("adjusted_quantity")
+_SENT: Final = pl.col("transferred_quantity")
+_TRADE: Final = pl.col("traded_quantity")
+_SENT_PRICE: Final = pl.col("transfer_price")
+_LOST: Final = (pl.col("cause") == "suspect_fetch") | (
+    (pl.col("cause") == "unexplained") & _Q1.is_null()
+)
+_ODD: Final = pl.col("cause") == "unexplained"
+
+
+def bridge(
+    changes: Frame,
+    *,
+    by: str | Sequence[str] | None = None,
+    of: Literal["value", "collateral", "pnl"] = "value",
+) -> Frame:
+    """Split a change of value, collateral or P&L into its causes, exactly.
+
+    ``value`` is owned quantity × price (last traded, else close); ``collateral`` is
+    pledged quantity × previous close × (1 − haircut); ``pnl`` is value − cost. What
+    is held but has no price is not in the value: losing or gaining a price is the
+    coverage effect. Trades count at the price after, a sold-out line without one at
+    the price before; a transfer counts at the sender's price before in both accounts,
+    so transfers inside one person's accounts cancel.
+
+    Parameters
+    ----------
+    changes
+        `CHANGES` of `compare` or of a timeline; eager or lazy, lazy stays lazy.
+    by
+        Columns of `changes` to add up over, ``()`` for the total; ``None`` for one
+        row per line.
+    of
+        Which quantity to explain.
+
+    Returns
+    -------
+    Frame
+        The columns of `by`, then `BRIDGE` (rupees). A value is null where something
+        is held and nothing of it is priced; it counts as nothing in `residual`,
+        which is exactly 0 on every row.
+
+    Raises
+    ------
+    FrameError
+        `changes` is not `CHANGES`, or lacks a column of `by`.
+    ConfigError
+        `of` is not one of the three.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> from holdings_kit.changes import compare
+    >>> from holdings_kit.schema import HOLDINGS
+    >>> line = {"account_id": "A1", "snapshot_id": "1", "instrument_id": "INE669E01016"}
+    >>> line |= {"owned_quantity": Decimal(775), "close_price": Decimal("9.93")}
+    >>> before = pl.DataFrame([line], schema=HOLDINGS)
+    >>> after = pl.DataFrame(
+    ...     [line | {"close_price": Decimal("10.01")}], schema=HOLDINGS
+    ... )
+    >>> step = bridge(compare(before, after), by=())
+    >>> step.select("price_effect", "residual").cast(pl.Float64()).row(0)
+    (62.0, 0.0)
+    """
+    if of not in _STEPS:
+        raise ConfigError(f"bridge: of={of!r}; it explains {', '.join(_STEPS)}")
+    if isinstance(changes, pl.DataFrame):  # a lazy plan forms each product once
+        return bridge(changes.lazy(), by=by, of=of).collect()
+    lines = conform(changes, CHANGES, name="changes")
+    have = lines.collect_schema().names()
+    keys = column_names(_LINE if by is None else by)
+    for key in keys:
+        if key not in have:
+            raise FrameError("changes", key, "missing, so it cannot be added up over")
+    effects = EFFECTS[of]
+    rows = lines.select(*keys, *_STEPS[of]())
+    shown = rows.with_columns(
+        lines_count=pl.lit(1, pl.Int64()),
+        unknown_before_count=pl.col("value_before").is_null().cast(pl.Int64()),
+        unknown_after_count=pl.col("value_after").is_null().cast(pl.Int64()),
+    )
+    if by is not None:
+        shown = _added_up(shown, keys, effects)
+    parts = [pl.col(c).fill_null(_ZERO) for c in effects]
+    left = pl.col("value_after").fill_null(_ZERO) - pl.col("value_before").fill_null(
+        _ZERO
+    )
+    for part in parts:
+        left = left - part
+    return shown.select(
+        *keys,
+        "lines_count",
+        "unknown_before_count",
+        "unknown_after_count",
+        *(pl.col(c).cast(VALUE) for c in ("value_before", *effects, "value_after")),
+        residual=left.cast(VALUE),
+    )
+
+
+_LINE: Final = ("account_id", "instrument_id", "snapshot_at_after", "cause")
+
+
+def _added_up(rows: Frame, keys: list[str], effects: Sequence[str]) -> Frame:
+    """Add lines up; a value is unknown only where none of its lines is known."""
+    counts = ["lines_count", "unknown_before_count", "unknown_after_count"]
+    sums = [
+        *(pl.col(c).sum() for c in counts),
+        *(pl.col(c).sum() for c in effects),
+        *(
+            pl.when((pl.col(f"value_{end}").count() > 0) | (pl.len() == 0))
+            .then(pl.col(f"value_{end}").sum())
+            .alias(f"value_{end}")
+            for end in ("before", "after")
+        ),
+    ]
+    if not keys:
+        return rows.select(sums)
+    return rows.group_by(*keys).agg(sums).sort(keys)
+
+
+def _times(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
+    return quantity.cast(VALUE) * price
+
+
+def _held_value(quantity: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """Nothing held is worth nothing, whatever the price."""
+    return pl.when(quantity == 0).then(_ZERO).otherwise(value)
+
+
+def _settled_up(
+    before: pl.Expr, after: pl.Expr, steps: dict[str, pl.Expr]
+) -> list[pl.Expr]:
+    """Take the steps where both ends are known, else coverage or unexplained."""
+    known = before.is_not_null() & after.is_not_null()
+    some = before.is_not_null() | after.is_not_null()
+    gap = after.fill_null(_ZERO) - before.fill_null(_ZERO)
+    out = [before.alias("value_before")]
+    for name, step in steps.items():
+        value = pl.when(known).then(step)
+        if name in ("coverage_effect", "unexplained_effect"):
+            mine = _LOST if name == "unexplained_effect" else ~_LOST
+            value = value.when(some & mine).then(gap)
+        out.append(value.when(some).then(_ZERO).alias(name))
+    return [*out, after.alias("value_after")]
+
+
+def _value_steps() -> dict[str, pl.Expr]:
+    """Name the steps of the value bridge where both ends are known."""
+    before = _held_value(_Q0, _times(_Q0, _P0))
+    at = pl.coalesce(_P1, _P0)  # a line that is gone has no price after
+    sent_known = (_SENT == 0) | _SENT_PRICE.is_not_null()
+    sent = pl.when(_SENT == 0).then(_ZERO).otherwise(_times(_SENT, _SENT_PRICE))
+    gone = _P1.is_null()
+    price = (
+        pl.when(gone | at.is_null())
+        .then(_ZERO)
+        .when(sent_known)
+        .then(_times(_KEPT, at) - before + _times(_SENT, at) - sent)
+        .otherwise(_times(_KEPT, at) - before)
+    )
+    traded = pl.when(_TRADE == 0).then(_ZERO).otherwise(_times(_TRADE, at))
+    return {
+        "price_effect": price,
+        "trade_effect": pl.when(_ODD).then(_ZERO).otherwise(traded),
+        "corporate_action_effect": _ZERO,
+        "transfer_effect": pl.when(sent_known).then(sent).otherwise(_ZERO),
+        "coverage_effect": pl.when(sent_known).then(_ZERO).otherwise(_times(_SENT, at)),
+        "unexplained_effect": pl.when(_ODD).then(traded).otherwise(_ZERO),
+    }
+
+
+def _value() -> list[pl.Expr]:
+    before = _held_value(_Q0, _times(_Q0, _P0))
+    after = _held_value(_Q1, _times(_Q1, _P1))
+    return _settled_up(before, after, _value_steps())
+
+
+def _pnl() -> list[pl.Expr]:
+    """Value steps less the cost that moved with each of them."""
+    c0, c1 = pl.col("cost_value_before"), pl.col("cost_value_after")
+    before = _held_value(_Q0, _times(_Q0, _P0) - c0)
+    after = _held_value(_Q1, _times(_Q1, _P1) - c1)
+    steps = _value_steps()
+    average = pl.col("transfer_average_price")
+    whole = (_SENT == 0) | (_SENT_PRICE.is_not_null() & average.is_not_null())
+    sent_cost = pl.when(_SENT == 0).then(_ZERO).otherwise(_times(_SENT, average))
+    rest = c1 - c0 - sent_cost
+    trade_cost = pl.when(_TRADE == 0).then(_ZERO).otherwise(rest)
+    restated = pl.when(_TRADE == 0).then(rest).otherwise(_ZERO)
+    odd_cost = pl.when(_ODD).then(trade_cost).otherwise(_ZERO)
+    told = {
+        "price_effect": steps["price_effect"],
+        "trade_effect": steps["trade_effect"] - (trade_cost - odd_cost),
+        "corporate_action_effect": _ZERO,
+        "average_effect": -restated,
+        "transfer_effect": steps["transfer_effect"] - sent_cost,
+        "coverage_effect": _ZERO,
+        "unexplained_effect": steps["unexplained_effect"] - odd_cost,
+    }
+    untold = dict.fromkeys(told, _ZERO) | {"coverage_effect": after - before}
+    return _settled_up(
+        before,
+        after,
+        {
+            name: pl.when(whole).then(step).otherwise(untold[name])
+            for name, step in told.items()
+        },
+    )
+
+
+def _collateral() -> list[pl.Expr]:
+    """Price first, then pledged quantity, then haircut."""
+    q0, q1 = pl.col("pledged_quantity_before"), pl.col("pledged_quantity_after")
+    p0, p1 = pl.col("close_price_before"), pl.col("close_price_after")
+    h0, h1 = pl.col("haircut_before"), pl.col("haircut_after")
+    grown = (q0.cast(VALUE) * _KEPT / _Q0).cast(MONEY)
+    kept = pl.when(pl.col("ratio").is_null() | (_Q0 == 0)).then(q0).otherwise(grown)
+
+    def lent(quantity: pl.Expr, price: pl.Expr, haircut: pl.Expr) -> pl.Expr:
+        factor = pl.lit(1, VALUE) - haircut.cast(VALUE)
+        return _held_value(quantity, _times(quantity, price) * factor)
+
+    before, after = lent(q0, p0, h0), lent(q1, p1, h1)
+    price, haircut = pl.coalesce(p1, p0), pl.coalesce(h0, h1)
+    priced = lent(kept, price, haircut)
+    moved = lent(q1, price, haircut)
+    return _settled_up(
+        before,
+        after,
+        {
+            "price_effect": priced - before,
+            "quantity_effect": moved - priced,
+            "haircut_effect": after - moved,
+            "coverage_effect": _ZERO,
+            "unexplained_effect": _ZERO,
+        },
+    )
+
+
+_STEPS: Final = {"value": _value, "collateral": _collateral, "pnl": _pnl}

@@ -1,0 +1,180 @@
+"""Lines of which nothing moved but, perhaps, price and haircut: most of them.
+
+They need neither ratios nor links nor transfers, and what is said of them is the same
+in every account with the same prices.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.changes import _facts as facts
+from holdings_kit.changes import _pairs as pairs
+from holdings_kit.changes._frames import QUANTITIES
+from holdings_kit.changes._rules import CALM
+from holdings_kit.changes._shape import shaped
+from holdings_kit.schema import MONEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdings_kit.changes._order import Order
+
+__all__ = ["Split", "Splitter", "merged"]
+
+_FIGURES: Final = (
+    *QUANTITIES,
+    "average_price",
+    "price",
+    "price_basis",
+    "close_price",
+    "cost_value",
+    "haircut",
+    "snapshot_at",
+    "symbol",
+)
+_HAIRCUT, _PRICE, _EQUAL = range(len(CALM))
+_PRICES: Final = ("price_before", "price_after")
+
+
+class Split(NamedTuple):
+    """Some lines told as if they were calm, and those that are not, unexplained."""
+
+    told: pl.DataFrame
+    moved: pl.DataFrame
+    first: int
+    """The place of the first line."""
+
+
+class Splitter:
+    """Tell apart, piece by piece, the lines of two sides that moved."""
+
+    def __init__(
+        self,
+        order: Order,
+        sides: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        keys: Sequence[str],
+        tolerances: Mapping[str, float],
+        listed: Sequence[str],
+    ) -> None:
+        self._order, self._sides, self._keys = order, sides, keys
+        self._allowed = tolerances
+        self._still = facts.quiet(tolerances)
+        if listed:
+            self._still &= ~pl.col("instrument_id").is_in(listed)
+        self._usual = _usual(order, sides)
+
+    def split(self, lines: pl.DataFrame) -> Split:
+        """Fetch the figures of lines, and find those of which something moved."""
+        rows = pl.concat(
+            [
+                lines.select(
+                    "_group",
+                    "_code",
+                    _place_after="_place",
+                    _present_before=pl.col("_before").is_not_null(),
+                    _present_after=pl.col("_after").is_not_null(),
+                ),
+                self._order.names(lines),
+                pairs.fetched(*self._sides, lines, _FIGURES),
+            ],
+            how="horizontal",
+        ).with_columns(
+            instrument_id_before=pl.when("_present_before").then("instrument_id")
+        )
+        moved = rows.select(~self._still).to_series()
+        names = pairs.fetched(*self._sides, lines.filter(moved), pairs.NAMES[1:])
+        return Split(
+            self._told(rows, moved),
+            pl.concat([rows.filter(moved), names], how="horizontal"),
+            int(lines["_place"][0]) if lines.height else 0,
+        )
+
+    def _told(self, rows: pl.DataFrame, moved: pl.Series) -> pl.DataFrame:
+        """Take the first rule that holds as all that happened; none moves units."""
+        rows = rows.with_columns(
+            _haircut_moved=facts.haircut_moved(self._allowed),
+            _price_moved=facts.price_moved(self._allowed),
+            _jump=pl.lit(value=False),
+        )
+        told = rows.with_columns(
+            cause=pl.coalesce(
+                pl.when(rule.when).then(pl.lit(rule.cause)) for rule in CALM
+            ),
+            confidence=pl.coalesce(
+                pl.when(rule.when).then(rule.confidence) for rule in CALM
+            ),
+            evidence=self._evidence(rows, moved),
+            adjusted_quantity="owned_quantity_before",
+            traded_quantity=pl.col("owned_quantity_after")
+            - pl.col("owned_quantity_before"),
+            transferred_quantity=pl.lit(0, MONEY),
+        ).with_columns(
+            parts=pl.concat_list(
+                pl.struct(pl.col("cause"), quantity=pl.lit(None, MONEY))
+            )
+        )
+        return shaped(told, self._keys)
+
+    def _evidence(self, rows: pl.DataFrame, moved: pl.Series) -> pl.Series:
+        """Fetch the sentence of the usual prices; make one for the lines without."""
+        usual = self._usual.select(pl.all().gather(rows["_code"]))
+        alone = pl.any_horizontal(
+            pl.col(price).ne_missing(usual[price]) for price in _PRICES
+        )
+        said, special = rows.select(
+            evidence=pl.when("_price_moved")
+            .then(usual["evidence"])
+            .otherwise(CALM[_EQUAL].evidence),
+            special=(pl.col("_haircut_moved") | (pl.col("_price_moved") & alone))
+            & ~moved,
+        )
+        if not special.any():
+            return said
+        words = rows.filter(special).select(
+            pl.coalesce(pl.when(rule.when).then(rule.evidence) for rule in CALM)
+        )
+        return said.scatter(special.arg_true(), words.to_series())
+
+
+def _usual(order: Order, sides: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+    """Per instrument: the prices of one of its lines, and what is said of them."""
+    lines = order.lines.drop_nulls(["_before", "_after"])
+    one = lines.unique("_code", keep="any").select("_code", "_before", "_after")
+    prices = pairs.fetched(*sides, one, ["price"]).with_columns(
+        one["_code"], _jump=pl.lit(value=False)
+    )
+    said = prices.with_columns(evidence=CALM[_PRICE].evidence).drop("_jump")
+    every = pl.int_range(order.instruments.len(), dtype=pl.UInt32(), eager=True)
+    return (
+        pl.DataFrame({"_code": every})
+        .join(said, on="_code", how="left", maintain_order="left")
+        .drop("_code")
+    )
+
+
+def merged(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
+    """Put the lines that moved, explained, in their places."""
+    told, height = part.told, part.told.height
+    place = explained["_place_after"] - part.first
+    row = pl.int_range(height, dtype=pl.UInt32(), eager=True).scatter(
+        place, pl.int_range(height, height + explained.height, eager=True)
+    )
+    # an explained line mostly has the figures that were fetched: those stay
+    now = told.select(pl.exclude("parts").gather(place))
+    lines = told.with_columns(
+        told[column].scatter(place, explained[column])
+        for column in told.columns
+        if column != "parts" and not now[column].equals(explained[column])
+    ).with_columns(
+        parts=pl.concat([told["parts"], explained["parts"]], rechunk=True).gather(row)
+    )
+    if explained.height == part.moved.height:
+        return lines
+    # of two lines that are one security, the old one is no longer there
+    old = part.moved.join(explained, on="_place_after", how="anti")["_place_after"]
+    row = pl.int_range(height, dtype=pl.UInt32(), eager=True)
+    return lines.filter(~row.is_in((old - part.first).implode()))

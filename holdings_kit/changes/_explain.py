@@ -1,0 +1,229 @@
+"""The question itself: two snapshots in, the reasons out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+import polars as pl
+
+from holdings_kit.changes import _facts as facts
+from holdings_kit.changes import _links as links
+from holdings_kit.changes import _pairs as pairs
+from holdings_kit.changes import _transfers as transfers
+from holdings_kit.changes._actions import read_actions, with_ratio
+from holdings_kit.changes._calm import Splitter, merged
+from holdings_kit.changes._decide import decide
+from holdings_kit.changes._frames import CHANGES
+from holdings_kit.changes._order import ordered, starts
+from holdings_kit.changes._shape import shaped
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.schema import HOLDINGS, Frame, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from holdings_kit.changes._calm import Split
+    from holdings_kit.changes._order import Order
+
+__all__ = ["compare", "explain"]
+
+_SLICE: Final = 65_536  # lines looked at together, of whole accounts
+_BATCH: Final = 65_536  # lines that moved, worth explaining together
+
+
+def compare(
+    before: Frame,
+    after: Frame,
+    *,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> Frame:
+    """Say for every account and instrument what changed between two snapshots, and why.
+
+    Rows of one account and instrument are summed first. The first rule of
+    `holdings_kit.changes.RULES` that holds names the `cause`; `parts` lists
+    everything that happened with its quantity, `evidence` says it in words with the
+    figures in them.
+
+    Parameters
+    ----------
+    before, after
+        `HOLDINGS`, one snapshot per account in each; eager or lazy, lazy stays lazy.
+    actions
+        Known corporate actions (`holdings_kit.changes.ACTIONS`). They confirm what
+        the numbers show, and tell a bonus from a split of the same factor.
+    moves
+        Who owns which account (`holdings_kit.changes.MOVES`); without it nothing
+        is called a transfer.
+    tolerances
+        Largest gap still called equal, by ``quantity`` (default 0), ``average_price``
+        (0.01 rupees), ``price`` (0), ``haircut`` (0).
+    missing_share
+        A second snapshot that lost at least this share of an account's lines, and at
+        least three, is suspect, as is one without any row. ``None``: it is known to
+        be complete, for instance fetched twice.
+    transfer_window
+        How far apart the two accounts' second snapshots may lie for a transfer.
+    late_days
+        How long after its ex-date a corporate action may still be credited.
+
+    Returns
+    -------
+    Frame
+        `holdings_kit.changes.CHANGES`, one row per account and instrument held in
+        either snapshot, sorted by both. A bucket that one side does not report is
+        null, and `owned_quantity` is compared alone. Of a suspect line, the second
+        side is unknown.
+
+    Raises
+    ------
+    FrameError
+        A frame is not of its schema, or (eager frames) an account has two snapshots
+        in one frame.
+    ConfigError
+        An unknown tolerance, action kind or ratio, or an account with two owners.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> from holdings_kit.schema import HOLDINGS
+    >>> line = {"account_id": "A1", "snapshot_id": "1", "instrument_id": "INE669E01016"}
+    >>> line |= {"owned_quantity": Decimal(775), "close_price": Decimal("9.93")}
+    >>> before = pl.DataFrame([line], schema=HOLDINGS)
+    >>> after = pl.DataFrame(
+    ...     [line | {"close_price": Decimal("10.01")}], schema=HOLDINGS
+    ... )
+    >>> compare(before, after).select("cause", "evidence").row(0)
+    ('price_only', 'price 9.93 → 10.01, nothing else')
+    """
+    if isinstance(before, pl.DataFrame):
+        _one_snapshot(before, "before")
+    if isinstance(after, pl.DataFrame):
+        _one_snapshot(after, "after")
+    told = partial(
+        explain,
+        conform(before.lazy(), HOLDINGS, name="before"),
+        conform(after.lazy(), HOLDINGS, name="after"),
+        keys=("account_id",),
+        actions=actions,
+        moves=moves,
+        tolerances=_tolerances(tolerances),
+        missing_share=missing_share,
+        transfer_window=transfer_window,
+        late_days=late_days,
+    )
+    if isinstance(before, pl.DataFrame):
+        return cast("Frame", told())
+    read_actions(actions)  # say now, not when collected, what is wrong
+    transfers.read_moves(moves)
+    return cast("Frame", pl.defer(told, schema=CHANGES))
+
+
+def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
+    """Refuse a frame in which an account stands twice."""
+    both = ["account_id", "snapshot_id"]
+    if not set(both) <= set(holdings.columns):
+        return  # the gate names the missing column
+    pairs_of = holdings.select(both).filter(starts(holdings, both)).unique()
+    counts = pairs_of.group_by("account_id").agg(pl.col("snapshot_id").len())
+    twice = counts.filter(pl.col("snapshot_id") > 1)
+    if twice.height:
+        raise FrameError(
+            name,
+            "snapshot_id",
+            f"account {twice['account_id'][0]!r} has {twice['snapshot_id'][0]} "
+            "snapshots; pass one per account, or ask for a timeline",
+        )
+
+
+def explain(
+    before: pl.LazyFrame,
+    after: pl.LazyFrame,
+    *,
+    keys: Sequence[str],
+    actions: pl.DataFrame | None,
+    moves: pl.DataFrame | None,
+    tolerances: Mapping[str, float] | None,
+    missing_share: float | None,
+    transfer_window: timedelta,
+    late_days: int,
+) -> pl.DataFrame:
+    """Compare per `keys`, which are the account and, in a timeline, the step."""
+    allowed = _tolerances(tolerances)
+    average = allowed["average_price"]
+    table, owners = read_actions(actions), transfers.read_moves(moves)
+    first, second = pl.collect_all(
+        [
+            pairs.read(before, keys, name="before"),
+            pairs.read(after, keys, name="after"),
+        ]
+    )
+    sides = (first, second)
+    order = ordered(*sides, keys)
+    if order is None:
+        sides = (pairs.one_each(sides[0], keys), pairs.one_each(sides[1], keys))
+        order = cast("Order", ordered(*sides, keys))
+    accounts = pairs.account_facts(order, *sides)
+
+    def moved(rows: pl.DataFrame) -> pl.DataFrame:
+        told = pairs.with_absent(rows, accounts)
+        told = links.linked(told, keys, table, average)
+        told = with_ratio(told, table, tolerance=average, late_days=late_days)
+        told = transfers.with_transfers(
+            told, keys, owners, window=transfer_window, tolerance=average
+        )
+        asked = facts.with_facts(
+            facts.with_missing(told.lazy(), keys, missing_share), allowed
+        )
+        return shaped(decide(asked.collect()), ["_place_after", *keys])
+
+    listed = pl.concat([table["instrument_id"], table["new_isin"]])
+    calm = Splitter(
+        order,
+        sides,
+        keys=keys,
+        tolerances=allowed,
+        listed=listed.drop_nulls().unique().to_list(),
+    )
+    told: list[pl.DataFrame] = []
+    waiting: list[Split] = []
+    for lines in order.slices(_SLICE):
+        waiting.append(calm.split(lines))
+        # a transfer joins two accounts, whatever lies between them
+        if moves is None and sum(part.moved.height for part in waiting) >= _BATCH:
+            told += _explained(waiting, moved)
+            waiting = []
+    if waiting:
+        told += _explained(waiting, moved)
+    return pl.concat(told)
+
+
+def _explained(
+    waiting: list[Split], moved: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Explain the lines that moved, together, and put them among the calm ones."""
+    rows = pl.concat([part.moved for part in waiting])
+    if rows.is_empty():
+        yield from (part.told for part in waiting)
+        return
+    told = moved(rows)
+    place = pl.col("_place_after")
+    for part in waiting:
+        stop = part.first + part.told.height
+        yield merged(part, told.filter(place >= part.first, place < stop))
+
+
+def _tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:
+    given = dict(tolerances or {})
+    unknown = sorted(set(given) - set(facts.TOLERANCES))
+    if unknown:
+        raise ConfigError(
+            f"tolerances: {unknown[0]!r} is not one of {', '.join(facts.TOLERANCES)}"
+        )
+    return {**facts.TOLERANCES, **given}

@@ -1,0 +1,289 @@
+"""Many snapshots of many accounts: what happened from each to the next."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.changes._explain import explain
+from holdings_kit.changes._frames import CHANGES
+from holdings_kit.schema import HOLDINGS, INSTANT, MONEY, SNAPSHOTS, conform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SPANS", "TIMELINE", "spans", "timeline"]
+
+TIMELINE: Final = pl.Schema({"step": pl.Int64(), **CHANGES})
+"""`CHANGES` with the number of the pair: step 0 is the first snapshot to the second."""
+
+SPANS: Final = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "opened_at": INSTANT,  # null: held before the first snapshot
+        "closed_at": INSTANT,  # null: still held in the last one
+        "largest_quantity": MONEY,
+    }
+)
+
+
+_SNAPSHOT: Final = ["account_id", "snapshot_id"]
+_STEP: Final = ["account_id", "step"]
+
+
+def timeline(
+    history: pl.DataFrame,
+    *,
+    snapshots: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> pl.DataFrame:
+    """Explain every account from each of its snapshots to the next.
+
+    A transfer may leave in one step and arrive in another within `transfer_window`.
+    A snapshot that lost lines which come back later in the same quantity was
+    incomplete: its lines stay `suspect_fetch`, and the snapshots on either side of it
+    are compared with each other. If a later snapshot misses the lines as well, they
+    were sold.
+
+    Parameters
+    ----------
+    history
+        `HOLDINGS` with many snapshots per account, in any order.
+    snapshots
+        `SNAPSHOTS`: names snapshots without any row, which `history` cannot show, and
+        leaves out those that are quarantined.
+    actions, moves, tolerances, missing_share, transfer_window, late_days
+        As in `holdings_kit.compare`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `TIMELINE`, sorted by account, step and instrument. An account with a single
+        snapshot has no step.
+
+    Raises
+    ------
+    FrameError
+        `history` is not `HOLDINGS`, or `snapshots` not `SNAPSHOTS`.
+    ConfigError
+        As in `holdings_kit.compare`.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import empty
+    >>> timeline(empty(HOLDINGS)).height
+    0
+    """
+    rows, steps = _ranked(conform(history, HOLDINGS, name="history"), snapshots)
+
+    def told(
+        rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
+    ) -> pl.DataFrame:
+        before, after = _shifted(rows, steps)
+        changes = explain(
+            before,
+            after,
+            keys=("account_id", "step"),
+            actions=actions,
+            moves=moves,
+            tolerances=tolerances,
+            missing_share=share,
+            transfer_window=transfer_window,
+            late_days=late_days,
+        )
+        return _dated(changes, steps)
+
+    first = told(rows, steps, missing_share)
+    bad = _incomplete(first)
+    doubted = first.filter(pl.col("cause") == "suspect_fetch")
+    last = steps.group_by("account_id").agg(last=pl.col("rank").max() - 1)
+    final = doubted.join(last, on="account_id").filter(pl.col("step") == pl.col("last"))
+    if doubted.height == final.height:
+        return first.select(TIMELINE.names())
+    kept = steps.join(bad, on=["account_id", "rank"], how="anti")
+    again = kept.with_columns(rank=_rank())
+    second = told(
+        rows.drop("rank").join(again, on=_SNAPSHOT).select(rows.columns),
+        again,
+        None,
+    )
+    return _merged(first, second, bad=bad, final=final, steps=steps)
+
+
+def _rank() -> pl.Expr:
+    order = pl.struct("snapshot_at", "snapshot_id")
+    return order.rank("ordinal").over("account_id").cast(pl.Int64()) - 1
+
+
+def _ranked(
+    history: pl.DataFrame, snapshots: pl.DataFrame | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give numbers to the snapshots of each account by their instant."""
+    names = ["account_id", "snapshot_id", "snapshot_at"]
+    steps = history.select(names).unique()
+    if snapshots is not None:
+        listed = conform(snapshots, SNAPSHOTS, name="snapshots")
+        set_aside = listed.filter(pl.col("status") == "quarantined")
+        steps = (
+            pl.concat([steps, listed.select(names)])
+            .unique()
+            .join(set_aside, on=_SNAPSHOT, how="anti")
+        )
+    steps = steps.with_columns(rank=_rank())
+    rows = history.join(steps.drop("snapshot_at"), on=_SNAPSHOT)
+    return rows, steps
+
+
+def _shifted(
+    rows: pl.DataFrame, steps: pl.DataFrame
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Every snapshot but the last is a before, every one but the first an after."""
+    last = steps.group_by("account_id").agg(_last=pl.col("rank").max())
+    before = rows.join(last, on="account_id").filter(pl.col("rank") < pl.col("_last"))
+    after = rows.filter(pl.col("rank") > 0)
+    return (
+        before.with_columns(step=pl.col("rank")).lazy(),
+        after.with_columns(step=pl.col("rank") - 1).lazy(),
+    )
+
+
+def _dated(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Give both instants to lines whose snapshot has no row."""
+    at = steps.select("account_id", "snapshot_at", step="rank")
+    nxt = at.with_columns(pl.col("step") - 1)
+    return (
+        changes.join(
+            at.rename({"snapshot_at": "_0"}), on=["account_id", "step"], how="left"
+        )
+        .join(nxt.rename({"snapshot_at": "_1"}), on=["account_id", "step"], how="left")
+        .with_columns(
+            snapshot_at_before=pl.coalesce("snapshot_at_before", "_0"),
+            snapshot_at_after=pl.coalesce("snapshot_at_after", "_1"),
+        )
+        .drop("_0", "_1")
+        .sort("account_id", "step", "instrument_id")
+    )
+
+
+def _incomplete(changes: pl.DataFrame) -> pl.DataFrame:
+    """Ranks of the snapshots that lost lines which a later one shows again."""
+    lost = changes.filter(pl.col("cause") == "suspect_fetch").select(
+        "account_id", "instrument_id", "step", quantity="owned_quantity_before"
+    )
+    back = changes.filter(pl.col("cause") == "opened").select(
+        "account_id", "instrument_id", back="step", quantity="owned_quantity_after"
+    )
+    returned = (
+        lost.join(back, on=["account_id", "instrument_id", "quantity"], how="left")
+        .filter(pl.col("back").is_null() | (pl.col("back") > pl.col("step")))
+        .group_by("account_id", "step")
+        .agg(pl.col("back").min(), share=pl.col("back").count() / pl.len())
+        .filter(pl.col("share") * 2 >= 1)
+    )
+    return (
+        returned.select(
+            "account_id", rank=pl.int_ranges(pl.col("step") + 1, pl.col("back") + 1)
+        )
+        .explode("rank")
+        .unique()
+    )
+
+
+def _merged(
+    first: pl.DataFrame,
+    second: pl.DataFrame,
+    *,
+    bad: pl.DataFrame,
+    final: pl.DataFrame,
+    steps: pl.DataFrame,
+) -> pl.DataFrame:
+    """Put the second reading of doubted accounts beside the first of the others."""
+    at = steps.select("account_id", "rank", snapshot_at_after="snapshot_at")
+    suspect = first.filter(pl.col("cause") == "suspect_fetch")
+    affected = suspect.select("account_id").unique()
+    doubted = suspect.join(
+        pl.concat(
+            [
+                bad.select("account_id", step=pl.col("rank") - 1),
+                final.select("account_id", "step").unique(),
+            ]
+        ),
+        on=_STEP,
+        how="semi",
+    )
+    sold_last = final.select("account_id", "snapshot_at_after", "instrument_id")
+    renumbered = (
+        second.join(affected, on="account_id")
+        .join(
+            sold_last,
+            on=["account_id", "snapshot_at_after", "instrument_id"],
+            how="anti",
+        )
+        .drop("step")
+        .join(at, on=["account_id", "snapshot_at_after"])
+        .with_columns(step=pl.col("rank") - 1)
+    )
+    calm = first.join(affected, on="account_id", how="anti")
+    return pl.concat(
+        [frame.select(TIMELINE.names()) for frame in (calm, doubted, renumbered)]
+    ).sort("account_id", "step", "instrument_id")
+
+
+def spans(changes: pl.DataFrame) -> pl.DataFrame:
+    """Say for every account and instrument of a timeline from when to when it was held.
+
+    An instrument that left and came back has one row per stay. A line that a suspect
+    snapshot lost does not end.
+
+    Parameters
+    ----------
+    changes
+        `TIMELINE`.
+
+    Returns
+    -------
+    pl.DataFrame
+        `SPANS`, sorted by account, instrument and opening.
+
+    Raises
+    ------
+    FrameError
+        `changes` is not `TIMELINE`.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import empty
+    >>> spans(empty(TIMELINE)).height
+    0
+    """
+    held0, held1 = (pl.col(f"owned_quantity_{end}") != 0 for end in ("before", "after"))
+    line = ["account_id", "instrument_id"]
+    rows = conform(changes, TIMELINE, name="changes").filter(
+        pl.col("cause") != "suspect_fetch"
+    )
+    return (
+        rows.sort(*line, "step")
+        .with_columns(_stay=(~held0 & held1).cast(pl.Int64()).cum_sum().over(line))
+        .filter(held0 | held1)
+        .group_by(*line, "_stay")
+        .agg(
+            pl.col("symbol").last(),
+            opened_at=pl.col("snapshot_at_after").filter(~held0 & held1).first(),
+            closed_at=pl.col("snapshot_at_after").filter(held0 & ~held1).last(),
+            largest_quantity=pl.max_horizontal(
+                pl.col("owned_quantity_before").max(),
+                pl.col("owned_quantity_after").max(),
+            ),
+        )
+        .select(SPANS.names())
+        .sort(*line, "opened_at", nulls_last=False)
+    )

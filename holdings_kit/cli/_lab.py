@@ -1,0 +1,288 @@
+"""Sandbox, store and JupyterLab (or Voilà) up together, and down together.
+
+Everything listens on 127.0.0.1, on free ports, behind a token that is passed through
+the environment and never stands in a command line, a file or a log.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox import Clock, Sandbox, gateway_client, serve
+from holdings_kit.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["Running", "Server", "free_port", "running"]
+
+Server: TypeAlias = Literal["lab", "app"]
+
+_MODULES: Final = {"lab": "jupyterlab", "app": "voila"}
+_PATIENCE: Final = 60.0
+_FAREWELL: Final = 15.0
+_SOME: Final = 3
+_SETTINGS: Final = {
+    "@jupyterlab/apputils-extension:notification": {  # asks the network otherwise
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+}
+_PAGE: Final = """# holdings_kit is running
+
+- **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
+- **Store** with {count} imported accounts: the cell below opens it.
+- **To stop everything:** Ctrl-C in the terminal.
+
+Each notebook starts a sandbox of its own, so nothing you do in one disturbs another.
+All people, holdings and secrets are invented and stay on this machine.
+
+{notebooks}
+"""
+_ROOMS: Final = {
+    "explore": "Explore holdings by clicking",
+    "research": "Research haircuts and risk",
+    "training": "A course for integrators",
+}
+_CELL: Final = """import os
+
+import holdings_kit as hk
+from widgets import HoldingsTable
+
+store = hk.Store(os.environ["HOLDINGS_KIT_STORE"])
+HoldingsTable(hk.consolidate(store.current().holdings), caption="In the store")"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What is up: the page to open, the sandbox, the store's folder.
+
+    Attributes
+    ----------
+    url
+        Of the start page, with the token: show it to the person who started it only.
+    sandbox_url, store
+        Of the simulated brokers; where the imported accounts are.
+    process
+        The web server; it ends when everything is stopped.
+    """
+
+    url: str
+    sandbox_url: str
+    store: Path
+    process: subprocess.Popen[bytes]
+
+
+def running(
+    folder: Path,
+    *,
+    server: Server = "lab",
+    port: int = 0,
+    seed: int = 7,
+    tell: Callable[[Running], None],
+) -> int:
+    """Start everything, tell where it is, wait until told to stop, stop everything.
+
+    Parameters
+    ----------
+    folder
+        The checkout: holds ``notebooks``; state goes to its ``artefacts/lab``.
+    server
+        ``lab``: JupyterLab. ``app``: the explore notebooks as pages, by Voilà.
+    port
+        Of the web server; 0 takes a free one.
+    seed
+        Of the sandbox.
+    tell
+        Called once all is up.
+
+    Returns
+    -------
+    int
+        0 when it was stopped, else the web server's own exit code.
+
+    Raises
+    ------
+    ConfigError
+        No notebooks here, the packages are missing, or the server did not start.
+    """
+    notebooks = folder / "notebooks"
+    if not notebooks.is_dir():
+        raise ConfigError(f"{folder}: no folder 'notebooks'; run this in the checkout")
+    if importlib.util.find_spec(_MODULES[server]) is None:
+        raise ConfigError(
+            f"{_MODULES[server]} is missing: pip install holdings-kit[lab]"
+        )
+    state = folder / "artefacts" / "lab"
+    state.mkdir(parents=True, exist_ok=True)
+    with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
+        store = state / "store"
+        count = _fill(Store(store), sandbox)
+        listed = _notebooks(notebooks)
+        text = _PAGE.format(url=sandbox.url, count=count, notebooks=listed)
+        (state / "START.ipynb").write_text(_notebook(text, _CELL))
+        token, number = secrets.token_urlsafe(24), port or free_port()
+        told = {
+            "JUPYTER_TOKEN": token,
+            "HOLDINGS_KIT_SANDBOX": sandbox.url,
+            "HOLDINGS_KIT_STORE": str(store),
+        }
+        process = _launch(server, folder, number, told)
+        try:
+            _wait_until_up(process, number, token)
+            where = "lab/tree/artefacts/lab/START.ipynb" if server == "lab" else ""
+            url = f"http://127.0.0.1:{number}/{where}?token={token}"
+            up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
+            tell(up)
+            return _until_told(process)
+        finally:
+            _stop(process)
+
+
+def free_port() -> int:
+    """Find a port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _notebooks(folder: Path) -> str:
+    """List the notebooks with their titles, as links from the start page."""
+    lines: list[str] = []
+    for room, title in _ROOMS.items():
+        found = sorted((folder / room).glob("*.ipynb"))
+        lines += ["", f"## {title}", ""] if found else []
+        lines += [
+            f"- [{_title(path)}](../../notebooks/{room}/{path.name})" for path in found
+        ]
+    return "\n".join(lines)
+
+
+def _title(path: Path) -> str:
+    """Read a notebook's first heading; its file name where it has none."""
+    heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
+    return heading.group(1) if heading else path.stem
+
+
+def _notebook(text: str, code: str) -> str:
+    """Write a notebook of one text and one cell."""
+    said: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
+    cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
+    cell |= {"execution_count": None, "outputs": []}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(
+        {
+            "cells": [{**said, "metadata": {}}, {**cell, "metadata": {}}],
+            "metadata": {"kernelspec": kernel},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+    )
+
+
+def _fill(store: Store, sandbox: Sandbox) -> int:
+    """Import a few people into a store that is still empty; count its accounts."""
+    if store.current().snapshots.is_empty():
+        with gateway_client(sandbox) as client:
+            for person in list(sandbox.personas.values())[:_SOME]:
+                started = client.create_import()
+                sandbox.play(started.transaction_id, persona=person.key)
+                store.append(client.holdings(person.auth_id))
+    return store.current().snapshots.height
+
+
+def _launch(
+    server: Server, folder: Path, port: int, told: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start the server with `told` in its environment; its words go to a log."""
+    if server == "lab":
+        state = folder / "artefacts" / "lab"
+        settings = state / "settings"
+        settings.mkdir(exist_ok=True)
+        (settings / "overrides.json").write_text(json.dumps(_SETTINGS))
+        options = [
+            f"--LabApp.app_settings_dir={settings}",
+            f"--LabApp.workspaces_dir={state / 'workspaces'}",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={folder}",
+            "--KernelManager.transport_encryption=required",
+            *(["--allow-root"] if os.geteuid() == 0 else []),
+        ]
+    else:
+        options = [
+            str(folder / "notebooks" / "explore"),
+            "--Voila.ip=127.0.0.1",
+            f"--port={port}",
+            "--token",  # taken from JUPYTER_TOKEN
+        ]
+    log_file = folder / "artefacts" / "lab" / f"{server}.log"
+    with log_file.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", _MODULES[server], "--no-browser", *options],
+            env=os.environ | told,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone, and we stop it in order
+        )
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, token: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            asked.request("GET", "/", headers={"Authorization": f"token {token}"})
+            asked.getresponse()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise ConfigError(
+                    "the web server did not start; see artefacts/lab/*.log"
+                ) from None
+            time.sleep(0.2)
+        else:
+            return
+        finally:
+            asked.close()
+
+
+def _until_told(process: subprocess.Popen[bytes]) -> int:
+    """Wait for Ctrl-C or SIGTERM, or for the server to end by itself."""
+    told = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        told.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    while process.poll() is None and not told.wait(0.2):
+        pass
+    return 0 if told.is_set() else process.returncode
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server with its kernels; what does not go is killed."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_FAREWELL)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,165 @@
+"""What would have been lost over the days it takes to sell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, Floats, read_closes
+from holdings_kit.haircuts._volatility import check_days
+from holdings_kit.schema import conform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["BOOK", "Book", "Loss", "losses", "netted"]
+
+Loss: TypeAlias = Literal["terminal", "worst"]
+BOOK: Final = "(book)"
+"""`instrument_id` under which a netted book stands beside its names."""
+
+
+class Book(NamedTuple):
+    """A book as if it were one instrument.
+
+    Attributes
+    ----------
+    haircuts
+        `HAIRCUTS` of the book: the names' haircuts weighted by value.
+    prices
+        `PRICES` of the book: its value in rupees.
+    """
+
+    haircuts: pl.DataFrame
+    prices: pl.DataFrame
+
+
+def losses(
+    prices: AnyFrame, *, horizon: int = 1, loss: Loss = "terminal"
+) -> pl.DataFrame:
+    """Loss of a long position over the next `horizon` closes, as a fraction.
+
+    Parameters
+    ----------
+    prices
+        `PRICES`. Rows without a close are left out, and not counted as days.
+    horizon
+        Closes until the position is sold, H.
+    loss
+        ``terminal``: 1 − P(t+H)/P(t). ``worst``: 1 − min P(t+1 … t+H)/P(t).
+
+    Returns
+    -------
+    polars.DataFrame
+        `instrument_id, date, loss`; null where the window is not over yet.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> prices = pl.DataFrame(
+    ...     {
+    ...         "instrument_id": ["X"] * 3,
+    ...         "close": [100.0, 80.0, 90.0],
+    ...         "date": [date(2026, 1, day) for day in (1, 2, 5)],
+    ...     }
+    ... )
+    >>> losses(prices, horizon=2)["loss"].round(2).to_list()
+    [0.1, None, None]
+    >>> losses(prices, horizon=2, loss="worst")["loss"].round(2).to_list()
+    [0.2, None, None]
+    """
+    check_days(horizon, "horizon")
+    if loss not in {"terminal", "worst"}:
+        raise ConfigError(f"loss {loss!r}: give 'terminal' or 'worst'")
+    closes = read_closes(prices)
+    first = horizon if loss == "terminal" else 1
+    low = _ahead(closes.close, first)
+    for day in range(first + 1, horizon + 1):
+        low = np.minimum(low, _ahead(closes.close, day))
+    for day in range(1, horizon + 1):
+        low[np.maximum(closes.starts[1:] - day, closes.starts[:-1])] = np.nan
+    lost = pl.Series("loss", 1 - low / closes.close, nan_to_null=True)
+    return closes.keys.with_columns(lost)
+
+
+def netted(
+    haircuts: AnyFrame, prices: AnyFrame, quantities: Mapping[str, float]
+) -> Book:
+    """Net a book of fixed quantities into one instrument, `BOOK`.
+
+    Its price is Σ quantity × close, its haircut the names' haircuts weighted by value.
+    A date counts only when every name has a close, and a haircut of the model.
+
+    Parameters
+    ----------
+    haircuts
+        `HAIRCUTS` of the names.
+    prices
+        `PRICES` of the names.
+    quantities
+        Units held per `instrument_id`, above zero.
+
+    Raises
+    ------
+    ConfigError
+        A quantity is not above zero.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> book = netted(basel(prices), prices, {"X": 10})
+    >>> book.prices["close"].to_list()
+    [1000.0, 600.0, 610.0]
+    """
+    for name, quantity in quantities.items():
+        if not quantity > 0:
+            raise ConfigError(f"quantity of {name} is {quantity}, must be above 0")
+    closes = read_closes(prices)
+    held = pl.DataFrame(
+        {"instrument_id": list(quantities), "quantity": list(quantities.values())},
+        schema={"instrument_id": pl.String(), "quantity": pl.Float64()},
+    )
+    worth = (
+        closes.keys.with_columns(pl.Series("close", closes.close))
+        .join(held, on="instrument_id")
+        .with_columns((pl.col("close") * pl.col("quantity")).alias("value"))
+    )
+    whole = pl.len() == len(quantities)
+    book = worth.group_by("date").agg(pl.col("value").sum().alias("close"), whole=whole)
+    rows = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
+    weighted = (
+        rows.filter(pl.col("haircut").is_not_null())
+        .join(worth, on=["instrument_id", "date"])
+        .group_by("date", "model")
+        .agg(
+            ((pl.col("haircut") * pl.col("value")).sum() / pl.col("value").sum()).alias(
+                "haircut"
+            ),
+            pl.lit(None, pl.Float64()).alias("volatility"),
+            pl.col("floor_hit").all(),
+            whole=whole,
+        )
+    )
+    named = pl.lit(BOOK).alias("instrument_id")
+    return Book(
+        weighted.filter("whole")
+        .with_columns(named)
+        .select(HAIRCUTS.names())
+        .sort("model", "date"),
+        book.filter("whole").select(named, "date", "close").sort("date"),
+    )
+
+
+def _ahead(close: Floats, days: int) -> Floats:
+    """Close `days` rows later; NaN past the end."""
+    out = np.full(close.size, np.nan)
+    out[:-days] = close[days:]
+    return out

@@ -1,0 +1,257 @@
+"""Haircut models that need no fit: EWMA, historical simulation, expected shortfall.
+
+Every model is a function prices → `HAIRCUTS`; any callable of that shape is a model.
+The haircut at a date uses closes up to and including that date and covers the loss
+from that close. Losses are positive, 1 − P(t+H)/P(t). A haircut is kept in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import AnyFrame, Closes, Floats, read_closes
+from holdings_kit.haircuts._kernels import Interpolation, rolling_quantile
+from holdings_kit.haircuts._numeric import normal_pdf, normal_quantile
+from holdings_kit.haircuts._volatility import (
+    Conversion,
+    Seed,
+    check_days,
+    check_fraction,
+    converted,
+    volatility,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+__all__ = ["ewma", "expected_shortfall", "historical"]
+
+
+def ewma(
+    prices: AnyFrame,
+    *,
+    decay: float = 0.94,
+    level: float = 0.99,
+    horizon: int = 1,
+    seed: Seed = "first",
+    conversion: Conversion = "linear",
+) -> pl.DataFrame:
+    """Set a normal haircut z σ √H, with σ by EWMA (RiskMetrics, 1996).
+
+    σ²ₜ = λ σ²ₜ₋₁ + (1 − λ) r²ₜ with rₜ = ln(Pₜ/Pₜ₋₁); mean zero.
+
+    Parameters
+    ----------
+    prices
+        `PRICES`: `instrument_id, date, close`. Rows without a close are left out.
+    decay
+        λ: 0.94 in RiskMetrics and Varma (1998), 0.995 in the rule of 2020.
+    level
+        Probability that the loss stays within the haircut.
+    horizon
+        Days to liquidate, H.
+    seed
+        ``first`` (σ² starts at r₁²), ``mean:250`` (at the mean of the first 250
+        squares, no haircut before) or a daily variance (a haircut from the first
+        close on).
+    conversion
+        How zσ√H, a log move, becomes a loss: ``linear``, ``exp_long``, ``exp_short``.
+
+    Returns
+    -------
+    polars.DataFrame
+        `HAIRCUTS`, model ``ewma``; null until the seed stands.
+
+    Raises
+    ------
+    ConfigError
+        An option is out of range.
+    FrameError
+        `prices` is not of its shape, or a close is not above zero.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 98.0, 98.0]}
+    ... )
+    >>> ewma(prices, decay=0.94, level=0.99)["haircut"].round(4).to_list()
+    [None, 0.047, 0.0456]
+    """
+    _check(level, horizon)
+    closes = read_closes(prices)
+    sigma = volatility(closes, decay=decay, seed=seed)
+    multiple = normal_quantile(level) * np.sqrt(horizon)
+    return closes.frame("ewma", converted(multiple * sigma, conversion), sigma)
+
+
+def historical(
+    prices: AnyFrame,
+    *,
+    window: int = 250,
+    level: float = 0.99,
+    horizon: int = 1,
+    interpolation: Interpolation = "linear",
+    scaling: Literal["overlapping", "root"] = "overlapping",
+) -> pl.DataFrame:
+    """Historical simulation: the loss that past windows exceeded with 1 − level.
+
+    The haircut is minus the (1 − level) quantile of the last `window` simple returns
+    P(t)/P(t−H) − 1, each of them known at the date.
+
+    Parameters
+    ----------
+    prices
+        `PRICES`. Rows without a close are left out.
+    window
+        Number of returns; below 1/(1 − level) the quantile is an extrapolation.
+    level, horizon
+        As in `ewma`.
+    interpolation
+        Quantile method, on returns: ``linear`` (numpy's default, type 7), ``lower``
+        (the worse neighbour, so the larger haircut), ``higher``, ``midpoint``.
+    scaling
+        ``overlapping`` takes returns over `horizon` days, day by day; ``root`` takes
+        daily returns and multiplies by √H.
+
+    Returns
+    -------
+    polars.DataFrame
+        `HAIRCUTS`, model ``historical``; no volatility; null before `window` returns.
+
+    Notes
+    -----
+    A quantile of w returns is breached more often than 1 − level. The next return is as
+    likely to fall into any of the w + 1 gaps between them, so on independent returns
+    the true rate is (h + 1) / (w + 1) with h = (w − 1)(1 − level), rounded down for
+    ``lower`` and up for ``higher`` (for ``linear`` it is close to that): 1.39 % for 250
+    returns at 99 %, 1.20 % for 500. Compare a backtest with that rate.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 90.0, 99.0]}
+    ... )
+    >>> historical(prices, window=2, level=0.5)["haircut"].round(4).to_list()
+    [None, None, 0.0]
+    >>> historical(prices, window=2, level=0.99, interpolation="lower")[
+    ...     "haircut"
+    ... ].round(4).to_list()
+    [None, None, 0.1]
+    """
+    _check(level, horizon)
+    check_days(window, "window")
+    closes = read_closes(prices)
+    days = horizon if scaling == "overlapping" else 1
+    worst = rolling_quantile(
+        np.expm1(closes.returns(days)),
+        closes.starts,
+        window=window,
+        probability=1 - level,
+        lead=days,
+        interpolation=interpolation,
+    )
+    scale = 1.0 if scaling == "overlapping" else np.sqrt(horizon)
+    return closes.frame("historical", -worst * scale)
+
+
+def expected_shortfall(
+    prices: AnyFrame,
+    *,
+    method: Literal["normal", "empirical"] = "normal",
+    level: float = 0.975,
+    horizon: int = 1,
+    decay: float = 0.94,
+    seed: Seed = "first",
+    conversion: Conversion = "linear",
+    window: int = 250,
+) -> pl.DataFrame:
+    """Haircut at the mean loss beyond the quantile (ES).
+
+    Parameters
+    ----------
+    prices
+        `PRICES`. Rows without a close are left out.
+    method
+        ``normal``: σ φ(z)/(1 − level) √H with EWMA σ (`decay`, `seed`, `conversion`).
+        ``empirical``: the mean of the worst (1 − level) × `window` simple returns over
+        `horizon` days, the last of them counted by its fraction, so that ES is exact
+        for every level.
+    level, horizon
+        As in `ewma`.
+    decay, seed, conversion
+        Of the normal method; see `ewma`.
+    window
+        Of the empirical method; see `historical`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `HAIRCUTS`, model ``es_normal`` or ``es_empirical``.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 90.0, 81.0]}
+    ... )
+    >>> expected_shortfall(prices, method="empirical", window=2, level=0.5)[
+    ...     "haircut"
+    ... ].round(4).to_list()
+    [None, None, 0.1]
+    """
+    _check(level, horizon)
+    closes = read_closes(prices)
+    if method == "empirical":
+        check_days(window, "window")
+        tail = _tail_mean(closes, horizon, window, 1 - level)
+        return closes.frame("es_empirical", -tail)
+    if method != "normal":
+        raise ConfigError(f"method {method!r}: give 'normal' or 'empirical'")
+    sigma = volatility(closes, decay=decay, seed=seed)
+    multiple = normal_pdf(normal_quantile(level)) / (1 - level) * np.sqrt(horizon)
+    return closes.frame("es_normal", converted(multiple * sigma, conversion), sigma)
+
+
+def rolled(values: Floats, window: int) -> Iterator[tuple[slice, Floats]]:
+    """Windows of `window` values as rows, in blocks that fit the cache."""
+    if values.size < window:
+        return
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    size = max(1, 4_000_000 // window)
+    for start in range(0, windows.shape[0], size):
+        block = windows[start : start + size]
+        first = start + window - 1
+        yield slice(first, first + block.shape[0]), block
+
+
+def _tail_mean(closes: Closes, horizon: int, window: int, share: float) -> Floats:
+    """Mean of the lowest `share` of each window, the last value by its fraction."""
+    returns = np.expm1(closes.returns(horizon))
+    out = np.full(returns.size, np.nan)
+    mass = share * window
+    depth = min(int(np.ceil(mass - 1e-12)), window)
+    weights = np.clip(mass - np.arange(depth), 0, 1)
+    for first, last in zip(closes.starts[:-1], closes.starts[1:], strict=True):
+        run, answer = returns[first + horizon : last], out[first + horizon : last]
+        for rows, block in rolled(run, window):
+            worst = np.sort(np.partition(block, depth - 1, axis=1)[:, :depth], axis=1)
+            answer[rows] = worst @ weights / mass
+    return out
+
+
+def _check(level: float, horizon: int) -> None:
+    check_fraction(level, "level")
+    check_days(horizon, "horizon")

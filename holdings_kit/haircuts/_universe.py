@@ -1,0 +1,285 @@
+"""Models and backtests over a universe that no memory holds, slice by slice.
+
+A slice is a range of instruments, each whole, so models and rows per instrument need no
+other slice. A task takes the address of the prices and two names; prices never travel.
+Rows that pool instruments are put together from counts and sums of the slices.
+"""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.haircuts._backtest import judged, keyed
+from holdings_kit.haircuts._coverage import coverage
+from holdings_kit.haircuts._frames import PRICES
+from holdings_kit.haircuts._pooled import Part, combine, part_of
+from holdings_kit.haircuts._series import Setting
+from holdings_kit.haircuts.statistics._result import check_level
+from holdings_kit.schema import column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+
+    from holdings_kit.haircuts._losses import Loss
+    from holdings_kit.store import Mapper
+
+    Model: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
+
+__all__ = ["Slice", "Universe"]
+
+T = TypeVar("T")
+_ROWS: Final = 1_000_000  # closes of a slice: some 0.5 GB while it is judged
+_LARGEST: Final = 1_000_000  # bytes of a plan that travels with every task
+
+
+class Slice(NamedTuple):
+    """Instruments from one name to another; travels as an address and two names."""
+
+    prices: pl.LazyFrame
+    first: str
+    last: str
+
+    def read(self) -> pl.DataFrame:
+        """Read the `PRICES` of the slice."""
+        inside = pl.col("instrument_id").is_between(
+            pl.lit(self.first), pl.lit(self.last)
+        )
+        return self.prices.filter(inside).select(PRICES.names()).collect()
+
+
+class Universe:
+    """Prices of many instruments, asked a slice of instruments at a time.
+
+    Parameters
+    ----------
+    prices
+        A parquet file, a folder or a glob of them, or a lazy scan of files
+        (`polars.scan_parquet`, with its storage options), of `PRICES`; further columns
+        are not read. Sorted by instrument, a slice reads its own part only; else each
+        reads all and keeps its own. Every worker must reach them at the same address.
+    slices
+        How many at most; None: a million closes each. Memory is that of one slice.
+
+    Raises
+    ------
+    FrameError
+        The prices lack a column.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from tempfile import TemporaryDirectory
+    >>> from holdings_kit.haircuts import basel
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {
+    ...         "instrument_id": ["X"] * 3 + ["Y"] * 3,
+    ...         "date": days * 2,
+    ...         "close": [100.0, 98.0, 60.0, 9.0, 9.1, 9.2],
+    ...     }
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     prices.write_parquet(f"{folder}/prices.parquet")
+    ...     universe = Universe(folder, slices=2)
+    ...     universe.map(len)
+    ...     found = universe.backtest({"basel": basel})
+    [3, 3]
+    >>> found.select("instrument_id", "breaches").rows()
+    [('X', 1), ('Y', 0)]
+    """
+
+    def __init__(
+        self, prices: str | Path | pl.LazyFrame, *, slices: int | None = None
+    ) -> None:
+        if slices is not None and slices < 1:
+            raise ConfigError(f"slices={slices}: at least 1 is needed")
+        self._prices = _scanned(prices)
+        have = self._prices.collect_schema().names()
+        for column in PRICES:
+            if column not in have:
+                raise FrameError("prices", column, "missing; pass PRICES")
+        self._slices = _cut(self._prices, slices)
+
+    def __repr__(self) -> str:
+        return f"Universe({len(self._slices)} slices)"
+
+    @property
+    def slices(self) -> list[Slice]:
+        """The slices, by name of instrument."""
+        return list(self._slices)
+
+    def map(
+        self, question: Callable[[pl.DataFrame], T], *, on: Mapper | None = None
+    ) -> list[T]:
+        """Ask every slice the same question, in order.
+
+        Parameters
+        ----------
+        question
+            A function of `PRICES`, such as a model. It travels to other processes with
+            `on`, so it must be importable there; a large answer is better written to a
+            file in the question.
+        on
+            Who asks, such as `hk.cluster.connect`; None: this process, one
+            slice after the other.
+
+        Raises
+        ------
+        ConfigError
+            The prices are in memory, and would travel with every task.
+        """
+        return self._each(partial(_ask, question=question), on)
+
+    def backtest(
+        self,
+        models: Mapping[str, Model],
+        *,
+        on: Mapper | None = None,
+        horizon: int = 1,
+        level: float = 0.99,
+        loss: Loss = "terminal",
+        by: str | Sequence[str] = ("instrument_id", "model"),
+        start: date | None = None,
+        draws: int = 999,
+        seed: int = 0,
+    ) -> pl.DataFrame:
+        """Judge models as `backtest` does, a slice at a time.
+
+        Parameters
+        ----------
+        models
+            Name → function of `PRICES` that gives `HAIRCUTS`, such as
+            ``partial(ewma, decay=0.995)``. The name replaces that of the model.
+        on
+            As for `map`.
+        horizon, level, loss, by, start, draws, seed
+            As for `backtest`.
+
+        Returns
+        -------
+        polars.DataFrame
+            `COVERAGE`: the rows that `backtest` gives for the whole at once, sorted by
+            `by`. Without `instrument_id` in `by` a row pools the instruments of all
+            slices; means of pooled rows may differ by rounding.
+
+        Raises
+        ------
+        ConfigError
+            No model, an option out of range, or prices in memory with `on`.
+        FrameError
+            A price or a haircut is not of its shape, or a column of `by` is not there.
+        """
+        if not models:
+            raise ConfigError("models is empty: name at least one")
+        by = column_names(by)
+        whole = {"instrument_id", "model"} <= set(by)
+        setting = Setting(check_level(level), horizon, whole, draws, seed)
+        judge = partial(
+            _judged, models=dict(models), horizon=horizon, loss=loss, start=start, by=by
+        )
+        if "instrument_id" in by:
+            rows = self._each(partial(_covered, judge=judge, setting=setting), on)
+            return pl.concat(rows).sort(by)
+        part = partial(_part, judge=judge, p=setting.p)
+        found, largest = combine(self._each(part, on), by, setting)
+        if largest:  # some slice holds more of the largest losses than its share
+            again = self._each(partial(part, largest=largest), on)
+            found, _ = combine(again, by, setting)
+        return found
+
+    def _each(self, task: Callable[[Slice], T], on: Mapper | None) -> list[T]:
+        if on is None:
+            return [task(piece) for piece in self._slices]
+        size = len(pickle.dumps(self._prices))
+        if size > _LARGEST:
+            raise ConfigError(
+                f"the prices are {size:,} bytes in memory, which would travel with "
+                "every task; write them as parquet and pass the path"
+            )
+        return on.map(task, self._slices)
+
+
+def _scanned(prices: str | Path | pl.LazyFrame) -> pl.LazyFrame:
+    if isinstance(prices, pl.LazyFrame):
+        return prices
+    place = str(prices)
+    if "://" not in place:
+        place = str(Path(place).expanduser().absolute())
+    try:
+        scan = pl.scan_parquet(place)
+        scan.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ConfigError(f"{place}: cannot be read as parquet: {error}") from None
+    return scan
+
+
+def _cut(prices: pl.LazyFrame, slices: int | None) -> list[Slice]:
+    """Cut the sorted instruments into ranges of about as many closes."""
+    counts = (
+        prices.select("instrument_id")
+        .drop_nulls()
+        .group_by("instrument_id")
+        .len("rows")
+        .sort("instrument_id")
+        .collect(engine="streaming")
+    )
+    total = int(counts["rows"].sum())
+    number = slices or -(-total // _ROWS)
+    middle = pl.col("rows").cum_sum() - pl.col("rows") / 2
+    ranges = (
+        counts.group_by((middle * number / max(total, 1)).floor().alias("slice"))
+        .agg(
+            pl.col("instrument_id").min().alias("first"),
+            pl.col("instrument_id").max().alias("last"),
+        )
+        .sort("first")
+        .select("first", "last")
+    )
+    return [Slice(prices, *names) for names in ranges.rows() or [("", "")]]
+
+
+# One slice each.
+
+
+def _ask(piece: Slice, *, question: Callable[[pl.DataFrame], T]) -> T:
+    return question(piece.read())
+
+
+def _judged(
+    piece: Slice,
+    *,
+    models: dict[str, Model],
+    by: Sequence[str],
+    horizon: int,
+    loss: Loss,
+    start: date | None,
+) -> pl.DataFrame:
+    prices = piece.read()
+    haircuts = pl.concat(
+        [
+            model(prices).with_columns(pl.lit(name).alias("model"))
+            for name, model in models.items()
+        ],
+        how="diagonal",
+    )
+    rows = judged(haircuts, prices, horizon=horizon, loss=loss, start=start)
+    return keyed(rows, by)
+
+
+def _covered(
+    piece: Slice, *, judge: partial[pl.DataFrame], setting: Setting
+) -> pl.DataFrame:
+    return coverage(judge(piece), judge.keywords["by"], setting)
+
+
+def _part(
+    piece: Slice, *, judge: partial[pl.DataFrame], p: float, largest: int | None = None
+) -> Part:
+    return part_of(judge(piece), judge.keywords["by"], p, largest=largest)

@@ -1,0 +1,104 @@
+"""What every test returns, what it takes as hits, and simulated p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import Bools, Floats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Hits",
+    "Numbers",
+    "TestResult",
+    "as_floats",
+    "as_hits",
+    "check_level",
+    "simulated",
+    "unknown",
+]
+
+Hits: TypeAlias = pl.Series | Sequence[bool] | Bools
+"""Breaches in time order, true on a day whose loss exceeded the haircut."""
+Numbers: TypeAlias = pl.Series | Sequence[float] | Floats
+
+
+class TestResult(NamedTuple):
+    """The answer of one test.
+
+    Attributes
+    ----------
+    statistic
+        The test statistic; NaN where the data do not determine one.
+    p_value
+        Probability of a statistic at least as extreme when the model is right;
+        ``None`` where there is no such law, or it would be wrong to print one.
+    df
+        Degrees of freedom of the chi-square law, ``None`` for any other law.
+    note
+        The convention used, or why there is no number.
+    """
+
+    __test__ = False  # the name is no invitation to a test collector
+
+    statistic: float
+    p_value: float | None
+    df: int | None
+    note: str
+
+
+def unknown(note: str) -> TestResult:
+    """Answer that the data do not determine the statistic."""
+    return TestResult(float("nan"), None, None, note)
+
+
+def as_hits(hits: Hits) -> Bools:
+    """Read hits as Booleans; refuse unknown ones, which would shift the order."""
+    if isinstance(hits, np.ndarray) and hits.dtype == np.bool_:
+        return hits
+    series = hits if isinstance(hits, pl.Series) else pl.Series("hits", hits)
+    if series.null_count() or series.dtype not in {pl.Boolean(), pl.Null()}:
+        raise ConfigError(
+            f"hits: need Booleans without nulls, have {series.dtype} with "
+            f"{series.null_count()} nulls; drop the days that are not known"
+        )
+    return series.cast(pl.Boolean()).to_numpy()
+
+
+def as_floats(values: Numbers, name: str, length: int | None = None) -> Floats:
+    """Read numbers as floats; refuse unknown ones and other lengths."""
+    series = values if isinstance(values, pl.Series) else pl.Series(name, values)
+    out = series.cast(pl.Float64()).to_numpy()
+    if series.null_count() or not bool(np.all(np.isfinite(out))):
+        raise ConfigError(f"{name}: holds values that are not known; drop those days")
+    if length is not None and out.size != length:
+        raise ConfigError(f"{name}: has {out.size} values where {length} are needed")
+    return out
+
+
+def check_level(level: float) -> float:
+    """Return 1 − level, the expected share of breaches."""
+    if not 0 < level < 1:
+        raise ConfigError(f"level {level}: must lie between 0 and 1, as 0.99 does")
+    return 1 - level
+
+
+def simulated(
+    observed: float, draw: Callable[[np.random.Generator], float], draws: int, seed: int
+) -> float:
+    """Monte-Carlo p-value, (1 + number of draws ≥ observed)/(draws + 1).
+
+    A draw that does not determine its statistic (NaN) counts as 0. Equal values
+    count as at least as large, so the p-value errs on the side of no rejection.
+    """
+    generator = np.random.default_rng(seed)
+    values = np.nan_to_num(np.array([draw(generator) for _ in range(draws)]))
+    above = np.count_nonzero(values >= observed - 1e-9)
+    return float((1 + above) / (draws + 1))

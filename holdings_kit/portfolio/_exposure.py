@@ -1,0 +1,312 @@
+"""What a portfolio is exposed to: each share once, weights, concentration, funds.
+
+Weights are shares of the known market value. What has no price has no weight; it is
+counted beside the figures, never inside them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.portfolio._funds import EXPOSURES, open_funds
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    SNAPSHOTS,
+    VALUE,
+    Frame,
+    Loaded,
+    any_known,
+    column_names,
+    conform,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["CONCENTRATION", "EXPOSURES", "concentration", "look_through", "open_funds"]
+
+CONCENTRATION: Final = pl.Schema(
+    {
+        "positions_count": pl.Int64(),
+        "market_value": VALUE,  # of the positions whose price is known
+        "weight": pl.Float64(),  # of the group in the whole
+        "hhi": pl.Float64(),  # Σ weight² inside the group, 1/n … 1
+        "effective_number": pl.Float64(),  # 1 / hhi
+        "largest_id": pl.String(),
+        "largest_share": pl.Float64(),
+        "pledged_share": pl.Float64(),  # of the value of the positions that say
+        "pledged_unknown_count": pl.Int64(),
+        "unsettled_share": pl.Float64(),
+        "unsettled_unknown_count": pl.Int64(),
+        "unpriced_count": pl.Int64(),
+        "priced_cost_share": pl.Float64(),  # known cost that is also priced
+    }
+)
+"""After the group's own columns; ``top_<k>_share`` columns follow."""
+
+
+def look_through(loaded: Loaded) -> pl.DataFrame:
+    """Put each share once into HOLDINGS, smallcases included, day trades included.
+
+    Format ``gateway-v1`` reports shares outside smallcases and has today's trades in
+    them: the constituents of its baskets are appended as rows. ``gateway-v2`` has the
+    smallcases in its holdings already, and today's trades apart: those move from
+    `position_quantity` into `owned_quantity`. Other formats stay as they are.
+
+    Parameters
+    ----------
+    loaded
+        What a door returned.
+
+    Returns
+    -------
+    HOLDINGS
+        Appended rows carry on the numbering of their snapshot. Their average price is
+        unknown (null): a basket reports none; so is the average of a holding that was
+        added to today. An unknown basket quantity stays null.
+
+    Raises
+    ------
+    FrameError
+        A frame of `loaded` lacks a column.
+
+    Notes
+    -----
+    Gateway documentation: v1 leaves out shares held inside a smallcase and merges
+    holdings and positions; v2 includes both. So the two formats of one user give the
+    same quantities, except for BSE-only stocks, which v1 does not report at all.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import LISTINGS, REJECTS, empty
+    >>> nothing = (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)
+    >>> look_through(Loaded(*map(empty, nothing))).height
+    0
+    """
+    holdings = conform(loaded.holdings, HOLDINGS, name="holdings")
+    baskets = conform(loaded.baskets, BASKETS, name="baskets")
+    snapshots = conform(loaded.snapshots, SNAPSHOTS, name="snapshots")
+    keys = ["snapshot_id", "account_id"]
+    formats = snapshots.select(*keys, "format").unique()
+    day = pl.col("position_quantity")
+    traded = (pl.col("format") == "gateway-v2") & day.is_not_null()
+    moved = (
+        holdings.join(
+            formats, on=keys, how="left", maintain_order="left", nulls_equal=True
+        )
+        .with_columns(
+            pl.when(traded)
+            .then((pl.col("owned_quantity") + day).cast(HOLDINGS["owned_quantity"]))
+            .otherwise("owned_quantity")
+            .alias("owned_quantity"),
+            # bought today at another price: the average of the sum is not reported
+            pl.when((traded & (day > 0)).fill_null(value=False))
+            .then(None)
+            .otherwise("average_price")
+            .alias("average_price"),
+            pl.when(~traded.fill_null(value=False))
+            .then(day)
+            .otherwise(day - day)
+            .alias("position_quantity")
+            .cast(HOLDINGS["position_quantity"]),
+        )
+        .drop("format")
+    )
+    facts = snapshots.filter(pl.col("format") == "gateway-v1").unique(keys)
+    counts = holdings.group_by(keys).agg(pl.col("holding_no").max().alias("_last"))
+    parts = (
+        # a smallcase reported only in total has no constituents to look at
+        baskets.filter(pl.col("symbol").is_not_null())
+        .join(
+            facts.select(*keys, "source", "broker", "snapshot_at"),
+            on=keys,
+            maintain_order="left",
+            nulls_equal=True,
+        )
+        .join(counts, on=keys, how="left", maintain_order="left", nulls_equal=True)
+        .with_columns(
+            (
+                pl.col("_last").fill_null(-1)
+                + pl.int_range(1, pl.len() + 1, dtype=pl.Int64()).over(keys)
+            ).alias("holding_no"),
+            pl.col("quantity").alias("owned_quantity"),
+            pl.col("quantity").alias("smallcase_quantity"),
+            pl.col("quantity").alias("reported_quantity"),
+        )
+    )
+    rows = parts.select(
+        pl.col(name) if name in parts.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in HOLDINGS.items()
+    )
+    return pl.concat([moved, rows], how="diagonal")
+
+
+def concentration(
+    positions: Frame,
+    *,
+    of: str = "instrument_id",
+    by: str | Sequence[str] = (),
+    top: Sequence[int] = (1, 5, 10),
+) -> Frame:
+    """Measure how concentrated a portfolio is, in total or in each group.
+
+    Parameters
+    ----------
+    positions
+        POSITIONS or EXPOSURES: any frame with `of`, `by` and ``market_value``. Bucket,
+        price and cost columns that are missing give null shares. Lazy stays lazy.
+    of
+        The unit whose weights are measured: instrument, asset class, broker, account.
+        Rows of one unit are added first.
+    by
+        Columns that make the groups, one row each; none for one row in all.
+    top
+        How many of the largest units to add up, a column ``top_<k>_share`` for each.
+
+    Returns
+    -------
+    CONCENTRATION
+        Fractions of the known market value. Null where no value is known or it is not
+        positive. `pledged_share` and `unsettled_share` are of the positions that say
+        both quantity and price; the others are counted.
+
+    Raises
+    ------
+    FrameError
+        A column is missing.
+    ConfigError
+        A number in `top` is below 1.
+
+    Notes
+    -----
+    HHI (Herfindahl–Hirschman) = Σ w², effective number = 1 / HHI.
+
+    Examples
+    --------
+    >>> book = pl.DataFrame({"instrument_id": ["A", "B"], "market_value": [75, 25]})
+    >>> out = concentration(book.with_columns(pl.col("market_value").cast(VALUE)))
+    >>> out.select("hhi", "effective_number", "top_1_share").row(0)
+    (0.625, 1.6, 0.75)
+    """
+    if any(k < 1 for k in top):
+        raise ConfigError(f"top {tuple(top)}: each must be at least 1")
+    by = column_names(by)
+    have = positions.collect_schema()
+    for column in (of, *by, "market_value"):
+        if column not in have:
+            known = ", ".join(repr(name) for name in have)
+            raise FrameError("positions", column, f"missing; positions has {known}")
+    rows = positions.lazy().with_columns(
+        *(
+            pl.lit(None, VALUE).alias(name)
+            for name in ("cost_value", "price", "pledged_quantity", "t1_quantity")
+            if name not in have
+        )
+    )
+    value, cost = pl.col("market_value"), pl.col("cost_value")
+    priced = value.is_not_null()
+    names = list(by) or ["_all"]
+    rows = rows.with_columns(
+        *([] if by else [pl.lit(0).alias("_all")]),
+        pl.when(priced).then(cost).alias("_priced_cost"),
+        *_in_bucket("pledged_quantity", "pledged"),
+        *_in_bucket("t1_quantity", "unsettled"),
+    )
+    added = [
+        pl.len().cast(pl.Int64()).alias("positions_count"),
+        any_known("market_value"),
+        *_bucket_share("pledged"),
+        *_bucket_share("unsettled"),
+        value.null_count().cast(pl.Int64()).alias("unpriced_count"),
+        _ratio(pl.col("_priced_cost").sum(), cost.sum()).alias("priced_cost_share"),
+    ]
+    sums = (
+        rows.group_by(names, maintain_order=True).agg(added)
+        if by
+        else rows.select(pl.lit(0).alias("_all"), *added)
+    )
+    shares = _shares(rows.filter(priced), names, of, top)
+    positive = pl.col("market_value") > 0
+    measured = ["hhi", "largest_share", *map(_top, top)]
+    whole = pl.col("market_value").sum().cast(pl.Float64())
+    out = (
+        sums.join(shares, on=names, how="left", maintain_order="left", nulls_equal=True)
+        .with_columns(
+            pl.when(positive).then(pl.col(name)).alias(name) for name in measured
+        )
+        .with_columns(
+            (1 / pl.col("hhi")).alias("effective_number"),
+            pl.when(whole > 0)
+            .then(pl.col("market_value").cast(pl.Float64()) / whole)
+            .alias("weight"),
+        )
+        .select(*by, *CONCENTRATION.names(), *map(_top, top))
+    )
+    if isinstance(positions, pl.DataFrame):
+        return out.collect()
+    return out
+
+
+def _top(k: int) -> str:
+    return f"top_{k}_share"
+
+
+def _shares(
+    rows: pl.LazyFrame, names: list[str], of: str, top: Sequence[int]
+) -> pl.LazyFrame:
+    """Measure the units of each group, from rows whose value is known."""
+    value = pl.col("market_value")
+    unit = pl.col("_value")
+    return (
+        rows.group_by([*names, pl.col(of).alias("_unit")])
+        .agg(value.sum().cast(pl.Float64()).alias("_value"))
+        .with_columns(_square=unit * unit)
+        .group_by(names)
+        .agg(
+            pl.col("_square").sum(),
+            unit.sum().alias("_whole"),
+            unit.max().alias("_largest"),
+            pl.col("_unit").filter(unit == unit.max()).min().alias("largest_id"),
+            *(
+                (unit.max() if k == 1 else unit.top_k(k).sum()).alias(f"_top_{k}")
+                for k in top
+            ),
+        )
+        .select(
+            *names,
+            (pl.col("_square") / (pl.col("_whole") * pl.col("_whole"))).alias("hhi"),
+            pl.col("largest_id").cast(pl.String()),
+            (pl.col("_largest") / pl.col("_whole")).alias("largest_share"),
+            *((pl.col(f"_top_{k}") / pl.col("_whole")).alias(_top(k)) for k in top),
+        )
+    )
+
+
+def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Divide in Float64; null where the whole is not positive."""
+    return pl.when(whole > 0).then(part.cast(pl.Float64()) / whole.cast(pl.Float64()))
+
+
+def _in_bucket(quantity: str, name: str) -> list[pl.Expr]:
+    """Value that stands in one bucket, beside the value of the rows that say so."""
+    part = pl.col(quantity).cast(VALUE) * pl.col("price")
+    whole = pl.col("market_value")
+    says = part.is_not_null() & whole.is_not_null()
+    return [
+        pl.when(says).then(part).alias(f"_{name}"),
+        pl.when(says).then(whole).alias(f"_{name}_whole"),
+    ]
+
+
+def _bucket_share(name: str) -> list[pl.Expr]:
+    """Share of the value that stands in one bucket, and how many rows do not say."""
+    part, whole = pl.col(f"_{name}"), pl.col(f"_{name}_whole")
+    unknown = part.null_count().cast(pl.Int64())
+    return [
+        _ratio(part.sum(), whole.sum()).alias(f"{name}_share"),
+        unknown.alias(f"{name}_unknown_count"),
+    ]

@@ -1,0 +1,6 @@
+# pyright: basic
+"""The doors: payload files, dumps, the instrument master, identity, redaction."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

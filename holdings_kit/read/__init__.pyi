@@ -1,0 +1,28 @@
+from . import identity as identity
+from ._instruments import (
+    read_instruments as read_instruments,
+)
+from ._instruments import (
+    resolve as resolve,
+)
+from ._instruments import (
+    unresolved as unresolved,
+)
+from ._lint import (
+    lint as lint,
+)
+from ._payloads import (
+    read_arrow as read_arrow,
+)
+from ._payloads import (
+    read_gateway as read_gateway,
+)
+from ._payloads import (
+    read_webhooks as read_webhooks,
+)
+from ._redact import (
+    pseudonymize as pseudonymize,
+)
+from ._redact import (
+    redact as redact,
+)

@@ -1,0 +1,214 @@
+"""The instrument master, and how a listing becomes an identity.
+
+Order of resolution: ISIN in the payload, else (exchange, token), else (exchange,
+trading symbol) or (exchange, symbol) in the master, else the row's own first listing.
+Nothing is merged that the facts do not join: a key that the master maps to two ISINs
+resolves to neither, and is reported.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.errors import WireError
+from holdings_kit.read.identity import asset_class, isin_ok
+from holdings_kit.schema import EXCHANGES, INSTRUMENTS, Loaded, conform
+from holdings_kit.wire import read_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_instruments", "resolve", "unresolved"]
+
+_COLUMNS: Final = {
+    "Exchange": "exchange",
+    "Token": "token",
+    "Symbol": "symbol",
+    "TradingSymbol": "trading_symbol",
+    "FullName": "name",
+    "ISIN": "isin",
+}
+
+
+def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
+    r"""Read the Arrow instrument file (``GET /all``, ``/nse``, ``/bse``) as a master.
+
+    Columns are found by name, in any order; columns beyond these are ignored. An ISIN
+    with a wrong check digit is kept but gives no identity. `cash_equivalent` and the
+    eligibility dates are null: the file does not say.
+
+    Parameters
+    ----------
+    source
+        The CSV as bytes, or the path of a file that holds it (.gz and .zst too).
+
+    Returns
+    -------
+    polars.DataFrame
+        `INSTRUMENTS`, one row per exchange listing.
+
+    Raises
+    ------
+    WireError
+        Not the published CSV: a column is missing, or a line has another width.
+    ConfigError
+        The path cannot be read.
+
+    Examples
+    --------
+    >>> csv = b"Exchange,Token,FullName,Symbol,TradingSymbol,ISIN\n"
+    >>> csv += b"NSE,3045,STATE BANK OF INDIA,SBIN,SBIN-EQ,INE062A01020\n"
+    >>> read_instruments(csv).select("instrument_id", "asset_class").row(0)
+    ('INE062A01020', 'equity')
+    """
+    body, name = read_bytes(source, door="read_instruments")
+    try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError(name, "", f"byte {error.start} is not UTF-8") from None
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise WireError(name, "", f"not CSV: {error}") from None
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    missing = [column for column in _COLUMNS if column not in head]
+    if missing:
+        raise WireError(name, "/0", f"no column {', '.join(missing)}")
+    for number, row in enumerate(rows[1:], start=2):
+        if row and len(row) != len(head):
+            reason = f"{len(row)} cells under {len(head)} columns"
+            raise WireError(name, f"/{number}", reason)
+    cells = {
+        column: [row[head.index(wire)].strip() for row in rows[1:] if row]
+        for wire, column in _COLUMNS.items()
+    }
+    return _master(pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String())))
+
+
+def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
+    """Give an identity from the master to every row whose payload names no ISIN.
+
+    Rows keep their own listing as identity where the master knows nothing, or says two
+    things; `unresolved` lists them. Without a master nothing changes.
+
+    Raises
+    ------
+    FrameError
+        `instruments` is no `INSTRUMENTS` frame.
+    """
+    if instruments is None:
+        return loaded
+    master = conform(instruments, INSTRUMENTS, name="instruments").filter(
+        isin_ok("isin")
+    )
+    key = ["snapshot_id", "account_id", "holding_no"]
+    found = _found(loaded.listings, master)
+    first = found.sort("order", maintain_order=True).group_by(key, maintain_order=True)
+    known = first.agg(pl.col("found", "found_name", "found_class").first())
+    named = pl.col("isin").is_not_null() & isin_ok("isin")
+    holdings = (
+        loaded.holdings.join(
+            known, on=key, how="left", nulls_equal=True, maintain_order="left"
+        )
+        .with_columns(
+            instrument_id=pl.when(named)
+            .then("instrument_id")
+            .otherwise(pl.coalesce("found", "instrument_id")),
+            isin=pl.when(named).then("isin").otherwise(pl.coalesce("found", "isin")),
+            name=pl.coalesce("name", "found_name"),
+            asset_class=pl.coalesce("asset_class", "found_class"),
+        )
+        .select(loaded.holdings.columns)
+    )
+    return loaded._replace(holdings=holdings, baskets=_baskets(loaded.baskets, master))
+
+
+def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
+    """List the rows without a valid ISIN: their identity is only their own listing.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import HOLDINGS, empty
+    >>> unresolved(empty(HOLDINGS)).height
+    0
+    """
+    return holdings.filter(~isin_ok("isin").fill_null(value=False))
+
+
+def _master(rows: pl.DataFrame) -> pl.DataFrame:
+    text = rows.with_columns(
+        pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
+        for column in rows.columns
+    )
+    valid = isin_ok("isin").fill_null(value=False)
+    made = text.with_columns(
+        instrument_id=pl.coalesce(
+            pl.when(valid).then("isin"), pl.format("{}:{}", "exchange", "symbol")
+        ),
+        asset_class=pl.when(valid).then(asset_class("isin")),
+        source=pl.lit("arrow"),
+    )
+    blank = [
+        pl.lit(None, dtype).alias(column)
+        for column, dtype in INSTRUMENTS.items()
+        if column not in made.columns
+    ]
+    return made.with_columns(blank).select(INSTRUMENTS.names())
+
+
+def _found(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+    """Look each listing up by token, then by trading symbol, then by symbol."""
+    looked = listings.drop("isin")
+    ways = (("token", "token"), ("trading_symbol",) * 2, ("symbol", "symbol"))
+    for number, (here, there) in enumerate(ways):
+        looked = looked.join(
+            _unique(master, there).rename(
+                {there: here, "isin": f"isin_{number}", "name": f"name_{number}"}
+            ),
+            on=["exchange", here],
+            how="left",
+            maintain_order="left",
+        )
+    order = pl.col("exchange").replace_strict(
+        list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
+    )
+    return (
+        looked.with_columns(
+            order=order,
+            found=pl.coalesce("isin_0", "isin_1", "isin_2"),
+            found_name=pl.coalesce("name_0", "name_1", "name_2"),
+        )
+        .filter(pl.col("found").is_not_null())
+        .with_columns(found_class=asset_class("found"))
+    )
+
+
+def _unique(master: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Keys of the master that name exactly one ISIN."""
+    return (
+        master.filter(pl.col(column).is_not_null())
+        .group_by("exchange", column)
+        .agg(pl.col("isin").unique(), pl.col("name").first())
+        .filter(pl.col("isin").list.len() == 1)
+        .with_columns(pl.col("isin").list.first())
+    )
+
+
+def _baskets(baskets: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+    """Constituents are tickers, NSE's first: look those up that have no ISIN yet."""
+    out = baskets
+    for exchange in ("BSE", "NSE"):
+        known = _unique(master.filter(exchange=exchange), "symbol").select(
+            "symbol", pl.col("isin").alias(exchange)
+        )
+        out = out.join(known, on="symbol", how="left", maintain_order="left")
+    own = pl.col("instrument_id").str.contains(":", literal=True)
+    return out.with_columns(
+        instrument_id=pl.when(own)
+        .then(pl.coalesce("NSE", "BSE", "instrument_id"))
+        .otherwise("instrument_id")
+    ).select(baskets.columns)

@@ -1,0 +1,200 @@
+"""The doors: bytes or paths in, `Loaded` out. Decoding itself is in `wire`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.read._instruments import resolve
+from holdings_kit.wire import Paths, lines, paths_of, read_bytes
+from holdings_kit.wire import _arrow as arrow
+from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import _gateway as gateway
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from holdings_kit.schema import Loaded
+    from holdings_kit.wire import Secret
+
+__all__ = ["read_arrow", "read_gateway", "read_webhooks"]
+
+Source = bytes | str | Path
+
+
+def read_arrow(
+    source: Source,
+    *,
+    account_id: str,
+    snapshot_at: datetime,
+    instruments: pl.DataFrame | None = None,
+) -> Loaded:
+    """Read one reply of the Arrow holdings API (``GET /user/holdings``).
+
+    The reply names neither the user nor the instant, so the call must. Quantities are
+    units, prices rupees, `haircut` a fraction (a percentage on the wire). Empty text is
+    unknown; a price of 0 is "not populated", hence unknown; a haircut of 0 beside an
+    empty close likewise.
+
+    Parameters
+    ----------
+    source
+        The body as bytes, or the path of a file that holds it (.gz and .zst too).
+    account_id
+        Whose holdings these are: the Arrow user id.
+    snapshot_at
+        When they were fetched, with a time zone.
+    instruments
+        The master of `read_instruments`: gives ISINs to rows that have none.
+
+    Returns
+    -------
+    Loaded
+        One snapshot; a row that cannot be read is in `rejects`, and then the snapshot
+        is quarantined.
+
+    Raises
+    ------
+    WireError
+        Not JSON, or not ``{"data": [...], "status": ...}``.
+    SourceError
+        The body is one of Arrow's error bodies; 401 is `AuthError`, and so on.
+    ConfigError
+        No such file, or `snapshot_at` has no time zone.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> body = b'''{"status": "success", "data": [{"symbols": [{"symbol": "IDEA",
+    ... "tradingSymbol": "IDEA-EQ", "exchange": "NSE", "token": "14366"}],
+    ... "qty": "775", "depositoryQty": "771", "t1Qty": "4",
+    ... "brokerCollateralQty": "0.00", "avgPrice": "6.61", "ltp": ""}]}'''
+    >>> loaded = read_arrow(body, account_id="A1", snapshot_at=datetime.now(UTC))
+    >>> row = loaded.holdings.row(0, named=True)
+    >>> row["instrument_id"], str(row["owned_quantity"]), row["last_price"]
+    ('NSE:IDEA', '775.0000', None)
+    """
+    _with_zone(snapshot_at, "snapshot_at")
+    if not account_id:
+        raise ConfigError("account_id is empty: say whose holdings these are")
+    body, name = read_bytes(source, door="read_arrow")
+    loaded = arrow.decode(
+        body, account_id=account_id, snapshot_at=snapshot_at, source=name
+    )
+    return resolve(loaded, instruments)
+
+
+def read_gateway(
+    source: Source,
+    *,
+    fetched_at: datetime,
+    instruments: pl.DataFrame | None = None,
+) -> Loaded:
+    """Read one holdings fetch of the smallcase Gateway, v1 or v2 by its shape.
+
+    v1 leaves out the shares held in smallcases, v2 includes them: `look_through` makes
+    the two comparable. The Gateway reports no T+1 and often no pledged quantity: those
+    buckets are unknown, `owned_quantity` is the reported total.
+
+    Parameters
+    ----------
+    source
+        The body as bytes, or the path of a file that holds it (.gz and .zst too).
+    fetched_at
+        When it was fetched, with a time zone; `snapshot_at` is the payload's own
+        ``snapshotDate``.
+    instruments
+        The master of `read_instruments`: gives ISINs to tickers.
+
+    Returns
+    -------
+    Loaded
+        One snapshot; a row that cannot be read is in `rejects`, and then the snapshot
+        is quarantined.
+
+    Raises
+    ------
+    WireError
+        Not JSON, or neither v1 nor v2.
+    SourceError
+        ``success: false``, whatever the HTTP status was.
+    ConfigError
+        No such file, or `fetched_at` has no time zone.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> body = b'''{"success": true, "errors": null, "data": {
+    ... "snapshotDate": "2026-01-05T10:15:30.123Z", "smallcaseAuthId": "a1",
+    ... "securities": [{"isin": "INE062A01020", "nseTicker": "SBIN",
+    ... "holdings": {"quantity": 3, "averagePrice": null}}]}}'''
+    >>> loaded = read_gateway(body, fetched_at=datetime.now(UTC))
+    >>> loaded.holdings.select("instrument_id", "average_price").row(0)
+    ('INE062A01020', None)
+    """
+    _with_zone(fetched_at, "fetched_at")
+    body, name = read_bytes(source, door="read_gateway")
+    return resolve(
+        gateway.decode(body, fetched_at=fetched_at, source=name), instruments
+    )
+
+
+def read_webhooks(
+    paths: Paths,
+    *,
+    api_secret: str | Secret | None = None,
+    instruments: pl.DataFrame | None = None,
+) -> Loaded:
+    r"""Read dumps of Gateway webhooks: one flat JSON object a line, or a file.
+
+    A line is read whole or set aside whole: one bad line costs one reject with file,
+    line number, reason and its bytes, and nothing else. An older delivery may follow a
+    newer one: order by `snapshot_at`, never by place.
+
+    Parameters
+    ----------
+    paths
+        Files (.json, .ndjson, .jsonl, each also .gz and .zst), folders, globs, or a
+        list of these.
+    api_secret
+        The key of the webhook checksum. Without it `checksum_ok` is null; with it a
+        delivery whose checksum does not fit is loaded and quarantined.
+    instruments
+        The master of `read_instruments`: gives ISINs to tickers.
+
+    Returns
+    -------
+    Loaded
+        One snapshot per delivery that was read, in the order of the files.
+
+    Raises
+    ------
+    ConfigError
+        A path does not exist, or a pattern matches nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".ndjson") as dump:
+    ...     _ = dump.write(b'{"securities": [], "smallcaseAuthId": "a1"}\n{"secu')
+    ...     dump.flush()
+    ...     loaded = read_webhooks(dump.name)
+    >>> loaded.snapshots.height, loaded.rejects["line_no"].to_list()
+    (1, [2])
+    """
+    found = (line for path in paths_of(paths) for line in lines(path))
+    return resolve(dumps.read(found, dumps.webhooks(api_secret)), instruments)
+
+
+def _with_zone(instant: object, name: str) -> None:
+    if not isinstance(instant, datetime):
+        raise ConfigError(
+            f"{name} is {instant!r}: pass the instant, e.g. "
+            "datetime(2026, 1, 5, 10, tzinfo=UTC)"
+        )
+    if instant.tzinfo is None:
+        raise ConfigError(
+            f"{name} has no time zone: pass e.g. datetime(2026, 1, 5, 10, tzinfo=UTC)"
+        )

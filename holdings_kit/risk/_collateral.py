@@ -1,0 +1,360 @@
+"""What each holding is worth as collateral; the account is in `margin`.
+
+Value = quantity × previous close × (1 − haircut) [exchange and broker texts].
+Collateral is a view of the same shares, not further wealth: never add it to value.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias, get_args
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
+from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, Frame, conform
+
+__all__ = [
+    "COLLATERAL",
+    "Cash",
+    "Quantity",
+    "after_cap",
+    "cash_by_account",
+    "collateral",
+    "join_account",
+    "unique_rows",
+]
+
+Quantity: TypeAlias = Literal["pledged", "pledgeable", "owned"]
+Cash: TypeAlias = Decimal | float | pl.DataFrame | pl.LazyFrame
+
+COLLATERAL: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "holding_no": pl.Int64(),
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "collateral_quantity": MONEY,
+        "price": MONEY,  # previous close
+        "haircut": RATE,
+        "haircut_basis": pl.String(),  # published | given
+        "eligible": pl.Boolean(),  # null: no list says
+        "cash_equivalent": pl.Boolean(),  # null: no master says; counted as non-cash
+        "collateral_value": VALUE,
+        "reason": pl.String(),  # why the value is unknown or nil, in words
+    }
+)
+
+_KEYS: Final = ("snapshot_id", "account_id", "holding_no", "instrument_id", "symbol")
+_WIDE: Final = pl.Decimal(38, 14)  # 4 + 4 + 6 places: the product is formed exactly
+_QUANTITIES: Final = {
+    "pledged": pl.col("pledged_quantity"),
+    "pledgeable": pl.col("settled_quantity").cast(VALUE).floor().cast(MONEY),
+    "owned": pl.col("owned_quantity"),
+}
+_UNKNOWN: Final = {
+    "pledged": "pledged quantity unknown",
+    "pledgeable": "settled quantity unknown",
+    "owned": "owned quantity unknown",
+}
+
+
+def collateral(
+    holdings: Frame,
+    *,
+    quantity: Quantity = "pledged",
+    haircuts: pl.DataFrame | pl.LazyFrame | None = None,
+    cash: Cash | None = None,
+    rules: Rules | Practice | None = None,
+    instruments: pl.DataFrame | pl.LazyFrame | None = None,
+) -> Frame:
+    """Value each holding as collateral: quantity × previous close × (1 − haircut).
+
+    Parameters
+    ----------
+    holdings
+        HOLDINGS; lazy stays lazy.
+    quantity
+        ``pledged``: what counts today. ``pledgeable``: what could be pledged now,
+        settled and free shares in whole units. ``owned``: every share.
+    haircuts
+        ``instrument_id, haircut[, date]``, fractions. A row here replaces the
+        published haircut; where it is missing or null the published one stays. With
+        `date`, the newest row up to the day of the snapshot counts.
+    cash
+        Rupees of one account, or a frame ``account_id, cash_value``. Adds
+        ``usable_value`` under `rules`, filled in row order, so that its sum over an
+        account is exact. Cash equivalents count as cash. Null where cash is unknown.
+    rules
+        A `Rules`, or ``"strict"`` (the default), or ``"broker"``.
+    instruments
+        The master (INSTRUMENTS): says on which days an instrument is eligible and
+        whether it is a cash equivalent. Without it both stay null; a haircut does
+        not prove that the instrument is eligible.
+
+    Returns
+    -------
+    COLLATERAL
+        One row per holding, in the order given. `collateral_value` in rupees, exact
+        to 8 places. Null where quantity, close or haircut is unknown (a published
+        haircut of 0 without a close is unknown), with the reason in words. 0 where
+        nothing is held under `quantity`, or the list says not eligible.
+
+    Raises
+    ------
+    ConfigError
+        An unknown `quantity`, or one sum of cash for several accounts.
+    FrameError
+        A frame lacks a column, or has two rows for one key.
+
+    Notes
+    -----
+    Unsettled shares, fractions and off-list securities cannot be pledged, and the
+    previous close is the price [exchange and broker texts]. Strict rule: usable =
+    cash + min(non-cash, cash). With ``Rules(security_cap=…)`` a non-cash security
+    counts for at most that share of the account's cash and known collateral.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import HOLDINGS
+    >>> row = {"symbol": "IDEA", "settled_quantity": 771, "close_price": "9.93"}
+    >>> holdings = pl.DataFrame([row | {"haircut": "0.2707"}]).cast(
+    ...     {"settled_quantity": MONEY, "close_price": MONEY, "haircut": RATE}
+    ... )
+    >>> blank = [
+    ...     pl.lit(None, t).alias(c) for c, t in HOLDINGS.items() if c not in holdings
+    ... ]
+    >>> holdings = holdings.with_columns(blank).select(HOLDINGS.names())
+    >>> collateral(holdings, quantity="pledgeable")["collateral_value"].item()
+    Decimal('5583.54267900')
+    """
+    if quantity not in get_args(Quantity):
+        known = ", ".join(get_args(Quantity))
+        raise ConfigError(f"quantity {quantity!r} is not known; have {known}")
+    chosen = as_rules(rules)
+    rows = conform(holdings, HOLDINGS, name="holdings").lazy()
+    rows = rows.select(
+        *_KEYS,
+        _QUANTITIES[quantity].alias("collateral_quantity"),
+        pl.col("close_price").alias("price"),
+        pl.when((pl.col("haircut") != 0) | pl.col("close_price").is_not_null())
+        .then("haircut")
+        .alias("haircut"),
+        pl.col("snapshot_at")
+        .dt.convert_time_zone("Asia/Kolkata")
+        .dt.date()
+        .alias("on"),
+    )
+    rows = _with_eligibility(_with_haircuts(rows, haircuts), instruments)
+    rows = rows.with_columns(_reason(quantity), _value())
+    if cash is not None:
+        rows = _with_usable(rows, cash_by_account(cash, rows), chosen)
+    out = rows.select(
+        *COLLATERAL.names(), *(["usable_value"] if cash is not None else [])
+    )
+    if isinstance(holdings, pl.DataFrame):
+        return out.collect()
+    return out
+
+
+def _value() -> pl.Expr:
+    """Form the product where `_reason` has nothing to say; nil where none counts."""
+    quantity, price, haircut = map(pl.col, ("collateral_quantity", "price", "haircut"))
+    kept = pl.lit(Decimal(1)).cast(RATE) - haircut
+    nil = (quantity == 0) | ~pl.col("eligible").fill_null(value=True)
+    known = (quantity > 0) & (price > 0) & haircut.is_between(0, 1)
+    return (
+        pl.when(nil)
+        .then(pl.lit(Decimal(0)).cast(VALUE))
+        .when(known)
+        .then((quantity.cast(_WIDE) * price * kept).cast(VALUE))
+        .alias("collateral_value")
+    )
+
+
+def _reason(quantity: Quantity) -> pl.Expr:
+    said = pl.lit("not eligible on ") + pl.col("on").dt.to_string("%Y-%m-%d")
+    return (
+        pl.when(pl.col("collateral_quantity").is_null())
+        .then(pl.lit(_UNKNOWN[quantity]))
+        .when(pl.col("collateral_quantity") == 0)
+        .then(pl.lit(None, pl.String()))
+        .when(pl.col("collateral_quantity") < 0)
+        .then(pl.lit("quantity is negative"))
+        .when(~pl.col("eligible"))
+        .then(said)
+        .when(pl.col("price").is_null())
+        .then(pl.lit("no close"))
+        .when(pl.col("price") <= 0)
+        .then(pl.lit("close is not positive"))
+        .when(pl.col("haircut").is_null())
+        .then(pl.lit("no haircut"))
+        .when(~pl.col("haircut").is_between(0, 1))
+        .then(pl.lit("haircut outside 0 to 1"))
+        .alias("reason")
+    )
+
+
+def unique_rows(frame: pl.DataFrame, keys: list[str], *, name: str) -> pl.DataFrame:
+    """Refuse a frame given from outside that has two rows for one key."""
+    twice = frame.filter(frame.select(keys).is_duplicated())
+    if twice.height:
+        key = " ".join(str(part) for part in twice.select(keys).row(0))
+        raise FrameError(name, keys[0], f"two rows for {key}; keep one")
+    return frame
+
+
+def _with_haircuts(
+    rows: pl.LazyFrame, haircuts: pl.DataFrame | pl.LazyFrame | None
+) -> pl.LazyFrame:
+    """Let the haircuts given replace the published ones, and say which is which."""
+    basis = pl.when(pl.col("haircut").is_not_null()).then(pl.lit("published"))
+    rows = rows.with_columns(basis.alias("haircut_basis"))
+    if haircuts is None:
+        return rows
+    table = haircuts.lazy().collect()
+    for column in ("instrument_id", "haircut"):
+        if column not in table.columns:
+            raise FrameError("haircuts", column, "missing")
+    table = table.filter(pl.col("haircut").is_not_null()).with_columns(
+        pl.col("haircut").cast(RATE).alias("given")
+    )
+    dated = "date" in table.columns
+    keys = ["instrument_id", "date"] if dated else ["instrument_id"]
+    table = unique_rows(table.select(*keys, "given"), keys, name="haircuts")
+    if dated:
+        rows = _asof(rows, table)
+    else:
+        rows = rows.join(
+            table.lazy(), on="instrument_id", how="left", maintain_order="left"
+        )
+    return rows.with_columns(
+        pl.coalesce("given", "haircut").alias("haircut"),
+        pl.when(pl.col("given").is_not_null())
+        .then(pl.lit("given"))
+        .otherwise("haircut_basis")
+        .alias("haircut_basis"),
+    )
+
+
+def _asof(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
+    """Join the newest row up to the day of the snapshot; to an unknown day, none."""
+    left = rows.with_row_index("_place").with_columns(pl.col("on").alias("date"))
+    joined = (
+        left.filter(pl.col("date").is_not_null())
+        .sort("date")
+        .join_asof(
+            table.sort("date").lazy(),
+            on="date",
+            by="instrument_id",
+            check_sortedness=False,
+        )
+    )
+    rest = left.filter(pl.col("date").is_null())
+    both = pl.concat([joined, rest], how="diagonal").sort("_place")
+    return both.drop("_place", "date")
+
+
+def _with_eligibility(
+    rows: pl.LazyFrame, instruments: pl.DataFrame | pl.LazyFrame | None
+) -> pl.LazyFrame:
+    """Add what the dated list and the master say; null where they do not say."""
+    if instruments is None:
+        unknown = pl.lit(None, pl.Boolean())
+        return rows.with_columns(eligible=unknown, cash_equivalent=unknown)
+    marks = (
+        instruments.lazy()
+        .group_by("instrument_id")
+        .agg(pl.col("cash_equivalent").min())
+    )
+    periods = (
+        instruments.lazy()
+        .filter(pl.col("eligible_from").is_not_null())
+        .select("instrument_id", "eligible_from", "eligible_to")
+        .unique()
+    )
+    placed = rows.with_row_index("_place")
+    until = pl.col("eligible_to").is_null() | (pl.col("on") <= pl.col("eligible_to"))
+    covered = (pl.col("on") >= pl.col("eligible_from")) & until
+    said = (
+        placed.select("_place", "instrument_id", "on")
+        .join(periods, on="instrument_id")
+        .group_by("_place")
+        .agg(covered.any(ignore_nulls=False).alias("eligible"))
+    )
+    return (
+        placed.join(said, on="_place", how="left", maintain_order="left")
+        .join(marks, on="instrument_id", how="left", maintain_order="left")
+        .drop("_place")
+    )
+
+
+def cash_by_account(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Read the `cash` argument as one row per account."""
+    if isinstance(cash, pl.DataFrame | pl.LazyFrame):
+        table = cash.lazy().collect()
+        for column in ("account_id", "cash_value"):
+            if column not in table.columns:
+                raise FrameError("cash", column, "missing")
+        table = table.select("account_id", pl.col("cash_value").cast(VALUE))
+        return unique_rows(table, ["account_id"], name="cash").lazy()
+    accounts = rows.select(pl.col("account_id").unique()).collect()
+    if accounts.height > 1:
+        raise ConfigError(
+            f"cash is one sum but holdings has {accounts.height} accounts; "
+            "pass a frame (account_id, cash_value)"
+        )
+    return accounts.lazy().with_columns(
+        cash_value=pl.lit(Decimal(str(cash))).cast(VALUE)
+    )
+
+
+def join_account(rows: pl.LazyFrame, table: pl.LazyFrame) -> pl.LazyFrame:
+    """Join a frame of one row per account, in the order of `rows`."""
+    return rows.join(
+        table, on="account_id", how="left", maintain_order="left", nulls_equal=True
+    )
+
+
+def after_cap(rules: Rules) -> pl.Expr:
+    """Value of each row that counts after the cap per security; needs ``cash_value``.
+
+    A non-cash security counts for at most its share of the account's cash and known
+    collateral. Null where the value is, or the cash under a cap.
+    """
+    value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
+    if rules.security_cap is None:
+        return value
+    known = value.fill_null(zero)
+    gross = pl.col("cash_value") + known.sum().over("account_id")
+    limit = gross * pl.lit(rules.security_cap).cast(VALUE)
+    before = known.cum_sum().over("account_id", "instrument_id") - known
+    capped = pl.min_horizontal(value, pl.max_horizontal(limit - before, zero))
+    says = value.is_not_null() & limit.is_not_null()
+    like_cash = pl.col("cash_equivalent").fill_null(value=False)
+    return pl.when(like_cash).then(value).when(says).then(capped)
+
+
+def _with_usable(rows: pl.LazyFrame, cash: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
+    """Add what of each row's collateral the rules let count."""
+    rows = join_account(rows, cash).with_columns(after_cap(rules).alias("_counts"))
+    value = pl.col("_counts")
+    if rules.practice == "broker":
+        return rows.with_columns(value.alias("usable_value"))
+    like_cash = pl.col("cash_equivalent").fill_null(value=False)
+    zero = pl.lit(Decimal(0)).cast(VALUE)
+    other = pl.when(~like_cash).then(value).otherwise(zero).fill_null(zero)
+    equal = pl.when(like_cash).then(value).otherwise(zero).fill_null(zero)
+    factor = pl.lit(rules.non_cash_per_cash).cast(VALUE)
+    before = other.cum_sum().over("account_id") - other
+    room = (pl.col("cash_value") + equal.sum().over("account_id")) * factor - before
+    filled = pl.min_horizontal(value, pl.max_horizontal(room, zero))
+    return rows.with_columns(
+        pl.when(like_cash)
+        .then(value)
+        .when(room.is_not_null() & value.is_not_null())
+        .then(filled)
+        .alias("usable_value")
+    )

@@ -1,0 +1,124 @@
+"""The ASGI application: both contracts, the pages and the control routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from holdings_kit.sandbox import _arrow as arrow
+from holdings_kit.sandbox import _browser as browser
+from holdings_kit.sandbox import _control as control
+from holdings_kit.sandbox import _gateway as gateway
+from holdings_kit.sandbox._replies import RefusedError, refusal
+from holdings_kit.sandbox._webhooks import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from holdings_kit.sandbox._world import World
+
+__all__ = ["make_app"]
+
+_LOCAL_ORIGIN: Final = r"http://(localhost|127\.0\.0\.1)(:\d+)?"
+_BEAT: Final = 0.1
+
+
+def make_app(world: World, *, nested_details: bool = True) -> Starlette:
+    """Build the application of a world.
+
+    Parameters
+    ----------
+    world
+        The state it speaks for.
+    nested_details
+        Whether ``transactiondetails`` answers under ``data.transactionDetails`` or
+        directly under ``data``; the documentation leaves it open.
+    """
+    app = Starlette(
+        routes=[
+            *gateway.routes(),
+            *browser.routes(),
+            *control.routes(),
+            *arrow.routes(),
+        ],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
+            Middleware(_LocalOrigins),
+            Middleware(
+                CORSMiddleware,
+                allow_origin_regex=_LOCAL_ORIGIN,
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+            ),
+        ],
+        exception_handlers={RefusedError: _refused, HTTPException: _http_error},
+        lifespan=_heart,
+    )
+    app.state.world, app.state.nested_details = world, nested_details
+    app.state.closing = asyncio.Event()
+    return app
+
+
+class _LocalOrigins:
+    """Turns away what a page from elsewhere sends to this machine."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
+            origin = dict(headers).get(b"origin", b"null").decode("latin-1")
+            if origin != "null" and urlsplit(origin).hostname not in LOOPBACK:
+                reply = refusal(scope["path"], 403, "The origin is not this machine")
+                await reply(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+@contextlib.asynccontextmanager
+async def _heart(app: Starlette) -> AsyncGenerator[None]:
+    """Send due webhooks while a clock runs by itself."""
+    world = cast("World", app.state.world)
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            if world.clock.speed:
+                await asyncio.to_thread(world.pump)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    said = cast("RefusedError", error)
+    reply = refusal(request.url.path, said.status, said.message)
+    if said.retry_after is not None:
+        reply.headers["Retry-After"] = f"{said.retry_after:g}"
+    return reply
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    said = cast("HTTPException", error)
+    reply = refusal(request.url.path, said.status_code, "")
+    for name, value in (said.headers or {}).items():
+        reply.headers[name] = value
+    return reply

@@ -1,0 +1,216 @@
+"""What the browser asks for: the SDK stand-in, its calls, and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final, cast
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox import _pages as pages
+from holdings_kit.sandbox._control import play
+from holdings_kit.sandbox._gateway import claims_of, details
+from holdings_kit.sandbox._imports import SDK_CODES, StepRefusedError, Transaction
+from holdings_kit.sandbox._personas import BROKERS
+from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
+from holdings_kit.wire import mint_token
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from holdings_kit.sandbox._world import World
+
+__all__ = ["PIN", "routes"]
+
+PIN: Final = "1234"
+_STEPS: Final = ("choose", "login", "consent", "deny", "cancel")
+_STATIC: Final = {
+    "scdk.js": "text/javascript",
+    "pages.css": "text/css",
+    "try.js": "text/javascript",
+}
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; "
+        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def routes() -> list[Route]:
+    """List the browser's routes."""
+    return [
+        Route("/scdk/2.0.0/scdk.js", _static),
+        Route("/scdk/pages.css", _static),
+        Route("/scdk/try.js", _static),
+        Route("/", _welcome),
+        Route("/_sandbox/try", _try, methods=["POST"]),
+        *(
+            Route(f"/scdk/{call}", _sdk, methods=["POST"])
+            for call in ("init", "trigger", "status", "closed")
+        ),
+        Route("/connect/{transaction_id}", _chooser),
+        Route("/connect/{transaction_id}/{step}", _page),
+        Route("/connect/{transaction_id}/{step}", _submit, methods=["POST"]),
+    ]
+
+
+async def _static(request: Request) -> Response:
+    name = request.url.path.rsplit("/", 1)[-1]
+    body = files("holdings_kit.sandbox").joinpath("static", name).read_bytes()
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(body, headers=headers, media_type=_STATIC[name])
+
+
+async def _sdk(request: Request) -> Response:
+    """Answer the SDK stand-in: always 200, an ``error`` where something is wrong."""
+    world, body = world_of(request), await body_of(request)
+    if not isinstance(body, dict):
+        raise RefusedError(400, "The body is not a JSON object")
+    fields = cast("dict[str, object]", body)
+    asked = {name: str(value) for name, value in fields.items()}
+    call = request.url.path.rsplit("/", 1)[-1]
+    try:
+        claims = claims_of(
+            world, asked.get("gateway", ""), asked.get("smallcaseAuthToken", "")
+        )
+        if call == "init":
+            return json_reply({"connected": claims.auth_id is not None})
+        transaction_id = asked.get("transactionId", "")
+        with world.lock:
+            if call == "trigger":
+                world.imports.trigger(transaction_id)
+            found = world.imports.get(transaction_id)
+            if call == "closed" and found.status == "INITIALIZED":
+                found = world.imports.cancel(transaction_id)
+    except RefusedError as error:
+        known = error.message == "Invalid JWT"
+        message = "invalid_jwt" if known else "invalid_gateway"
+        return _sdk_error(message, SDK_CODES[message])
+    except StepRefusedError as error:
+        return _sdk_error(error.message, error.code)
+    await asyncio.to_thread(world.pump)
+    return json_reply({**details(world, found), "page": f"/connect/{found.id}"})
+
+
+def _sdk_error(message: str, code: int) -> Response:
+    return json_reply({"error": {"message": message, "code": code}})
+
+
+async def _welcome(request: Request) -> Response:
+    world = world_of(request)
+    page = pages.welcome(world.credentials.gateway, world.timeline.personas.values())
+    return _html(page)
+
+
+async def _try(request: Request) -> Response:
+    """Do what a partner's server does before its page calls the SDK."""
+    world = world_of(request)
+    with world.lock:
+        made = world.imports.create(
+            intent="HOLDINGS_IMPORT",
+            version="v2",
+            mutual_funds=True,
+            notes=None,
+            auth_id=None,
+        )
+    return json_reply(
+        {
+            "gateway": world.credentials.gateway,
+            "smallcaseAuthToken": mint_token(world.credentials.shared_secret),
+            "transactionId": made.id,
+        }
+    )
+
+
+async def _chooser(request: Request) -> Response:
+    return _shown(request, "choose")
+
+
+async def _page(request: Request) -> Response:
+    return _shown(request, str(request.path_params["step"]))
+
+
+async def _submit(request: Request) -> Response:
+    world, step = world_of(request), str(request.path_params["step"])
+    transaction_id = str(request.path_params["transaction_id"])
+    if step not in _STEPS:
+        raise RefusedError(404)
+    form = await request.form()
+    persona, broker, pin = (
+        str(form.get(name, "")) for name in ("persona", "broker", "pin")
+    )
+    if step == "login" and pin != PIN:
+        return _shown(request, "login", "That PIN is wrong. The sandbox's PIN is 1234.")
+    try:
+        done = play(world, step, transaction_id, persona=persona, broker=broker)
+    except ConfigError:
+        return _shown(request, "login", "Choose one of the customers.")
+    except StepRefusedError as error:
+        if error.message == "login_refused":
+            return _shown(request, "login", "That is a customer of another broker.")
+        return _html(pages.failed(error.message, error.code, error.reason), 409)
+    await asyncio.to_thread(world.pump)
+    goal = _next(done)
+    return RedirectResponse(f"/connect/{done.id}/{goal}", 303, _HEADERS)
+
+
+def _next(done: Transaction) -> str:
+    if done.error is not None:
+        return "error"
+    if done.status == "INITIALIZED":
+        return "login"
+    return "consent" if done.status == "USED" else "done"
+
+
+def _shown(request: Request, step: str, problem: str = "") -> Response:
+    world = world_of(request)
+    transaction_id = str(request.path_params["transaction_id"])
+    try:
+        with world.lock:
+            found = world.imports.get(transaction_id)
+    except StepRefusedError as error:
+        return _html(pages.failed(error.message, error.code, error.reason), 404)
+    page = _open_page(world, found, step, problem)
+    if page is None:
+        return RedirectResponse(f"/connect/{found.id}/{_next(found)}", 303, _HEADERS)
+    return _html(page, 422 if problem else 200)
+
+
+def _open_page(world: World, found: Transaction, step: str, problem: str) -> str | None:
+    """Write the page of a step; ``None`` when the import is not at that step."""
+    if found.error is not None:
+        return pages.failed(*found.error, "")
+    if found.status in {"PROCESSING", "COMPLETED"}:
+        return pages.done(processing=found.status == "PROCESSING")
+    if step == "choose" and found.status == "INITIALIZED":
+        return pages.chooser(found.id, BROKERS)
+    if step == "login" and found.status == "INITIALIZED" and found.broker:
+        customers = [
+            one
+            for one in world.timeline.personas.values()
+            if one.broker == found.broker
+        ]
+        return pages.login(
+            found.id, BROKERS[found.broker], customers, pin=PIN, problem=problem
+        )
+    if step == "consent" and found.status == "USED" and found.persona:
+        return pages.consent(
+            found.id,
+            world.credentials.gateway,
+            BROKERS[found.persona.broker],
+            found.persona,
+            funds=found.mutual_funds,
+        )
+    return None
+
+
+def _html(page: str, status: int = 200) -> Response:
+    return HTMLResponse(page, status, _HEADERS)

@@ -1,0 +1,205 @@
+"""The life of the personas as frames: what each API says each day, and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.changes import ACTIONS, MOVES
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox._clock import IST
+from holdings_kit.sandbox._shapes import (
+    View,
+    arrow_holdings,
+    gateway_holdings,
+    to_bytes,
+)
+from holdings_kit.sandbox._timeline import Event, Timeline
+from holdings_kit.schema import INSTANT
+
+if TYPE_CHECKING:
+    from holdings_kit.sandbox._personas import Persona
+
+__all__ = ["EVENTS", "PAYLOADS", "Life", "life"]
+
+PAYLOADS: Final = pl.Schema(
+    {
+        "day": pl.Int64(),  # session, from 0
+        "snapshot_at": INSTANT,
+        "persona": pl.String(),
+        "source": pl.String(),  # arrow | gateway
+        "format": pl.String(),  # arrow | gateway-v1 | gateway-v2
+        "account_id": pl.String(),
+        "body": pl.Binary(),  # the bytes a client would read
+    }
+)
+EVENTS: Final = pl.Schema(
+    {
+        "day": pl.Int64(),
+        "date": pl.Date(),
+        "source": pl.String(),
+        "account_id": pl.String(),
+        "instrument_id": pl.String(),  # ISIN after the event
+        "instrument_id_before": pl.String(),
+        "cause": pl.String(),  # as in CHANGES
+        "event": pl.String(),  # what happened: delisting, sell_all, …
+        "quantity": pl.Int64(),  # units traded, moved or added; signed
+        "other_account_id": pl.String(),  # the other side of a transfer
+    }
+)
+_RATIO: Final = {"split": "1:5", "bonus": "1:2", "isin_change": None}
+"""Kind → ratio: one share becomes five; one new share for two held."""
+_EVENING: Final = time(15, 0)
+
+
+class Life(NamedTuple):
+    """Payloads with their ground truth.
+
+    Attributes
+    ----------
+    payloads
+        One row per day, account and format (`PAYLOADS`).
+    events
+        One row per source, account, instrument and day with a cause (`EVENTS`). A row
+        of a payload without one is ``unchanged`` or ``price_only``. Gateway books a
+        trade one day late (``settled``): on its day it stands in the positions.
+        The last sale closes an account; that a fetch failed would look the same.
+    actions
+        Splits, bonuses and ISIN changes, as `compare` takes them.
+    moves
+        Who owns which account, as `compare` takes it.
+
+    Examples
+    --------
+    >>> told = life(days=2)
+    >>> told.payloads["format"].unique().sort().to_list()
+    ['arrow', 'gateway-v1', 'gateway-v2']
+    >>> told.events.select("account_id", "cause").is_empty(), told.moves.height > 0
+    (False, True)
+    """
+
+    payloads: pl.DataFrame
+    events: pl.DataFrame
+    actions: pl.DataFrame
+    moves: pl.DataFrame
+
+
+def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Life:
+    """Write what both APIs say about every persona, day by day, and what happened.
+
+    Days are sessions of an invented exchange that rests at week-ends only; a snapshot
+    is taken at 15:00 IST. Same seed, same bytes.
+
+    Parameters
+    ----------
+    seed
+        Decides ids, quantities, prices and the days between events.
+    days
+        Number of sessions; 45 hold the whole life.
+    start
+        Date of the first session, a week-day.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than one day, or a start on a week-end.
+
+    Examples
+    --------
+    >>> told = life(seed=0, days=3)
+    >>> told.payloads.height, told.events["cause"].unique().sort().to_list()
+    (99, ['opened', 'pledged', 'settled', 'sold'])
+    """
+    if days < 1:
+        raise ConfigError(f"days is {days}; a life has one at least")
+    if start.weekday() in {5, 6}:
+        raise ConfigError(f"{start} is no week-day; the sandbox's exchange is closed")
+    timeline = Timeline(seed, start)
+    payloads = [
+        row
+        for day in range(days)
+        for persona in timeline.personas.values()
+        for row in _payloads(timeline, persona, day)
+    ]
+    events = [
+        row
+        for day in range(days)
+        for event in timeline.events(day)
+        for row in _truths(timeline, event)
+    ]
+    return Life(
+        pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
+        pl.DataFrame(events, schema=EVENTS, orient="row"),
+        pl.DataFrame(_actions(timeline, days), schema=ACTIONS, orient="row"),
+        pl.DataFrame(_moves(timeline), schema=MOVES, orient="row"),
+    )
+
+
+def _payloads(
+    timeline: Timeline, persona: Persona, day: int
+) -> list[tuple[object, ...]]:
+    local = datetime.combine(timeline.market.date_of(day), _EVENING, IST)
+    instant = local.astimezone(UTC)
+    view = View(timeline, persona, instant)
+    bodies = [("arrow", "arrow", persona.account_id, arrow_holdings(view))]
+    for version in ("v1", "v2"):
+        data = gateway_holdings(view, version=version, mutual_funds=True)
+        body = to_bytes({"success": True, "errors": None, "data": data})
+        bodies.append(("gateway", f"gateway-{version}", persona.auth_id, body))
+    return [(day, instant, persona.key, *rest) for rest in bodies]
+
+
+def _truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:
+    market, who = timeline.market, timeline.personas
+    after = market.instrument(event.key, event.session).isin
+    before = market.instrument(event.key, event.session - 1).isin
+    day = (event.session, market.date_of(event.session))
+
+    def account(persona: str | None, source: str) -> str | None:
+        found = who.get(persona or "")
+        if found is None:
+            return None
+        return found.account_id if source == "arrow" else found.auth_id
+
+    return [
+        (
+            *day,
+            source,
+            account(event.persona, source),
+            after,
+            before,
+            cause,
+            event.name,
+            event.quantity,
+            account(event.other, source),
+        )
+        for source, cause in (("arrow", event.arrow), ("gateway", event.gateway))
+        if cause is not None
+    ]
+
+
+def _actions(timeline: Timeline, days: int) -> list[tuple[object, ...]]:
+    market = timeline.market
+    return [
+        (
+            market.instrument(action.key, action.session - 1).isin,
+            market.date_of(action.session),
+            action.kind,
+            _RATIO[action.kind],
+            market.instrument(action.key, action.session).isin
+            if action.kind == "isin_change"
+            else None,
+        )
+        for action in market.actions
+        if action.session < days and action.kind in _RATIO
+    ]
+
+
+def _moves(timeline: Timeline) -> list[tuple[str, str]]:
+    return [
+        (one.person, account)
+        for one in timeline.personas.values()
+        for account in (one.account_id, one.auth_id)
+    ]

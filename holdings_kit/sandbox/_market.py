@@ -1,0 +1,159 @@
+"""Prices: an invented walk per instrument, the same for the same seed.
+
+All arithmetic is in whole paise, so no machine rounds otherwise than another.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from random import Random
+from typing import Final
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox._clock import IST, trading_date
+from holdings_kit.sandbox._universe import UNIVERSE, Instrument, isin_with_check
+
+__all__ = ["Action", "Market", "sessions_between"]
+
+_TICK: Final = 5
+_SESSION_MINUTES: Final = 375
+_LONGEST: Final = 5_000
+_SATURDAY: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A corporate action: `new` shares for `old` ones, or a new identity."""
+
+    session: int
+    key: str
+    kind: (
+        str  # split | bonus | isin_change | symbol_rename | delisting | haircut_changed
+    )
+    new: int = 1
+    old: int = 1
+
+
+def sessions_between(start: date, end: date) -> int:
+    """Count the week-days after `start`, up to and with `end`; never negative."""
+    days = max((end - start).days, 0)
+    weeks, rest = divmod(days, 7)
+    spare = (start + timedelta(days=extra) for extra in range(1, rest + 1))
+    return weeks * 5 + sum(day.weekday() < _SATURDAY for day in spare)
+
+
+class Market:
+    """Prices and identities of every instrument on every session.
+
+    Parameters
+    ----------
+    seed
+        Same seed, same prices.
+    first
+        Date of session 0.
+    actions
+        Corporate actions, at most one for an instrument and session.
+    """
+
+    def __init__(self, seed: int, first: date, actions: tuple[Action, ...]) -> None:
+        self.seed, self.first, self.actions = seed, first, actions
+        self._closes = {key: [item.paise] for key, item in UNIVERSE.items()}
+        self._lock = threading.Lock()
+
+    def session(self, instant: datetime) -> int:
+        """Give the number of the session begun last; 0 before the first.
+
+        Raises
+        ------
+        ConfigError
+            The instant is more than 5000 sessions after the first.
+        """
+        number = sessions_between(self.first, trading_date(instant))
+        if number > _LONGEST:
+            raise ConfigError(f"{instant.isoformat()} is {number} sessions away")
+        return number
+
+    def date_of(self, session: int) -> date:
+        """Give the date of a session."""
+        weeks, rest = divmod(session, 5)
+        day = self.first + timedelta(weeks=weeks)
+        while rest:
+            day += timedelta(days=1)
+            rest -= day.weekday() < _SATURDAY
+        return day
+
+    def instrument(self, key: str, session: int) -> Instrument:
+        """Give the instrument as it is known on a session."""
+        found = UNIVERSE[key]
+        for number, action in enumerate(self.actions_of(key, session), 1):
+            found = _renewed(found, action.kind, number)
+        return found
+
+    def actions_of(self, key: str, session: int) -> list[Action]:
+        """List the actions on `key` up to and with a session, oldest first."""
+        return [a for a in self.actions if a.key == key and a.session <= session]
+
+    def previous_close(self, key: str, session: int) -> int:
+        """Give the close before a session in paise, on that session's share count."""
+        return self._adjusted(key, session, self.close(key, session - 1))
+
+    def last_price(self, key: str, instant: datetime) -> int:
+        """Give the last traded price in paise: a straight way from close to close."""
+        session = self.session(instant)
+        opened, closed = self.previous_close(key, session), self.close(key, session)
+        local = instant.astimezone(IST)
+        passed = (local.hour - 9) * 60 + local.minute - 15
+        if local.date() != self.date_of(session) or passed >= _SESSION_MINUTES:
+            return closed
+        move = (closed - opened) * max(passed, 0)
+        return opened + (move // _SESSION_MINUTES) // _TICK * _TICK
+
+    def close(self, key: str, session: int) -> int:
+        """Give the closing price of a session in paise."""
+        closes = self._closes[key]  # the first is the one before session 0
+        with self._lock:
+            while len(closes) < session + 2:
+                today = len(closes) - 1
+                basis_points = Random(f"{self.seed}:{key}:{today}").randint(-180, 190)
+                before = self._adjusted(key, today, closes[-1])
+                closes.append(_ticked(before * (10_000 + basis_points), 10_000))
+        return closes[session + 1]
+
+    def _adjusted(self, key: str, session: int, paise: int) -> int:
+        for action in self.actions:
+            if (action.key, action.session) == (key, session):
+                paise = _ticked(paise * action.old, action.new)
+        return paise
+
+
+def _renewed(before: Instrument, kind: str, number: int) -> Instrument:
+    if kind == "isin_change":
+        isin = isin_with_check(f"{before.isin[:9]}{number + 1:02d}")
+        listings = tuple(
+            replace(one, token=str(int(one.token) + 50_000)) for one in before.listings
+        )
+        return replace(before, isin=isin, listings=listings)
+    if kind == "symbol_rename":
+        listings = tuple(
+            replace(
+                one,
+                symbol=f"{one.symbol}NEW",
+                trading_symbol=one.trading_symbol.replace(
+                    one.symbol, f"{one.symbol}NEW"
+                ),
+            )
+            for one in before.listings
+        )
+        return replace(before, listings=listings)
+    if kind == "delisting":
+        return replace(before, delisted=True)
+    if kind == "haircut_changed":
+        return replace(before, haircut=f"{float(before.haircut) + 7.5:.2f}")
+    return before
+
+
+def _ticked(numerator: int, denominator: int) -> int:
+    steps = (2 * numerator + denominator * _TICK) // (2 * denominator * _TICK)
+    return max(steps, 1) * _TICK

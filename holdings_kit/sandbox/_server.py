@@ -1,0 +1,245 @@
+"""Run a sandbox in a thread, on this machine only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self, cast
+
+from holdings_kit.clients import Background
+from holdings_kit.sandbox._app import make_app
+from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
+from holdings_kit.sandbox._clock import Clock
+from holdings_kit.sandbox._control import play
+from holdings_kit.sandbox._faults import Faults
+from holdings_kit.sandbox._webhooks import Sender, post_json
+from holdings_kit.sandbox._world import World
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+    from datetime import datetime
+    from types import TracebackType
+
+    from holdings_kit.sandbox._imports import Transaction
+    from holdings_kit.sandbox._personas import Persona
+
+__all__ = ["Sandbox", "serve"]
+
+
+def serve(
+    *,
+    port: int = 0,
+    seed: int = 0,
+    faults: str = "",
+    clock: Clock | datetime | None = None,
+    webhook_url: str | None = None,
+    crowd: int = 0,
+    rate_limit: int | None = None,
+    nested_details: bool = True,
+    sender: Sender = post_json,
+) -> Sandbox:
+    """Start simulated brokers and gateway on 127.0.0.1, in a thread of their own.
+
+    Works in a script and inside a notebook's running event loop. Use it as a context
+    manager, or call `Sandbox.close`.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one.
+    seed
+        Decides ids, secrets, holdings, prices and lives: same seed, same bytes.
+    faults
+        A fault plan, such as ``"holdings: 429*2, 500; webhook: late 24h"``; the
+        grammar stands in `holdings_kit.sandbox._faults`.
+    clock
+        A `Clock`, or the instant at which one stands still; by default Monday
+        2026-01-05 10:15 IST. The wall clock counts only for TOTP codes, whose other
+        side cannot know the virtual one.
+    webhook_url
+        Where imports are announced; plain HTTP on this machine.
+    crowd
+        So many more accounts, their consent given, for load.
+    rate_limit
+        Arrow calls of one kind admitted in a second of real time (published: 10);
+        ``None`` admits all.
+    nested_details
+        Whether transaction details stand under ``data.transactionDetails``.
+    sender
+        Posts a webhook body to a URL and gives the HTTP status.
+
+    Raises
+    ------
+    ConfigError
+        A port that is taken, a plan not of the grammar, a URL beyond this machine.
+
+    Examples
+    --------
+    >>> with serve(seed=7) as sb:
+    ...     sb.url.startswith("http://127.0.0.1:")
+    True
+    """
+    turned = clock if isinstance(clock, Clock) else Clock(clock) if clock else Clock()
+    world = World(
+        seed=seed,
+        clock=turned,
+        faults=Faults(faults),
+        sender=sender,
+        crowd_count=crowd,
+        rate_limit=rate_limit,
+    )
+    world.webhooks.register(webhook_url)
+    return Sandbox(world, port=port, nested_details=nested_details)
+
+
+class Sandbox:
+    """A running sandbox.
+
+    Attributes
+    ----------
+    url, base_url, arrow_url
+        Where both APIs are served (one address for all).
+    gateway, api_secret, shared_secret
+        What `GatewayClient` needs.
+    app_id, app_secret
+        What an Arrow login needs.
+    clock
+        Turn it by `advance`, which also delivers what becomes due.
+
+    Examples
+    --------
+    A user imports, a webhook tells of it, and a day passes:
+
+    >>> from holdings_kit.sandbox import gateway_client
+    >>> with serve(seed=7, sender=lambda url, body: 200) as sb:
+    ...     sb.register_webhook("http://127.0.0.1:9/webhook")
+    ...     client = gateway_client(sb)
+    ...     started = client.create_import()
+    ...     sb.play(started.transaction_id, persona="asha").status
+    ...     sb.deliveries()[0]["status"], sb.calls()
+    ...     sb.advance(days=1).isoformat()
+    ...     client.close()
+    'COMPLETED'
+    ('delivered', {'create': 1})
+    '2026-01-06T04:45:00+00:00'
+
+    What a test needs of a persona, and faults on demand:
+
+    >>> sb = serve(seed=7)
+    >>> sb.personas["asha"].broker, sb.user_login("asha")["user_id"]
+    ('kite', 'SBX0001')
+    >>> tokens = sb.token_for("asha"), sb.arrow_token("asha"), sb.request_token("asha")
+    >>> len(set(tokens))
+    3
+    >>> sb.set_faults("holdings: 429*2, 500")
+    >>> sb.set_clock(sb.now())
+    >>> sb.close()
+    """
+
+    def __init__(self, world: World, *, port: int, nested_details: bool) -> None:
+        self._world = world
+        app = make_app(world, nested_details=nested_details)
+        closing = cast("asyncio.Event", app.state.closing)
+        self._background = Background(app, port=port, before_close=closing.set)
+        self.url = self.base_url = self.arrow_url = self._background.url
+        known = world.credentials
+        self.gateway, self.app_id = known.gateway, known.app_id
+        self.api_secret, self.shared_secret = known.api_secret, known.shared_secret
+        self.app_secret = known.app_secret
+        self.clock = world.clock
+
+    @property
+    def personas(self) -> Mapping[str, Persona]:
+        """Everybody who can log in, by key."""
+        return self._world.personas
+
+    def now(self) -> datetime:
+        """Give the virtual instant, in UTC."""
+        return self._world.clock.now()
+
+    def advance(
+        self,
+        *,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> datetime:
+        """Move the clock on, finish and send what becomes due, give the new instant."""
+        self._world.clock.advance(
+            days=days, hours=hours, minutes=minutes, seconds=seconds
+        )
+        self._world.pump()
+        return self.now()
+
+    def set_clock(self, instant: datetime) -> None:
+        """Set the clock to an instant, and do what becomes due by it."""
+        self._world.clock.set(instant)
+        self._world.pump()
+
+    def set_faults(self, plan: str) -> None:
+        """Follow another fault plan from here on."""
+        self._world.faults.load(plan)
+
+    def register_webhook(self, url: str | None) -> None:
+        """Announce later imports at `url`; ``None`` stops it."""
+        self._world.webhooks.register(url)
+
+    def deliveries(self) -> list[dict[str, object]]:
+        """List all webhooks so far, with what became of each."""
+        return self._world.webhooks.shown()
+
+    def calls(self) -> dict[str, int]:
+        """Count the requests so far by target of the fault plan, spoilt ones too."""
+        return self._world.throttle.calls()
+
+    def play(
+        self,
+        transaction_id: str,
+        step: str = "import",
+        *,
+        persona: str = "",
+        broker: str = "",
+    ) -> Transaction:
+        """Be the user: ``import`` does it all, or one of the six steps.
+
+        The steps are ``choose`` (a broker), ``login`` (a persona), ``consent``,
+        ``deny``, ``cancel``, ``drop``.
+        """
+        done = play(self._world, step, transaction_id, persona=persona, broker=broker)
+        self._world.pump()
+        return done
+
+    def token_for(self, persona: str) -> str:
+        """Give a connected Gateway token of a persona, good for an hour."""
+        return self._world.token_for(self._world.persona(persona).auth_id)
+
+    def arrow_token(self, persona: str) -> str:
+        """Give an Arrow token of a persona, good for 24 hours."""
+        return arrow_token(self._world, self._world.persona(persona))
+
+    def request_token(self, persona: str) -> str:
+        """Give what Arrow's login page would bring back; good for one login."""
+        return request_token(self._world, self._world.persona(persona))
+
+    def user_login(self, persona: str) -> dict[str, str]:
+        """Give a persona's invented Arrow user id, password and TOTP secret."""
+        found = self._world.persona(persona)
+        return user_login(self._world.seed, found.account_id)
+
+    def close(self) -> None:
+        """Stop the server and free the port; a second call does nothing."""
+        self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Sandbox({self.url}, {self.clock!r})"

@@ -1,0 +1,171 @@
+"""Everything a sandbox knows, and the few verbs that change it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox._clock import trading_date
+from holdings_kit.sandbox._imports import Imports, Transaction
+from holdings_kit.sandbox._personas import Persona, crowd, derived
+from holdings_kit.sandbox._shapes import View, gateway_holdings
+from holdings_kit.sandbox._throttle import Throttle
+from holdings_kit.sandbox._timeline import Timeline
+from holdings_kit.sandbox._webhooks import Webhooks
+from holdings_kit.wire import mint_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from holdings_kit.sandbox._clock import Clock
+    from holdings_kit.sandbox._faults import Faults
+    from holdings_kit.sandbox._webhooks import Sender
+
+__all__ = ["Credentials", "World"]
+
+TOKEN_LIFE: Final = timedelta(hours=1)
+LONG_LIVED: Final = {"kite": timedelta(days=30)}
+"""Broker → how long a fetch may refresh the holdings after an import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a partner is given; no secret shows in a repr."""
+
+    gateway: str
+    app_id: str
+    api_secret: str = field(repr=False)
+    shared_secret: str = field(repr=False)
+    app_secret: str = field(repr=False)
+
+    @classmethod
+    def of(cls, seed: int) -> Credentials:
+        """Make the credentials of a seed."""
+        return cls(
+            "sandboxgateway",
+            "sandboxapp",
+            derived(seed, "api secret", length=32),
+            derived(seed, "shared secret", length=64),
+            derived(seed, "app secret", length=64),
+        )
+
+
+@dataclass(slots=True)
+class _Link:
+    """One account's import: since when, and the snapshot it left."""
+
+    imported_at: datetime
+    snapshot_at: datetime
+    empty: bool = False
+
+
+class World:
+    """The state behind both APIs and all pages of one sandbox."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        clock: Clock,
+        faults: Faults,
+        sender: Sender,
+        crowd_count: int = 0,
+        rate_limit: int | None = None,
+    ) -> None:
+        self.throttle = Throttle(rate_limit)
+        self.seed, self.clock, self.faults = seed, clock, faults
+        self.credentials = Credentials.of(seed)
+        self.timeline = Timeline(seed, trading_date(clock.now()))
+        everyone = (*self.timeline.personas.values(), *crowd(seed, crowd_count))
+        self.personas = {one.key: one for one in everyone}
+        self.by_auth = {one.auth_id: one for one in everyone}
+        self.by_account = {one.account_id: one for one in everyone}
+        self.webhooks = Webhooks(clock, faults, self.credentials.api_secret, sender)
+        self.imports = Imports(seed, clock, faults, self._completed)
+        self.lock = threading.RLock()
+        self.request_tokens: dict[str, tuple[str, datetime]] = {}
+        self.logins: dict[str, str] = {}
+        self._issued = 0
+        now = clock.now()
+        self._links = {one.auth_id: _Link(now, now) for one in everyone if one.linked}
+
+    def persona(self, key: str) -> Persona:
+        """Find a persona by key, Arrow user id or smallcaseAuthId.
+
+        Raises
+        ------
+        ConfigError
+            There is none; the message lists the named ones.
+        """
+        for index in (self.personas, self.by_account, self.by_auth):
+            if key in index:
+                return index[key]
+        known = ", ".join(self.timeline.personas)
+        raise ConfigError(f"no persona {key!r}; there are {known}")
+
+    def view(self, persona: Persona, instant: datetime | None = None) -> View:
+        """See an account at an instant, by default now."""
+        return View(self.timeline, persona, instant or self.clock.now())
+
+    def token_for(self, auth_id: str) -> str:
+        """Issue a connected token for an hour, as the gateway does after a login."""
+        return mint_token(
+            self.credentials.shared_secret,
+            auth_id=auth_id,
+            issued_at=self.clock.now(),
+            lifetime=TOKEN_LIFE,
+        )
+
+    def holdings(
+        self, persona: Persona, *, version: str, mutual_funds: bool
+    ) -> dict[str, object] | None:
+        """Give the newest snapshot gateway may have; ``None`` without a consent.
+
+        A broker with a long-lived session hands over a new snapshot; any other leaves
+        the one of the last import.
+        """
+        link, now = self._links.get(persona.auth_id), self.clock.now()
+        if link is None:
+            return None
+        if now - link.imported_at < LONG_LIVED.get(persona.broker, timedelta()):
+            link.snapshot_at = max(now, link.snapshot_at)
+        return gateway_holdings(
+            self.view(persona, link.snapshot_at),
+            version=version,
+            mutual_funds=mutual_funds,
+            empty=link.empty,
+        )
+
+    def next_id(self, kind: str, length: int = 32) -> str:
+        """Make the next id of a kind."""
+        self._issued += 1
+        return derived(self.seed, kind, self._issued, length=length)
+
+    def pump(self) -> None:
+        """Do what the clock has made due: finish imports, send webhooks."""
+        with self.lock:
+            self.imports.ripen()
+        self.webhooks.pump()
+
+    def _completed(self, done: Transaction) -> None:
+        persona, at = done.persona, done.completed_at
+        if persona is None or at is None:
+            return
+        self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
+        facts = gateway_holdings(
+            self.view(persona, at),
+            version=done.version,
+            mutual_funds=done.mutual_funds,
+            empty=done.fault == "empty",
+        )
+        del facts["updating"]
+        subject = persona.auth_id
+        if done.intent == "MF_HOLDINGS_IMPORT":
+            subject = done.id
+            del facts["securities"], facts["smallcases"]
+        if done.notes is not None:
+            facts["notes"] = done.notes
+        self.webhooks.add(done.id, {**facts, "transactionId": done.id}, subject)

@@ -1,0 +1,264 @@
+"""A loaded portfolio as text: what is held, what it is worth, what is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.portfolio import consolidate, look_through, summarize
+from holdings_kit.read import unresolved
+from holdings_kit.risk import Quantity, collateral
+from holdings_kit.schema import any_known
+from holdings_kit.show._report_cells import (
+    UNKNOWN,
+    money,
+    percent,
+    rupees,
+    units,
+)
+from holdings_kit.show._report_text import Section, as_text
+from holdings_kit.show._words import number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdings_kit.schema import Loaded
+    from holdings_kit.store import StoreView
+
+__all__ = [
+    "Figures",
+    "Section",
+    "as_text",
+    "counted",
+    "figures",
+    "portfolio_report",
+    "sections",
+]
+
+_ROWS: Final = 40
+_NOTICES: Final = {
+    "answered_from_store": "not fetched, the store's was fresh",
+    "basket_total": "a total of private smallcases, not counted a second time",
+    "isin_check_digit": "an ISIN that does not verify",
+    "isin_conflict": "a holding listed under several ISINs",
+    "negative_price": "a price below 0, taken as unknown",
+    "rounded": "more than four decimal places, rounded",
+    "unidentified": "a holding without ISIN and listing",
+    "unknown_field": "a field that no published format has",
+    "updating": "the broker was still at work on this snapshot",
+    "zero_price": "a price of 0, taken as unknown",
+    "unread_instant": "a price date that cannot be read, taken as unknown",
+}
+_NAMES: Final = 12
+_QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
+    ("pledged", "what counts today"),
+    ("pledgeable", "what could be pledged: settled shares"),
+)
+
+
+def counted(store: StoreView) -> Loaded:
+    """Read what counts of a store, beside all that was read or set aside.
+
+    Holdings and baskets are those of the current snapshots; `snapshots` lists the
+    superseded and quarantined ones too, `rejects` what could not be read.
+    """
+    everything, current = store.history(), store.current()
+    return current._replace(snapshots=everything.snapshots, rejects=everything.rejects)
+
+
+class Figures(NamedTuple):
+    """The frames a report is made of."""
+
+    reported: pl.DataFrame  # POSITIONS before the smallcases are opened
+    positions: pl.DataFrame  # POSITIONS, each share once
+    collateral: pl.DataFrame  # COLLATERAL of both quantities, by `quantity`
+
+
+def figures(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> Figures:
+    """Value what was loaded; `quotes` as in `consolidate`."""
+    return Figures(
+        consolidate(loaded.holdings, quotes=quotes),
+        consolidate(look_through(loaded), quotes=quotes),
+        pl.concat(
+            collateral(loaded.holdings, quantity=quantity).with_columns(
+                quantity=pl.lit(quantity)
+            )
+            for quantity, _ in _QUANTITIES
+        ),
+    )
+
+
+def sections(loaded: Loaded, made: Figures) -> list[Section]:
+    """Say what was read, what it is worth, and what is not known, part by part."""
+    parts = [
+        _read(loaded),
+        _positions(made.positions),
+        *_totals(made.positions),
+        _collateral(made.collateral),
+        _open_points(loaded, made.positions),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> str:
+    """Write what a loaded portfolio holds and what is not known of it, as text.
+
+    Shares in smallcases are counted once (`look_through`). Every total is followed by
+    its coverage; unknown values are shown as a dash and listed below the table.
+
+    Parameters
+    ----------
+    loaded
+        What a door returned; more than one account is netted.
+    quotes
+        Prices for what the payloads leave open, see `consolidate`.
+
+    Examples
+    --------
+    >>> from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS
+    >>> from holdings_kit.schema import Loaded, empty
+    >>> frames = (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)
+    >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
+    READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
+    """
+    return as_text(sections(loaded, figures(loaded, quotes=quotes)))
+
+
+def _read(loaded: Loaded) -> Section:
+    shots = loaded.snapshots.sort("format", "broker", nulls_last=True)
+    kinds = shots.group_by("format", "broker", maintain_order=True).agg(
+        pl.len().alias("snapshots"),
+        pl.col("holdings_count").sum().alias("holdings"),
+        (pl.col("status") == "superseded").sum().alias("superseded"),
+        (pl.col("status") == "quarantined").sum().alias("quarantined"),
+    )
+    return Section(
+        "Read",
+        f"{number_of(shots.height, 'snapshot')} of "
+        f"{number_of(shots['account_id'].n_unique(), 'account')}, "
+        f"{number_of(loaded.holdings.height, 'current holding')}, "
+        f"{number_of(loaded.rejects.height, 'part')} set aside{_taken(shots)}",
+        kinds if shots.height else None,
+    )
+
+
+def _taken(shots: pl.DataFrame) -> str:
+    """Say of which instants the current snapshots are."""
+    at = shots.filter(status="current")["snapshot_at"].drop_nulls().sort()
+    if at.is_empty():
+        return ""
+    first, last = (f"{instant:%Y-%m-%d %H:%M}" for instant in (at[0], at[-1]))
+    return f"; taken {first} UTC" if first == last else f"; taken {first} to {last} UTC"
+
+
+def _positions(positions: pl.DataFrame) -> Section | None:
+    if not positions.height:
+        return None
+    shown = positions.head(_ROWS).select(
+        pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
+        units("owned_quantity").alias("quantity"),
+        money("average_price").alias("average"),
+        money("price"),
+        pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
+        pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
+        money("cost_value").alias("cost"),
+        money("market_value").alias("value"),
+        money("unrealized_pnl").alias("P&L"),
+        percent("weight"),
+    )
+    more = positions.height - shown.height
+    points = (f"and {more} more",) if more > 0 else ()
+    return Section("Positions", table=shown, points=points)
+
+
+def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
+    total = summarize(positions).row(0, named=True)
+    share = total["priced_cost_share"]
+    covered = "unknown" if share is None else f"{share:.2%}"
+    known = {
+        "cost": rupees(total["cost_value"]),
+        "value": rupees(total["market_value"]),
+        "P&L": rupees(total["unrealized_pnl"]),
+        "return": UNKNOWN if total["return"] is None else f"{total['return']:+.3%}",
+    }
+    return (
+        Section(
+            "Total",
+            "P&L and return are of the positions with both a price and a cost",
+            pl.DataFrame([known]),
+        ),
+        Section(
+            "Coverage",
+            f"{covered} of the known cost is priced; "
+            f"of {number_of(total['positions_count'], 'position')}, "
+            f"{total['unpriced_count']} without a price and "
+            f"{total['uncosted_count']} without a known cost",
+        ),
+    )
+
+
+def _collateral(rows: pl.DataFrame) -> Section:
+    shown = [
+        {
+            "quantity": quantity,
+            "value": rupees(of.select(any_known("collateral_value")).item()),
+            "meaning": meaning,
+            "known": f"for {of['collateral_value'].count()} of {of.height} holdings",
+        }
+        for quantity, meaning in _QUANTITIES
+        for of in [rows.filter(quantity=quantity)]
+    ]
+    return Section(
+        "Collateral", "previous close × (1 − haircut)", table=pl.DataFrame(shown)
+    )
+
+
+def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
+    """List what a reader has to know before using the numbers above."""
+    points: list[str] = []
+    unpriced = positions.filter(pl.col("price").is_null())
+    if unpriced.height:
+        points.append(f"no price: {_names(unpriced)}")
+    uncosted = positions.filter(pl.col("cost_value").is_null())
+    if uncosted.height:
+        points.append(f"no known cost: {_names(uncosted)}")
+    off = loaded.holdings.filter(~pl.col("reconciles"))
+    if off.height:
+        points.append(f"quantities that do not add up: {_names(off)}")
+    bare = unresolved(loaded.holdings)
+    if bare.height:
+        points.append(f"no ISIN, known by listing only: {_names(bare)}")
+    held = loaded.snapshots.filter(status="quarantined")
+    points += [
+        f"quarantined {row['account_id']}: {row['status_reason']}"
+        for row in held.head(_ROWS).iter_rows(named=True)
+    ]
+    points += [
+        f"set aside {row['file']}{_at(row['line_no'])}: {row['reason']}"
+        for row in loaded.rejects.head(_ROWS).iter_rows(named=True)
+    ]
+    points += _noticed(loaded.notices)
+    return Section("Open points", points=points) if points else None
+
+
+def _noticed(notices: pl.DataFrame) -> Iterator[str]:
+    """Say each kind of notice once, in words, and where it came first."""
+    kinds = notices.group_by("kind", maintain_order=True).agg(
+        pl.len(), pl.col("pointer", "account_id").first()
+    )
+    for kind, count, pointer, account in kinds.iter_rows():
+        words = _NOTICES.get(kind, kind)
+        where = f"{pointer} of " if pointer else ""
+        times = "" if count == 1 else f", the first of {count:,}"
+        yield f"{words}: {where}account {account or 'unknown'}{times}"
+
+
+def _names(rows: pl.DataFrame) -> str:
+    names = rows["symbol"].fill_null(rows["instrument_id"]).unique(maintain_order=True)
+    shown = ", ".join(names.head(_NAMES))
+    return shown + (f" and {left} more" if (left := names.len() - _NAMES) > 0 else "")
+
+
+def _at(line_no: int | None) -> str:
+    return "" if line_no is None else f":{line_no}"

@@ -1,0 +1,201 @@
+"""Pictures of one instrument: its losses against its haircuts, day by day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.haircuts import breaches
+from holdings_kit.haircuts import statistics as tests
+from holdings_kit.show._words import number_of
+from holdings_kit.show.plot._style import (
+    COLOURS,
+    GREEN,
+    GREY,
+    VERMILION,
+    YELLOW,
+    date_axis,
+    legend_outside,
+    new_figure,
+    nothing,
+    percent_axis,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from holdings_kit.haircuts._frames import AnyFrame
+    from holdings_kit.haircuts._losses import Loss
+
+__all__ = ["breach_plot", "rolling_zones"]
+
+_ZONES: Final = {"green": GREEN, "yellow": YELLOW, "red": VERMILION}
+
+
+def breach_plot(
+    haircuts: AnyFrame,
+    prices: AnyFrame,
+    *,
+    instrument_id: str,
+    horizon: int = 1,
+    loss: Loss = "terminal",
+) -> Figure:
+    """Draw losses of one instrument against its haircuts; breaches stand out.
+
+    Parameters
+    ----------
+    haircuts
+        `HAIRCUTS`; one line per model.
+    prices
+        `PRICES`.
+    instrument_id
+        The instrument shown.
+    horizon, loss
+        See `haircuts.losses`.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.show.plot import alt_text
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> figure = breach_plot(basel(prices), prices, instrument_id="X")
+    >>> alt_text(figure)
+    'Losses of X over 1 day against its haircut: basel 1 breach in 2 days.'
+    """
+    rows = breaches(haircuts, prices, horizon=horizon, loss=loss)
+    rows = rows.filter(pl.col("instrument_id") == instrument_id).sort("model", "date")
+    judged = rows.filter(pl.col("breach").is_not_null())
+    counts = judged.group_by("model", maintain_order=True).agg(
+        pl.len().alias("n"), pl.col("breach").sum()
+    )
+    said = "; ".join(
+        f"{model} {number_of(hits, 'breach', 'breaches')} in {number_of(n, 'day')}"
+        for model, n, hits in counts.iter_rows()
+    )
+    days = number_of(horizon, "day")
+    alt = f"Losses of {instrument_id} over {days} against its haircut: "
+    figure, (axes,) = new_figure(
+        alt + (said or "nothing to judge") + ".", size=(9.0, 4.0)
+    )
+    if judged.height == 0:
+        nothing(axes, f"No haircut of {instrument_id} with a loss after it.")
+        return figure
+    shown = judged.unique("date", keep="first").sort("date")
+    axes.vlines(
+        shown["date"], 0, shown["loss"], color=GREY, linewidth=0.8, label="loss"
+    )
+    for colour, (model, _, hits) in zip(COLOURS, counts.iter_rows(), strict=False):
+        one = judged.filter(pl.col("model") == model)
+        name = f"{model}, × {number_of(hits, 'breach', 'breaches')}"
+        axes.step(one["date"], one["haircut"], where="post", color=colour, label=name)
+        hit = one.filter("breach")
+        axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)
+    axes.set_title(f"{instrument_id}: loss over {days} and haircut")
+    date_axis(axes.xaxis)
+    percent_axis(axes.yaxis, "Fraction of value")
+    axes.set_xlabel("Date")
+    legend_outside(axes)
+    return figure
+
+
+def rolling_zones(
+    haircuts: AnyFrame,
+    prices: AnyFrame,
+    *,
+    instrument_id: str,
+    level: float = 0.99,
+    window: int = 250,
+) -> Figure:
+    """Draw the breaches of the last `window` days, with the Basel zones behind.
+
+    Parameters
+    ----------
+    haircuts
+        `HAIRCUTS`; one line per model, horizon one day, so windows do not overlap.
+    prices
+        `PRICES`.
+    instrument_id
+        The instrument shown.
+    level
+        Coverage aimed at; it sets the zones with `window`.
+    window
+        Days counted; nothing is drawn before there are as many.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.show.plot import alt_text
+    >>> figure = rolling_zones(basel(prices), prices, instrument_id="X", window=2)
+    >>> alt_text(figure)
+    'Breaches of X in the last 2 days: basel ends at 1, yellow.'
+    """
+    rows = breaches(haircuts, prices).filter(
+        (pl.col("instrument_id") == instrument_id) & pl.col("breach").is_not_null()
+    )
+    counts = (
+        rows.sort("model", "date")
+        .with_columns(
+            pl.col("breach")
+            .cast(pl.Int64())
+            .rolling_sum(window, min_samples=window)
+            .over("model")
+            .alias("count")
+        )
+        .filter(pl.col("count").is_not_null())
+    )
+    last = counts.group_by("model", maintain_order=True).last()
+    said = "; ".join(
+        f"{model} ends at {count}, {tests.traffic_light(count, window, level).note}"
+        for model, count in last.select("model", "count").iter_rows()
+    )
+    alt = f"Breaches of {instrument_id} in the last {window} days: "
+    figure, (axes,) = new_figure(alt + (said or "too few days") + ".", size=(9.0, 4.0))
+    if counts.height == 0:
+        nothing(axes, f"Fewer than {window} days of {instrument_id} to count.")
+        return figure
+    top = max(max(counts["count"].to_list()) + 2, _first_red(window, level) + 2)
+    for zone, low, high in _bands(window, level, top):
+        axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
+    for zone, ceiling in _ceilings(_bands(window, level, top - 1)).items():
+        words = {"fontsize": 8, "va": "top", "ha": "right"}
+        axes.text(0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words)
+    for colour, model in zip(COLOURS, last["model"], strict=False):
+        one = counts.filter(pl.col("model") == model)
+        axes.step(one["date"], one["count"], where="post", color=colour, label=model)
+    axes.set_ylim(-0.5, top)
+    date_axis(axes.xaxis)
+    axes.set_ylabel(f"Breaches in {window} days")
+    axes.set_xlabel("Date")
+    axes.set_title(f"{instrument_id}: rolling breaches and zones at {level:.1%}")
+    legend_outside(axes)
+    return figure
+
+
+def _bands(window: int, level: float, top: int) -> list[tuple[str, float, float]]:
+    """Zones as stripes between counts."""
+    zone = [
+        tests.traffic_light(x, window, level).note for x in range(min(top, window) + 1)
+    ]
+    return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zone)]
+
+
+def _ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
+    """Where each zone ends."""
+    return {zone: high for zone, _, high in bands}
+
+
+def _first_red(window: int, level: float) -> int:
+    for count in range(window + 1):
+        if tests.traffic_light(count, window, level).note == "red":
+            return count
+    return window

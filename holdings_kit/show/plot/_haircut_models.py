@@ -1,0 +1,165 @@
+"""Pictures of models: which is best, and how much their haircuts move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from holdings_kit.show._words import number_of
+from holdings_kit.show.plot._style import (
+    BLUE,
+    COLOURS,
+    Axes,
+    ink_on,
+    legend_outside,
+    new_figure,
+    nothing,
+    percent_axis,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from holdings_kit.haircuts import Comparison
+
+__all__ = ["model_comparison", "procyclicality"]
+
+_RISE: Final = "rise_"
+_SIGNIFICANT: Final = 0.05
+_SET_SIZE: Final = 0.10
+_STRONGEST: Final = 4.0
+
+
+def model_comparison(comparison: Comparison) -> Figure:
+    """Draw mean losses, best model first, and who beats whom.
+
+    Parameters
+    ----------
+    comparison
+        What `haircuts.compare_models` returns. Filled bars lie in the 90 % model
+        confidence set; a cell is the Diebold–Mariano statistic of the row against
+        the column, bold at 5 %, negative where the row is better.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import compare_models
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.show.plot import alt_text
+    >>> compared = compare_models(basel(prices), prices, confidence_set=False)
+    >>> alt_text(model_comparison(compared))
+    'basel has the lowest mean loss of 1 model.'
+    """
+    scores = comparison.scores
+    names = scores["model"].to_list()
+    of = number_of(len(names), "model")
+    best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
+    figure, (left, right) = new_figure(
+        best or "No model to compare.", size=(9.0, 1.5 + 0.5 * len(names)), columns=2
+    )
+    if not names:
+        nothing(left, "No model to compare.")
+        right.set_axis_off()
+        return figure
+    kept = [p is None or p > _SET_SIZE for p in scores["confidence_set_p"]]
+    bars = left.barh(names, scores["mean_loss"], edgecolor=BLUE, facecolor="none")
+    for bar, inside in zip(bars, kept, strict=True):
+        bar.set_facecolor(BLUE if inside else "none")
+    left.invert_yaxis()
+    left.locator_params(axis="x", nbins=4)
+    left.set_xlabel("Mean pinball loss (fraction of value)")
+    left.set_title("Lower is better; filled: in the confidence set")
+    _duel_cells(right, comparison.duels, names)
+    return figure
+
+
+def procyclicality(measures: pl.DataFrame) -> Figure:
+    """Draw how much haircuts move: peak to trough, and the greatest rise in n days.
+
+    Parameters
+    ----------
+    measures
+        What `haircuts.procyclicality` returns. A dot is a security; the bar is the
+        median of its model.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
+    ... )
+    >>> from holdings_kit.haircuts import basel
+    >>> from holdings_kit.haircuts import procyclicality as measured
+    >>> from holdings_kit.show.plot import alt_text
+    >>> alt_text(procyclicality(measured(basel(prices))))
+    'Median ratio of the highest to the lowest haircut: basel 1.00.'
+    """
+    models = measures["model"].unique().sort().to_list()
+    rises = [name for name in measures.columns if name.startswith(_RISE)]
+    medians = measures.group_by("model").agg(pl.col("peak_to_trough").median())
+    said = "; ".join(
+        f"{model} {'unknown' if ratio is None else f'{ratio:.2f}'}"
+        for model, ratio in medians.sort("model").iter_rows()
+    )
+    alt = f"Median ratio of the highest to the lowest haircut: {said or 'none'}."
+    figure, (left, right) = new_figure(alt, size=(9.0, 3.6), columns=2)
+    if not models:
+        nothing(left, "No haircut to measure.")
+        right.set_axis_off()
+        return figure
+    for place, model in enumerate(models):
+        one = measures.filter(pl.col("model") == model)
+        colour = COLOURS[place % len(COLOURS)]
+        _dots(left, [place], [one["peak_to_trough"]], colour, model)
+        spots = [at + 0.15 * place for at in range(len(rises))]
+        _dots(right, spots, [one[name] for name in rises], colour, model)
+    left.set_xticks(range(len(models)), models)
+    left.set_xlim(-0.5, len(models) - 0.5)
+    left.set_ylabel("Highest / lowest haircut")
+    left.set_title("Peak to trough")
+    right.set_xticks(range(len(rises)), [name.removeprefix(_RISE) for name in rises])
+    right.set_xlabel("Days")
+    percent_axis(right.yaxis, "Rise of the haircut, points")
+    right.set_title("Greatest rise in n days")
+    legend_outside(right)
+    return figure
+
+
+def _dots(
+    axes: Axes, places: list[float], columns: list[pl.Series], colour: str, label: str
+) -> None:
+    for place, column in zip(places, columns, strict=True):
+        values = column.drop_nulls()
+        axes.scatter([place] * values.len(), values, s=12, color=colour, alpha=0.5)
+        axes.scatter(
+            [place],
+            [values.median()],
+            s=220,
+            marker="_",
+            color=colour,
+            label=label if place == places[0] else None,
+        )
+
+
+def _duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
+    cells = np.full((len(names), len(names)), np.nan)
+    for model, other, statistic, p_value in duels.iter_rows():
+        row, column = names.index(model), names.index(other)
+        if statistic is not None:
+            cells[row, column] = statistic
+            weight = "bold" if p_value < _SIGNIFICANT else "normal"
+            ink = ink_on(statistic, _STRONGEST)
+            words = {"ha": "center", "va": "center", "weight": weight, "color": ink}
+            axes.text(column, row, f"{statistic:.1f}", **words)
+    axes.imshow(cells, cmap="PuOr_r", vmin=-_STRONGEST, vmax=_STRONGEST, aspect="auto")
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_title("Row against column: Diebold–Mariano")

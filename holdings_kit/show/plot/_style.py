@@ -1,0 +1,177 @@
+"""The shared look: colours, a figure with alt text, rupees on an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from holdings_kit.errors import FrameError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# The stubs leave the keyword arguments of every drawing method untyped.
+Axes: TypeAlias = Any
+Axis: TypeAlias = Any
+
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "COLOURS",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PURPLE",
+    "SKY",
+    "VERMILION",
+    "YELLOW",
+    "Axes",
+    "Axis",
+    "alt_text",
+    "date_axis",
+    "ink_on",
+    "legend_outside",
+    "need",
+    "new_figure",
+    "nothing",
+    "percent_axis",
+    "rupee_axis",
+    "rupees",
+    "tidy",
+]
+
+# Okabe and Ito: eight colours that colour-blind readers tell apart.
+ORANGE: Final = "#E69F00"
+SKY: Final = "#56B4E9"
+GREEN: Final = "#009E73"
+YELLOW: Final = "#F0E442"
+BLUE: Final = "#0072B2"
+VERMILION: Final = "#D55E00"
+PURPLE: Final = "#CC79A7"
+BLACK: Final = "#000000"
+GREY: Final = "#999999"
+COLOURS: Final = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
+
+_DARK: Final = 0.6  # share of the colour scale beyond which text turns white
+_CRORE: Final = 10_000_000
+_LAKH: Final = 100_000
+
+
+def new_figure(
+    alt: str, *, size: tuple[float, float] = (7.0, 4.0), columns: int = 1, rows: int = 1
+) -> tuple[Any, list[Axes]]:
+    """Make a figure that carries its alt text, and its axes row by row.
+
+    Examples
+    --------
+    >>> figure, (axes,) = new_figure("An empty picture.")
+    >>> alt_text(figure)
+    'An empty picture.'
+    """
+    figure: Any = Figure(figsize=size, layout="constrained")
+    figure.set_label(alt)
+    made = figure.subplots(rows, columns, squeeze=False)
+    axes: list[Axes] = list(made.flat)
+    for each in axes:
+        tidy(each)
+    return figure, axes
+
+
+def alt_text(figure: Figure) -> str:
+    """Tell what the picture shows, for readers who cannot see it.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from holdings_kit.show import plot
+    >>> from holdings_kit.changes import CHANGES
+    >>> plot.alt_text(plot.cause_counts(pl.DataFrame(schema=CHANGES)))
+    'Lines by cause: none changed; 0 moved in price only or not at all.'
+    """
+    return str(figure.get_label())
+
+
+def tidy(axes: Axes) -> None:
+    """Take away the frame's top and right side, put a light grid behind the data."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(visible=True, color="#E5E5E5", linewidth=0.6)
+
+
+def rupees(value: float) -> str:
+    """Write rupees short, in lakh and crore from a lakh on.
+
+    Examples
+    --------
+    >>> rupees(12345.6), rupees(-250_000), rupees(31_000_000), rupees(-0.2)
+    ('12,346', '-2.5 L', '3.1 Cr', '0')
+    """
+    size = abs(value)
+    if size >= _CRORE:
+        return f"{value / _CRORE:,.3g} Cr"
+    if size >= _LAKH:
+        return f"{value / _LAKH:,.3g} L"
+    text = f"{value:,.0f}"
+    return "0" if text == "-0" else text
+
+
+def _tick(value: float, _place: float | None) -> str:
+    return rupees(value)
+
+
+def rupee_axis(axis: Axis, label: str) -> None:
+    """Label an axis in rupees."""
+    axis.set_major_formatter(FuncFormatter(_tick))
+    axis.set_label_text(f"{label} (Rs)")
+
+
+def percent_axis(axis: Axis, label: str) -> None:
+    """Label an axis of fractions in percent."""
+    axis.set_major_formatter(PercentFormatter(xmax=1.0))
+    axis.set_label_text(f"{label} (%)")
+
+
+def date_axis(axis: Axis) -> None:
+    """Label an axis of dates briefly, so that neighbours do not touch."""
+    locator = AutoDateLocator()
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def nothing(axes: Axes, words: str) -> None:
+    """Say in the picture that there is nothing to show, and why."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+
+
+def legend_outside(axes: Axes) -> None:
+    """Put the legend where it hides no figure."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+
+
+def ink_on(value: float, strongest: float) -> str:
+    """Choose the colour of text on a cell of a scale from white to `strongest`.
+
+    Examples
+    --------
+    >>> ink_on(-9.0, 10.0), ink_on(0.5, 10.0)
+    ('white', 'black')
+    """
+    return "white" if abs(value) > _DARK * strongest else "black"
+
+
+def need(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:
+    """Refuse a frame that lacks a column.
+
+    Raises
+    ------
+    FrameError
+        A column is missing.
+    """
+    for column in columns:
+        if column not in frame.columns:
+            known = ", ".join(repr(other) for other in frame.columns)
+            raise FrameError(name, column, f"missing; {name} has {known}")

@@ -1,0 +1,151 @@
+"""Pictures of a bridge: the way from before to after, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from holdings_kit.changes import EFFECTS, bridge
+from holdings_kit.errors import FrameError
+from holdings_kit.show.plot._style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILION,
+    Axes,
+    new_figure,
+    rupee_axis,
+    rupees,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
+
+__all__ = ["collateral_bridge", "value_waterfall"]
+
+_KINDS: Final = {
+    "haircut_effect": "collateral",
+    "average_effect": "unrealized P&L",
+    "price_effect": "value",
+}
+"""What a bridge is of, by the first of these steps that it has."""
+
+
+def collateral_bridge(changes: pl.DataFrame) -> Figure:
+    """Draw why collateral changed: price, quantity pledged, haircut.
+
+    Parameters
+    ----------
+    changes
+        `CHANGES` of one account or many; the picture shows their total.
+
+    Raises
+    ------
+    FrameError
+        `changes` is not `CHANGES`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from holdings_kit.changes import CHANGES
+    >>> from holdings_kit.show.plot import alt_text
+    >>> alt_text(collateral_bridge(pl.DataFrame(schema=CHANGES)))
+    'Waterfall of collateral from Rs 0 to Rs 0: no step.'
+    """
+    return value_waterfall(bridge(changes, by=(), of="collateral"))
+
+
+def value_waterfall(bridge: pl.DataFrame) -> Figure:
+    """Draw the way from the value before to the value after, one step per cause.
+
+    Works for each of the three bridges: steps are the columns ending in ``_effect``,
+    in the order of the frame. Steps up are blue, down red and hatched, and every bar
+    carries its rupees.
+
+    Parameters
+    ----------
+    bridge
+        A total: one row of `holdings_kit.bridge(changes, by=())`.
+
+    Raises
+    ------
+    FrameError
+        Not one row, or no step in it.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from holdings_kit.show.plot import alt_text
+    >>> total = pl.DataFrame(
+    ...     {"value_before": [100.0], "price_effect": [-20.0], "value_after": [80.0]}
+    ... )
+    >>> alt_text(value_waterfall(total))
+    'Waterfall of value from Rs 100 to Rs 80: price -20.'
+    """
+    if bridge.height != 1:
+        raise FrameError("bridge", "value_before", f"{bridge.height} rows, not a total")
+    known = {step for steps in EFFECTS.values() for step in steps}
+    steps = [column for column in bridge.columns if column in known]
+    if not steps:
+        raise FrameError("bridge", "price_effect", "missing, and every other effect")
+    row = {
+        name: float(value or 0)
+        for name, value in bridge.select("value_before", *steps, "value_after")
+        .row(0, named=True)
+        .items()
+    }
+    names = {step: step.removesuffix("_effect").replace("_", " ") for step in steps}
+    told = ", ".join(f"{names[s]} {rupees(row[s])}" for s in steps if row[s])
+    before, after = row["value_before"], row["value_after"]
+    kind = next((_KINDS[step] for step in _KINDS if step in steps), "value")
+    figure, (axes,) = new_figure(
+        f"Waterfall of {kind} from Rs {rupees(before)} to Rs {rupees(after)}: "
+        f"{told or 'no step'}.",
+        size=(1.1 * (len(steps) + 2), 4.0),
+    )
+    level = before
+    axes.bar(0, before, color=GREY, width=0.7)
+    for place, step in enumerate(steps, 1):
+        size = row[step]
+        axes.bar(
+            place,
+            size,
+            bottom=level,
+            color=BLUE if size >= 0 else VERMILION,
+            hatch=None if size >= 0 else "//",
+            edgecolor="white",
+            width=0.7,
+        )
+        axes.plot((place - 0.65, place + 0.35), (level, level), color=BLACK, lw=0.6)
+        axes.annotate(
+            rupees(size),
+            (place, max(level, level + size)),
+            textcoords="offset points",
+            xytext=(0, 3),
+            ha="center",
+            fontsize=8,
+        )
+        level += size
+    last = len(steps) + 1
+    axes.bar(last, after, color=GREY, width=0.7)
+    for place, value in ((0, before), (last, after)):
+        axes.annotate(
+            rupees(value),
+            (place, value),
+            textcoords="offset points",
+            xytext=(0, 3),
+            ha="center",
+            fontsize=8,
+        )
+    labels = ["before", *(names[step].replace(" ", "\n") for step in steps), "after"]
+    axes.set_xticks(range(last + 1), labels)
+    rupee_axis(axes.yaxis, kind)
+    axes.set_title(f"Why {kind} changed")
+    _head_room(axes)
+    return figure
+
+
+def _head_room(axes: Axes) -> None:
+    """Leave room above the highest bar, where its figure stands."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.08 * (high - low))

@@ -1,0 +1,305 @@
+"""Dumps of any size into a store: in blocks, side by side, in bounded memory.
+
+A block is a run of whole lines. Blocks are read side by side (`wire.fast`, or line by
+line where pyarrow is missing), written as files, and committed in the order of the
+dump. A commit carries a mark for its file, how many lines it holds so far and their
+CRC-32, so a scan that died goes on behind the last commit, and a file that only grew
+is read from where it ended.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from os import cpu_count
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.read import resolve
+from holdings_kit.schema import Loaded
+from holdings_kit.store._scan_blocks import (
+    BLOCK,
+    Block,
+    Kind,
+    Piece,
+    Source,
+    between,
+)
+from holdings_kit.wire import Line, Paths, Text, Torn, paths_of
+from holdings_kit.wire import _arrow_json as arrow_json
+from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import _fast as fast
+from holdings_kit.wire import _fast_arrow as fast_arrow
+from holdings_kit.wire import _fast_gateway as fast_gateway
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from holdings_kit.store._store import Mapper, Part, Store
+    from holdings_kit.wire import Secret
+
+__all__ = ["Scan", "scan_arrow", "scan_webhooks"]
+
+_COMMIT: Final = 8  # blocks; so much is done again after a kill at worst
+
+
+class Scan(NamedTuple):
+    """What a scan did.
+
+    Attributes
+    ----------
+    deliveries
+        Lines that became a snapshot, in this call.
+    skipped
+        Lines an earlier call had committed.
+    rejects
+        What could not be read in these files, by this and by earlier calls (`REJECTS`).
+    """
+
+    deliveries: int
+    skipped: int
+    rejects: pl.DataFrame
+
+
+def scan_webhooks(
+    paths: Paths,
+    *,
+    into: Store,
+    api_secret: str | Secret | None = None,
+    instruments: pl.DataFrame | None = None,
+    progress: bool = True,
+    workers: int | None = None,
+    on: Mapper | None = None,
+) -> Scan:
+    r"""Load dumps of Gateway webhooks of any size into a store.
+
+    The store then holds what `read_webhooks` makes of the same files, rejects
+    included. A scan that was killed goes on where its last commit ended; the same
+    dumps again load nothing. Memory is a few hundred MB per worker.
+
+    Parameters
+    ----------
+    paths
+        Files (.json, .ndjson, .jsonl, each also .gz and .zst), folders, globs, or a
+        list of these. A file is known by its path as given here.
+    into
+        The store. Some 4 buckets per GB of dumps read well.
+    api_secret, instruments
+        As for `read_webhooks`.
+    progress
+        Show a bar in bytes where standard error is a terminal (needs tqdm).
+    workers
+        Blocks worked on side by side in this process; None: the number of cores.
+    on
+        Other processes to do the work, such as `hk.cluster.connect`. They
+        read the files themselves; one commit at the end makes everything count. An
+        `api_secret` does not travel, so it is refused.
+
+    Returns
+    -------
+    Scan
+        Counts, and all that could not be read.
+
+    Raises
+    ------
+    ConfigError
+        A path does not exist, a pattern matches nothing, or `api_secret` with `on`.
+    StoreError
+        The storage refused; what was committed before stays.
+
+    Warns
+    -----
+    UserWarning
+        pyarrow is missing, so every line is read the slow way, to the same end.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from holdings_kit.sandbox import generate
+    >>> from holdings_kit.store import Store
+    >>> with TemporaryDirectory() as folder:
+    ...     dumps = generate(folder, accounts=3, days=2)
+    ...     store = Store(f"{folder}/store")
+    ...     scan_webhooks(dumps, into=store, progress=False).deliveries
+    ...     scan_webhooks(dumps, into=store, progress=False).skipped
+    6
+    6
+    """
+    if on is not None:
+        if api_secret is not None:
+            raise ConfigError(
+                "api_secret stays in this process; to verify checksums, scan without on"
+            )
+        return _spread(paths, "webhooks", instruments, into, on)
+    reader = _reader("webhooks", instruments, api_secret)
+    return _scan(paths, "webhooks", reader, into, progress=progress, workers=workers)
+
+
+def scan_arrow(
+    paths: Paths,
+    *,
+    into: Store,
+    instruments: pl.DataFrame | None = None,
+    progress: bool = True,
+    workers: int | None = None,
+    on: Mapper | None = None,
+) -> Scan:
+    """Load dumps of Arrow replies of any size into a store, as `scan_webhooks` does.
+
+    The Arrow API has no dumps: a line is a reply with its owner and instant beside it,
+    ``{"account_id": …, "snapshot_at": …, "data": [...], "status": "success"}``.
+
+    Parameters
+    ----------
+    paths, into, instruments, progress, workers, on
+        As for `scan_webhooks`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from holdings_kit.sandbox import generate
+    >>> from holdings_kit.store import Store
+    >>> with TemporaryDirectory() as folder:
+    ...     dumps = generate(folder, accounts=3, days=2, wire="arrow")
+    ...     store = Store(f"{folder}/store")
+    ...     scan_arrow(dumps, into=store, progress=False).deliveries
+    6
+    """
+    if on is not None:
+        return _spread(paths, "arrow", instruments, into, on)
+    reader = _reader("arrow", instruments)
+    return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
+
+
+_Reader = Callable[[Text | Line | Torn], Loaded]
+
+
+def _reader(
+    kind: Kind,
+    instruments: pl.DataFrame | None,
+    api_secret: str | Secret | None = None,
+) -> _Reader:
+    """Give the function from a run of lines to frames."""
+    if kind == "arrow":
+        shapes, add = fast_arrow.ARROW_SHAPES, dumps.add_arrow
+    else:
+        shapes = fast_gateway.webhook_shapes(api_secret)
+        add = dumps.webhooks(api_secret)
+    quick = arrow_json.available()
+    if not quick:
+        warnings.warn(
+            "pyarrow is not installed: reading line by line, several times slower; "
+            "pip install 'holdings-kit[fast]'",
+            stacklevel=3,
+        )
+
+    def read(part: Text | Line | Torn) -> Loaded:
+        if not isinstance(part, Text):
+            loaded = dumps.read([part], add)
+        elif not quick:
+            loaded = dumps.read(part.lines(), add)
+        else:
+            size = len(part.body)
+            runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
+            loaded = dumps.joined(fast.load(run, shapes, add) for run in runs)
+        return resolve(loaded, instruments)
+
+    return read
+
+
+class _Done(NamedTuple):
+    part: Part
+    mark: tuple[str, int]
+
+
+def _scan(
+    paths: Paths,
+    kind: Kind,
+    reader: _Reader,
+    into: Store,
+    *,
+    progress: bool,
+    workers: int | None,
+) -> Scan:
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers={workers}: at least 1 is needed")
+    files = paths_of(paths)
+    into.commit([])  # makes the store
+    scanned = Source(files, kind, into)
+    deliveries = 0
+
+    def work(block: Block) -> _Done:
+        loaded = reader(block.part)
+        return _Done(into.write_part(loaded, look_up=False), block.mark)
+
+    with scanned.bar(show=progress):
+        for done in _grouped(_side_by_side(work, scanned.blocks(), workers)):
+            marks = dict(each.mark for each in done)
+            added = into.commit((each.part for each in done), marks=marks)
+            deliveries += added.deliveries
+    names = [str(path) for path in files]
+    return Scan(deliveries, scanned.skipped, into.rejects(files=names))
+
+
+class _Task:
+    """Reads a piece and writes it; travels to other processes."""
+
+    def __init__(
+        self, kind: Kind, instruments: pl.DataFrame | None, into: Store
+    ) -> None:
+        self._kind: Kind = kind
+        self._instruments, self._into = instruments, into
+
+    def __call__(self, piece: Piece) -> tuple[list[_Done], int]:
+        reader = _reader(self._kind, self._instruments)
+        source = Source([piece.path], self._kind, self._into)
+        blocks = (
+            source.blocks()
+            if piece.size is None
+            else iter([Block(between(piece), piece.mark)])
+        )
+        done = [
+            _Done(self._into.write_part(reader(b.part), look_up=False), b.mark)
+            for b in blocks
+        ]
+        return done, source.skipped
+
+
+def _spread(
+    paths: Paths, kind: Kind, instruments: pl.DataFrame | None, into: Store, on: Mapper
+) -> Scan:
+    """Let others read the pieces of the files, and commit what they wrote, once."""
+    files = paths_of(paths)
+    into.commit([])  # makes the store
+    scanned = Source(files, kind, into)
+    results = on.map(_Task(kind, instruments, into), list(scanned.pieces()))
+    done = [each for part, _ in results for each in part]
+    marks = dict(each.mark for each in done)
+    added = into.commit((each.part for each in done), marks=marks)
+    skipped = scanned.skipped + sum(count for _, count in results)
+    names = [str(path) for path in files]
+    return Scan(added.deliveries, skipped, into.rejects(files=names))
+
+
+def _side_by_side(
+    work: Callable[[Block], _Done], blocks: Iterator[Block], workers: int | None
+) -> Iterator[_Done]:
+    """Work on a few blocks at a time; give the results in the order of the blocks."""
+    count = workers or cpu_count() or 1
+    with ThreadPoolExecutor(count) as pool:
+        running: deque[Future[_Done]] = deque()
+        for block in blocks:
+            running.append(pool.submit(work, block))
+            if len(running) > count + 1:  # one waits, read already
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _grouped(done: Iterator[_Done]) -> Iterator[list[_Done]]:
+    """Put a few blocks into one commit."""
+    while group := list(islice(done, _COMMIT)):
+        yield group

@@ -1,0 +1,188 @@
+"""The files of a scan in blocks of lines, those left out that a store has committed.
+
+A commit carries a mark for its file: how many lines it holds so far, blank ones
+included, and the CRC-32 of the file up to there.
+"""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+
+from holdings_kit.wire import Line, Text, Torn, is_cuttable, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from holdings_kit.store._store import Store
+
+__all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between"]
+
+BLOCK: Final = 24 << 20
+"""Bytes of lines worked on at once: less costs time, more costs memory."""
+Kind = Literal["webhooks", "arrow"]
+
+
+class Block(NamedTuple):
+    """A run of lines of one file, and the mark the file gets with it."""
+
+    part: Text | Line | Torn
+    mark: tuple[str, int]
+
+
+class Piece(NamedTuple):
+    """A part of a file for one task: whole lines between two places, or all of it."""
+
+    path: Path
+    offset: int
+    size: int | None  # None: the file is packed, or one document; read it whole
+    first_line: int
+    mark: tuple[str, int]
+
+
+class Source:
+    """The files of a scan as blocks, those parts left out that are committed."""
+
+    def __init__(self, files: list[Path], kind: Kind, into: Store) -> None:
+        self._files, self._kind, self._into = files, kind, into
+        self._size = _block_size(into.buckets)
+        self._bar: _Bar | None = None
+        self.skipped = 0
+
+    @contextmanager
+    def bar(self, *, show: bool) -> Generator[None]:
+        """Show how many bytes of the files have been read."""
+        if not show or find_spec("tqdm") is None:
+            yield
+            return
+        tqdm = import_module("tqdm").tqdm
+        total = sum(path.stat().st_size for path in self._files)
+        with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
+            self._bar = bar
+            yield
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the files one after the other."""
+        for path in self._files:
+            name = self._name(path)
+            yield from self._of(path, name, self._into.mark(name) or 0)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Cut the files for others to read; only plain ones can be cut."""
+        for path in self._files:
+            if is_cuttable(path):
+                yield from self._cut(path)
+            else:
+                yield Piece(path, 0, None, 1, ("", 0))
+
+    def _cut(self, path: Path) -> Iterator[Piece]:
+        name = self._name(path)
+        for part, mark in self._of(path, name, self._into.mark(name) or 0):
+            if isinstance(part, Text):
+                size = len(part.body)
+                yield Piece(path, part.offset, size, part.first_line, mark)
+            else:  # it breaks off: whoever reads it says so
+                yield Piece(path, 0, None, 1, mark)
+
+    def _name(self, path: Path) -> str:
+        return f"holdings_kit scan {self._kind} {path}"
+
+    def _of(self, path: Path, name: str, mark: int) -> Iterator[Block]:
+        raw = path.open("rb")
+        done, rest, skipped = _skip(texts(path, self._size, raw=raw), mark)
+        if done.mark != mark:  # another file of the same name
+            raw.close()
+            raw = path.open("rb")
+            done, rest, skipped = _Done(), texts(path, self._size, raw=raw), 0
+        self.skipped += skipped
+        at = 0
+        for part in rest:
+            done = done.and_(part)
+            yield Block(part, (name, done.mark))
+            if not raw.closed:  # it is after its last line
+                at = self._tell(at, raw.tell())
+        raw.close()
+        self._tell(at, path.stat().st_size)
+
+    def _tell(self, before: int, now: int) -> int:
+        if self._bar is not None:
+            self._bar.update(now - before)
+        return now
+
+
+def between(piece: Piece) -> Text:
+    """Read the lines of a piece."""
+    with piece.path.open("rb") as raw:
+        raw.seek(piece.offset)
+        body = raw.read(piece.size or 0)
+    return Text.of(
+        body,
+        file=str(piece.path),
+        first_line=piece.first_line,
+        offset=piece.offset,
+    )
+
+
+def _block_size(buckets: int) -> int:
+    """Give bytes per block: many buckets need more, or their files become small."""
+    return min(max(BLOCK, buckets * (2 << 20)), 8 * BLOCK)
+
+
+class _Bar(Protocol):
+    """The one call of a progress bar in use."""
+
+    def update(self, n: int) -> object: ...
+
+
+class _Done(NamedTuple):
+    """How much of a file was read: lines, blank ones included, and its CRC-32."""
+
+    lines: int = 0
+    crc: int = 0
+
+    @property
+    def mark(self) -> int:
+        """Lines and CRC-32 in the 63 bits a mark has."""
+        return self.lines << 32 | self.crc
+
+    def and_(self, part: Text | Line | Torn) -> _Done:
+        if isinstance(part, Torn):
+            return self
+        before = zlib.crc32(b"\n", self.crc) if self.lines else self.crc
+        count = part.height if isinstance(part, Text) else 1
+        return _Done(self.lines + count, zlib.crc32(part.body, before))
+
+
+def _skip(
+    found: Iterator[Text | Line | Torn], mark: int
+) -> tuple[_Done, Iterator[Text | Line | Torn], int]:
+    """Read past the lines a mark stands for.
+
+    Gives how much that was, what follows, and how many of the lines were not blank.
+    """
+    done, lines = _Done(), 0
+    left: list[Text] = []
+    while done.lines < mark >> 32:
+        part = next(found, None)
+        if part is None or isinstance(part, Torn):
+            break
+        if isinstance(part, Text):
+            part, *left = _cut_at(part, (mark >> 32) - done.lines)
+        lines += len(part.lines()) if isinstance(part, Text) else 1
+        done = done.and_(part)
+    return done, chain(left, found), lines
+
+
+def _cut_at(text: Text, count: int) -> tuple[Text, ...]:
+    """Cut off the first lines; one text where there are no more."""
+    end = -1
+    for _ in range(count):
+        end = text.body.find(b"\n", end + 1)
+        if end < 0:
+            return (text,)
+    return text.parted(end)

@@ -1,0 +1,468 @@
+"""The snapshot store: Delta tables that are only ever appended to.
+
+An append writes the holdings, listings, baskets and rejects first and the snapshots
+last. That last commit is what makes the rows count: readers take only rows whose
+snapshot is listed, from the one append it names. A writer that dies before it leaves
+rows nobody reads; the same append again is whole. Nothing is locked.
+
+Two clocks are kept apart. `Store.as_of` asks what was true at an instant (the broker's
+`snapshot_at`); `Store.known_at` asks what the store knew at an instant (the time of its
+commits).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import uuid4
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError, StoreError
+from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.store._files import Written, commit_files, move, write_files
+from holdings_kit.store._mapper import Mapper, Threads
+from holdings_kit.store._staging import Staged, place, stage
+from holdings_kit.store._tables import DECISIONS, STORED, TABLES, Tables, with_partition
+from holdings_kit.store._view import Scanned, StoreView, with_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView", "Threads"]
+
+_WEEK: Final = timedelta(days=7)
+
+
+class Appended(NamedTuple):
+    """What an append added: deliveries that were new, repeated ones, rejects."""
+
+    deliveries: int
+    repeated: int
+    rejects: int
+
+
+class Part(NamedTuple):
+    """What `Store.write_part` wrote and `Store.commit` makes count; plain values."""
+
+    added: Appended
+    files: list[Written]
+
+
+class Store(StoreView):
+    """Snapshots of accounts, kept for good; which one counts is decided at reading.
+
+    Each account (`source`, `account_id`) has at most one `current` snapshot: the newest
+    by `snapshot_at` that is plausible or was promoted. Older ones are `superseded`,
+    implausible ones `quarantined`, with the reason (`holdings_kit.store._rules`).
+    Deliveries may come in any order, late, and many times: readers see the same store.
+
+    Processes may append and read at the same time without waiting for each other.
+
+    Parameters
+    ----------
+    path
+        A folder, or an address such as ``s3://bucket/prefix``.
+    buckets
+        Number of parts accounts are spread over; fixed when the store is made. One
+        serves some 50,000 accounts. None: what the store has, 1 for a new one.
+    few_rows
+        Quarantine a snapshot with fewer than this fraction of the rows of the one
+        before it; 0 turns the rule off.
+    storage_options
+        Keys and region of an object store, as `deltalake` and polars take them. They
+        never show.
+
+    Raises
+    ------
+    ConfigError
+        The store has another number of buckets, or `path` holds something else.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from datetime import UTC, datetime
+    >>> import holdings_kit as hk
+    >>> body = b'''{"securities": [{"isin": "INE062A01020", "nseTicker": "SBIN",
+    ... "holdings": {"quantity": 3, "averagePrice": 801.5}}], "smallcaseAuthId": "a1",
+    ... "snapshotDate": "2026-01-05T10:15:30.123Z"}'''
+    >>> loaded = hk.read_gateway(body, fetched_at=datetime(2026, 1, 5, 11, tzinfo=UTC))
+    >>> with TemporaryDirectory() as folder:
+    ...     store = Store(folder)
+    ...     store.append(loaded).deliveries, store.append(loaded).deliveries
+    ...     store.current().holdings["instrument_id"].to_list()
+    (1, 0)
+    ['INE062A01020']
+
+    Other ways to look at it:
+
+    >>> with TemporaryDirectory() as folder:
+    ...     store = Store(folder, buckets=2)
+    ...     _ = store.append(loaded)
+    ...     store.map(lambda bucket: bucket.current().holdings.height)
+    ...     store.bucket(0).current().holdings.height
+    ...     store.scan().holdings.select("owned_quantity").collect().item()
+    ...     [day.isoformat() for day, _ in store.scan_days()]
+    ...     store.known_at(datetime(2020, 1, 1, tzinfo=UTC)).history().snapshots.height
+    ...     store.rejects().height
+    [0, 1]
+    0
+    Decimal('3.0000')
+    ['2026-01-05']
+    0
+    0
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        buckets: int | None = None,
+        few_rows: float = 0.5,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> None:
+        if buckets is not None and buckets < 1:
+            raise ConfigError(f"buckets={buckets}: at least 1 is needed")
+        tables = Tables(_address(path), storage_options)
+        super().__init__(tables, few_rows=few_rows, buckets=buckets)
+        self._complete = False  # all tables are known to be there
+        _ = self.buckets  # a store of another number is refused here
+
+    def append(self, loaded: Loaded) -> Appended:
+        """Add what was read, all of it or nothing; the same again adds nothing.
+
+        A delivery is known by its snapshot, transaction, notes, `fetched_at`, checksum,
+        file and line. A new delivery of a known snapshot adds a row about the delivery,
+        no holdings. Of `status` and `status_reason` only the doubts are kept: where the
+        door that read it quarantined it, and why.
+
+        Parameters
+        ----------
+        loaded
+            From any of the doors.
+
+        Raises
+        ------
+        FrameError
+            A frame has not the columns its name promises.
+        StoreError
+            Rows belong to no snapshot, or the storage refused. Readers see no change.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.append(loaded)
+        ...     store.append(loaded)
+        Appended(deliveries=1, repeated=0, rejects=0)
+        Appended(deliveries=0, repeated=1, rejects=0)
+        """
+        new = self._new(loaded)
+        for table in ("holdings", "listings", "baskets", "rejects"):
+            self._tables.append(table, getattr(new, table))
+        self._tables.append("snapshots", new.snapshots)  # from here on it counts
+        return _appended(loaded, new)
+
+    def promote(
+        self, snapshot_id: str, *, reason: str, at: datetime | None = None
+    ) -> None:
+        """Accept a quarantined snapshot for good, and log why.
+
+        Parameters
+        ----------
+        snapshot_id
+            As `quarantine` lists it.
+        reason
+            In words; it becomes part of `status_reason`.
+        at
+            The instant of the decision, with a time zone; None: now.
+
+        Raises
+        ------
+        StoreError
+            There is no such snapshot, it is not quarantined, or it has no instant or
+            account and so no place among the others.
+
+        Examples
+        --------
+        An account that is suddenly empty is doubted until somebody says otherwise:
+
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime, timedelta
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'''{"status": "success", "data": [{"symbols": [{"exchange": "NSE",
+        ... "tradingSymbol": "SBIN-EQ", "isin": "INE062A01020"}], "qty": "3"}]}'''
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> none = b'{"status": "success", "data": []}'
+        >>> at = monday + timedelta(days=1)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.append(loaded)
+        ...     _ = store.append(hk.read_arrow(none, account_id="A1", snapshot_at=at))
+        ...     doubtful = store.quarantine()
+        ...     store.promote(
+        ...         doubtful["snapshot_id"].item(), reason="all was sold", at=at
+        ...     )
+        ...     store.current().holdings.height, store.as_of(monday).holdings.height
+        ...     store.decisions()["reason"].item()
+        (0, 1)
+        'all was sold'
+        >>> doubtful["status"].item()
+        'quarantined'
+        """
+        if not reason.strip():
+            raise ConfigError("promote needs a reason: it is kept in the log")
+        found = self._judged().filter(pl.col("snapshot_id") == snapshot_id)
+        if found.is_empty():
+            raise StoreError(f"no snapshot {snapshot_id!r} in {self!r}")
+        row = found.row(0, named=True)
+        if row["status"] != "quarantined":
+            raise StoreError(f"{snapshot_id!r} is {row['status']}, not quarantined")
+        if row["snapshot_at"] is None or row["account_id"] is None:
+            raise StoreError(f"{snapshot_id!r} cannot count: {row['status_reason']}")
+        decision = pl.DataFrame(
+            {
+                "snapshot_id": [snapshot_id],
+                "account_id": [row["account_id"]],
+                "decision": ["promoted"],
+                "reason": [reason],
+                "decided_at": [with_zone(at or datetime.now(UTC))],
+            },
+            schema=DECISIONS,
+        ).with_columns(snapshot_at=found["snapshot_at"])
+        self._tables.append("decisions", with_partition(decision, self.buckets))
+
+    # for many writers, and upkeep
+
+    def write_part(self, loaded: Loaded, *, look_up: bool = True) -> Part:
+        """Write what was read as files that nobody sees before `commit`.
+
+        For many writers at once: each gives its part to one driver, which commits them
+        all. A part is plain values and travels between processes.
+
+        Parameters
+        ----------
+        loaded
+            From any of the doors.
+        look_up
+            Leave out what the store has already. Without it rows may be stored twice;
+            readers still count each once, and loading does not slow as the store grows.
+
+        Raises
+        ------
+        FrameError, StoreError
+            As `append`.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     part = store.write_part(loaded)
+        ...     store.current().snapshots.height, store.commit([part]).deliveries
+        ...     store.current().snapshots.height
+        (0, 1)
+        1
+        """
+        new = self._new(loaded, look_up=look_up)
+        return Part(_appended(loaded, new), write_files(self._tables, new._asdict()))
+
+    def commit(
+        self, parts: Iterable[Part], *, marks: Mapping[str, int] | None = None
+    ) -> Appended:
+        """Make parts count, all of them or none: one commit a table, however many.
+
+        Committing a part twice adds nothing.
+
+        Parameters
+        ----------
+        parts
+            From `write_part`, of any process.
+        marks
+            Numbers to keep under names, for `mark`: they are stored by the very commit
+            that makes the parts count, so after a crash they tell what was done.
+
+        Raises
+        ------
+        StoreError
+            The storage refused; readers see no change.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.commit([], marks={"dump": 3}), store.mark("dump")
+        (Appended(deliveries=0, repeated=0, rejects=0), 3)
+        """
+        self._make()
+        held = list(parts)
+        files = (file for part in held for file in part.files)
+        commit_files(self._tables, files, marks or {})
+        return Appended(
+            *(
+                sum(getattr(part.added, name) for part in held)
+                for name in Appended._fields
+            )
+        )
+
+    def mark(self, name: str) -> int | None:
+        """Read the number that `commit` last kept under a name; None if it never did.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     store.mark("dump"), store.commit([], marks={"dump": 3}).deliveries
+        ...     store.mark("dump")
+        (None, 0)
+        3
+        """
+        opened = self._tables.open("snapshots")
+        return None if opened is None else opened.transaction_version(name)
+
+    def compact(self) -> int:
+        """Join small files; gives how many were joined. Readers and appends go on.
+
+        Many small appends make many small files, and reading opens them all. The old
+        files stay for readers and `known_at` until `vacuum`.
+
+        Examples
+        --------
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> import holdings_kit as hk
+        >>> body = b'{"status": "success", "data": []}'
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     for hour in (10, 11, 12):
+        ...         at = datetime(2026, 1, 5, hour, tzinfo=UTC)
+        ...         _ = store.append(
+        ...             hk.read_arrow(body, account_id="A1", snapshot_at=at)
+        ...         )
+        ...     store.compact(), store.history().snapshots.height
+        (3, 3)
+        """
+        return sum(self._tables.compact(table) for table in TABLES)
+
+    def vacuum(self, *, keep: timedelta = _WEEK) -> int:
+        """Delete files that nobody needs: joined by `compact`, or never committed.
+
+        Parameters
+        ----------
+        keep
+            How long a file stays after it went out of use, in whole hours. It must
+            outlast the slowest reader, the slowest `write_part` until its `commit`, and
+            what `known_at` should reach.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Store(folder).vacuum()
+        0
+        """
+        hours = int(keep / timedelta(hours=1))
+        return sum(self._tables.vacuum(table, hours) for table in TABLES)
+
+    def rebucket(self, path: str | Path, *, buckets: int) -> Store:
+        """Copy the store to a new place, its accounts spread over another number.
+
+        The copy counts only when it is whole. Append to neither meanwhile. The commits
+        of the original, and so what `known_at` reads, are not copied.
+
+        Raises
+        ------
+        StoreError
+            There is a store at `path`.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(f"{folder}/one")
+        ...     _ = store.append(loaded)
+        ...     wider = store.rebucket(f"{folder}/four", buckets=4)
+        ...     store.buckets, wider.buckets, wider.current().snapshots.height
+        (1, 4, 1)
+        """
+        options = self._tables.storage_options
+        if Tables(_address(path), options).buckets() is not None:
+            raise StoreError(f"{path}: there is a store already; name a new place")
+        new = Store(
+            path, buckets=buckets, few_rows=self._few_rows, storage_options=options
+        )
+        new._tables.create(buckets)
+        files = (
+            move(self._tables, new._tables, table, buckets=buckets) for table in TABLES
+        )
+        commit_files(new._tables, chain.from_iterable(files))
+        return new
+
+    def _make(self) -> int:
+        """Make the tables that are not there; give the number of buckets."""
+        buckets = self.buckets
+        if not self._complete:
+            self._tables.create(buckets)
+            if self.buckets != buckets:  # another process was first
+                raise StoreError(f"{self!r} has {self.buckets} buckets; append again")
+            self._complete = True
+        return buckets
+
+    def _new(self, loaded: Loaded, *, look_up: bool = True) -> Staged:
+        """Make the tables that are not there; leave out what the store has."""
+        buckets, batch_id = self._make(), uuid4().hex
+        placed = place(loaded, buckets=buckets)
+        if not look_up:
+            none = pl.DataFrame(schema=STORED)
+            return stage(placed, none, batch_id, buckets=buckets)
+        known = self._tables.scan(
+            "snapshots",
+            dates=placed.snapshots["snapshot_date"].unique().to_list(),
+            buckets=placed.snapshots["bucket"].unique().to_list(),
+        )
+        seen = self._tables.scan("rejects").select(REJECTS.names())
+        new = stage(placed, known.collect(), batch_id, buckets=buckets)
+        rejects = new.rejects.join(
+            seen.collect(), on=REJECTS.names(), how="anti", nulls_equal=True
+        )
+        return new._replace(rejects=rejects)
+
+
+def _appended(loaded: Loaded, new: Staged) -> Appended:
+    added = new.snapshots.height
+    return Appended(added, loaded.snapshots.height - added, new.rejects.height)
+
+
+def _address(path: str | Path) -> str:
+    text = str(path)
+    if "://" in text:
+        return text.rstrip("/")
+    if "%" in text:
+        raise ConfigError(
+            f"{text}: the storage reads % as an escape; rename the folder"
+        )
+    folder = Path(text).expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{text}: is a file; a store is a folder")
+    return str(folder)

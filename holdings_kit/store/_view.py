@@ -1,0 +1,303 @@
+"""What a store, one bucket of it, or its past answers: reading only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+    empty,
+)
+from holdings_kit.store._rules import judge
+from holdings_kit.store._tables import Tables, bucket_of, with_partition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import date, datetime
+
+    from holdings_kit.store._mapper import Mapper
+
+__all__ = ["Scanned", "StoreView", "with_zone"]
+
+T = TypeVar("T")
+_APPENDED: Final = pl.struct("snapshot_id", "batch_id")
+_FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
+
+
+class Scanned(NamedTuple):
+    """The frames of a `Loaded`, lazy and in no order."""
+
+    snapshots: pl.LazyFrame
+    holdings: pl.LazyFrame
+    listings: pl.LazyFrame
+    baskets: pl.LazyFrame
+
+
+class StoreView:
+    """The reading half of a `Store`: the whole, one bucket, or as it was.
+
+    Cheap to make, holds no file open, and travels between processes, with the storage
+    options in it.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        few_rows: float,
+        buckets: int | None = None,
+        bucket: int | None = None,
+        known_at: datetime | None = None,
+    ) -> None:
+        self._tables, self._few_rows = tables, few_rows
+        self._asked, self._bucket, self._known_at = buckets, bucket, known_at
+        self._made_with: int | None = None
+
+    def __repr__(self) -> str:
+        part = "" if self._bucket is None else f", bucket {self._bucket}"
+        past = "" if self._known_at is None else f", known at {self._known_at}"
+        return f"{type(self).__name__}({self._tables.root!r}{part}{past})"
+
+    @property
+    def buckets(self) -> int:
+        """Number of parts the accounts are spread over."""
+        if self._made_with is None:  # another process may make it at any time
+            self._made_with = self._tables.buckets()
+        made, asked = self._made_with, self._asked
+        if made and asked and made != asked:
+            raise ConfigError(
+                f"{self!r} has {made} buckets, not {asked}; leave buckets out"
+            )
+        return made or asked or 1
+
+    def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
+        """Read the current snapshot of every account, or of those named.
+
+        Rows come by account, in the order of the payload. `rejects` is empty: a line
+        that could not be read belongs to no account; `history` has them.
+        """
+        return self._loaded(self._current(None, account_ids))
+
+    def as_of(
+        self, instant: datetime, *, account_ids: Collection[str] | None = None
+    ) -> Loaded:
+        """Read the snapshots that were current at an instant, as known today.
+
+        Only snapshots with ``snapshot_at <= instant`` play a part.
+        """
+        return self._loaded(self._current(with_zone(instant), account_ids))
+
+    def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
+        """Read every snapshot, by account and `snapshot_at`, with its status.
+
+        `rejects` holds what could not be read, unless accounts are named.
+        """
+        loaded = self._loaded(self._judged(account_ids))
+        if account_ids is not None or self._bucket:
+            return loaded
+        return loaded._replace(rejects=self.rejects())
+
+    def rejects(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
+        """Read what could not be read (`REJECTS`), of all files or those named."""
+        rows = self._tables.scan("rejects").select(REJECTS.names())
+        if files is not None:
+            rows = rows.filter(pl.col("file").is_in(list(files)))
+        return rows.unique().sort(REJECTS.names()).collect()
+
+    def quarantine(self) -> pl.DataFrame:
+        """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
+        judged = self._judged().filter(pl.col("status") == "quarantined")
+        return judged.select(SNAPSHOTS.names())
+
+    def decisions(self) -> pl.DataFrame:
+        """List the promotions: snapshot, account, reason, instant."""
+        return self._decisions().sort("decided_at", "snapshot_id", "reason")
+
+    def scan(self, *, as_of: datetime | None = None) -> Scanned:
+        """Scan what `current` or `as_of` reads, for more rows than memory holds."""
+        instant = None if as_of is None else with_zone(as_of)
+        return self._scanned(self._current(instant, None))
+
+    def scan_days(
+        self, *, first: date | None = None, last: date | None = None
+    ) -> Iterator[tuple[date, Scanned]]:
+        """Scan every plausible snapshot, a day in India at a time, in order.
+
+        Superseded ones too, quarantined ones not. `first` and `last` bound the days,
+        both inclusive.
+        """
+        day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        judged = self._judged().filter(pl.col("status") != "quarantined")
+        days = judged.with_columns(day.alias("_day"))
+        if first is not None:
+            days = days.filter(pl.col("_day") >= first)
+        if last is not None:
+            days = days.filter(pl.col("_day") <= last)
+        for part in days.sort("_day").partition_by("_day", maintain_order=True):
+            yield part["_day"][0], self._scanned(part.drop("_day"))
+
+    def known_at(self, instant: datetime) -> StoreView:
+        """Look at the store as it was at an instant of its own clock (time travel).
+
+        It reaches back as far as `vacuum` has not swept.
+        """
+        return self._view(known_at=with_zone(instant))
+
+    def bucket(self, number: int) -> StoreView:
+        """Look at the accounts of one bucket only."""
+        if not 0 <= number < self.buckets:
+            raise ConfigError(f"bucket {number}: {self!r} has 0 to {self.buckets - 1}")
+        return self._view(bucket=number)
+
+    def map(
+        self, question: Callable[[StoreView], T], *, on: Mapper | None = None
+    ) -> list[T]:
+        """Ask every bucket the same question, in order.
+
+        No account is in two buckets, so answers about accounts can be put together
+        with `polars.concat`, and memory is that of one bucket.
+
+        Parameters
+        ----------
+        question
+            A function of one bucket. It travels to other processes with `on`, so it
+            must be importable there.
+        on
+            Who asks: `holdings_kit.store.Threads` of this process, or workers of
+            `hk.cluster.connect`; None: this process, one bucket after the
+            other.
+        """
+        views = [self] if self._bucket is not None else self._every_bucket()
+        if on is not None:
+            return on.map(question, views)
+        return [question(view) for view in views]
+
+    def _every_bucket(self) -> list[StoreView]:
+        parts = self._tables.by_bucket(self.buckets, self._known_at)
+        return [
+            self._view(bucket=number, tables=tables)
+            for number, tables in enumerate(parts)
+        ]
+
+    def _view(
+        self,
+        *,
+        bucket: int | None = None,
+        known_at: datetime | None = None,
+        tables: Tables | None = None,
+    ) -> StoreView:
+        view = StoreView(
+            tables or self._tables._replace(listed=None),
+            few_rows=self._few_rows,
+            bucket=self._bucket if bucket is None else bucket,
+            known_at=self._known_at if known_at is None else known_at,
+        )
+        view._made_with = self._made_with
+        return view
+
+    def _places(self, account_ids: Collection[str] | None) -> set[int] | None:
+        """Tell the buckets to look into; None means all."""
+        if account_ids is None:
+            return None if self._bucket is None else {self._bucket}
+        named = {bucket_of(account, self.buckets) for account in account_ids}
+        return named if self._bucket is None else named & {self._bucket}
+
+    def _decisions(self) -> pl.DataFrame:
+        log = self._tables.scan(
+            "decisions", buckets=self._places(None), known_at=self._known_at
+        )
+        return log.unique().collect()
+
+    def _judged(
+        self,
+        account_ids: Collection[str] | None = None,
+        until: datetime | None = None,
+    ) -> pl.DataFrame:
+        stored = self._tables.scan(
+            "snapshots", buckets=self._places(account_ids), known_at=self._known_at
+        )
+        if account_ids is not None:
+            stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
+        if until is not None:
+            stored = stored.filter(pl.col("snapshot_at") <= until)
+        return judge(stored.collect(), self._decisions(), few_rows=self._few_rows)
+
+    def _current(
+        self, until: datetime | None, account_ids: Collection[str] | None
+    ) -> pl.DataFrame:
+        judged = self._judged(account_ids, until)
+        return judged.filter(pl.col("status") == "current")
+
+    def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
+        """Scan the rows of snapshots, each from the one append it names."""
+        accounts = snapshots["account_id"].unique()
+        if self._bucket is None:
+            picked = with_partition(snapshots, self.buckets)["bucket"].unique()
+            buckets = picked.to_list()
+        else:
+            buckets = [self._bucket]
+        rows = self._tables.scan(
+            table,
+            dates=snapshots["snapshot_at"].dt.date().unique().to_list(),
+            buckets=buckets,
+        )
+        if accounts.len() <= _FEW_ACCOUNTS:
+            rows = rows.filter(
+                pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
+            )
+        wanted = snapshots.select(_APPENDED).to_series().implode()
+        return rows.filter(_APPENDED.is_in(wanted))
+
+    def _scanned(self, snapshots: pl.DataFrame) -> Scanned:
+        return Scanned(
+            snapshots.lazy().select(SNAPSHOTS.names()),
+            self._rows("holdings", snapshots).select(HOLDINGS.names()),
+            self._rows("listings", snapshots).select(LISTINGS.names()),
+            self._rows("baskets", snapshots).select(BASKETS.names()),
+        )
+
+    def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
+        tables = {"holdings": HOLDINGS, "listings": LISTINGS, "baskets": BASKETS}
+        found = pl.collect_all([self._rows(table, snapshots) for table in tables])
+        places = snapshots.select("snapshot_id").with_row_index("place")
+        holdings, listings, baskets = (
+            _in_order(rows, places).select(schema.names())
+            for rows, schema in zip(found, tables.values(), strict=True)
+        )
+        return Loaded(
+            snapshots.select(SNAPSHOTS.names()),
+            holdings,
+            listings,
+            baskets,
+            empty(REJECTS),
+        )
+
+
+def _in_order(rows: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Put rows in the order of their snapshots and of the payload."""
+    keys = ["place", "row_no"]
+    placed = rows.select("snapshot_id", "row_no").join(
+        places, on="snapshot_id", how="left", maintain_order="left"
+    )
+    place, row_no = (pl.col(key) for key in keys)
+    rising = (place > place.shift()) | (
+        (place == place.shift()) & (row_no >= row_no.shift())
+    )
+    if placed.select(rising.all()).item():  # as files are written, sorted by account
+        return rows
+    return rows[placed.select(pl.arg_sort_by(keys)).to_series()]
+
+
+def with_zone(instant: datetime) -> datetime:
+    """Refuse an instant without a time zone."""
+    if instant.tzinfo is None:
+        raise ConfigError(f"{instant}: an instant needs a time zone")
+    return instant

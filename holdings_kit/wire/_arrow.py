@@ -1,0 +1,146 @@
+"""The Arrow holdings reply: ``{"data": [...], "status": "success"}``.
+
+Published at docs.arrow.trade, ``GET /user/holdings``; `docs/fidelity.md` says which
+statements are documented and which were seen on published payloads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from holdings_kit.errors import WireError
+from holdings_kit.schema import RATE, Loaded
+from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._parse import Json, as_text, parse
+from holdings_kit.wire._refusals import arrow_refusal
+from holdings_kit.wire._rows import Table, is_list, is_object, populated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+__all__ = ["ARROW", "add", "decode"]
+
+_QUANTITIES = (
+    "qty",
+    "usedQty",
+    "t1Qty",
+    "depositoryQty",
+    "brokerCollateralQty",
+    "effectiveQty",
+    "sellableQty",
+)
+_UNMAPPED = (
+    "collateralQty",
+    "authorizedQty",
+    "unPledgedQty",
+    "nonPOAQty",
+    "pendingCollateralQty",
+)
+_PRICES = ("avgPrice", "ltp", "close")
+
+BUCKETS: Final = (
+    pl.col("depositoryQty") + pl.col("t1Qty") + pl.col("brokerCollateralQty")
+)
+"""Arrow's identity: ``qty`` is the sum of these, on 17 of 17 published rows."""
+
+ARROW: Final = Table(
+    name="arrow",
+    fields={
+        name: (name,) for name in (*_QUANTITIES, *_UNMAPPED, *_PRICES, "pnl", "haircut")
+    },
+    numbers=(*_QUANTITIES, *_PRICES, "pnl", "haircut"),
+    known=frozenset({*_QUANTITIES, *_UNMAPPED, *_PRICES, "pnl", "haircut", "symbols"}),
+    positive=_PRICES,
+    holdings={
+        "settled_quantity": pl.col("depositoryQty"),
+        "t1_quantity": pl.col("t1Qty"),
+        "pledged_quantity": pl.col("brokerCollateralQty"),
+        "used_quantity": pl.col("usedQty"),
+        "owned_quantity": pl.coalesce(BUCKETS, "qty"),
+        "reported_quantity": pl.col("qty"),
+        "sellable_quantity": pl.col("sellableQty"),
+        "effective_quantity": pl.col("effectiveQty"),
+        "reconciles": pl.col("qty") == BUCKETS,
+        "average_price": populated("avgPrice"),
+        "last_price": populated("ltp"),
+        "close_price": populated("close"),
+        "reported_pnl": pl.col("pnl"),
+        # a percentage on the wire; 0 beside an empty close is "not populated"
+        "haircut": pl.when(
+            (pl.col("haircut") != 0) | populated("close").is_not_null()
+        ).then((pl.col("haircut").cast(RATE) / 100).cast(RATE)),
+    },
+    extra=_UNMAPPED,
+)
+_LISTING: Final = {
+    "exchange": ("exchange",),
+    "symbol": ("symbol",),
+    "trading_symbol": ("tradingSymbol",),
+    "token": ("token",),
+    "isin": ("isin",),
+}
+_ENVELOPE = frozenset({"data", "status"})
+
+
+def decode(
+    body: bytes, *, account_id: str, snapshot_at: datetime, source: str
+) -> Loaded:
+    """Decode one holdings reply; a row that cannot be read becomes a reject.
+
+    Raises
+    ------
+    WireError
+        Not JSON, or not the published envelope.
+    SourceError
+        The body is one of the published error bodies.
+    """
+    batch = Batch()
+    add(
+        batch,
+        parse(body, source=source),
+        source=source,
+        account_id=account_id,
+        snapshot_at=snapshot_at.isoformat(),
+        fetched_at=snapshot_at.isoformat(),
+        file=source,
+    )
+    return batch.load()
+
+
+def add(batch: Batch, payload: Json, *, source: str, **facts: object) -> None:
+    """Add one parsed reply to a batch; `facts` are columns of its document."""
+    refusal = arrow_refusal(None, payload)
+    if refusal is not None:
+        raise refusal
+    if not is_object(payload) or "data" not in payload:
+        raise WireError(
+            source, "", 'no "data": an Arrow reply is {"data": [...], "status": …}'
+        )
+    rows = payload["data"]
+    if rows is not None and not is_list(rows):
+        raise WireError(source, "/data", f"{as_text(rows)[:40]} is no list of holdings")
+    batch.document(
+        source="arrow",
+        format="arrow",
+        broker="arrow",
+        holdings_known=rows is not None,
+        **facts,
+    )
+    batch.unknown(payload, _ENVELOPE, "")
+    listed: list[Json] = rows or []
+    for number, row in enumerate(listed):
+        pointer = f"/data/{number}"
+        batch.row(ARROW, row, pointer, _listings(batch, row, pointer))
+
+
+def _listings(batch: Batch, row: Json, pointer: str) -> Iterator[dict[str, str | None]]:
+    """Read ``symbols[]``: one entry per exchange the holding is listed at."""
+    symbols = row.get("symbols") if is_object(row) else None
+    if symbols is None:
+        return
+    entries: list[Json] = symbols if is_list(symbols) else [symbols]
+    for number, entry in enumerate(entries):
+        yield batch.listing(entry, _LISTING, f"{pointer}/symbols/{number}")

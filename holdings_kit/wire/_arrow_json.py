@@ -1,0 +1,188 @@
+"""Lines of JSON to one typed table, by pyarrow's reader; the only pyarrow.
+
+The reader is strict where it matters (a field that is not in the schema, a key twice,
+a number with more places than its type, text for a number that is none: all refused),
+but very small numbers may kill it, and it knows no lines: it takes two documents on
+one line, or one document on two, and dies of a line that says ``null``. So only lines
+that begin with ``{`` and end with ``}`` are handed to it, which makes any document
+that crosses a line a syntax error, and the rows are counted. Invalid UTF-8, which it
+lets pass, is looked for before.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from holdings_kit.wire._ready_lines import Renamed, Twofold, bare, is_braced, pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+__all__ = ["accepted", "available"]
+
+_PIECE: Final = 8 << 20  # bytes read at once: so much is read again for a bad line
+_STEP: Final = 16  # lines tried at once where the reader does not say which is bad
+_PATIENCE: Final = 16  # lines refused before a piece is looked at as a whole
+
+
+def available() -> bool:
+    """Tell whether pyarrow is installed."""
+    return find_spec("pyarrow") is not None
+
+
+def accepted(
+    body: bytes,
+    schema: pl.Schema,
+    *,
+    twofold: Sequence[Twofold] = (),
+    numbers: Collection[str] = (),
+) -> tuple[pl.DataFrame, list[int]]:
+    """Read the lines that are documents of this schema.
+
+    Parameters
+    ----------
+    body
+        The lines, one document each.
+    schema
+        What must be found, field by field.
+    twofold
+        Fields that come in two shapes, each of them in the schema.
+    numbers
+        Fields of text that may be written as bare numbers; they are read as written.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row for each line taken.
+    list of int
+        Which lines these are: their places in `body`, ascending.
+    """
+    reader = _Reader(schema, twofold, numbers)
+    reader.read(body)
+    return reader.frame(), reader.places
+
+
+class _Reader:
+    """Reads lines piece by piece, and a piece again without the lines it refuses."""
+
+    def __init__(
+        self,
+        schema: pl.Schema,
+        twofold: Sequence[Twofold],
+        numbers: Collection[str],
+    ) -> None:
+        # pyarrow has no types
+        self._pa: Any = import_module("pyarrow")
+        self._json: Any = import_module("pyarrow.json")
+        self._schema = schema
+        fields = [(name, self._type(kind)) for name, kind in schema.items()]
+        self._options: Any = self._json.ParseOptions(
+            explicit_schema=self._pa.schema(fields), unexpected_field_behavior="error"
+        )
+        self._tables: list[Any] = []
+        self._renamed = [Renamed(field) for field in twofold]
+        self._bare = bare(numbers)
+        self._refused = 0  # lines of this piece
+        self.places: list[int] = []
+
+    def read(self, body: bytes) -> None:
+        start = 0
+        for piece, count, braced in pieces(body, self._renamed, _PIECE):
+            places = range(start, start + count)
+            start = places.stop
+            if not braced or self._take(piece, places) is not None:
+                self._lines(piece, places, tried=braced)
+
+    def _lines(self, piece: bytes, places: range, *, tried: bool) -> None:
+        """Read a piece without the lines that surely cannot be read."""
+        split = (line.rstrip(b"\r") for line in piece.split(b"\n"))
+        # most broken lines are cut ones: without them the rest is read in one go
+        whole = [
+            (body, place)
+            for body, place in zip(split, places, strict=True)
+            if is_braced(body)
+        ]
+        bodies, kept = [body for body, _ in whole], [place for _, place in whole]
+        tried = tried and len(kept) == len(places)
+        if tried or (bodies and self._take(b"\n".join(bodies), kept) is not None):
+            self._refused = 0
+            self._piece([self._bare.sub(rb'\1"\2"', body) for body in bodies], kept)
+
+    def _piece(self, bodies: Sequence[bytes], places: Sequence[int]) -> None:
+        """Read lines; where one is refused, what is before it and what follows.
+
+        Where most lines are refused (a new field on each), the rest is left.
+        """
+        first, end = 0, len(bodies)
+        while first < end and not self._hopeless(places[first]):
+            bad = self._take(b"\n".join(bodies[first:end]), places[first:end])
+            if bad is None:
+                return
+            if bad < 0 and end - first > 1:
+                step = _STEP if end - first > _STEP else (end - first + 1) // 2
+                for at in range(first, end, step):
+                    if not self._hopeless(places[at]):
+                        to = min(at + step, end)
+                        self._piece(bodies[at:to], places[at:to])
+                return
+            self._refused += 1
+            if bad > 0:
+                to = first + bad
+                self._piece(bodies[first:to], places[first:to])
+            first += max(bad, 0) + 1
+
+    def _hopeless(self, seen: int) -> bool:
+        return self._refused > max(_PATIENCE, seen // 4)
+
+    def frame(self) -> pl.DataFrame:
+        if not self._tables:
+            return pl.DataFrame(schema=self._schema)
+        return pl.DataFrame(self._pa.concat_tables(self._tables))
+
+    def _type(self, kind: object) -> object:
+        """Translate a polars type, of the few kinds that wire schemas use."""
+        if isinstance(kind, pl.List):
+            return self._pa.list_(self._type(kind.inner))
+        if isinstance(kind, pl.Struct):
+            fields = [(field.name, self._type(field.dtype)) for field in kind.fields]
+            return self._pa.struct(fields)
+        if isinstance(kind, pl.Decimal):
+            return self._pa.decimal128(kind.precision, kind.scale)
+        return self._pa.bool_() if isinstance(kind, pl.Boolean) else self._pa.string()
+
+    def _take(self, text: bytes, places: Sequence[int]) -> int | None:
+        """Read these lines if all of them can be.
+
+        Gives None if they were, else the place of a line that cannot, or -1 where the
+        reader does not say. The place may be wrong: that costs time, nothing else.
+        """
+        try:
+            if not text.isascii():
+                text.decode()  # invalid UTF-8 passes the reader, and breaks polars
+            table = self._json.read_json(
+                self._pa.BufferReader(text),
+                read_options=self._json.ReadOptions(
+                    use_threads=False,  # the blocks of a file are read side by side
+                    block_size=len(text) + 1,  # one block, so the row is the line
+                ),
+                parse_options=self._options,
+                memory_pool=self._pa.system_memory_pool(),  # fewest page faults
+            )
+        except UnicodeDecodeError as error:
+            return text.count(b"\n", 0, error.start)
+        except self._pa.ArrowInvalid as error:
+            row = _ROW.search(str(error))
+            return -1 if row is None else min(int(row[1]), len(places) - 1)
+        if table.num_rows != len(places):
+            return -1
+        self._tables.append(table)
+        self.places += places
+        return None
+
+
+_ROW: Final = re.compile(r" in row (\d+)$")

@@ -1,0 +1,190 @@
+"""Text frames of many documents to typed facts: whole columns, no loop over rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.schema import INSTANT, MONEY, Loaded, empty
+from holdings_kit.wire._content import leftovers, written
+from holdings_kit.wire._keyed import DOC, FAULT, HELD, Facts, finish
+from holdings_kit.wire._rows import Table, instant, number, remarks, typed, unread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "BASKET",
+    "BASKET_READ",
+    "DOCUMENT",
+    "DOCUMENT_READ",
+    "Parts",
+    "assemble",
+    "held",
+]
+
+DOCUMENT: Final = pl.Schema(
+    {
+        **DOC,
+        "source": pl.String(),
+        "format": pl.String(),
+        "broker": pl.String(),
+        "account_id": pl.String(),
+        "transaction_id": pl.String(),
+        "notes": pl.String(),
+        "snapshot_at": pl.String(),
+        "fetched_at": pl.String(),
+        "checksum_ok": pl.Boolean(),
+        "holdings_known": pl.Boolean(),  # false: the payload says null, not []
+        "file": pl.String(),
+        "line_no": pl.Int64(),
+        "raw": pl.Binary(),  # the line, where a fault sets it aside whole
+    }
+)
+BASKET: Final = pl.Schema(
+    {
+        **DOC,
+        **{
+            column: pl.String()
+            for column in (
+                "pointer",
+                "basket_id",
+                "basket_name",
+                "visibility",
+                "symbol",
+                "quantity",
+                "current_value",
+                "total_returns",
+                "current_returns",
+            )
+        },
+    }
+)
+
+
+_BASKET_NUMBERS = ("quantity", "current_value", "total_returns", "current_returns")
+DOCUMENT_READ: Final = pl.Schema(
+    {**DOCUMENT, "snapshot_at": INSTANT, "fetched_at": INSTANT}
+)
+BASKET_READ: Final = pl.Schema({**BASKET, **dict.fromkeys(_BASKET_NUMBERS, MONEY)})
+
+
+class Parts(NamedTuple):
+    """What a batch of documents said, as text."""
+
+    documents: pl.DataFrame
+    tables: Mapping[str, Table]
+    rows: Mapping[str, pl.DataFrame]
+    listings: pl.DataFrame
+    baskets: pl.DataFrame
+    notices: pl.DataFrame
+    faults: pl.DataFrame
+
+
+def assemble(parts: Parts, *, whole: bool) -> Loaded:
+    """Read, check and key everything; see `Batch.load` for `whole`."""
+    return finish(_facts(parts), whole=whole)
+
+
+def _facts(parts: Parts) -> Facts:
+    documents, faults = _documents(parts)
+    read = [
+        _table(parts.rows[name], parts.tables[name])
+        for name in sorted(parts.tables, reverse=True)
+    ]
+    baskets, basket_faults = _baskets(parts.baskets)
+    holdings = pl.concat([empty(HELD), *(part.holdings for part in read)])
+    return Facts(
+        documents,
+        holdings.sort("doc", "holding_no") if len(read) > 1 else holdings,
+        parts.listings,
+        baskets,
+        pl.concat([parts.notices, *(part.notices for part in read)]),
+        pl.concat([faults, *(part.faults for part in read), basket_faults]),
+    )
+
+
+class _Read(NamedTuple):
+    holdings: pl.DataFrame
+    faults: pl.DataFrame
+    notices: pl.DataFrame
+
+
+def _documents(parts: Parts) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the instants of each document; an unreadable one is a fatal fault."""
+    instants = ("snapshot_at", "fetched_at")
+    read = parts.documents.with_columns(instant(column) for column in instants)
+    lost = [
+        parts.documents.filter(number(column).is_not_null() & read[column].is_null())
+        .select(
+            "doc",
+            reason=pl.format(f"{column}: '{{}}' is no ISO or epoch instant", column),
+            raw=pl.col(column).cast(pl.Binary()),
+            fatal=pl.lit(value=True),
+        )
+        .cast(FAULT)
+        for column in instants
+    ]
+    return read, pl.concat([parts.faults, *lost])
+
+
+def _table(text: pl.DataFrame, table: Table) -> _Read:
+    """Turn one kind of row into HOLDINGS columns, faults and notices."""
+    rows = typed(text, table)
+    reason = unread(text, rows, table)
+    copy = text.select(pl.struct("doc", "twin").is_first_distinct().not_()).to_series()
+    twin = "the same row stands before it; counted once"
+    faults = (
+        text.with_columns(reason=reason, copy=copy)
+        .filter(pl.col("reason").is_not_null() | pl.col("copy"))
+        .select(
+            "doc",
+            reason=pl.format("{}: {}", "pointer", pl.coalesce("reason", pl.lit(twin))),
+            raw=pl.col("twin").cast(pl.Binary()),
+            fatal=pl.col("reason").is_not_null(),
+        )
+    )
+    if not faults.is_empty():
+        good = reason.is_null() & ~copy
+        text, rows = text.filter(good), rows.filter(good)
+    return _Read(held(rows, table), faults, remarks(text, rows, table))
+
+
+def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Give the typed wire rows the columns of HOLDINGS, and their line (`HELD`)."""
+    columns = {column: pl.lit(None, dtype) for column, dtype in HELD.items()}
+    columns |= {"doc": pl.col("doc"), "holding_no": pl.col("holding_no")}
+    columns |= {"line": written(rows, table.fields, table.name)}
+    columns |= {"extra": leftovers(rows, table.extra)} if table.extra else {}
+    columns |= table.holdings
+    return rows.select(
+        expression.cast(HELD[column]).alias(column)
+        for column, expression in columns.items()
+    )
+
+
+def _baskets(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the numbers of the constituents; an unreadable one is a fatal fault."""
+    read = text.with_columns(
+        number(column).cast(MONEY, strict=False) for column in _BASKET_NUMBERS
+    )
+    wrong = pl.concat_list(
+        pl.when(number(column).is_not_null() & read[column].is_null()).then(
+            pl.format(f"{column}: '{{}}' is no number", column)
+        )
+        for column in _BASKET_NUMBERS
+    )
+    reason = wrong.list.drop_nulls().list.join("; ")
+    faults = text.with_columns(reason=reason).filter(pl.col("reason") != "")
+    return (
+        read.join(faults.select("doc", "pointer"), on=["doc", "pointer"], how="anti"),
+        faults.select(
+            "doc",
+            reason=pl.format("{}: {}", "pointer", "reason"),
+            raw=pl.struct(pl.exclude("doc", "reason"))
+            .struct.json_encode()
+            .cast(pl.Binary()),
+            fatal=pl.lit(value=True),
+        ).cast(FAULT),
+    )

@@ -1,0 +1,129 @@
+"""What a snapshot is called: a hash of its facts, the same wherever they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from holdings_kit.wire._rows import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdings_kit.wire._keyed import Facts
+
+__all__ = ["content_hashes", "leftovers", "written"]
+
+
+def content_hashes(facts: Facts) -> pl.Series:
+    """SHA-256 of each document's facts: who, when, and every row, in any order.
+
+    The rows count as the wire says them, not as the frames show them.
+
+    How and when the facts travelled (transaction, delivery time, checksum, notes) is
+    left out, so a webhook, its retries and a fetch of one snapshot have one id.
+    """
+    documents, baskets = facts.documents, facts.baskets
+    constituent = [name for name in baskets.columns if name not in _OURS]
+    lines = pl.concat(
+        [
+            documents.select("doc", line=written(documents, _HEAD, "document")),
+            _with_listings(facts),
+            baskets.select("doc", line=written(baskets, constituent, "basket")),
+        ]
+    )
+    texts = (
+        lines.sort("doc")
+        .group_by("doc", maintain_order=True)
+        .agg(pl.col("line").sort())
+        .select(pl.col("line").list.join("\n").cast(pl.Binary()))
+        .to_series()
+    )
+    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts.to_list()]
+    return pl.Series("snapshot_id", digests, dtype=pl.String())
+
+
+_HEAD = ("source", "format", "broker", "account_id", "snapshot_at", "holdings_known")
+_OURS = ("doc", "pointer", "instrument_id")
+
+
+def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
+    """Write the facts of a row as one text, its columns by name, its kind last.
+
+    A number is the whole number of its last places, an instant that of its
+    microseconds; unknown is a character of its own. What a row's text is does not
+    depend on the other rows: neighbouring columns of one value each are only written
+    once for all.
+    """
+    physical = frame.select(pl.col(*columns).to_physical())
+    parts: list[pl.Expr] = []
+    same: list[str] = []  # texts of the columns of one value before this one
+    for name in sorted(columns):
+        column, text = physical[name], pl.col(name)
+        if _one_value(column):
+            same.append(_UNKNOWN if column[0] is None else str(column[0]))
+        else:
+            if column.dtype.is_integer():
+                # a number too large for MONEY is null here, and its document in doubt
+                text = text.to_physical().cast(pl.Int64(), strict=False)
+            text = text.cast(pl.String())
+            text = text.fill_null(_UNKNOWN) if column.has_nulls() else text
+            parts += [pl.lit(_END.join(same)), text] if same else [text]
+            same = []
+    return pl.concat_str(*parts, pl.lit(_END.join([*same, kind])), separator=_END)
+
+
+_UNKNOWN, _END = "\x00", "\x1f"
+
+
+def _one_value(column: pl.Series) -> bool:
+    """Tell whether a column surely says one thing in all rows: a number, or nothing."""
+    if column.dtype.is_integer() and not column.has_nulls():
+        return not column.is_empty() and column.min() == column.max()
+    return not column.is_empty() and column.null_count() == len(column)
+
+
+def leftovers(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
+    """Pack documented fields without a column of their own as one JSON object.
+
+    Null where the payload had none of them. What all rows say is only packed once.
+    """
+    physical = rows.select(pl.col(columns).to_physical())
+    parts: list[pl.Expr] = []
+    for same, run in groupby(columns, lambda name: _one_value(physical[name])):
+        text = pl.struct(*run).struct.json_encode()
+        parts.append(pl.lit(rows.head(1).select(text).item()) if same else text)
+    opened = [text.str.strip_suffix("}") for text in parts[:-1]] + parts[-1:]
+    joined = opened[:1] + [text.str.strip_prefix("{") for text in opened[1:]]
+    some = pl.any_horizontal(pl.col(columns).is_not_null())
+    return pl.when(some).then(pl.concat_str(joined, separator=","))
+
+
+def _with_listings(facts: Facts) -> pl.DataFrame:
+    """Put the listings of a holding behind its line, where its row does not name them.
+
+    Only Arrow lists them apart, in ``symbols``.
+    """
+    holdings, listings = facts.holdings, facts.listings
+    apart = facts.documents.select(pl.col("doc").filter(source="arrow"))
+    if apart.is_empty():
+        return holdings.select("doc", "line")
+    said = [name for name in listings.columns if name not in {"doc", "holding_no"}]
+    listed = (
+        listings.select("doc", row=ROW, listing=written(listings, said, "listing"))
+        .join(apart, on="doc", how="semi", maintain_order="left")
+        .sort("row", "listing")
+        .group_by("row", maintain_order=True)
+        .agg("listing")
+        .with_columns(pl.col("listing").list.join(_END))
+    )
+    return (
+        holdings.select("doc", "line", row=ROW)
+        .join(listed, on="row", how="left", maintain_order="left")
+        .select(
+            "doc", pl.concat_str("line", "listing", separator=_END, ignore_nulls=True)
+        )
+    )

@@ -1,0 +1,303 @@
+"""Webhook lines the fast way: the schemas Arrow must find, and the facts in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.schema import MONEY, empty
+from holdings_kit.wire._assemble import DOCUMENT_READ, held
+from holdings_kit.wire._fast import Found, Shapes, counted, stacked
+from holdings_kit.wire._fast_baskets import LISTED, PRIVATE, baskets
+from holdings_kit.wire._gateway import FUNDS, V1, V2
+from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts
+from holdings_kit.wire._ready_lines import Twofold
+from holdings_kit.wire._rows import NOTICE, ROW, Table, instant, number, zero_prices
+from holdings_kit.wire._signing import webhook_checksum_ok
+
+if TYPE_CHECKING:
+    from holdings_kit.wire._signing import Secret
+
+__all__ = ["webhook_shapes"]
+
+_TEXT: Final = pl.String()
+_LIMIT: Final = 10**18  # MONEY holds 18 digits, and Arrow does not count them
+
+
+def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
+    """Give the shapes of webhook lines; the checksum is verified with `api_secret`."""
+
+    def facts(shape: str, rows: pl.DataFrame) -> Found:
+        return _facts(shape, rows, api_secret)
+
+    return Shapes(_SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _forms, facts)
+
+
+def _struct(**fields: pl.DataType) -> pl.Struct:
+    return pl.Struct(fields)
+
+
+_LOT: Final = _struct(quantity=MONEY, averagePrice=MONEY)
+_V2: Final = pl.List(
+    _struct(
+        holdings=_LOT,
+        positions=_struct(nse=_LOT, bse=_LOT),
+        transactableQuantity=MONEY,
+        smallcaseQuantity=MONEY,
+        collateralQuantity=MONEY,
+        nseTicker=_TEXT,
+        bseTicker=_TEXT,
+        isin=_TEXT,
+        name=_TEXT,
+        isSuspendedOrDelistedOnNSE=pl.Boolean(),
+        isSuspendedOrDelistedOnBSE=pl.Boolean(),
+    )
+)
+_V1: Final = _struct(
+    holdings=pl.List(
+        _struct(
+            ticker=_TEXT, shares=MONEY, name=_TEXT, exchange=_TEXT, averagePrice=MONEY
+        )
+    )
+)
+_FUND: Final = _struct(
+    folio=_TEXT,
+    fund=_TEXT,
+    tradingsymbol=_TEXT,
+    isin=_TEXT,
+    quantity=MONEY,
+    averagePrice=MONEY,
+    lastPrice=MONEY,
+    lastPriceDate=_TEXT,
+    pnl=MONEY,
+    xirr=_TEXT,
+)
+_SECURITIES: Final = Twofold("securities", "{")  # v1
+_PRIVATE: Final = Twofold("private", "[", late=True)
+_SCHEMA: Final = pl.Schema(
+    {
+        "securities": _V2,
+        _SECURITIES.other: _V1,
+        "smallcases": _struct(
+            public=LISTED, private=PRIVATE, **{_PRIVATE.other: LISTED}
+        ),
+        "mutualFunds": _struct(holdings=pl.List(_FUND)),
+        "updating": pl.Boolean(),
+        **dict.fromkeys(
+            (
+                "lastUpdate",
+                "snapshotDate",
+                "smallcaseAuthId",
+                "broker",
+                "transactionId",
+                "notes",
+                "timestamp",
+                "checksum",
+            ),
+            _TEXT,
+        ),
+    }
+)
+
+
+def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Part v1 from v2: the one has securities of the other shape."""
+    if rows[_SECURITIES.other].null_count() == rows.height:
+        return [("v2", rows)]
+    second = pl.col(_SECURITIES.other).is_null()
+    first = rows.filter(~second).with_columns(securities=_SECURITIES.other)
+    return [("v1", first), ("v2", rows.filter(second))]
+
+
+def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+    rows = rows.rechunk()  # once, not with each look at them
+    documents, doubtful = _documents(version, rows, api_secret)
+    securities = pl.col("securities")
+    first = (
+        _table(rows, V1, securities.struct.field("holdings"), "/securities/holdings")
+        if version == "v1"
+        else _table(rows, V2, securities, "/securities")
+    )
+    # funds are numbered after the securities of their document
+    before = securities.list.len() if version == "v2" else _no_securities(securities)
+    funds = _table(
+        rows,
+        FUNDS,
+        pl.col("mutualFunds").struct.field("holdings"),
+        "/mutualFunds/holdings",
+        before=before,
+    )
+    held_in, odd_baskets = baskets(rows, private_list=_PRIVATE.other)
+    holdings = stacked([first.holdings, funds.holdings])
+    if not funds.holdings.is_empty():
+        holdings = holdings.sort(ROW)
+    facts = Facts(
+        documents,
+        holdings,
+        stacked([first.listings, funds.listings]).sort(ROW, maintain_order=True),
+        held_in,
+        stacked([first.notices, funds.notices]),
+        empty(FAULT),
+    )
+    return Found(
+        facts, pl.concat([doubtful, first.doubtful, funds.doubtful, odd_baskets])
+    )
+
+
+def _no_securities(securities: pl.Expr) -> pl.Expr:
+    return securities.struct.field("holdings").list.len()
+
+
+def _documents(
+    version: str, rows: pl.DataFrame, api_secret: str | Secret | None
+) -> tuple[pl.DataFrame, pl.Series]:
+    instants = {"snapshot_at": "snapshotDate", "fetched_at": "timestamp"}
+    said = rows.select(
+        "doc",
+        *(
+            pl.when(pl.col(name) != "").then(pl.col(name)).alias(column)
+            for column, name in (
+                ("broker", "broker"),
+                ("account_id", "smallcaseAuthId"),
+                ("transaction_id", "transactionId"),
+                ("notes", "notes"),
+            )
+        ),
+        *(instant(name).alias(column) for column, name in instants.items()),
+        "file",
+        "line_no",
+        source=pl.lit("gateway"),
+        format=pl.lit(f"gateway-{version}"),
+        checksum_ok=_checksums(rows, api_secret),
+        holdings_known=pl.lit(value=True),
+        raw=pl.lit(None, pl.Binary()),
+    )
+    unread = pl.any_horizontal(
+        number(name).is_not_null() & pl.lit(said[column]).is_null()
+        for column, name in instants.items()
+    )
+    # securities of v1 and null would be those of v2; without any list the exact way
+    # has to tell a missing field from a null
+    funds = pl.col("mutualFunds").is_not_null() & pl.lit(version == "v2")
+    none = pl.col("securities").is_null() & ~funds
+    both = pl.col("smallcases").struct.field("private").struct
+    total = both.field("stats").is_not_null()  # beside investments a remark
+    doubt = unread | none | pl.col("updating").fill_null(value=False)
+    doubt |= total & both.field("investments").is_not_null()
+    doubtful = rows.select(pl.col("doc").filter(doubt)).to_series()
+    return said.select(DOCUMENT_READ.names()), doubtful
+
+
+def _checksums(
+    rows: pl.DataFrame, api_secret: str | Secret | None
+) -> pl.Expr | pl.Series:
+    if api_secret is None:
+        return pl.lit(None, pl.Boolean())
+    asked = rows.select("timestamp", "checksum", "smallcaseAuthId", "transactionId")
+    fits = [webhook_checksum_ok(row, api_secret) for row in asked.iter_rows(named=True)]
+    return pl.Series(fits, dtype=pl.Boolean())
+
+
+class _Part(NamedTuple):
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    notices: pl.DataFrame
+    doubtful: pl.Series
+
+
+_NO_DOUBT: Final = pl.Series("doc", dtype=pl.Int64())
+_NOTHING: Final = _Part(empty(HELD), empty(LISTING), empty(NOTICE), _NO_DOUBT)
+
+
+def _table(
+    rows: pl.DataFrame,
+    table: Table,
+    items: pl.Expr,
+    pointer: str,
+    *,
+    before: pl.Expr | None = None,
+) -> _Part:
+    """Read one list of every document as rows of one table."""
+    offset = pl.lit(0) if before is None else before.fill_null(0)
+    listed = rows.select("doc", item=items, offset=offset.cast(pl.Int64()))
+    found = counted(listed, pl.col("item"), keep=("doc", "offset"))
+    if found.is_empty():
+        return _NOTHING
+    missing = found.filter(pl.col("item").is_null())["doc"]
+    typed = found.select(
+        "doc",
+        *(_field(path, column, table) for column, path in table.fields.items()),
+        holding_no=pl.col("no") + pl.col("offset"),
+        no="no",
+    )
+    doubtful = [missing, *_doubts(typed, table)]
+    instants = [instant(column) for column in table.instants]
+    read = typed.with_columns(instants) if instants else typed
+    doubtful += [
+        read.filter(typed[column].is_not_null() & pl.col(column).is_null())["doc"]
+        for column in table.instants
+    ]
+    unpriced = typed.filter(
+        pl.any_horizontal(pl.col(column) <= 0 for column in table.positive)
+    ).with_columns(pointer=pl.format(f"{pointer}/{{}}", "no"))
+    return _Part(
+        held(read, table),
+        _listings(typed, table),
+        zero_prices(unpriced, table),
+        pl.concat(doubtful),
+    )
+
+
+_FLAGS: Final = ("suspendedOnNSE", "suspendedOnBSE")
+
+
+def _field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
+    value = pl.col("item")
+    for step in path:
+        value = value.struct.field(step)
+    if column in _FLAGS:
+        value = pl.when(value).then(pl.lit("true")).when(~value).then(pl.lit("false"))
+    elif column not in table.numbers:
+        value = pl.when(value != "").then(value)
+    return value.alias(column)
+
+
+def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
+    """Find documents with a number too large, or with what may be a row twice."""
+    sizes = [pl.col(column).to_physical().abs() for column in table.numbers]
+    largest = typed.select(pl.max_horizontal(size.max() for size in sizes)).item()
+    large = pl.any_horizontal(size >= _LIMIT for size in sizes)
+    name = "ticker" if table.name == V1.name else "isin"
+    names = typed.group_by("doc").agg(twins=pl.col(name).n_unique() < pl.len())
+    return [
+        typed.filter(large.fill_null(value=False))["doc"]
+        if (largest or 0) >= _LIMIT
+        else _NO_DOUBT,
+        names.filter("twins")["doc"],
+    ]
+
+
+def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Give the places a row is listed at, as `gateway` does."""
+    nothing = pl.lit(None, pl.String())
+    places = {
+        V1.name: [(pl.coalesce("exchange", pl.lit("NSE")), "ticker", nothing, nothing)],
+        V2.name: [
+            (pl.lit("NSE"), "nseTicker", nothing, pl.col("isin")),
+            (pl.lit("BSE"), "bseTicker", nothing, pl.col("isin")),
+        ],
+        FUNDS.name: [(pl.lit("MF"), "tradingsymbol", pl.col("folio"), pl.col("isin"))],
+    }[table.name]
+    return pl.concat(
+        typed.filter(pl.col(symbol).is_not_null()).select(
+            "doc",
+            "holding_no",
+            exchange=exchange,
+            symbol=symbol,
+            trading_symbol=nothing,
+            token=token,
+            isin=isin,
+        )
+        for exchange, symbol, token, isin in places
+    )

@@ -1,0 +1,203 @@
+"""Typed facts of many documents to one `Loaded`: identified, keyed, in order.
+
+Both ways of reading end here, the exact one and the fast one, so what they make of
+the same facts is the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+    conform,
+    empty,
+)
+from holdings_kit.wire._content import content_hashes
+from holdings_kit.wire._named import named
+
+__all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish"]
+
+DOC: Final = {"doc": pl.Int64()}
+HELD: Final = pl.Schema(
+    {
+        **DOC,
+        **{
+            column: dtype
+            for column, dtype in HOLDINGS.items()
+            if column
+            not in {"snapshot_id", "account_id", "source", "broker", "snapshot_at"}
+        },
+        "line": pl.String(),  # all that the wire row says, as one text: `written`
+    }
+)
+LISTING: Final = pl.Schema(
+    {
+        **DOC,
+        "holding_no": pl.Int64(),
+        **{
+            column: pl.String()
+            for column in ("exchange", "symbol", "trading_symbol", "token", "isin")
+        },
+    }
+)
+FAULT: Final = pl.Schema(
+    {
+        **DOC,
+        "reason": pl.String(),
+        "raw": pl.Binary(),
+        "fatal": pl.Boolean(),  # without it the document is not whole
+    }
+)
+
+
+class Facts(NamedTuple):
+    """What many documents said, every value read.
+
+    Attributes
+    ----------
+    documents
+        One row per document, in order: `DOCUMENT` with its instants read.
+    holdings
+        `HELD`, by document; identity still open.
+    listings
+        `LISTING`, by document and holding.
+    baskets
+        One row per constituent; numbers are `MONEY`.
+    notices, faults
+        `NOTICE` and `FAULT`.
+    """
+
+    documents: pl.DataFrame
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    baskets: pl.DataFrame
+    notices: pl.DataFrame
+    faults: pl.DataFrame
+
+
+def finish(facts: Facts, *, whole: bool) -> Loaded:
+    """Identify every holding, key every frame by content.
+
+    Parameters
+    ----------
+    facts
+        From either way of reading.
+    whole
+        A document with a fatal fault is set aside whole, as one reject; otherwise its
+        readable rows load and its snapshot is quarantined.
+    """
+    if facts.faults.is_empty():
+        return _keyed(named(facts), empty(REJECTS))
+    documents = facts.documents
+    facts = _without_broken(facts) if whole else facts
+    facts = facts._replace(listings=_of(facts.holdings, facts.listings))
+    at = documents.select("doc", "file", "line_no")
+    rejects = facts.faults.join(at, on="doc", how="left", maintain_order="left")
+    return _keyed(named(facts), rejects.select(REJECTS.names()))
+
+
+def _without_broken(facts: Facts) -> Facts:
+    broken = facts.faults.filter("fatal").select("doc").unique()
+    if broken.is_empty():
+        return facts
+    documents, holdings, baskets, notices = (
+        frame.join(broken, on="doc", how="anti", maintain_order="left")
+        for frame in (facts.documents, facts.holdings, facts.baskets, facts.notices)
+    )
+    faults = _per_document(facts.faults, facts.documents)
+    return Facts(documents, holdings, facts.listings, baskets, notices, faults)
+
+
+def _of(holdings: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
+    """Keep the listings of the holdings that are left."""
+    return listings.join(
+        holdings.select("doc", "holding_no"),
+        on=["doc", "holding_no"],
+        how="semi",
+        maintain_order="left",
+    )
+
+
+def _per_document(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """One reject for a document that is set aside whole, with its bytes as received."""
+    fatal = (
+        faults.filter("fatal")
+        .group_by("doc", maintain_order=True)
+        .agg(pl.col("reason").str.join("; "))
+        .join(documents.select("doc", "raw"), on="doc", maintain_order="left")
+        .with_columns(fatal=pl.lit(value=True))
+        .select(FAULT.names())
+    )
+    other = faults.join(fatal.select("doc"), on="doc", how="anti")
+    return pl.concat([fatal, other])
+
+
+def _keyed(facts: Facts, rejects: pl.DataFrame) -> Loaded:
+    """Key every frame by the content hash and put the columns in their order."""
+    documents = facts.documents.with_columns(snapshot_id=content_hashes(facts))
+    key = documents.select(
+        "doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"
+    )
+
+    def with_key(frame: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
+        both = frame.join(key, on="doc", how="left", maintain_order="left")
+        return conform(both.select(schema.names()), schema, name=name)
+
+    return Loaded(
+        conform(_snapshots(facts, documents), SNAPSHOTS, name="snapshots"),
+        with_key(facts.holdings, HOLDINGS, "holdings"),
+        with_key(facts.listings, LISTINGS, "listings"),
+        with_key(facts.baskets, BASKETS, "baskets"),
+        conform(rejects, REJECTS, name="rejects"),
+    )
+
+
+def _snapshots(facts: Facts, documents: pl.DataFrame) -> pl.DataFrame:
+    """Count what each document holds, and say what is wrong with it."""
+    counts = facts.holdings.group_by("doc").len("holdings_count")
+    fatal = facts.faults.group_by("doc").agg(pl.col("fatal").sum())
+    said = facts.notices.group_by("doc", maintain_order=True).agg(
+        notices=pl.format(
+            "[{}]",
+            pl.struct("kind", "pointer", "value").struct.json_encode().str.join(","),
+        ).first()
+    )
+    status_reason = (
+        pl.concat_list(
+            pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
+            pl.when(pl.col("fatal") > 1).then(
+                pl.format("{} parts could not be read", "fatal")
+            ),
+            pl.when(~pl.col("holdings_known")).then(
+                pl.lit("the payload holds no list of holdings")
+            ),
+            pl.when(~pl.col("checksum_ok")).then(pl.lit("the checksum does not match")),
+            pl.when(pl.col("account_id").is_null()).then(pl.lit("no account id")),
+            pl.when(pl.col("snapshot_at").is_null()).then(pl.lit("no snapshot date")),
+        )
+        .list.drop_nulls()
+        .list.join("; ")
+    )
+    return (
+        documents.join(counts, on="doc", how="left", maintain_order="left")
+        .join(fatal, on="doc", how="left", maintain_order="left")
+        .join(said, on="doc", how="left", maintain_order="left")
+        .with_columns(status_reason=pl.when(status_reason != "").then(status_reason))
+        .with_columns(
+            holdings_count=pl.when("holdings_known").then(
+                pl.col("holdings_count").cast(pl.Int64()).fill_null(0)
+            ),
+            status=pl.when(pl.col("status_reason").is_null())
+            .then(pl.lit("current"))
+            .otherwise(pl.lit("quarantined")),
+        )
+        .select(SNAPSHOTS.names())
+    )

@@ -1,0 +1,335 @@
+"""Text rows to typed rows: a strict reading of every number, row by row proven.
+
+A wire row arrives as text. `typed` reads its numbers and says, per row, what could not
+be read; `notices` says what was read but is worth a remark (rounded, zero price).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
+
+import polars as pl
+
+from holdings_kit.schema import INSTANT, MONEY, empty
+from holdings_kit.wire._parse import Json, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = [
+    "KEYS",
+    "NOTICE",
+    "ROW",
+    "Table",
+    "instant",
+    "is_list",
+    "is_object",
+    "number",
+    "populated",
+    "remarks",
+    "scalars",
+    "text_frame",
+    "typed",
+    "undeclared",
+    "unread",
+    "zero_prices",
+]
+
+KEYS = {
+    "doc": pl.Int64(),  # number of the document in the batch
+    "holding_no": pl.Int64(),  # number of the row in the document, over all tables
+    "pointer": pl.String(),  # JSON pointer of the row
+    "twin": pl.String(),  # text that two copies of one row share
+}
+
+
+NOTICE: Final = pl.Schema(
+    {
+        "doc": pl.Int64(),
+        "kind": pl.String(),
+        "pointer": pl.String(),
+        "value": pl.String(),
+    }
+)
+
+
+ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
+"""One number for a row: a document has no room for 2²⁸ of them."""
+
+
+class Table(NamedTuple):
+    """How one kind of wire row becomes HOLDINGS.
+
+    Attributes
+    ----------
+    name
+        The format this row belongs to.
+    fields
+        Wire column → path inside the row object.
+    numbers
+        Wire columns read as exact numbers.
+    instants
+        Wire columns read as instants; one that is none is unknown, with a remark.
+    known
+        Documented keys that carry objects or are read elsewhere.
+    positive
+        Prices: 0 means "not populated", and below 0 is none.
+    holdings
+        HOLDINGS column → expression over the typed wire columns.
+    extra
+        Wire columns without a HOLDINGS column of their own.
+    """
+
+    name: str
+    fields: Mapping[str, tuple[str, ...]]
+    numbers: Sequence[str]
+    known: frozenset[str]
+    positive: Sequence[str]
+    holdings: Mapping[str, pl.Expr]
+    instants: Sequence[str] = ()
+    extra: Sequence[str] = ()
+
+
+def is_object(value: Json) -> TypeGuard[dict[str, Json]]:
+    """Tell a parsed JSON object from everything else."""
+    return isinstance(value, dict)
+
+
+def is_list(value: Json) -> TypeGuard[list[Json]]:
+    """Tell a parsed JSON list from everything else."""
+    return isinstance(value, list)
+
+
+def scalars(
+    row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, str | None], list[str]]:
+    """Pick the declared fields of one wire object as text, and say what is no scalar.
+
+    >>> scalars({"qty": "1", "h": {"p": []}}, {"qty": ("qty",), "p": ("h", "p")})
+    ({'qty': '1', 'p': None}, ['h/p: [] is neither text nor a number'])
+    """
+    texts: dict[str, str | None] = {}
+    faults: list[str] = []
+    for column, path in fields.items():
+        value = _at(row, path)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if value is not None and not isinstance(value, str):
+            shown = as_text(value)[:40]
+            faults.append(f"{'/'.join(path)}: {shown} is neither text nor a number")
+            value = None
+        texts[column] = value
+    return texts, faults
+
+
+@cache
+def _inside(
+    paths: tuple[tuple[str, ...], ...],
+) -> dict[tuple[str, ...], frozenset[str]]:
+    """Give the keys that declared paths have inside each object they go through."""
+    keys: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for path in paths:
+        for depth in range(1, len(path)):
+            keys[path[:depth]].add(path[depth])
+    return {prefix: frozenset(names) for prefix, names in keys.items()}
+
+
+def undeclared(
+    row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, Json]]:
+    """Give what stands inside the inner objects of a row and no field declares.
+
+    >>> fields = {"price": ("lot", "price")}
+    >>> list(undeclared({"lot": {"price": "1", "fee": "2"}, "x": "3"}, fields))
+    [('lot/fee', '2')]
+    """
+    for prefix, known in _inside(tuple(fields.values())).items():
+        inner = _at(row, prefix)
+        if is_object(inner):
+            for key in inner:
+                if key not in known:
+                    yield "/".join((*prefix, key)), inner[key]
+
+
+def _at(value: Json, path: tuple[str, ...]) -> Json:
+    """Follow a path of keys; a missing step is null, a step into a scalar a list."""
+    for step in path:
+        if not is_object(value):
+            return None if value is None else [value]
+        value = value.get(step)
+    return value
+
+
+def text_frame(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[str]
+) -> pl.DataFrame:
+    """Build the all-text frame of one table; `rows` hold text or None only."""
+    schema = {**KEYS, **dict.fromkeys(columns, pl.String())}
+    return pl.DataFrame(rows, schema=schema, orient="row", strict=True)
+
+
+def typed(text: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Read the numbers and instants of a text frame; what fails stays null here.
+
+    Blank text is unknown (null). Numbers are exact to four places, half-even beyond.
+    """
+    return text.with_columns(
+        *(number(column).cast(MONEY, strict=False) for column in table.numbers),
+        *(instant(column) for column in table.instants),
+        *(
+            _blank_to_null(column)
+            for column in table.fields
+            if column not in {*table.numbers, *table.instants}
+        ),
+    )
+
+
+def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
+    """Say per row what could not be read, as one text; null where all could.
+
+    `rows` is what `typed` made of `text`.
+    """
+    kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
+    blank = text.select((pl.col(*kinds).fill_null("") == "").sum()).row(0, named=True)
+    kinds = {
+        column: kind
+        for column, kind in kinds.items()
+        if rows[column].null_count() > blank[column]
+    }
+    if not kinds:
+        return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
+    lost = text.select(
+        number(column).is_not_null() & rows[column].is_null() for column in kinds
+    )
+    said = [
+        pl.when(lost[column]).then(
+            pl.format(
+                f"{'/'.join(table.fields[column])}: '{{}}' is no {kind}",
+                pl.col(column).str.slice(0, 40),
+            )
+        )
+        for column, kind in kinds.items()
+    ]
+    joined = pl.concat_list(said).list.drop_nulls().list.join("; ")
+    return text.select(reason=pl.when(joined != "").then(joined)).to_series()
+
+
+def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Remark on what was read with a loss or taken as unknown: rounded, no instant.
+
+    `rows` is what `typed` made of `text`; `pointer` is that of the row.
+    """
+    long = text.select(pl.col(*table.numbers).str.contains(_LONG).any())
+    numbers = [column for column in table.numbers if long[column].item()]
+    rounded = text.select(_rounded(column) for column in numbers)
+    found = [
+        text.filter(rounded[column]).select(
+            "doc",
+            kind=pl.lit("rounded"),
+            pointer=_pointer(table, column),
+            value=pl.col(column),
+        )
+        for column in numbers
+        if rounded[column].any()
+    ]
+    found += [
+        text.filter(number(column).is_not_null() & rows[column].is_null()).select(
+            "doc",
+            kind=pl.lit("unread_instant"),
+            pointer=_pointer(table, column),
+            value=pl.col(column),
+        )
+        for column in table.instants
+    ]
+    return pl.concat([empty(NOTICE), *found, zero_prices(rows, table)])
+
+
+def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Remark on prices that are none: 0 means "not populated", below it nothing."""
+    found = [
+        rows.filter(pl.col(column) <= 0).select(
+            "doc",
+            kind=pl.when(pl.col(column) == 0)
+            .then(pl.lit("zero_price"))
+            .otherwise(pl.lit("negative_price")),
+            pointer=_pointer(table, column),
+            value=pl.when(pl.col(column) == 0)
+            .then(pl.lit("0"))
+            .otherwise(pl.col(column).cast(pl.String())),
+        )
+        for column in table.positive
+        if (rows[column] <= 0).any()
+    ]
+    return pl.concat([empty(NOTICE), *found])
+
+
+def _pointer(table: Table, column: str) -> pl.Expr:
+    return pl.concat_str("pointer", pl.lit("/" + "/".join(table.fields[column])))
+
+
+def populated(column: str) -> pl.Expr:
+    """Give a price, or null where it is 0 ("not populated") or below."""
+    return pl.when(pl.col(column) > 0).then(pl.col(column))
+
+
+_LONG: Final = r"\.\d{5}|[eE]"  # whatever is rounded matches this
+
+
+def _rounded(column: str) -> pl.Expr:
+    """Tell whether reading a text number to four places drops digits."""
+    text = pl.col(column)
+    plain = text.str.contains(r"\.\d{4}\d*[1-9]")
+    power = text.str.contains(r"[1-9]\d*\.?\d*[eE]")
+    wide = text.str.strip_chars().cast(pl.Decimal(38, 18), strict=False)
+    lost = (wide != wide.cast(MONEY, strict=False)) | (wide == 0) | wide.is_null()
+    return pl.when(power).then(lost).otherwise(plain).fill_null(value=False)
+
+
+def instant(column: str) -> pl.Expr:
+    """Read an ISO 8601 instant or epoch seconds or milliseconds; else null.
+
+    A date without a time is midnight UTC; a time without a zone is not read.
+
+    >>> texts = ["2026-01-05T10:15:30.123Z", "1767608130", "2026-01-05", "5 Jan"]
+    >>> frame = pl.DataFrame({"at": texts}).select(instant("at"))
+    >>> frame["at"].dt.to_string("%F %T").to_list()
+    ['2026-01-05 10:15:30', '2026-01-05 10:15:30', '2026-01-05 00:00:00', None]
+    """
+    return pl.col(column).map_batches(_instants, INSTANT, is_elementwise=True)
+
+
+def _instants(texts: pl.Series) -> pl.Series:
+    """Read the usual form; each other form only where a text is none before it."""
+    text = pl.col("text")
+    usual = _iso(text, "%Y-%m-%dT%H:%M:%S.%3fZ")  # a fixed width: read much faster
+    found = texts.to_frame("text").select(number("text"), instant=usual)
+    any_iso = _iso(text.str.replace(" ", "T", literal=True), "%Y-%m-%dT%H:%M:%S%.f%#z")
+    day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
+    for form in (any_iso, pl.coalesce(day, _epoch(text))):
+        if found["instant"].null_count() > found["text"].null_count():
+            found = found.with_columns(instant=pl.coalesce("instant", form))
+    return found["instant"]
+
+
+def _iso(text: pl.Expr, form: str) -> pl.Expr:
+    return text.str.to_datetime(form, time_zone="UTC", time_unit="us", strict=False)
+
+
+def _epoch(text: pl.Expr) -> pl.Expr:
+    count = text.cast(pl.Decimal(38, 6), strict=False)
+    seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
+    millis = text.str.contains(r"^\d{12,13}$")
+    epoch = pl.when(seconds).then(count * 1_000_000).when(millis).then(count * 1000)
+    return epoch.cast(pl.Int64()).cast(INSTANT)
+
+
+def number(column: str) -> pl.Expr:
+    """Text without the blanks around it; null where nothing is left."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text).alias(column)
+
+
+def _blank_to_null(column: str) -> pl.Expr:
+    return pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)

@@ -1,0 +1,143 @@
+"""Secrets that do not show, and the checksums made with them.
+
+Gateway has two secrets, and swapping them fails silently. The *shared secret* signs
+tokens (`holdings_kit.wire._tokens`). The *API secret* is a request header and the key
+of the webhook checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, NoReturn
+
+from holdings_kit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Secret",
+    "arrow_checksum",
+    "webhook_checksum",
+    "webhook_checksum_ok",
+]
+
+
+class Secret:
+    """Text that repr, str, format, logs, tracebacks and pickle never show.
+
+    Parameters
+    ----------
+    text
+        The secret, or another `Secret` of the same text.
+
+    Raises
+    ------
+    ConfigError
+        The text is empty: an unset variable is the usual cause.
+
+    Examples
+    --------
+    >>> f"{Secret('hunter2')}"
+    'Secret(hidden)'
+    >>> Secret("hunter2").reveal()
+    'hunter2'
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str | Secret) -> None:
+        text = text.reveal() if isinstance(text, Secret) else text
+        if not text:
+            raise ConfigError("a secret is empty; is the variable that holds it set?")
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text itself, for the one place that has to send or sign it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: pass it to the other process anew")
+
+
+def webhook_checksum(api_secret: str | Secret, *, timestamp: str, subject: str) -> str:
+    """Compute the checksum of a webhook: hex HMAC-SHA256 of timestamp + subject.
+
+    The checksum does not cover the holdings: it proves neither that they are whole nor
+    that they are new. Who has to be sure fetches them again.
+
+    Parameters
+    ----------
+    api_secret
+        The API secret, not the one that signs tokens.
+    timestamp
+        Exactly as received.
+    subject
+        smallcaseAuthId, or the transactionId when only mutual funds were imported.
+
+    Examples
+    --------
+    >>> webhook_checksum(
+    ...     "sandbox_api_secret",
+    ...     timestamp="2026-01-05T10:15:30.123Z",
+    ...     subject="64b7f0c2a1d3e4f5a6b7c8d9",
+    ... )
+    'da951865833253d6fb8a4df35e05ebc6a356e992df2179b47d09795721f386bf'
+    """
+    api_secret = Secret(api_secret)
+    message = (timestamp + subject).encode()
+    return hmac.new(api_secret.reveal().encode(), message, hashlib.sha256).hexdigest()
+
+
+def webhook_checksum_ok(
+    payload: Mapping[str, object], api_secret: str | Secret
+) -> bool:
+    """Tell whether a webhook's checksum fits its timestamp and subject.
+
+    Compared in constant time. Both documented subjects are tried, smallcaseAuthId and
+    transactionId. A missing or malformed checksum, timestamp or subject is ``False``.
+
+    Parameters
+    ----------
+    payload
+        The parsed body; numbers as text or integers, so that `timestamp` is as sent.
+    api_secret
+        The API secret, not the one that signs tokens.
+
+    Examples
+    --------
+    >>> webhook_checksum_ok({"checksum": "0" * 64}, "sandbox_api_secret")
+    False
+    """
+    api_secret = Secret(api_secret)
+    timestamp, claimed = payload.get("timestamp"), payload.get("checksum")
+    if not isinstance(timestamp, str | int) or not isinstance(claimed, str):
+        return False
+    fits = False
+    for name in ("smallcaseAuthId", "transactionId"):
+        subject = payload.get(name)
+        if isinstance(subject, str) and subject:
+            ours = webhook_checksum(
+                api_secret, timestamp=str(timestamp), subject=subject
+            )
+            fits |= hmac.compare_digest(ours.encode(), claimed.lower().encode())
+    return fits
+
+
+def arrow_checksum(
+    app_id: str, app_secret: str | Secret, request_token: str | Secret
+) -> str:
+    """Compute the checkSum of an Arrow login: hex SHA-256 of the three, colon-joined.
+
+    Examples
+    --------
+    >>> arrow_checksum("demo-app", "demo-secret", "demo-request")[:16]
+    '50846f6244bd1e93'
+    """
+    app_secret, request_token = Secret(app_secret), Secret(request_token)
+    text = f"{app_id}:{app_secret.reveal()}:{request_token.reveal()}"
+    return hashlib.sha256(text.encode()).hexdigest()
