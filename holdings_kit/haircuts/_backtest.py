@@ -8,11 +8,11 @@ import polars as pl
 
 from holdings_kit.errors import FrameError
 from holdings_kit.haircuts._coverage import COVERAGE, coverage
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame
+from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, read_haircuts
 from holdings_kit.haircuts._losses import Loss, losses, netted
 from holdings_kit.haircuts._series import Setting
 from holdings_kit.haircuts.statistics._result import check_level
-from holdings_kit.schema import column_names, conform
+from holdings_kit.schema import column_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def breaches(
     >>> breaches(basel(prices), prices)["shortfall"].round(4).to_list()
     [0.1, -0.3167, None]
     """
-    rows = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
+    rows = read_haircuts(haircuts)
     lost = losses(prices, horizon=horizon, loss=loss)
     keys = ["instrument_id", "date"]
     if rows.select(keys).equals(lost.select(keys)):
@@ -139,10 +139,7 @@ def backtest(
     ...         "date": days,
     ...         "model": ["flat"] * 3,
     ...         "haircut": [0.125] * 3,
-    ...         "volatility": [None] * 3,
-    ...         "floor_hit": [True] * 3,
-    ...     },
-    ...     schema=HAIRCUTS,
+    ...     }
     ... )
     >>> backtest(flat, prices, level=0.5).select("n", "breaches").row(0)
     (2, 1)

@@ -82,6 +82,7 @@ def basel(
     fx_mismatch: bool = False,
     horizon: int = 10,
     revaluation_days: int = 1,
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Supervisory equity haircut on every date of `prices`.
 
@@ -103,6 +104,8 @@ def basel(
         Collateral and loan are in different currencies.
     horizon, revaluation_days
         See `basel_scaled`.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -125,8 +128,8 @@ def basel(
     closes = read_closes(prices)
     names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
     base = np.empty(len(names))
-    for place, name in enumerate(names):
-        kind = listing.get(name) if isinstance(listing, Mapping) else listing
+    for place, instrument in enumerate(names):
+        kind = listing.get(instrument) if isinstance(listing, Mapping) else listing
         if kind is not None and kind not in table:
             raise ConfigError(f"listing {kind!r}: give one of {', '.join(table)}")
         base[place] = table[kind or "other_listed"]
@@ -134,4 +137,6 @@ def basel(
     scale = basel_scaled(1.0, holding_days=horizon, revaluation_days=revaluation_days)
     each = np.where(base >= 1, 1.0, (base + added) * scale)
     rows = np.repeat(each, np.diff(closes.starts))
-    return closes.frame("basel", rows, floor_hit=np.ones(rows.size, bool))
+    return closes.frame(
+        "basel", rows, floor_hit=np.ones(rows.size, bool), name=name, horizon=horizon
+    )

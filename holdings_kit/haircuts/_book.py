@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import HAIRCUTS
+from holdings_kit.haircuts._frames import read_haircuts
 from holdings_kit.risk import (
     Cash,
     Practice,
@@ -18,7 +18,7 @@ from holdings_kit.risk import (
     collateral,
     margin,
 )
-from holdings_kit.schema import VALUE, conform
+from holdings_kit.schema import VALUE
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
@@ -97,7 +97,7 @@ def book_effects(
     >>> line |= {"pledged_quantity": Decimal(10), "close_price": Decimal(100)}
     >>> line |= {"haircut": Decimal("0.2")}
     >>> row = {"instrument_id": "X", "date": date(2026, 1, 2), "model": "mine"}
-    >>> mine = pl.DataFrame([row | {"haircut": 0.4}], schema=HAIRCUTS)
+    >>> mine = pl.DataFrame([row | {"haircut": 0.4}])
     >>> book = pl.DataFrame([line], schema=HOLDINGS)
     >>> found = book_effects(book, mine, cash=500, need=1200)
     >>> found.select("collateral_effect", "usable_effect").cast(pl.Float64()).row(0)
@@ -111,7 +111,7 @@ def book_effects(
         raise ConfigError(f"need {need}: must be a number of rupees, not negative")
     if wanted is not None and chosen.security_cap is not None:
         raise ConfigError("need beside a security_cap: leave out one of the two")
-    table = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
+    table = read_haircuts(haircuts)
     published = collateral(holdings, quantity=quantity)
     effects = [pl.DataFrame(schema=BOOK_EFFECTS)]
     for name in table["model"].unique(maintain_order=True):

@@ -10,7 +10,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._backtest import breaches
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, Floats
+from holdings_kit.haircuts._frames import AnyFrame, Floats, read_haircuts
 from holdings_kit.haircuts._hac import usual_lags
 from holdings_kit.haircuts.statistics import diebold_mariano
 from holdings_kit.haircuts.statistics._result import check_level
@@ -124,10 +124,7 @@ def compare_models(
     ...         "date": days * 2,
     ...         "model": ["low"] * 3 + ["high"] * 3,
     ...         "haircut": [0.03] * 3 + [0.30] * 3,
-    ...         "volatility": [None] * 6,
-    ...         "floor_hit": [False] * 6,
-    ...     },
-    ...     schema=HAIRCUTS,
+    ...     }
     ... )
     >>> compare_models(both, prices, confidence_set=False).scores["model"].to_list()
     ['low', 'high']
@@ -202,8 +199,6 @@ def procyclicality(
     ...         "model": ["m"] * 3,
     ...         "date": [date(2026, 1, day) for day in (1, 2, 5)],
     ...         "haircut": [0.10, 0.25, 0.20],
-    ...         "volatility": [0.01] * 3,
-    ...         "floor_hit": [False] * 3,
     ...     }
     ... )
     >>> procyclicality(moved, days=[1]).select("peak_to_trough", "rise_1").row(0)
@@ -213,7 +208,8 @@ def procyclicality(
         raise ConfigError(f"days {list(days)}: must be at least 1")
     h = pl.col("haircut")
     return (
-        conform(haircuts.lazy(), HAIRCUTS, name="haircuts")
+        read_haircuts(haircuts)
+        .lazy()
         .filter(h.is_not_null())
         .sort("instrument_id", "model", "date")
         .group_by("instrument_id", "model", maintain_order=True)

@@ -48,6 +48,7 @@ def filtered_historical(
     seed: Seed = "first",
     interpolation: Interpolation = "linear",
     conversion: Conversion = "linear",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Simulate history, filtered: past residuals at today's volatility.
 
@@ -64,6 +65,8 @@ def filtered_historical(
         See `ewma`.
     interpolation
         Quantile method; see `historical`.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -97,7 +100,14 @@ def filtered_historical(
         interpolation=interpolation,
     )
     move = np.where(there, -quantile, np.nan) * sigma * np.sqrt(horizon)
-    return closes.frame("filtered_historical", converted(move, conversion), sigma)
+    return closes.frame(
+        "filtered_historical",
+        converted(move, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def student_t(
@@ -110,6 +120,7 @@ def student_t(
     decay: float = 0.94,
     seed: Seed = "first",
     conversion: Conversion = "linear",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Student-t haircut: a fat-tailed quantile at today's volatility.
 
@@ -126,6 +137,8 @@ def student_t(
         Residuals of the fit; not used when `df` is given.
     level, horizon, decay, seed, conversion
         See `ewma`.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -155,7 +168,14 @@ def student_t(
         raise ConfigError(f"df {df}: the t law has a variance only above 2")
     multiple = t_quantile(level, degrees) * np.sqrt((degrees - 2) / degrees)
     move = multiple * sigma * np.sqrt(horizon)
-    return closes.frame("student_t", converted(move, conversion), sigma)
+    return closes.frame(
+        "student_t",
+        converted(move, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def evt(
@@ -169,6 +189,7 @@ def evt(
     seed: Seed = "first",
     refit: int = 20,
     conversion: Conversion = "linear",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Peaks over threshold on residual losses (McNeil and Frey, 2000).
 
@@ -188,6 +209,8 @@ def evt(
         See `ewma`; `level` must lie above `threshold`.
     refit
         Closes between two fits; in between u, ξ and β stand.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -229,7 +252,14 @@ def evt(
             start = first + lead + window - 1
             quantile[start:last] = np.repeat(fitted, refit)[: last - start]
     move = quantile * sigma * np.sqrt(horizon)
-    return closes.frame("evt", converted(move, conversion), sigma)
+    return closes.frame(
+        "evt",
+        converted(move, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def _read(prices: AnyFrame, level: float, horizon: int) -> Closes:

@@ -1,4 +1,4 @@
-"""The frames of the haircut laboratory, and the gate that prices pass.
+"""The frames of the haircut laboratory, and the gates that prices and haircuts pass.
 
 Prices are closes per instrument and date, adjusted for splits and bonuses by whoever
 supplies them. Fractions, never percentages; losses are positive. Statistics are
@@ -25,6 +25,7 @@ __all__ = [
     "Floats",
     "Ints",
     "read_closes",
+    "read_haircuts",
 ]
 
 AnyFrame: TypeAlias = pl.DataFrame | pl.LazyFrame
@@ -48,8 +49,13 @@ HAIRCUTS: Final = pl.Schema(
         "haircut": pl.Float64(),  # fraction in [0, 1]; null while there is no estimate
         "volatility": pl.Float64(),  # daily σ of log returns; null where there is none
         "floor_hit": pl.Boolean(),  # the rule's floor or a fixed rate set the haircut
+        "level": pl.Float64(),  # probability it was built for; null: the rule says none
+        "horizon": pl.Int64(),  # days it was built for; null: the rule says none
+        "name": pl.String(),  # what the caller calls the series; else the model
+        "note": pl.String(),  # what to mind: the audit's findings up to the date
     }
 )
+KEY: Final = ("instrument_id", "date", "model", "name")
 
 
 class Closes(NamedTuple):
@@ -83,6 +89,10 @@ class Closes(NamedTuple):
         haircut: Floats,
         volatility: Floats | None = None,
         floor_hit: Bools | None = None,
+        *,
+        name: str | None = None,
+        level: float | None = None,
+        horizon: int | None = None,
     ) -> pl.DataFrame:
         """Put the answer of a model beside the keys: a `HAIRCUTS` frame."""
         known = ~np.isnan(haircut)
@@ -97,6 +107,10 @@ class Closes(NamedTuple):
                 "volatility", none if volatility is None else volatility
             ).fill_nan(None),
             pl.when(pl.Series(known)).then(pl.Series(hit)).alias("floor_hit"),
+            pl.lit(level, pl.Float64()).alias("level"),
+            pl.lit(horizon, pl.Int64()).alias("horizon"),
+            pl.lit(model if name is None else name).alias("name"),
+            pl.lit(None, pl.String()).alias("note"),
         )
 
 
@@ -123,6 +137,106 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
     close = known["close"].to_numpy()
     _check_closes(known, close, name)
     return Closes(known.select("instrument_id", "date"), close, starts)
+
+
+def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame:
+    """Check haircuts of any origin and give them as `HAIRCUTS`; further columns stay.
+
+    Taken are `HAIRCUTS`, any frame with `instrument_id`, `date`, `model` and `haircut`
+    (what it lacks is null; without a `name` the model is the name), the exchange's
+    `MARGINS` (model ``exchange``, of each day the last file) and a `PANEL` of published
+    haircuts (the model is the broker, else the source).
+
+    Raises
+    ------
+    FrameError
+        A column is missing or of another type, or two rows have the same instrument,
+        date and name.
+    """
+    rows = haircuts.lazy()
+    have = rows.collect_schema()
+    if "model" not in have and {"var_margin", "elm"} <= set(have):
+        rows = _from_margins(rows, have)
+    elif "model" not in have and {"broker", "source"} <= set(have):
+        rows = rows.with_columns(pl.coalesce("broker", "source").alias("model"))
+    have = rows.collect_schema()
+    if "haircut" in have and have["haircut"].is_numeric():
+        rows = rows.with_columns(pl.col("haircut").cast(pl.Float64()))
+    optional = [column for column in HAIRCUTS if column not in ("name", *_GIVEN)]
+    rows = rows.with_columns(
+        pl.lit(None, HAIRCUTS[column]).alias(column)
+        if column not in have
+        else pl.col(column).cast(HAIRCUTS[column])
+        for column in optional
+        if column not in have or have[column] == pl.Null()
+    )
+    label = pl.coalesce("name", "model") if "name" in have else pl.col("model")
+    if "model" in have:
+        rows = rows.with_columns(label.cast(pl.String()).alias("name"))
+    known = conform(rows, HAIRCUTS, name=name).collect()
+    return _one_row_each(known, name)
+
+
+_GIVEN: Final = ("instrument_id", "date", "model", "haircut")
+
+
+def _from_margins(margins: pl.LazyFrame, have: pl.Schema) -> pl.LazyFrame:
+    """Read the exchange's margins as haircuts; of each day the last file counts."""
+    security = pl.col("security_var").cast(pl.Float64())
+    order = [pl.col("file_no")] if "file_no" in have else []
+    if "series" in have:
+        order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))
+    if order:
+        margins = margins.sort(order, maintain_order=True)
+    return (
+        margins.unique(["instrument_id", "date"], keep="last", maintain_order=True)
+        .select(
+            "instrument_id",
+            "date",
+            pl.lit("exchange").alias("model"),
+            pl.col("haircut").cast(pl.Float64()),
+            # the published figure is exp(6σ) − 1; 0 is "none computed"
+            pl.when(security > 0).then(security.log1p() / 6).alias("volatility"),
+            (pl.col("var_margin") > pl.col("security_var")).alias("floor_hit"),
+        )
+        .sort("instrument_id", "date")
+    )
+
+
+def _one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Refuse two rows of one instrument, date and name."""
+    starts = rows.select(
+        pl.any_horizontal(
+            pl.col(c).ne_missing(pl.col(c).shift()) for c in KEY if c != "date"
+        )
+        .fill_null(value=True)
+        .alias("new"),
+        (pl.col("date") > pl.col("date").shift()).fill_null(value=True).alias("later"),
+    )
+    runs = rows.filter(starts["new"]).select("instrument_id", "model", "name")
+    if bool((starts["new"] | starts["later"]).all()) and not runs.is_duplicated().any():
+        twice = rows.clear()
+    else:
+        twice = rows.filter(rows.select(KEY).is_duplicated())
+    if twice.height:
+        row = twice.row(0, named=True)
+        raise FrameError(
+            name,
+            "name",
+            f"two haircuts of {row['instrument_id']} on {row['date']} are called "
+            f"{row['name']!r}; give each model a name of its own, such as "
+            "ewma(prices, name='slow')",
+        )
+    models = runs.group_by("name").agg(pl.col("model").n_unique())
+    shared = models.filter(pl.col("model") > 1)["name"]
+    if shared.len():  # one name for several models: the model tells them apart
+        rows = rows.with_columns(
+            pl.when(pl.col("name").is_in(shared.to_list()))
+            .then("model")
+            .otherwise("name")
+            .alias("name")
+        )
+    return rows
 
 
 def _first_rows(frame: pl.DataFrame) -> Ints:

@@ -44,6 +44,7 @@ def garch(
     window: int = 1000,
     refit: int = 250,
     conversion: Conversion = "linear",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """GARCH(1,1) haircut with the forecast variance summed over the horizon.
 
@@ -62,6 +63,8 @@ def garch(
         Returns of a fit; no haircut before there are as many.
     refit
         Closes between two fits.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -86,8 +89,8 @@ def garch(
     [None, None, None]
     """
     check_fraction(level, "level")
-    for name, days in (("horizon", horizon), ("window", window), ("refit", refit)):
-        check_days(days, name)
+    for what, days in (("horizon", horizon), ("window", window), ("refit", refit)):
+        check_days(days, what)
     closes = read_closes(prices)
     returns = closes.returns() * PERCENT
     total = np.full(returns.size, np.nan)
@@ -101,7 +104,14 @@ def garch(
                 sigma[rows] = np.sqrt(ahead) / PERCENT
                 total[rows] = np.sqrt(_summed(fit, ahead, horizon)) / PERCENT
                 multiple[rows] = _quantile(fit.df, level)
-    return closes.frame("garch", converted(multiple * total, conversion), sigma)
+    return closes.frame(
+        "garch",
+        converted(multiple * total, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def _fitted(returns: Floats, law: str) -> _Fit | None:

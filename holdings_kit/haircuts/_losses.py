@@ -8,9 +8,14 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, Floats, read_closes
+from holdings_kit.haircuts._frames import (
+    HAIRCUTS,
+    AnyFrame,
+    Floats,
+    read_closes,
+    read_haircuts,
+)
 from holdings_kit.haircuts._volatility import check_days
-from holdings_kit.schema import conform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,17 +139,22 @@ def netted(
     )
     whole = pl.len() == len(quantities)
     book = worth.group_by("date").agg(pl.col("value").sum().alias("close"), whole=whole)
-    rows = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
+    rows = read_haircuts(haircuts)
     weighted = (
         rows.filter(pl.col("haircut").is_not_null())
         .join(worth, on=["instrument_id", "date"])
-        .group_by("date", "model")
+        .group_by("date", "model", "name")
         .agg(
             ((pl.col("haircut") * pl.col("value")).sum() / pl.col("value").sum()).alias(
                 "haircut"
             ),
             pl.lit(None, pl.Float64()).alias("volatility"),
             pl.col("floor_hit").all(),
+            *(
+                pl.when(pl.col(column).n_unique() == 1).then(pl.col(column).first())
+                for column in ("level", "horizon")
+            ),
+            pl.lit(None, pl.String()).alias("note"),
             whole=whole,
         )
     )
@@ -153,7 +163,7 @@ def netted(
         weighted.filter("whole")
         .with_columns(named)
         .select(HAIRCUTS.names())
-        .sort("model", "date"),
+        .sort("model", "name", "date"),
         book.filter("whole").select(named, "date", "close").sort("date"),
     )
 

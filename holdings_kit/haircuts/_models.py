@@ -40,6 +40,7 @@ def ewma(
     horizon: int = 1,
     seed: Seed = "first",
     conversion: Conversion = "linear",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Set a normal haircut z σ √H, with σ by EWMA (RiskMetrics, 1996).
 
@@ -61,6 +62,8 @@ def ewma(
         close on).
     conversion
         How zσ√H, a log move, becomes a loss: ``linear``, ``exp_long``, ``exp_short``.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -89,7 +92,14 @@ def ewma(
     closes = read_closes(prices)
     sigma = volatility(closes, decay=decay, seed=seed)
     multiple = normal_quantile(level) * np.sqrt(horizon)
-    return closes.frame("ewma", converted(multiple * sigma, conversion), sigma)
+    return closes.frame(
+        "ewma",
+        converted(multiple * sigma, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def historical(
@@ -100,6 +110,7 @@ def historical(
     horizon: int = 1,
     interpolation: Interpolation = "linear",
     scaling: Literal["overlapping", "root"] = "overlapping",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Historical simulation: the loss that past windows exceeded with 1 − level.
 
@@ -120,6 +131,8 @@ def historical(
     scaling
         ``overlapping`` takes returns over `horizon` days, day by day; ``root`` takes
         daily returns and multiplies by √H.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -162,7 +175,9 @@ def historical(
         interpolation=interpolation,
     )
     scale = 1.0 if scaling == "overlapping" else np.sqrt(horizon)
-    return closes.frame("historical", -worst * scale)
+    return closes.frame(
+        "historical", -worst * scale, name=name, level=level, horizon=horizon
+    )
 
 
 def expected_shortfall(
@@ -175,6 +190,7 @@ def expected_shortfall(
     seed: Seed = "first",
     conversion: Conversion = "linear",
     window: int = 250,
+    name: str | None = None,
 ) -> pl.DataFrame:
     """Haircut at the mean loss beyond the quantile (ES).
 
@@ -193,6 +209,8 @@ def expected_shortfall(
         Of the normal method; see `ewma`.
     window
         Of the empirical method; see `historical`.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -217,12 +235,21 @@ def expected_shortfall(
     if method == "empirical":
         check_days(window, "window")
         tail = _tail_mean(closes, horizon, window, 1 - level)
-        return closes.frame("es_empirical", -tail)
+        return closes.frame(
+            "es_empirical", -tail, name=name, level=level, horizon=horizon
+        )
     if method != "normal":
         raise ConfigError(f"method {method!r}: give 'normal' or 'empirical'")
     sigma = volatility(closes, decay=decay, seed=seed)
     multiple = normal_pdf(normal_quantile(level)) / (1 - level) * np.sqrt(horizon)
-    return closes.frame("es_normal", converted(multiple * sigma, conversion), sigma)
+    return closes.frame(
+        "es_normal",
+        converted(multiple * sigma, conversion),
+        sigma,
+        name=name,
+        level=level,
+        horizon=horizon,
+    )
 
 
 def rolled(values: Floats, window: int) -> Iterator[tuple[slice, Floats]]:

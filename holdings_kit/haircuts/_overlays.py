@@ -11,15 +11,14 @@ from collections.abc import Mapping
 import polars as pl
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, read_closes
+from holdings_kit.haircuts._frames import AnyFrame, read_closes, read_haircuts
 from holdings_kit.haircuts._numeric import normal_quantile
 from holdings_kit.haircuts._volatility import check_days, check_fraction
-from holdings_kit.schema import conform
 
 __all__ = ["buffer", "stressed", "ten_year_floor"]
 
 TEN_YEARS = 2500
-RUN = ("instrument_id", "model")
+RUN = ("instrument_id", "model", "name")
 
 
 def buffer(
@@ -50,8 +49,6 @@ def buffer(
     ...         "date": [date(2026, 1, 1), date(2026, 1, 2)],
     ...         "model": ["m"] * 2,
     ...         "haircut": [0.10, 0.20],
-    ...         "volatility": [0.01, 0.02],
-    ...         "floor_hit": [False] * 2,
     ...     }
     ... )
     >>> buffer(calm, window=2)["haircut"].to_list()
@@ -90,8 +87,6 @@ def stressed(
     ...         "date": [date(2026, 1, 1)],
     ...         "model": ["m"],
     ...         "haircut": [0.10],
-    ...         "volatility": [0.01],
-    ...         "floor_hit": [False],
     ...     }
     ... )
     >>> stressed(one, stress=0.30)["haircut"].round(4).item()
@@ -159,8 +154,8 @@ def ten_year_floor(
     long_run = closes.keys.with_columns(squares).with_columns(
         pl.col("r").rolling_mean(window, min_samples=window).over("instrument_id")
     )
-    joined = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").join(
-        long_run.lazy(),
+    joined = read_haircuts(haircuts).join(
+        long_run,
         on=["instrument_id", "date"],
         how="left",
         maintain_order="left",
@@ -178,14 +173,10 @@ def ten_year_floor(
 def _overlaid(
     haircuts: AnyFrame, haircut: pl.Expr, name: str, *, hit: pl.Expr | None = None
 ) -> pl.DataFrame:
-    return (
-        conform(haircuts.lazy(), HAIRCUTS, name="haircuts")
-        .with_columns(
-            pl.when(pl.col("haircut").is_not_null())
-            .then(haircut.clip(0.0, 1.0))
-            .alias("haircut"),
-            (pl.col("model") + f"+{name}").alias("model"),
-            (pl.col("floor_hit") if hit is None else hit).alias("floor_hit"),
-        )
-        .collect()
+    return read_haircuts(haircuts).with_columns(
+        pl.when(pl.col("haircut").is_not_null())
+        .then(haircut.clip(0.0, 1.0))
+        .alias("haircut"),
+        pl.col("model", "name") + f"+{name}",
+        (pl.col("floor_hit") if hit is None else hit).alias("floor_hit"),
     )

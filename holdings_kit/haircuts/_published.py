@@ -12,6 +12,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._decompose import market_date
+from holdings_kit.haircuts._frames import HAIRCUTS
 from holdings_kit.schema import HOLDINGS, MONEY, RATE, conform
 
 if TYPE_CHECKING:
@@ -146,8 +147,12 @@ def published(holdings: AnyFrame) -> pl.DataFrame:
         "date",
         pl.coalesce("broker", "source").alias("model"),
         pl.col("haircut").cast(pl.Float64()),
-        pl.lit(None, pl.Float64()).alias("volatility"),
-        pl.lit(None, pl.Boolean()).alias("floor_hit"),
+        *(
+            pl.lit(None, HAIRCUTS[column]).alias(column)
+            for column in ("volatility", "floor_hit", "level", "horizon")
+        ),
+        pl.coalesce("broker", "source").alias("name"),
+        pl.lit(None, pl.String()).alias("note"),
     )
 
 

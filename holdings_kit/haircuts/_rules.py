@@ -50,6 +50,7 @@ def sebi_2020(
     elm: float | None = None,
     conversion: Conversion = "linear",
     seed: Seed = "first",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """VaR margin plus extreme loss margin by the rule in force since 1 May 2020.
 
@@ -70,6 +71,8 @@ def sebi_2020(
         ``linear`` is the exchange's text; see `ewma`.
     seed
         See `ewma`.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def sebi_2020(
         groups, ELM_2020 if elm is None else dict.fromkeys(ELM_2020, elm)
     )
     hit = ~np.isnan(fixed) | (margin <= floor)
-    return closes.frame("sebi_2020", var + extreme, sigma, hit)
+    return closes.frame("sebi_2020", var + extreme, sigma, hit, name=name)
 
 
 def sebi_2005(
@@ -114,6 +117,7 @@ def sebi_2005(
     elm: float | None = None,
     conversion: Conversion = "linear",
     seed: Seed = "first",
+    name: str | None = None,
 ) -> pl.DataFrame:
     """VaR margin plus extreme loss margin by the rule in force before May 2020.
 
@@ -136,6 +140,8 @@ def sebi_2005(
         until a month has ended with 126 closes behind it.
     conversion, seed
         See `ewma`; λ is 0.94.
+    name
+        What to call the series, where a model stands twice; ``None``: the model.
 
     Returns
     -------
@@ -169,7 +175,7 @@ def sebi_2005(
     var = np.where(groups == "I", var, var * np.sqrt(3))
     extreme = _elm_2005(closes) if elm is None else np.full(sigma.size, elm)
     hit = (groups == "III") | (margin <= floor)
-    return closes.frame("sebi_2005", var + extreme, sigma, hit)
+    return closes.frame("sebi_2005", var + extreme, sigma, hit, name=name)
 
 
 def _groups(closes: Closes, group: Groups, known: set[str]) -> Labels:

@@ -264,7 +264,9 @@ def _judged(
     prices = piece.read()
     haircuts = pl.concat(
         [
-            model(prices).with_columns(pl.lit(name).alias("model"))
+            model(prices).with_columns(
+                pl.lit(name).alias("model"), pl.lit(name).alias("name")
+            )
             for name, model in models.items()
         ],
         how="diagonal",

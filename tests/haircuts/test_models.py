@@ -300,7 +300,7 @@ def test_any_callable_is_a_model(universe: pl.DataFrame) -> None:
             pl.lit(value=False).alias("floor_hit"),
         )
 
-    both = pl.concat([flat(universe), hc.ewma(universe)])
+    both = pl.concat([flat(universe), hc.ewma(universe)], how="diagonal")
     found = hc.backtest(both, universe)
     assert found.height == 6
     assert set(found["model"]) == {"mine", "ewma"}

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.errors import FrameError
-from holdings_kit.haircuts import HAIRCUTS
+from holdings_kit.haircuts._frames import read_haircuts
 from holdings_kit.haircuts._published import panel_of, panel_part
 from holdings_kit.risk import collateral
-from holdings_kit.schema import HOLDINGS, VALUE, any_known, column_names, conform, empty
+from holdings_kit.schema import HOLDINGS, VALUE, any_known, column_names, empty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ def _effects(
     quantity: Quantity,
     as_of: datetime | None,
 ) -> pl.DataFrame:
-    table = conform(haircuts.lazy(), HAIRCUTS, name="haircuts").collect()
+    table = read_haircuts(haircuts)
     holdings = view.scan(as_of=as_of).holdings.collect()
     before = collateral(holdings, quantity=quantity)["collateral_value"]
     names = table["model"].unique(maintain_order=True).to_list()
