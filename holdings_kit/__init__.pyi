@@ -24,7 +24,10 @@ from .risk import pledge_plan as pledge_plan
 from .risk import shock as shock
 from .risk import value_at_risk as value_at_risk
 from .schema import Loaded as Loaded
+from .show import export as export
 from .show import plot as plot
+from .show import show_versions as show_versions
+from .show import to_pandas as to_pandas
 from .store import Store as Store
 from .store import cluster as cluster
 from .store import scan_arrow as scan_arrow

@@ -1,4 +1,6 @@
 from . import plot as plot
+from ._export import export as export
+from ._export import to_pandas as to_pandas
 from ._html_report import (
     write_report as write_report,
 )
@@ -8,6 +10,7 @@ from ._report import (
 from ._report import (
     portfolio_report as portfolio_report,
 )
+from ._versions import show_versions as show_versions
 from ._words import (
     number_of as number_of,
 )

@@ -1,0 +1,218 @@
+"""Frames for other programs: pandas, Excel, CSV, JSON, parquet."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import import_module
+from json import dumps
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import polars as pl
+
+from holdings_kit.errors import ConfigError
+
+__all__ = ["collect_frame", "export", "to_pandas"]
+
+PandasFrame: TypeAlias = Any  # pandas is optional and has no types of its own
+Module: TypeAlias = Any
+
+# A spreadsheet runs a text that begins with one of these (OWASP, CSV injection).
+_FORMULA: Final = r"^[=+\-@\t\r]"
+
+
+def to_pandas(frame: pl.DataFrame | pl.LazyFrame) -> PandasFrame:
+    """Turn a frame of this package into a pandas one that other tools take.
+
+    Exact numbers become floats, texts become categories, and instants become UTC
+    without a time zone, since Excel and many tools refuse one. Null becomes NaN, NaT
+    or a missing category; never 0. Lists stay lists.
+
+    Parameters
+    ----------
+    frame
+        Any polars frame, eager or lazy.
+
+    Raises
+    ------
+    ConfigError
+        pandas is not installed, or `frame` is no polars frame.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> import holdings_kit as hk
+    >>> value = [Decimal("1.5"), None]
+    >>> frame = pl.DataFrame({"symbol": ["SBIN", "IDEA"], "value": value})
+    >>> hk.to_pandas(frame)
+      symbol  value
+    0   SBIN    1.5
+    1   IDEA    NaN
+    """
+    pandas = _import("pandas", "pip install pandas")
+    columns: dict[str, Any] = {}
+    for series in collect_frame(frame).get_columns():
+        if series.dtype == pl.String():
+            values = pandas.Series(series.to_list(), dtype="category")
+        elif series.dtype.is_nested():
+            values = pandas.Series(series.to_list(), dtype="object")
+        elif series.dtype.is_temporal():
+            naive = _drop_time_zones(series.to_frame()).to_series()
+            values = pandas.to_datetime(pandas.Series(naive.to_list()))
+        elif series.dtype == pl.Boolean():
+            values = pandas.Series(series.to_list(), dtype="boolean")
+        else:
+            floats = series.dtype.is_decimal() or series.null_count()
+            plain = series.cast(pl.Float64()) if floats else series
+            values = pandas.Series(plain.to_list(), dtype="float64" if floats else None)
+        columns[series.name] = values
+    return pandas.DataFrame(columns)
+
+
+def export(frame: pl.DataFrame | pl.LazyFrame, to: str | Path) -> Path | str:
+    """Write a frame as parquet, CSV, JSON or Excel, by the suffix of the path.
+
+    Parquet keeps every type. CSV and JSON keep every digit: exact numbers are written
+    as they are in CSV and as texts in JSON, null is an empty cell or ``null``. Excel
+    holds fifteen digits and no time zone: instants are written in UTC. No text cell
+    can run as a formula: in CSV it gets an apostrophe in front, in Excel it is stored
+    as text.
+
+    Parameters
+    ----------
+    frame
+        Any polars frame, eager or lazy.
+    to
+        A path that ends in ``.parquet``, ``.csv``, ``.json``, ``.ndjson`` or ``.xlsx``,
+        or one of the words ``"csv"``, ``"json"``, ``"ndjson"``: then the text comes
+        back and no file is written.
+
+    Returns
+    -------
+    Path or str
+        The path written, or the text.
+
+    Raises
+    ------
+    ConfigError
+        Another suffix, a folder that is not there, a list in a CSV or Excel frame
+        whose items are no plain values, or no XlsxWriter for ``.xlsx``.
+
+    Examples
+    --------
+    >>> import holdings_kit as hk
+    >>> from decimal import Decimal
+    >>> frame = pl.DataFrame({"symbol": ["=SBIN"], "value": [Decimal("20607.3800")]})
+    >>> print(hk.export(frame, "csv"), end="")
+    symbol,value
+    '=SBIN,20607.3800
+    >>> hk.export(frame, "json")
+    '[{"symbol": "=SBIN", "value": "20607.3800"}]'
+    """
+    data = collect_frame(frame)
+    if str(to) in _TEXTS:
+        return _TEXTS[str(to)](data)
+    path = Path(to)
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        known = ", ".join(_SUFFIXES)
+        raise ConfigError(f"{str(to)!r}: the path must end in one of {known}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"no such folder: {str(path.parent)!r}; make it first")
+    if suffix == ".parquet":
+        data.write_parquet(path)
+    elif suffix == ".xlsx":
+        _write_excel(data, path)
+    else:
+        path.write_text(_TEXTS[suffix[1:]](data), encoding="utf-8")
+    return path
+
+
+def collect_frame(frame: object) -> pl.DataFrame:
+    """Take a polars frame, eager or lazy, and refuse anything else in words."""
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    hint = "; pass one of its frames" if hasattr(frame, "_fields") else ""
+    raise ConfigError(f"a polars frame is needed, not {type(frame).__name__}{hint}")
+
+
+def _drop_time_zones(frame: pl.DataFrame) -> pl.DataFrame:
+    zoned = [
+        pl.col(name).dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone
+    ]
+    return frame.with_columns(zoned)
+
+
+def _join_lists(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write each list in one cell, its items one after the other."""
+    joined: list[pl.Expr] = []
+    for name, dtype in frame.schema.items():
+        if not dtype.is_nested():
+            continue
+        if not isinstance(dtype, pl.List) or frame[name].explode().dtype.is_nested():
+            raise ConfigError(
+                f"column {name!r} holds {dtype}; leave it out, or export to .json"
+            )
+        joined.append(pl.col(name).cast(pl.List(pl.String())).list.join("; "))
+    return frame.with_columns(joined)
+
+
+def _csv_text(frame: pl.DataFrame) -> str:
+    text = pl.col(pl.String())
+    safe = pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
+    return _join_lists(frame).with_columns(safe.name.keep()).write_csv()
+
+
+def _plain(value: object) -> object:
+    """Say a value in JSON without a float for money."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat().replace("+00:00", "Z")
+    raise ConfigError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _json_text(frame: pl.DataFrame) -> str:
+    return dumps(_json_rows(frame), default=_plain, ensure_ascii=False)
+
+
+def _ndjson_text(frame: pl.DataFrame) -> str:
+    return "".join(
+        dumps(row, default=_plain, ensure_ascii=False) + "\n"
+        for row in _json_rows(frame)
+    )
+
+
+def _json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Give the rows; what JSON has no number for (NaN, infinity) is unknown."""
+    floats = pl.col(pl.Float64(), pl.Float32())
+    known = pl.when(floats.is_finite()).then(floats)
+    return frame.with_columns(known.name.keep()).to_dicts()
+
+
+def _write_excel(frame: pl.DataFrame, path: Path) -> None:
+    xlsxwriter = _import("xlsxwriter", "pip install XlsxWriter")
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    flat = _join_lists(_drop_time_zones(frame)).with_columns(
+        pl.col(name).cast(pl.Float64())
+        for name, dtype in frame.schema.items()
+        if dtype.is_decimal()
+    )
+    with xlsxwriter.Workbook(path, options) as book:
+        flat.write_excel(book, autofit=True)
+
+
+def _import(module: str, install: str) -> Module:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ConfigError(f"{module} is not installed: {install}") from error
+
+
+_TEXTS: Final = {"csv": _csv_text, "json": _json_text, "ndjson": _ndjson_text}
+_SUFFIXES: Final = (".parquet", ".csv", ".json", ".ndjson", ".xlsx")
