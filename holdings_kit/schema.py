@@ -18,20 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "ACTIONS",
+    "ACTION_KINDS",
     "BASKETS",
+    "COLLATERAL",
+    "CONSTITUENTS",
     "EXCHANGES",
+    "GROUPS",
     "HOLDINGS",
     "INSTANT",
     "INSTRUMENTS",
     "LISTINGS",
+    "MARGINS",
     "MONEY",
     "NOTICES",
     "POSITIONS",
+    "PRICES",
     "RATE",
     "REJECTS",
     "SNAPSHOTS",
     "TOTALS",
     "VALUE",
+    "VOLATILITIES",
     "Frame",
     "Loaded",
     "column_names",
@@ -163,6 +171,129 @@ INSTRUMENTS: Final = pl.Schema(
         "source": pl.String(),
     }
 )
+
+PRICES: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),  # ISIN where known, else EXCHANGE:SYMBOL
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "exchange": pl.String(),
+        "series": pl.String(),  # EQ, BE, …; null for the user's own prices
+        "date": pl.Date(),  # the Indian trading day that the close closed
+        "close_price": MONEY,
+        "previous_close_price": MONEY,  # as published: not adjusted on an ex-date
+        "open_price": MONEY,
+        "high_price": MONEY,
+        "low_price": MONEY,
+        "last_price": MONEY,
+        "traded_quantity": MONEY,
+        "traded_value": MONEY,  # rupees, whatever unit the file has
+        "source": pl.String(),  # the kind of file, or what the user's frame was
+    }
+)
+
+MARGINS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "series": pl.String(),
+        "date": pl.Date(),
+        "file_no": pl.Int64(),  # 1 begin of day, 2 to 5 intraday, 6 end of day
+        "security_var": RATE,  # not floored; 0 where the exchange computes none
+        "index_var": RATE,
+        "var_margin": RATE,
+        "elm": RATE,
+        "adhoc": RATE,
+        "haircut": RATE,  # the applicable rate: var_margin + elm + adhoc
+    }
+)
+
+ACTION_KINDS: Final = (
+    "split",
+    "bonus",
+    "consolidation",
+    "isin_change",
+    "rename",
+    "merger",
+    "demerger",
+    "rights",
+    "buyback",
+    "dividend",
+    "call",
+    "capital_reduction",
+    "delisting",
+)
+
+ACTIONS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),  # as it was before the action
+        "ex_date": pl.Date(),
+        "kind": pl.String(),  # one of ACTION_KINDS
+        # exact text: split "1:10" or "10" one becomes ten; bonus "1:2" one new for two
+        "ratio": pl.String(),
+        "new_instrument_id": pl.String(),  # null: the identity stays
+        "cost_share": pl.Float64(),  # of the cost, what goes to the new instrument
+        "cash_per_unit": MONEY,  # rupees paid out, or paid in for rights and calls
+        "source": pl.String(),
+    }
+)
+
+GROUPS: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "series": pl.String(),
+        "date": pl.Date(),  # first day of the month the file is for
+        "group": pl.Int64(),  # 1, 2 or 3
+        "impact_cost": RATE,
+        "source": pl.String(),
+    }
+)
+"""Liquidity groups of the monthly file ``C_CATG``."""
+
+VOLATILITIES: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "date": pl.Date(),
+        "close_price": MONEY,
+        "previous_close_price": MONEY,
+        "log_return": pl.Float64(),
+        "previous_volatility": pl.Float64(),  # daily σ before the day: the seed
+        "volatility": pl.Float64(),  # daily σ with the day's return
+        "source": pl.String(),
+    }
+)
+"""Daily volatilities of the file ``CMVOLT``, fractions."""
+
+COLLATERAL: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "date": pl.Date(),  # of the list; its price is the close of the day before
+        "valuation_price": MONEY,
+        "haircut": RATE,
+        "source": pl.String(),
+    }
+)
+"""The clearing corporation's list ``APPSEC_COLLVAL``: not listed is not eligible."""
+
+CONSTITUENTS: Final = pl.Schema(
+    {
+        "index": pl.String(),
+        "instrument_id": pl.String(),
+        "isin": pl.String(),
+        "symbol": pl.String(),
+        "series": pl.String(),
+        "name": pl.String(),
+        "industry": pl.String(),
+        "source": pl.String(),
+    }
+)
+"""Members of an index, from lists such as ``ind_nifty50list.csv``."""
 
 NOTICES: Final = pl.Schema(
     {
