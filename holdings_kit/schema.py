@@ -100,9 +100,9 @@ HOLDINGS: Final = pl.Schema(
         "t1_quantity": MONEY,
         "pledged_quantity": MONEY,
         "used_quantity": MONEY,
-        "position_quantity": MONEY,  # today's net trades, outside the buckets
+        "position_quantity": MONEY,  # today's net trades, where told apart
         "smallcase_quantity": MONEY,  # an "of which", not a bucket
-        "owned_quantity": MONEY,  # settled + t1 + pledged
+        "owned_quantity": MONEY,  # settled + t1 + pledged + today's net trades
         # as reported, never recomputed
         "reported_quantity": MONEY,
         "sellable_quantity": MONEY,

@@ -39,24 +39,18 @@ _ADDS: Final = (*QUANTITIES, "cost_value")
 
 
 def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFrame:
-    """Take what a comparison reads of every row.
-
-    What the source tells apart as traded today (`position_quantity`) counts as owned;
-    its price is not in the average, so shares bought today make the cost unknown.
-    """
-    average, today = pl.col("average_price"), pl.col("position_quantity")
-    owned = pl.col("owned_quantity") + today.fill_null(pl.lit(0, MONEY))
+    """Take what a comparison reads of every row."""
+    average, owned = pl.col("average_price"), pl.col("owned_quantity")
     ltp, close = pl.col("last_price"), pl.col("close_price")
     return conform(holdings, HOLDINGS, name=name).select(
         *keys,
         "instrument_id",
-        *(c for c in QUANTITIES if c != "owned_quantity"),
+        *QUANTITIES,
         "average_price",
         "snapshot_at",
         *NAMES,
         "close_price",
         "haircut",
-        owned_quantity=owned.cast(MONEY),
         price=pl.coalesce(ltp, close),
         price_basis=pl.when(ltp.is_not_null())
         .then(pl.lit("ltp"))
@@ -64,8 +58,6 @@ def read(holdings: pl.LazyFrame, keys: Sequence[str], *, name: str) -> pl.LazyFr
         .then(pl.lit("close")),
         cost_value=pl.when(owned == 0)
         .then(pl.lit(0, VALUE))
-        .when((today > 0).fill_null(value=False))
-        .then(None)
         .otherwise(owned.cast(VALUE) * average)
         .cast(VALUE),
     )

@@ -50,12 +50,12 @@ CONCENTRATION: Final = pl.Schema(
 
 
 def look_through(loaded: Loaded) -> pl.DataFrame:
-    """Put each share once into HOLDINGS, smallcases included, day trades included.
+    """Put each share once into HOLDINGS, smallcases included.
 
-    Format ``gateway-v1`` reports shares outside smallcases and has today's trades in
-    them: the constituents of its baskets are appended as rows. ``gateway-v2`` has the
-    smallcases in its holdings already, and today's trades apart: those move from
-    `position_quantity` into `owned_quantity`. Other formats stay as they are.
+    Format ``gateway-v1`` reports shares outside smallcases: the constituents of its
+    baskets are appended as rows. ``gateway-v2`` has the smallcases in its holdings
+    already. Other formats stay as they are. `owned_quantity` means the same in all of
+    them: what is owned at the snapshot, the trades of the day included.
 
     Parameters
     ----------
@@ -66,8 +66,7 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
     -------
     HOLDINGS
         Appended rows carry on the numbering of their snapshot. Their average price is
-        unknown (null): a basket reports none; so is the average of a holding that was
-        added to today. An unknown basket quantity stays null.
+        unknown (null): a basket reports none. An unknown basket quantity stays null.
 
     Raises
     ------
@@ -76,9 +75,9 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
 
     Notes
     -----
-    Gateway documentation: v1 leaves out shares held inside a smallcase and merges
-    holdings and positions; v2 includes both. So the two formats of one user give the
-    same quantities, except for BSE-only stocks, which v1 does not report at all.
+    Gateway documentation: v1 leaves out shares held inside a smallcase, v2 includes
+    them. So the two formats of one user give the same quantities, except for BSE-only
+    stocks, which v1 does not report at all.
 
     Examples
     --------
@@ -91,31 +90,6 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
     baskets = conform(loaded.baskets, BASKETS, name="baskets")
     snapshots = conform(loaded.snapshots, SNAPSHOTS, name="snapshots")
     keys = ["snapshot_id", "account_id"]
-    formats = snapshots.select(*keys, "format").unique()
-    day = pl.col("position_quantity")
-    traded = (pl.col("format") == "gateway-v2") & day.is_not_null()
-    moved = (
-        holdings.join(
-            formats, on=keys, how="left", maintain_order="left", nulls_equal=True
-        )
-        .with_columns(
-            pl.when(traded)
-            .then((pl.col("owned_quantity") + day).cast(HOLDINGS["owned_quantity"]))
-            .otherwise("owned_quantity")
-            .alias("owned_quantity"),
-            # bought today at another price: the average of the sum is not reported
-            pl.when((traded & (day > 0)).fill_null(value=False))
-            .then(None)
-            .otherwise("average_price")
-            .alias("average_price"),
-            pl.when(~traded.fill_null(value=False))
-            .then(day)
-            .otherwise(day - day)
-            .alias("position_quantity")
-            .cast(HOLDINGS["position_quantity"]),
-        )
-        .drop("format")
-    )
     facts = snapshots.filter(pl.col("format") == "gateway-v1").unique(keys)
     counts = holdings.group_by(keys).agg(pl.col("holding_no").max().alias("_last"))
     parts = (
@@ -142,7 +116,7 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
         pl.col(name) if name in parts.columns else pl.lit(None, dtype).alias(name)
         for name, dtype in HOLDINGS.items()
     )
-    return pl.concat([moved, rows], how="diagonal")
+    return pl.concat([holdings, rows], how="diagonal")
 
 
 def concentration(

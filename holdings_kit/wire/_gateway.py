@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from holdings_kit.errors import WireError
+from holdings_kit.schema import MONEY
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import Json, as_text, parse
 from holdings_kit.wire._refusals import gateway_refusal
@@ -54,6 +55,44 @@ V1: Final = Table(
 _TRADED: Final = pl.coalesce(
     pl.col("nse.quantity") + pl.col("bse.quantity"), "nse.quantity", "bse.quantity"
 )
+
+_BOUGHT: Final = [
+    pl.when(pl.col(f"{exchange}.quantity") > 0).then(f"{exchange}.quantity")
+    for exchange in ("nse", "bse")
+]
+_SOLD: Final = pl.any_horizontal(
+    (pl.col(f"{exchange}.quantity") < 0).fill_null(value=False)
+    for exchange in ("nse", "bse")
+)
+
+
+def _average() -> pl.Expr:
+    """Weigh the average of the holding with what was bought today.
+
+    A sale leaves the average; a sale beside a purchase leaves it unknown, because it
+    depends on which came first.
+    """
+    wide = pl.Decimal(38, 8)
+    held = pl.col("quantity")
+    old = (
+        pl.when(held == 0)
+        .then(pl.lit(0, wide))
+        .otherwise(held.cast(wide) * populated("averagePrice").cast(wide))
+    )
+    paid = [
+        pl.when(units.is_null())
+        .then(pl.lit(0, wide))
+        .otherwise(units.cast(wide) * populated(f"{exchange}.averagePrice").cast(wide))
+        for exchange, units in zip(("nse", "bse"), _BOUGHT, strict=True)
+    ]
+    bought = pl.sum_horizontal(units.fill_null(pl.lit(0, MONEY)) for units in _BOUGHT)
+    return (
+        pl.when(bought == 0)
+        .then(populated("averagePrice"))
+        .when(~_SOLD & (held >= 0))
+        .then(((old + paid[0] + paid[1]) / (held + bought).cast(wide)).cast(MONEY))
+    )
+
 
 V2: Final = Table(
     name="gateway-v2",
@@ -109,7 +148,10 @@ V2: Final = Table(
         "pledged_quantity": pl.col("collateralQuantity"),
         "position_quantity": _TRADED,
         "smallcase_quantity": pl.col("smallcaseQuantity"),
-        "owned_quantity": pl.col("quantity"),
+        # the holdings are those of the morning; today's net trades stand apart
+        "owned_quantity": (
+            pl.col("quantity") + _TRADED.fill_null(pl.lit(0, MONEY))
+        ).cast(MONEY),
         "reported_quantity": pl.col("quantity"),
         "sellable_quantity": pl.col("transactableQuantity"),
         # transactable = NSE holdings + NSE positions: says nothing on BSE-only rows
@@ -117,7 +159,7 @@ V2: Final = Table(
             pl.col("transactableQuantity")
             == pl.col("quantity") + pl.col("nse.quantity")
         ),
-        "average_price": populated("averagePrice"),
+        "average_price": _average(),
     },
     extra=(
         "nse.quantity",

@@ -85,7 +85,11 @@ def test_v1_and_v2_of_one_user_give_the_same_shares(
     )
     two = book(
         [
-            {"instrument_id": k, "owned_quantity": o + s, "position_quantity": d}
+            {
+                "instrument_id": k,
+                "owned_quantity": o + s + d,
+                "position_quantity": d,
+            }
             for k, (o, s, d) in user.items()
         ]
     )

@@ -45,7 +45,8 @@ def test_v2_buckets_and_identity(samples: Path) -> None:
     loaded = hk.read_gateway(samples / "gateway/holdings_v2.json", fetched_at=AT)
     sbin, yes, gold, fund = loaded.holdings.iter_rows(named=True)
     assert sbin["reconciles"] is True
-    assert (sbin["owned_quantity"], sbin["position_quantity"]) == (10, 2)
+    assert (sbin["reported_quantity"], sbin["position_quantity"]) == (10, 2)
+    assert sbin["owned_quantity"] == 12
     assert sbin["smallcase_quantity"] == 4
     assert (yes["pledged_quantity"], yes["settled_quantity"]) == (40, 60)
     assert gold["average_price"] is None
@@ -55,6 +56,45 @@ def test_v2_buckets_and_identity(samples: Path) -> None:
     assert fund["owned_quantity"] == Decimal("12.345")
     assert fund["price_at"] == datetime(2026, 1, 2, tzinfo=UTC)
     assert fund["token"] == "910001/01"
+
+
+@pytest.mark.parametrize(
+    ("held", "nse", "bse", "owned", "average"),
+    [
+        ((10, 100), (5, 130), (0, 0), 15, 110),
+        ((10, 100), (2, 112), (4, 106), 16, 103),
+        ((10, 100), (-5, 130), None, 5, 100),
+        ((0, None), (5, 130), None, 5, 130),
+        ((10, 100), None, None, 10, 100),
+        ((10, None), (5, 130), None, 15, None),
+        ((10, 100), (5, 0), None, 15, None),
+        # which came first is not told, and the average depends on it
+        ((10, 100), (5, 130), (-5, 131), 10, None),
+        ((None, 100), (5, 130), None, None, None),
+    ],
+)
+def test_what_was_traded_today_is_owned_and_paid_for(
+    held: tuple[object, object],
+    nse: tuple[int, int] | None,
+    bse: tuple[int, int] | None,
+    owned: int | None,
+    average: int | None,
+) -> None:
+    places = {
+        name: dict(zip(("quantity", "averagePrice"), lot, strict=True))
+        for name, lot in (("nse", nse), ("bse", bse))
+        if lot is not None
+    }
+    row = {
+        "isin": "INE062A01020",
+        "nseTicker": "SBIN",
+        "holdings": {"quantity": held[0], "averagePrice": held[1]},
+        "positions": places,
+    }
+    loaded = read(v2(securities=[row]))
+    found = loaded.holdings.row(0, named=True)
+    assert (found["owned_quantity"], found["average_price"]) == (owned, average)
+    assert hk.look_through(loaded).equals(loaded.holdings)
 
 
 @pytest.mark.parametrize(
