@@ -9,7 +9,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check notebooks browser lab app bench fuzz lock clean
+.PHONY: setup demo test check notebooks browser lab app bench fuzz lock clean docs
 
 setup: $(STAMP)
 
@@ -44,8 +44,8 @@ notebooks: setup
 browser: setup
 	$(BIN)/pytest -q -m browser tests/browser
 
-test: check notebooks browser
-	@echo "everything passed: lint, types, unit, doctests, README, notebooks, browser"
+test: check notebooks docs browser
+	@echo "everything passed: lint, types, unit, doctests, README, notebooks, docs, browser"
 
 lab: setup
 	$(BIN)/holdings-kit lab
@@ -67,3 +67,13 @@ lock: $(UV)
 
 clean:
 	rm -rf .venv .uv dist artefacts
+
+# The documentation as static pages in artefacts/docs; a broken link fails.
+docs: setup
+	rm -rf artefacts/docs artefacts/docs-source
+	mkdir -p artefacts/docs-source/benchmarks
+	cp -r docs/. notebooks CHANGELOG.md artefacts/docs-source/
+	cp benchmarks/RESULTS.md artefacts/docs-source/benchmarks/
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going \
+		artefacts/docs-source artefacts/docs
+	@echo "open artefacts/docs/index.html"
