@@ -7,15 +7,92 @@ every price says its basis, every total its coverage; what cannot be read is set
 
 from difflib import get_close_matches
 
-import lazy_loader
+from holdings_kit.errors import attach_room
 
 # The public names stand once, in __init__.pyi; each is loaded when it is first used.
-_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = attach_room(__name__, __file__)
+
+# What people type first, and where it is.
+_GUESSES = {
+    "pnl": "summarize? P&L is in POSITIONS, made by consolidate",
+    "profit": "summarize? P&L is in POSITIONS, made by consolidate",
+    "positions": "consolidate? It turns holdings into POSITIONS",
+    "portfolio": "consolidate? It turns holdings into POSITIONS",
+    "aggregate": "consolidate? It turns holdings into POSITIONS",
+    "totals": "summarize? It adds POSITIONS up, with their coverage",
+    "value": "summarize? It adds POSITIONS up, with their coverage",
+    "summary": "summarize? It adds POSITIONS up, with their coverage",
+    "holdings": "read_arrow, read_gateway or read_webhooks? Each returns .holdings",
+    "read": "read_arrow, read_gateway or read_webhooks?",
+    "load": "read_arrow, read_gateway or read_webhooks?",
+    "webhooks": "read_webhooks, or scan_webhooks for a large dump?",
+    "fetch": "ArrowClient or GatewayClient?",
+    "client": "ArrowClient or GatewayClient?",
+    "arrow": "read_arrow for a reply, ArrowClient to fetch one?",
+    "gateway": "read_gateway for a body, GatewayClient to fetch one?",
+    "smallcase": "read_gateway for a body, GatewayClient to fetch one?",
+    "var": "value_at_risk?",
+    "es": "value_at_risk? It gives expected shortfall too",
+    "expected_shortfall": "value_at_risk? It gives expected shortfall too",
+    "stress": "shock?",
+    "scenario": "shock? It takes a scenario's name",
+    "margin": "collateral, or holdings_kit.risk.margin for a whole account?",
+    "pledge": "pledge_plan?",
+    "haircut": "haircuts?",
+    "backtest": "haircuts.backtest?",
+    "garch": "haircuts.garch?",
+    "ewma": "haircuts.ewma?",
+    "weights": "concentration?",
+    "exposure": "look_through, or concentration?",
+    "funds": "look_through?",
+    "diff": "compare?",
+    "changes": "compare? It returns CHANGES",
+    "trades": "compare? It says what changed between two snapshots",
+    "waterfall": "bridge? hk.plot draws it",
+    "history": "timeline?",
+    "returns": "bridge? It splits a change of value into flows and price moves",
+    "performance": "bridge? It splits a change of value into flows and price moves",
+    "isin": "identity?",
+    "instruments": "read_instruments?",
+    "calendar": "market?",
+    "trading_days": "market?",
+    "anonymize": "redact?",
+    "pseudonymize": "redact?",
+    "validate": "lint?",
+    "check": "lint?",
+    "simulator": "sandbox?",
+    "dask": "cluster?",
+    "database": "Store?",
+    "save": "Store? Its append keeps what a reader returned",
+    "chart": "plot?",
+    "figure": "plot?",
+    "error": "HoldingsError?",
+    "schema": "holdings_kit.schema? Import it by that name",
+}
 
 
 def __getattr__(name: str) -> object:
     if name in __all__ or not name.strip("_") or name.startswith("__"):
         return _load(name)
     message = f"module 'holdings_kit' has no attribute {name!r}"
-    near = get_close_matches(name, __all__, 1)
-    raise AttributeError(message + (f"; did you mean {near[0]}?" if near else ""))
+    raise AttributeError(f"{message}{_suggest_name(name)}")
+
+
+def _suggest_name(name: str) -> str:
+    """Name the nearest public name, or where the thing guessed at is found."""
+    lower = {public.lower(): public for public in __all__}
+    word = name.lower()
+    for guess in (word, f"{word}s", word.removesuffix("s"), word.replace("_", "")):
+        if guess in lower:
+            return f"; did you mean {lower[guess]}?"
+        if guess in _GUESSES:
+            return f"; did you mean {_GUESSES[guess]}"
+    near = get_close_matches(word, [*lower, *_GUESSES], 1)
+    if not near:
+        return "; dir(holdings_kit) lists what there is"
+    found = near[0]
+    return (
+        f"; did you mean {lower[found]}?"
+        if found in lower
+        else (f"; did you mean {_GUESSES[found]}")
+    )

@@ -4,6 +4,7 @@
 
     HoldingsError
     ├── ConfigError            the call itself is wrong: an option, a path, a key
+    │   └── MissingExtra           an optional package is not installed (ImportError)
     ├── WireError              a payload is not of the published shape
     ├── FrameError             a frame does not have the columns its name promises
     ├── SourceError            a source system refused or failed
@@ -22,9 +23,12 @@ no message carries a secret.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "FrameError",
     "HoldingsError",
     "ImportFailed",
+    "MissingExtra",
     "PermissionDenied",
     "RateLimited",
     "SignatureError",
@@ -41,7 +46,36 @@ __all__ = [
     "StaleSnapshot",
     "StoreError",
     "WireError",
+    "attach_room",
+    "load_optional",
 ]
+
+# Which extra of pyproject.toml brings an optional package; a test compares the two.
+_EXTRA_OF: Final = {
+    "exchange_calendars": "fetch",
+    "httpx": "fetch",
+    "jwt": "fetch",
+    "pyrate_limiter": "fetch",
+    "stamina": "fetch",
+    "tqdm": "fetch",
+    "dask": "store",
+    "deltalake": "store",
+    "distributed": "store",
+    "pyarrow": "store",
+    "multipart": "sandbox",
+    "starlette": "sandbox",
+    "typer": "sandbox",
+    "uvicorn": "sandbox",
+    "arch": "risk",
+    "numba": "risk",
+    "numpy": "risk",
+    "scipy": "risk",
+    "matplotlib": "plot",
+    "IPython": "lab",
+    "anywidget": "lab",
+    "ipywidgets": "lab",
+    "jupyterlab": "lab",
+}
 
 
 class HoldingsError(Exception):
@@ -60,6 +94,19 @@ class HoldingsError(Exception):
 
 class ConfigError(HoldingsError):
     """The call is wrong, not the data: mend the argument and call again."""
+
+
+class MissingExtra(ConfigError, ImportError):
+    """An optional package is not installed; `extra` names what brings it.
+
+    It is an `ImportError` too, so ``except ImportError`` keeps its meaning.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed; run: pip install 'holdings-kit[{extra}]'"
+        )
+        self.package, self.extra = package, extra
 
 
 class WireError(HoldingsError):
@@ -169,3 +216,56 @@ class StaleSnapshot(HoldingsError):
 
 class StoreError(HoldingsError):
     """The snapshot store cannot do what was asked; nothing was changed."""
+
+
+def load_optional(name: str) -> ModuleType:
+    """Stand for an optional module, imported when an attribute is first asked for.
+
+    Raises `MissingExtra` at that moment where the package is not installed.
+
+    Examples
+    --------
+    >>> load_optional("fractions").Fraction(1, 2)
+    Fraction(1, 2)
+    """
+    return _OptionalModule(name)
+
+
+class _OptionalModule(ModuleType):
+    def __getattr__(self, attribute: str) -> object:
+        try:
+            return getattr(import_module(self.__name__), attribute)
+        except ModuleNotFoundError as error:
+            raise _name_extra(error) from error
+
+
+def attach_room(
+    name: str, file: str
+) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+    """Load a room's public names, listed in its ``__init__.pyi``, on first use.
+
+    Raises `MissingExtra` where a name needs a package that is not installed.
+
+    Examples
+    --------
+    >>> import holdings_kit.portfolio
+    >>> "consolidate" in holdings_kit.portfolio.__dir__()
+    True
+    """
+    untyped: Any = import_module("lazy_loader")
+    load, show_names, names = untyped.attach_stub(name, file)
+
+    def load_name(wanted: str) -> object:
+        try:
+            return load(wanted)
+        except ModuleNotFoundError as error:
+            raise _name_extra(error) from error
+
+    return load_name, show_names, names
+
+
+def _name_extra(error: ModuleNotFoundError) -> ImportError:
+    """Turn Python's error into ours where an extra would bring the package."""
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRA_OF.get(package)
+    return MissingExtra(package, extra) if extra else error

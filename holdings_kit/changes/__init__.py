@@ -7,6 +7,6 @@ that stayed as they were. For the others `links`, `actions` with `ratios`, `tran
 and `facts` prepare, in that order, what the rules ask about; `shape` gives the columns.
 """
 
-import lazy_loader
+from holdings_kit.errors import attach_room
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_room(__name__, __file__)

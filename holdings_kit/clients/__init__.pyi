@@ -40,7 +40,7 @@ from ._inbox import (
 from ._many import (
     fetch_many as fetch_many,
 )
-from ._pace import (
+from ._policy import (
     Pace as Pace,
 )
 from ._receiver import (

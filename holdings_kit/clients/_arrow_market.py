@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from holdings_kit.clients._http import Call, Http
-from holdings_kit.clients._session import Session
+from holdings_kit.clients._http import Call, Http, Session
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.market import MUMBAI
 from holdings_kit.read import read_instruments

@@ -13,8 +13,11 @@ One import, as an integrator's server sees it::
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, cast
+
+import polars as pl
 
 from holdings_kit.clients._brokers import broker_profile
 from holdings_kit.clients._gateway_imports import (
@@ -23,7 +26,6 @@ from holdings_kit.clients._gateway_imports import (
     known_version,
 )
 from holdings_kit.clients._http import Call, Http, Options
-from holdings_kit.clients._kept import age_of, answered_from_store
 from holdings_kit.clients._policy import header_secret
 from holdings_kit.errors import ConfigError
 from holdings_kit.market import freshness
@@ -35,12 +37,18 @@ from holdings_kit.wire import _gateway as wire
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import polars as pl
-
     from holdings_kit.market._calendar import Calendar
+    from holdings_kit.market._freshness import Freshness
     from holdings_kit.schema import Loaded
 
-__all__ = ["GATEWAY_URL", "GatewayClient", "NewTransaction", "Refresh", "Snapshots"]
+__all__ = [
+    "GATEWAY_URL",
+    "GatewayClient",
+    "NewTransaction",
+    "Refresh",
+    "Snapshots",
+]
+
 
 GATEWAY_URL: Final = "https://gatewayapi.smallcase.com"
 _DEFAULTS: Final = Options()
@@ -211,7 +219,7 @@ class GatewayClient(GatewayImports):
             kept = store.current(account_ids=[auth_id])
             state = self._state(kept, max_age)
             if state.fresh:
-                return answered_from_store(kept, state)
+                return _note_answered_from_store(kept, state)
         at = self._clock()
         call = Call(
             method="GET",
@@ -287,8 +295,10 @@ class GatewayClient(GatewayImports):
             )
             state = self._state(loaded, max_age)
             if state.fresh:
-                return Refresh(loaded, None, f"fresh: {age_of(state)}")
-            reason = f"not current: {age_of(state)}; the user has to log in again"
+                return Refresh(loaded, None, f"fresh: {_describe_age(state)}")
+            reason = (
+                f"not current: {_describe_age(state)}; the user has to log in again"
+            )
         started = self.create_import(
             auth_id=auth_id, version=version, mutual_funds=mutual_funds
         )
@@ -301,3 +311,28 @@ class GatewayClient(GatewayImports):
             max_age=max_age,
             calendar=self._calendar,
         )
+
+
+def _describe_age(state: Freshness) -> str:
+    """Say of when a snapshot is, and how long the exchange was open since."""
+    if state.snapshot_at is None:
+        return "the snapshot has no instant"
+    opened = f"the exchange was open for {state.open_time} since"
+    return f"snapshot of {state.snapshot_at.isoformat()}, {opened} ({state.calendar})"
+
+
+def _note_answered_from_store(loaded: Loaded, state: Freshness) -> Loaded:
+    """Say in the snapshot's notices that the store answered."""
+    notice = {
+        "kind": "answered_from_store",
+        "pointer": "",
+        "value": _describe_age(state),
+    }
+
+    def add(text: str | None) -> str:
+        known = cast("list[object]", json.loads(text)) if text else []
+        return json.dumps([*known, notice], ensure_ascii=False)
+
+    notices = [add(text) for text in loaded.snapshots["notices"]]
+    column = pl.Series("notices", notices, dtype=pl.String())
+    return loaded._replace(snapshots=loaded.snapshots.with_columns(column))

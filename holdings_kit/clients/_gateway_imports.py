@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import quote
 
-from holdings_kit.clients._http import Call, Http
+from holdings_kit.clients._http import Call, Http, Session
 from holdings_kit.clients._policy import hidden_data, hidden_json
-from holdings_kit.clients._session import Session
 from holdings_kit.errors import ConfigError, SignatureError, WireError
 from holdings_kit.wire import (
     Secret,

@@ -11,7 +11,7 @@ import time
 import weakref
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 import stamina
@@ -30,12 +30,15 @@ from holdings_kit.wire import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdings_kit.clients._pace import Pace
+    from holdings_kit.clients._policy import Pace
+    from holdings_kit.market._freshness import Clock
+
+__all__ = ["Call", "Http", "Options", "Session"]
+
 
 # Retries are told to whoever listens; nobody has to hear them on stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
-__all__ = ["Call", "Http", "Options"]
 
 _IDLE: Final = 10.0  # seconds without a byte before an attempt is given up, at most
 _MEGABYTE: Final = 1 << 20
@@ -231,3 +234,29 @@ class _Deadline:
 
     def extend(self, seconds: float) -> None:
         self._end += seconds
+
+
+class Session:
+    """Connections and a clock; close it, or use it in a ``with``.
+
+    Parameters
+    ----------
+    connections
+        Closed together.
+    clock
+        Gives the instant that stamps what is fetched.
+    """
+
+    def __init__(self, *connections: Http, clock: Clock) -> None:
+        self._connections, self._clock = connections, clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -21,14 +22,20 @@ from holdings_kit.errors import (
     SourceError,
     SourceUnavailable,
     WireError,
+    load_optional,
 )
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pyrate_limiter
+else:
+    pyrate_limiter = load_optional("pyrate_limiter")
+
 __all__ = [
     "NOT_SENT",
+    "Pace",
     "Refusal",
     "Reply",
     "check_base_url",
@@ -40,6 +47,7 @@ __all__ = [
     "scrub",
     "worth_a_retry",
 ]
+
 
 NOT_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """Codes of failures after which the source has certainly seen no request."""
@@ -250,3 +258,56 @@ def hidden_data(body: bytes) -> dict[str, object]:
 
 def _members(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
+
+
+class Pace:
+    """At most so many requests per second and per minute, retries included.
+
+    Pass one object to every client that shares a limit. Arrow publishes 10 per second
+    and, on an older page, 60 per minute; the first is the default.
+
+    Parameters
+    ----------
+    per_second, per_minute
+        ``None`` for no such limit.
+
+    Raises
+    ------
+    ConfigError
+        A limit below one.
+
+    Examples
+    --------
+    >>> Pace(per_second=10, per_minute=60)
+    Pace(per_second=10, per_minute=60)
+    >>> Pace(per_second=0)
+    Traceback (most recent call last):
+        ...
+    holdings_kit.errors.ConfigError: a pace of 0 requests lets nothing through
+    """
+
+    def __init__(
+        self, *, per_second: int | None = 10, per_minute: int | None = None
+    ) -> None:
+        self._shown = f"Pace(per_second={per_second}, per_minute={per_minute})"
+        spans = (
+            (per_second, pyrate_limiter.Duration.SECOND),
+            (per_minute, pyrate_limiter.Duration.MINUTE),
+        )
+        limits = [(limit, span) for limit, span in spans if limit is not None]
+        for limit, _ in limits:
+            if limit < 1:
+                raise ConfigError(f"a pace of {limit} requests lets nothing through")
+        rates = [pyrate_limiter.Rate(limit, span) for limit, span in limits]
+        self._limiter = pyrate_limiter.Limiter(rates) if rates else None
+
+    def __repr__(self) -> str:
+        return self._shown
+
+    def wait(self) -> float:
+        """Wait for this request's turn; gives the seconds waited."""
+        if self._limiter is None:
+            return 0.0
+        began = time.monotonic()
+        self._limiter.try_acquire("requests")
+        return time.monotonic() - began

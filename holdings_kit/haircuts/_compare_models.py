@@ -244,7 +244,7 @@ def _confidence(
     except ModuleNotFoundError as missing:
         raise ConfigError(
             "the model confidence set needs the package arch: "
-            "pip install 'holdings-kit[garch]', or confidence_set=False"
+            "pip install 'holdings-kit[risk]', or confidence_set=False"
         ) from missing
     block = max(2 * horizon, round(matrix.shape[0] ** (1 / 3)))
     chosen = bootstrap.MCS(

@@ -161,5 +161,5 @@ def _arch() -> ModuleType:
         return import_module("arch")
     except ModuleNotFoundError as missing:
         raise ConfigError(
-            "garch needs the package arch: pip install 'holdings-kit[garch]'"
+            "garch needs the package arch: pip install 'holdings-kit[risk]'"
         ) from missing

@@ -175,7 +175,7 @@ def _ewma_plain(
 def _compiles(engine: Engine, rows: int) -> bool:
     there = find_spec("numba") is not None
     if engine == "numba" and not there:
-        raise ConfigError("engine 'numba' needs: pip install 'holdings-kit[kernels]'")
+        raise ConfigError("engine 'numba' needs: pip install 'holdings-kit[risk]'")
     return engine == "numba" or (engine == "auto" and there and rows >= PAYS)
 
 

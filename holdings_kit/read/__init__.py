@@ -1,6 +1,6 @@
 # pyright: basic
 """The doors: payload files, dumps, the instrument master, identity, redaction."""
 
-import lazy_loader
+from holdings_kit.errors import attach_room
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_room(__name__, __file__)

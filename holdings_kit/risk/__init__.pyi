@@ -53,10 +53,10 @@ from ._pledge import (
     PLAN as PLAN,
 )
 from ._pledge import (
-    pledge_plan as pledge_plan,
-)
-from ._pledge_answer import (
     PledgePlan as PledgePlan,
+)
+from ._pledge import (
+    pledge_plan as pledge_plan,
 )
 from ._scenarios import (
     SCENARIOS as SCENARIOS,

@@ -19,11 +19,11 @@ __all__ = [
     "COLLATERAL",
     "Cash",
     "Quantity",
-    "after_cap",
-    "cash_by_account",
+    "cap_each_security",
     "collateral",
     "join_account",
-    "unique_rows",
+    "read_cash",
+    "refuse_duplicates",
 ]
 
 Quantity: TypeAlias = Literal["pledged", "pledgeable", "owned"]
@@ -147,10 +147,10 @@ def collateral(
         .dt.date()
         .alias("on"),
     )
-    rows = _with_eligibility(_with_haircuts(rows, haircuts), instruments)
-    rows = rows.with_columns(_reason(quantity), _value())
+    rows = _add_eligibility(_add_haircuts(rows, haircuts), instruments)
+    rows = rows.with_columns(_explain_unknown(quantity), _compute_collateral_value())
     if cash is not None:
-        rows = _with_usable(rows, cash_by_account(cash, rows), chosen)
+        rows = _add_usable_value(rows, read_cash(cash, rows), chosen)
     out = rows.select(
         *COLLATERAL.names(), *(["usable_value"] if cash is not None else [])
     )
@@ -159,7 +159,7 @@ def collateral(
     return out
 
 
-def _value() -> pl.Expr:
+def _compute_collateral_value() -> pl.Expr:
     """Form the product where `_reason` has nothing to say; nil where none counts."""
     quantity, price, haircut = map(pl.col, ("collateral_quantity", "price", "haircut"))
     kept = pl.lit(Decimal(1)).cast(RATE) - haircut
@@ -174,7 +174,7 @@ def _value() -> pl.Expr:
     )
 
 
-def _reason(quantity: Quantity) -> pl.Expr:
+def _explain_unknown(quantity: Quantity) -> pl.Expr:
     said = pl.lit("not eligible on ") + pl.col("on").dt.to_string("%Y-%m-%d")
     return (
         pl.when(pl.col("collateral_quantity").is_null())
@@ -197,7 +197,9 @@ def _reason(quantity: Quantity) -> pl.Expr:
     )
 
 
-def unique_rows(frame: pl.DataFrame, keys: list[str], *, name: str) -> pl.DataFrame:
+def refuse_duplicates(
+    frame: pl.DataFrame, keys: list[str], *, name: str
+) -> pl.DataFrame:
     """Refuse a frame given from outside that has two rows for one key."""
     twice = frame.filter(frame.select(keys).is_duplicated())
     if twice.height:
@@ -206,7 +208,7 @@ def unique_rows(frame: pl.DataFrame, keys: list[str], *, name: str) -> pl.DataFr
     return frame
 
 
-def _with_haircuts(
+def _add_haircuts(
     rows: pl.LazyFrame, haircuts: pl.DataFrame | pl.LazyFrame | None
 ) -> pl.LazyFrame:
     """Let the haircuts given replace the published ones, and say which is which."""
@@ -223,9 +225,9 @@ def _with_haircuts(
     )
     dated = "date" in table.columns
     keys = ["instrument_id", "date"] if dated else ["instrument_id"]
-    table = unique_rows(table.select(*keys, "given"), keys, name="haircuts")
+    table = refuse_duplicates(table.select(*keys, "given"), keys, name="haircuts")
     if dated:
-        rows = _asof(rows, table)
+        rows = _join_newest(rows, table)
     else:
         rows = rows.join(
             table.lazy(), on="instrument_id", how="left", maintain_order="left"
@@ -239,7 +241,7 @@ def _with_haircuts(
     )
 
 
-def _asof(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
+def _join_newest(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
     """Join the newest row up to the day of the snapshot; to an unknown day, none."""
     left = rows.with_row_index("_place").with_columns(pl.col("on").alias("date"))
     joined = (
@@ -257,7 +259,7 @@ def _asof(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
     return both.drop("_place", "date")
 
 
-def _with_eligibility(
+def _add_eligibility(
     rows: pl.LazyFrame, instruments: pl.DataFrame | pl.LazyFrame | None
 ) -> pl.LazyFrame:
     """Add what the dated list and the master say; null where they do not say."""
@@ -291,7 +293,7 @@ def _with_eligibility(
     )
 
 
-def cash_by_account(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
+def read_cash(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Read the `cash` argument as one row per account."""
     if isinstance(cash, pl.DataFrame | pl.LazyFrame):
         table = cash.lazy().collect()
@@ -299,7 +301,7 @@ def cash_by_account(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
             if column not in table.columns:
                 raise FrameError("cash", column, "missing")
         table = table.select("account_id", pl.col("cash_value").cast(VALUE))
-        return unique_rows(table, ["account_id"], name="cash").lazy()
+        return refuse_duplicates(table, ["account_id"], name="cash").lazy()
     accounts = rows.select(pl.col("account_id").unique()).collect()
     if accounts.height > 1:
         raise ConfigError(
@@ -318,7 +320,7 @@ def join_account(rows: pl.LazyFrame, table: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def after_cap(rules: Rules) -> pl.Expr:
+def cap_each_security(rules: Rules) -> pl.Expr:
     """Value of each row that counts after the cap per security; needs ``cash_value``.
 
     A non-cash security counts for at most its share of the account's cash and known
@@ -337,9 +339,13 @@ def after_cap(rules: Rules) -> pl.Expr:
     return pl.when(like_cash).then(value).when(says).then(capped)
 
 
-def _with_usable(rows: pl.LazyFrame, cash: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
+def _add_usable_value(
+    rows: pl.LazyFrame, cash: pl.LazyFrame, rules: Rules
+) -> pl.LazyFrame:
     """Add what of each row's collateral the rules let count."""
-    rows = join_account(rows, cash).with_columns(after_cap(rules).alias("_counts"))
+    rows = join_account(rows, cash).with_columns(
+        cap_each_security(rules).alias("_counts")
+    )
     value = pl.col("_counts")
     if rules.practice == "broker":
         return rows.with_columns(value.alias("usable_value"))

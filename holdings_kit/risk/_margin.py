@@ -15,10 +15,10 @@ from holdings_kit.errors import FrameError
 from holdings_kit.risk._collateral import (
     COLLATERAL,
     Cash,
-    after_cap,
-    cash_by_account,
+    cap_each_security,
     join_account,
-    unique_rows,
+    read_cash,
+    refuse_duplicates,
 )
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import VALUE, Frame, conform
@@ -94,9 +94,9 @@ def margin(
     """
     chosen = as_rules(rules)
     rows = conform(collateral, COLLATERAL, name="collateral").lazy()
-    money = cash_by_account(cash, rows)
+    money = read_cash(cash, rows)
     rows = join_account(rows.select(COLLATERAL.names()), money).with_columns(
-        after_cap(chosen).alias("_counts")
+        cap_each_security(chosen).alias("_counts")
     )
     value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
     like_cash = pl.col("cash_equivalent").fill_null(value=False)
@@ -191,7 +191,7 @@ def reconcile(
         if column not in table.columns:
             raise FrameError("limits", column, "missing")
     money = ("non_cash_value", "cash_value", "cash_equivalent_value")
-    given = unique_rows(table, ["account_id"], name="limits").select(
+    given = refuse_duplicates(table, ["account_id"], name="limits").select(
         "account_id",
         pl.lit(value=True).alias("_found"),
         *(

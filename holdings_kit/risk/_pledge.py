@@ -9,22 +9,39 @@ A second search then gives back shares that the need does not take.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.risk._collateral import collateral
 from holdings_kit.risk._margin_rules import Fees, Practice, Rules, as_rules
-from holdings_kit.risk._pledge_answer import PledgePlan, Policy, planned
-from holdings_kit.risk._pledge_rows import PLAN, candidates
-from holdings_kit.risk._pledge_search import Task
-from holdings_kit.schema import HOLDINGS, VALUE, conform
+from holdings_kit.risk._pledge_search import (
+    Task,
+    add_units,
+    choose_units,
+    compute_shadow_price,
+    find_cheapest_set,
+    keep_chosen,
+    sum_added_values,
+    take_all_units,
+)
+from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, conform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PLAN", "PledgePlan", "Policy", "pledge_plan"]
+
+__all__ = [
+    "PLAN",
+    "PledgePlan",
+    "Policy",
+    "pledge_plan",
+]
+
+_ZERO: Final = Decimal(0)
 
 
 def pledge_plan(
@@ -106,7 +123,7 @@ def pledge_plan(
     >>> str(plan.cost.normalize()), plan.plan["pledge_quantity"].item(), plan.gap
     ('35.4', Decimal('5.0000'), 0.0)
     """
-    wanted, held = _rupees(need, "need"), _rupees(cash, "cash")
+    wanted, held = _read_rupees(need, "need"), _read_rupees(cash, "cash")
     if policy not in get_args(Policy):
         known = ", ".join(get_args(Policy))
         raise ConfigError(f"policy {policy!r} is not known; have {known}")
@@ -119,8 +136,8 @@ def pledge_plan(
             f"holdings of {accounts} accounts; plan one at a time, "
             "collateral of one does not serve another"
         )
-    table = candidates(rows, haircuts, instruments, locked)
-    task = _task(
+    table = _find_candidates(rows, haircuts, instruments, locked)
+    task = _build_task(
         table,
         need=wanted,
         cash=held,
@@ -128,17 +145,17 @@ def pledge_plan(
         rules=as_rules(rules),
         horizon_days=horizon_days,
     )
-    return planned(table, task, cash=held, policy=policy, seconds=seconds)
+    return _make_plan(table, task, cash=held, policy=policy, seconds=seconds)
 
 
-def _rupees(value: Decimal | float, name: str) -> Decimal:
+def _read_rupees(value: Decimal | float, name: str) -> Decimal:
     amount = Decimal(str(value))
     if not amount.is_finite() or amount < 0:
         raise ConfigError(f"{name} {value}: must be a number of rupees, not negative")
     return amount
 
 
-def _task(
+def _build_task(
     table: pl.DataFrame,
     *,
     need: Decimal,
@@ -176,4 +193,243 @@ def _task(
         fee=fees.per_request,
         interest=fees.interest_per_day * horizon_days,
         rules=rules,
+    )
+
+
+PLAN: Final = pl.Schema(
+    {
+        "snapshot_id": pl.String(),
+        "account_id": pl.String(),
+        "holding_no": pl.Int64(),
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "price": MONEY,  # previous close
+        "haircut": RATE,
+        "cash_equivalent": pl.Boolean(),
+        "pledged_quantity": MONEY,  # pledged already
+        "available_quantity": MONEY,  # whole settled units that may be pledged
+        "pledge_quantity": MONEY,  # to pledge now
+        "collateral_value": VALUE,  # of what to pledge now
+        "why": pl.String(),
+    }
+)
+
+
+def _find_candidates(
+    rows: pl.DataFrame,
+    haircuts: pl.DataFrame | None,
+    instruments: pl.DataFrame | None,
+    locked: Sequence[str],
+) -> pl.DataFrame:
+    """Add to each holding what it could add, what it adds already, or why nothing."""
+    free = collateral(
+        rows, quantity="pledgeable", haircuts=haircuts, instruments=instruments
+    )
+    now = collateral(
+        rows, quantity="pledged", haircuts=haircuts, instruments=instruments
+    )
+    settled, t1 = pl.col("settled_quantity"), pl.col("t1_quantity")
+    why = (
+        pl.when(pl.col("instrument_id").is_in(list(locked)))
+        .then(pl.lit("locked"))
+        .when(pl.col("haircut") >= 1)
+        .then(pl.lit("VaR 100 %: nothing left after the haircut"))
+        .when(pl.col("reason").is_not_null())
+        .then("reason")
+        .when((settled > 0) & (settled < 1))
+        .then(pl.lit("only a fraction of a unit"))
+        .when((settled == 0) & (t1 > 0))
+        .then(pl.format("unsettled: {} bought, not delivered yet", t1.round(0)))
+        .when((settled == 0) & (pl.col("pledged_quantity") > 0))
+        .then(pl.lit("all of it is pledged already"))
+        .when(settled <= 0)
+        .then(pl.lit("nothing free to pledge"))
+    )
+    buckets = ("settled_quantity", "t1_quantity", "pledged_quantity")
+    return free.hstack(rows.select(buckets)).with_columns(
+        now["collateral_value"].alias("_pledged"),
+        why.alias("why"),
+        pl.col("cash_equivalent").fill_null(value=False).alias("_like_cash"),
+    )
+
+
+def _select_pledgeable(table: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """Take the rows that can be pledged; add place of the ISIN, value of a unit."""
+    place = {name: g for g, name in enumerate(task.ids)}
+    group = pl.col("instrument_id").replace_strict(
+        place, default=None, return_dtype=pl.Int64()
+    )
+    share = pl.lit(Decimal(1)).cast(RATE) - pl.col("haircut")
+    rows = table.with_row_index("_row").filter(
+        pl.col("why").is_null() & (pl.col("collateral_value") > 0)
+    )
+    return rows.with_columns(
+        group.alias("_group"),
+        (pl.col("price").cast(pl.Decimal(38, 10)) * share).alias("_each"),
+    ).filter(pl.col("_group").is_not_null())
+
+
+def _explain_rows(
+    table: pl.DataFrame, part: pl.DataFrame, *, spare: str
+) -> pl.DataFrame:
+    """Bring the answer back to one row per holding, with the reason."""
+    found = part.select(
+        pl.col("_row"), pl.col("_units").cast(MONEY).alias("pledge_quantity"), "_adds"
+    )
+    nil = pl.lit(_ZERO)
+    units, free = pl.col("pledge_quantity"), pl.col("available_quantity")
+    left = pl.col("settled_quantity") - free + pl.col("t1_quantity").fill_null(_ZERO)
+    both = [column.cast(pl.Int64()) for column in (units, free)]
+    chosen = pl.format("pledge {} of {}", *both) + pl.when(left > 0).then(
+        pl.format("; {} unsettled or fractional", left.cast(pl.Float64()))
+    ).otherwise(pl.lit(""))
+    return (
+        table.with_row_index("_row")
+        .join(found, on="_row", how="left", maintain_order="left")
+        .with_columns(
+            units.fill_null(nil),
+            pl.col("collateral_quantity").alias("available_quantity"),
+            pl.col("_adds").fill_null(nil).alias("collateral_value"),
+        )
+        .with_columns(
+            pl.when(pl.col("why").is_not_null())
+            .then("why")
+            .when(units > 0)
+            .then(chosen)
+            .otherwise(pl.lit(spare))
+            .alias("why")
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in PLAN.items())
+    )
+
+
+Policy: TypeAlias = Literal["cheapest", "lowest_haircut", "everything"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PledgePlan:
+    """The cheapest way to meet a need, and the proof that it is.
+
+    Attributes
+    ----------
+    status
+        ``optimal``; ``feasible`` when time ran out before the proof; ``infeasible``
+        when pledging everything does not meet the need.
+    plan
+        One row per holding (`PLAN`): how much to pledge, or why not.
+    cost, fee_value, interest_value
+        Rupees, exact; null when infeasible. Cost = fees + interest.
+    collateral_value
+        Of the shares to pledge now, rupees.
+    pledged_value
+        Of the shares pledged already, counted first and free of fees.
+    usable_value
+        Cash and collateral that the rules let count; when infeasible, with everything
+        pledged.
+    cash_missing_value
+        Cash missing below its share of the need, on which interest runs.
+    need_value, cash_value
+        As given.
+    bound
+        Proven lower bound of the cost, rupees.
+    gap
+        (cost − bound) / cost; 0 is a proof.
+    shadow_price
+        Cost of one further rupee of need in the linear relaxation; null where that
+        rupee is out of reach.
+    unmet_value
+        What is missing when infeasible, else 0.
+    """
+
+    status: str
+    plan: pl.DataFrame
+    cost: Decimal | None
+    fee_value: Decimal | None
+    interest_value: Decimal | None
+    collateral_value: Decimal
+    pledged_value: Decimal
+    usable_value: Decimal
+    cash_missing_value: Decimal
+    need_value: Decimal
+    cash_value: Decimal
+    bound: Decimal | None
+    gap: float | None
+    shadow_price: float | None
+    unmet_value: Decimal
+
+
+def _choose_by_habit(part: pl.DataFrame, task: Task, policy: Policy) -> set[int]:
+    """ISINs that a habit would pledge: all, or by rising haircut until enough."""
+    rising = part.sort("haircut", maintain_order=True)["_group"]
+    chosen: set[int] = set()
+    for group in rising.unique(maintain_order=True):
+        enough = task.usable(keep_chosen(task.worth, chosen)) >= task.need
+        if policy == "everything" or not enough:
+            chosen.add(group)
+    return chosen
+
+
+def _make_plan(
+    table: pl.DataFrame, task: Task, *, cash: Decimal, policy: Policy, seconds: float
+) -> PledgePlan:
+    """Solve, recompute in exact decimals, and say why for every row."""
+    part = _select_pledgeable(table, task)
+    best = find_cheapest_set(task, seconds)
+    if best is None:
+        return _make_infeasible_plan(table, part, task, cash)
+    if policy == "cheapest":
+        units = choose_units(part, task, best, seconds) if task.ids else []
+    else:
+        units = take_all_units(part, _choose_by_habit(part, task, policy))
+    adds = sum_added_values(part, task, units)
+    chosen_rows = add_units(part, units)
+    chosen = {g for g, u in zip(part["_group"].to_list(), units, strict=True) if u}
+    cost, fee = task.cost(chosen, adds), task.fee * len(chosen)
+    bound = min(cost, Decimal(repr(round(best.bound, 6))))
+    proven = best.closed and policy == "cheapest"
+    return PledgePlan(
+        status="optimal" if proven else "feasible",
+        plan=_explain_rows(
+            table, chosen_rows, spare="not needed: the need is met without"
+        ),
+        cost=cost,
+        fee_value=fee,
+        interest_value=cost - fee,
+        collateral_value=sum(chosen_rows["_adds"], _ZERO),
+        pledged_value=task.non_cash + task.cash - cash,
+        usable_value=task.usable(adds),
+        cash_missing_value=task.missing(adds),
+        need_value=task.need,
+        cash_value=cash,
+        bound=bound,
+        gap=float((cost - bound) / cost) if cost else 0.0,
+        shadow_price=compute_shadow_price(task),
+        unmet_value=_ZERO,
+    )
+
+
+def _make_infeasible_plan(
+    table: pl.DataFrame, part: pl.DataFrame, task: Task, cash: Decimal
+) -> PledgePlan:
+    """Say what pledging everything would give, and how much is still missing."""
+    usable = task.usable(task.worth)
+    nothing = add_units(part, [0] * part.height)
+    return PledgePlan(
+        status="infeasible",
+        plan=_explain_rows(
+            table, nothing, spare="all of the book does not meet the need"
+        ),
+        cost=None,
+        fee_value=None,
+        interest_value=None,
+        collateral_value=_ZERO,
+        pledged_value=task.non_cash + task.cash - cash,
+        usable_value=usable,
+        cash_missing_value=task.missing(task.worth),
+        need_value=task.need,
+        cash_value=cash,
+        bound=None,
+        gap=None,
+        shadow_price=None,
+        unmet_value=task.need - usable,
     )

@@ -8,29 +8,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from holdings_kit.risk._milp import Program, solve
+from holdings_kit.errors import load_optional
 from holdings_kit.schema import VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from holdings_kit.risk._margin_rules import Rules
+else:
+    np = load_optional("numpy")
 
 __all__ = [
     "Choice",
+    "Program",
+    "Solution",
     "Task",
-    "adds_of",
-    "cheapest",
-    "kept",
-    "pledging",
-    "settle",
-    "shadow_price",
-    "whole",
+    "add_units",
+    "choose_units",
+    "compute_shadow_price",
+    "find_cheapest_set",
+    "keep_chosen",
+    "solve",
+    "sum_added_values",
+    "take_all_units",
 ]
+
 
 _ZERO: Final = Decimal(0)
 _ROWS: Final = 1e4  # the need in the solver's units: its tolerance is absolute
@@ -117,7 +125,7 @@ class Choice:
     closed: bool
 
 
-def cheapest(task: Task, seconds: float) -> Choice | None:
+def find_cheapest_set(task: Task, seconds: float) -> Choice | None:
     """Search the sets of ISINs; each proposal must hold in exact decimals."""
     if task.usable(task.worth) < task.need:
         return None
@@ -127,17 +135,19 @@ def cheapest(task: Task, seconds: float) -> Choice | None:
         if found is None:  # the solver's tolerance refused what decimals allow
             return Choice(chosen=set(range(len(task.ids))), bound=0.0, closed=False)
         chosen = {i for i in range(len(task.ids)) if found.values[i] > _ON}
-        if task.usable(kept(task.worth, chosen)) >= task.need:
+        if task.usable(keep_chosen(task.worth, chosen)) >= task.need:
             return Choice(chosen=chosen, bound=found.bound, closed=found.closed)
         cuts.append(chosen)
 
 
-def kept(worth: Sequence[Decimal], chosen: set[int]) -> list[Decimal]:
+def keep_chosen(worth: Sequence[Decimal], chosen: set[int]) -> list[Decimal]:
     """Keep the worth of the ISINs chosen, zero for the others."""
     return [value if i in chosen else _ZERO for i, value in enumerate(worth)]
 
 
-def _least(table: pl.DataFrame, task: Task, best: Choice, seconds: float) -> list[int]:
+def _find_fewest_units(
+    table: pl.DataFrame, task: Task, best: Choice, seconds: float
+) -> list[int]:
     """Units to pledge per row: as few rupees as the cost and the need allow.
 
     Variables: units per row, a switch and the counted value per ISIN, counted
@@ -146,7 +156,7 @@ def _least(table: pl.DataFrame, task: Task, best: Choice, seconds: float) -> lis
     units = [int(value) for value in table["collateral_quantity"]]
     each = [float(value) for value in table["_each"]]
     group = table["_group"].to_list()
-    cost = float(task.cost(best.chosen, kept(task.worth, best.chosen)))
+    cost = float(task.cost(best.chosen, keep_chosen(task.worth, best.chosen)))
     base = task.program()
     scale = float(task.need) / _ROWS or 1.0
     n, m = len(units), len(task.ids)
@@ -182,18 +192,20 @@ def _least(table: pl.DataFrame, task: Task, best: Choice, seconds: float) -> lis
         seconds=seconds,
     )
     if found is None:
-        return whole(table, best.chosen)
+        return take_all_units(table, best.chosen)
     return [round(value) for value in found.values[:n]]
 
 
-def adds_of(table: pl.DataFrame, task: Task, units: Sequence[int]) -> list[Decimal]:
+def sum_added_values(
+    table: pl.DataFrame, task: Task, units: Sequence[int]
+) -> list[Decimal]:
     """Exact value that each ISIN adds when `units` are pledged, after the cap."""
-    sums = pledging(table, units).group_by("_group").agg(pl.col("_adds").sum())
+    sums = add_units(table, units).group_by("_group").agg(pl.col("_adds").sum())
     found: dict[int, Decimal] = dict(sums.iter_rows())
     return [min(found.get(g, _ZERO), worth) for g, worth in enumerate(task.worth)]
 
 
-def pledging(table: pl.DataFrame, units: Sequence[int]) -> pl.DataFrame:
+def add_units(table: pl.DataFrame, units: Sequence[int]) -> pl.DataFrame:
     """Add the units to pledge and their exact collateral value."""
     count = pl.Series("_units", units, pl.Int64()).cast(VALUE)
     return table.with_columns(count).with_columns(
@@ -201,18 +213,20 @@ def pledging(table: pl.DataFrame, units: Sequence[int]) -> pl.DataFrame:
     )
 
 
-def settle(table: pl.DataFrame, task: Task, best: Choice, seconds: float) -> list[int]:
+def choose_units(
+    table: pl.DataFrame, task: Task, best: Choice, seconds: float
+) -> list[int]:
     """Units per row that hold exactly; the whole of each ISIN if nothing less does."""
     every = [int(value) for value in table["collateral_quantity"]]
     group = table["_group"].to_list()
-    limit = task.cost(best.chosen, kept(task.worth, best.chosen))
+    limit = task.cost(best.chosen, keep_chosen(task.worth, best.chosen))
 
     def holds(units: Sequence[int]) -> bool:
-        adds = adds_of(table, task, units)
+        adds = sum_added_values(table, task, units)
         used = {g for g, u in zip(group, units, strict=True) if u}
         return task.usable(adds) >= task.need and task.cost(used, adds) <= limit
 
-    units = _least(table, task, best, seconds)
+    units = _find_fewest_units(table, task, best, seconds)
     if holds(units):
         return units
     used = {g for g, u in zip(group, units, strict=True) if u}
@@ -222,18 +236,89 @@ def settle(table: pl.DataFrame, task: Task, best: Choice, seconds: float) -> lis
             units[i] += 1
             if holds(units):
                 return units
-    return whole(table, best.chosen)
+    return take_all_units(table, best.chosen)
 
 
-def shadow_price(task: Task) -> float | None:
+def compute_shadow_price(task: Task) -> float | None:
     """Cost of one more rupee of need in the linear relaxation."""
     more = replace(task, need=task.need + 1)
     here, there = (solve(each.program(), relax=True) for each in (task, more))
     return None if here is None or there is None else there.cost - here.cost
 
 
-def whole(part: pl.DataFrame, chosen: set[int]) -> list[int]:
+def take_all_units(part: pl.DataFrame, chosen: set[int]) -> list[int]:
     """All units of the ISINs chosen, none of the others."""
     every = [int(value) for value in part["collateral_quantity"]]
     group = part["_group"].to_list()
     return [u * (g in chosen) for u, g in zip(every, group, strict=True)]
+
+
+_SOLVER: Any = load_optional("scipy.optimize")  # it has no type stubs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Minimise ``costs · x`` subject to ``rows @ x ≥ at_least``, ``0 ≤ x ≤ upper``.
+
+    `integral` says which variables are whole numbers.
+    """
+
+    costs: Sequence[float]
+    rows: Sequence[Sequence[float]]
+    at_least: Sequence[float]
+    upper: Sequence[float]
+    integral: Sequence[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """Values, cost and the proven lower bound of the cost; `closed`: bound reached."""
+
+    values: list[float]
+    cost: float
+    bound: float
+    closed: bool
+
+
+def solve(
+    program: Program, *, relax: bool = False, gap: float = 0.0, seconds: float = 60.0
+) -> Solution | None:
+    """Solve a programme; None when no point satisfies it.
+
+    Parameters
+    ----------
+    program
+        What to minimise.
+    relax
+        Drop the whole-number conditions (the linear relaxation).
+    gap
+        Relative gap between cost and bound at which to stop.
+    seconds
+        Time after which the best point so far is returned, not `closed`.
+
+    Examples
+    --------
+    >>> half = Program(costs=[1], rows=[[2]], at_least=[3], upper=[9], integral=[True])
+    >>> solve(half).cost, solve(half, relax=True).cost
+    (2.0, 1.5)
+    """
+    whole = np.zeros(len(program.costs)) if relax else np.array(program.integral, float)
+    rows = np.array(program.rows, float).reshape(len(program.rows), len(program.costs))
+    result = _SOLVER.milp(
+        c=np.array(program.costs, float),
+        constraints=_SOLVER.LinearConstraint(
+            rows, lb=np.array(program.at_least, float)
+        ),
+        bounds=_SOLVER.Bounds(0, np.array(program.upper, float)),
+        integrality=whole,
+        options={"mip_rel_gap": gap, "time_limit": seconds},
+    )
+    if result.x is None:
+        return None
+    proven = result.mip_dual_bound  # absent where nothing is whole: then fun is it
+    return Solution(
+        values=[float(value) for value in result.x],
+        cost=float(result.fun),
+        bound=float(result.fun if proven is None else proven),
+        closed=int(result.status) == 0,
+    )

@@ -17,7 +17,7 @@ from holdings_kit.risk._margin_rules import LIST_CUT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SCENARIOS", "SHOCKS", "checked", "make_shocks", "scenario"]
+__all__ = ["SCENARIOS", "SHOCKS", "check_shocks", "make_shocks", "scenario"]
 
 SHOCKS: Final = pl.Schema(
     {
@@ -201,10 +201,10 @@ def make_shocks(
         schema=SHOCKS,
         strict=False,
     )
-    return checked(table)
+    return check_shocks(table)
 
 
-def checked(shocks: pl.DataFrame) -> pl.DataFrame:
+def check_shocks(shocks: pl.DataFrame) -> pl.DataFrame:
     """Check SHOCKS given from outside: columns, ranges, one row per scope and key."""
     for column, dtype in SHOCKS.items():
         if column not in shocks.columns:

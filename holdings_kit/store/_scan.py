@@ -192,7 +192,7 @@ def _reader(
     if not quick:
         warnings.warn(
             "pyarrow is not installed: reading line by line, several times slower; "
-            "pip install 'holdings-kit[fast]'",
+            "pip install 'holdings-kit[store]'",
             stacklevel=3,
         )
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,3 +45,32 @@ def test_what_a_door_returned_says_which_frame_to_pass() -> None:
             ask(loaded)
     assert not hasattr(loaded, "lazy")
     assert len(pickle.loads(pickle.dumps(loaded))) == len(copy.copy(loaded)) == 5
+
+
+GUESSES = {
+    "pnl": "summarize? P&L is in POSITIONS",
+    "holdings": "read_arrow, read_gateway or read_webhooks",
+    "Var": "value_at_risk",
+    "returns": "did you mean",
+    "haircut": "haircuts",
+    "read_arow": "read_arrow",
+    "arrowclient": "ArrowClient",
+    "consolidated": "consolidate",
+    "weight": "concentration",
+    "nonsense_name": "dir(holdings_kit)",
+}
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_a_wrong_name_answers_with_the_right_one(name: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(hk, name)
+    assert GUESSES[name] in str(raised.value)
+    assert repr(name) in str(raised.value)
+
+
+def test_every_name_suggested_for_a_guess_is_there() -> None:
+    guesses: dict[str, str] = hk.__dict__["_GUESSES"]
+    for guess, answer in guesses.items():
+        words = set(re.findall(r"\w+", answer.partition("?")[0]))
+        assert words & set(dir(hk)) or "holdings_kit" in words, guess

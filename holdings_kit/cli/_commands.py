@@ -1,0 +1,322 @@
+"""The commands: the docstring of each is its help."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from holdings_kit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from holdings_kit.wire import Secret
+
+__all__ = ["app"]
+
+
+def demo(
+    *,
+    folder: Annotated[
+        Path | None, typer.Option(help="Keep inbox and store here.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes; artefacts/demo.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated lives.")] = 0,
+) -> None:
+    """Import, receive, fetch, store and report, with a simulated broker; no keys."""
+    from holdings_kit.cli._demo import OUT, run
+
+    run(folder=folder, out=out or OUT, seed=seed)
+
+
+def load(
+    dumps: Annotated[
+        list[Path], typer.Argument(help="Dumps: files, folders or globs.")
+    ],
+    *,
+    into: Annotated[Path, typer.Option(help="Folder of the snapshot store.")],
+    arrow: Annotated[bool, typer.Option(help="The lines are Arrow replies.")] = False,
+    instruments: Annotated[
+        Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
+    ] = None,
+) -> None:
+    """Load dumps of any size into a store; the same dumps again load nothing.
+
+    The key of the webhook checksums is taken from GATEWAY_API_SECRET, never from the
+    command line, where others could see it.
+    """
+    import holdings_kit as hk
+    from holdings_kit.show import number_of
+
+    names = [str(path) for path in dumps]
+    master = hk.read_instruments(instruments) if instruments else None
+    store = hk.Store(into)
+    if arrow:
+        done = hk.scan_arrow(names, into=store, instruments=master)
+    else:
+        secret = os.environ.get("GATEWAY_API_SECRET")
+        done = hk.scan_webhooks(
+            names, into=store, api_secret=secret, instruments=master
+        )
+    print(
+        f"{number_of(done.deliveries, 'delivery', 'deliveries')} loaded, "
+        f"{done.skipped} loaded before, "
+        f"{done.rejects.height} set aside"
+    )
+    for row in done.rejects.head(20).iter_rows(named=True):
+        print(f"  {row['file']}:{row['line_no'] or ''} {row['reason']}")
+
+
+def report(
+    dumps: Annotated[
+        list[Path] | None, typer.Argument(help="Dumps: files, folders or globs.")
+    ] = None,
+    *,
+    store: Annotated[
+        Path | None, typer.Option(help="The current snapshots of this store.")
+    ] = None,
+    instruments: Annotated[
+        Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write an HTML page and parquet files into this folder."),
+    ] = None,
+) -> None:
+    """Print webhook dumps, or a store, as one consolidated, valued portfolio.
+
+    Of each account the newest plausible snapshot counts. The key of the webhook
+    checksums is taken from GATEWAY_API_SECRET.
+    """
+    import holdings_kit as hk
+    from holdings_kit.show import counted, portfolio_report
+
+    if (store is None) == (not dumps):
+        raise ConfigError("report: name dumps, or --store; one of the two")
+    with TemporaryDirectory(prefix="holdings-") as folder:
+        kept = hk.Store(store or folder)
+        if dumps:
+            kept.append(
+                hk.read_webhooks(
+                    [str(path) for path in dumps],
+                    api_secret=os.environ.get("GATEWAY_API_SECRET"),
+                    instruments=hk.read_instruments(instruments)
+                    if instruments
+                    else None,
+                )
+            )
+        loaded = counted(kept)
+    print(portfolio_report(loaded))
+    if out is not None:
+        from holdings_kit.show import write_report
+
+        print(f"\nreport      {write_report(loaded, out)}")
+
+
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where the dumps go.")],
+    *,
+    accounts: Annotated[int, typer.Option(help="How many invented accounts.")],
+    days: Annotated[int, typer.Option(help="Over how many weekdays.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, same population.")] = 0,
+    arrow: Annotated[
+        bool, typer.Option("--arrow", help="Arrow replies instead of webhooks.")
+    ] = False,
+) -> None:
+    """Write dumps of an invented population, one a day, with its prices."""
+    from holdings_kit.sandbox import generate as write_population
+
+    paths = write_population(
+        folder,
+        accounts=accounts,
+        days=days,
+        seed=seed,
+        wire="arrow" if arrow else "gateway",
+    )
+    for path in paths:
+        print(path)
+
+
+def sandbox(
+    *,
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8400,
+    seed: Annotated[int, typer.Option(help="Same seed, same people and prices.")] = 0,
+    faults: Annotated[
+        str, typer.Option(help='Plan, e.g. "holdings: 429*2; webhook: late 24h".')
+    ] = "",
+    start: Annotated[
+        str, typer.Option(help="First instant, ISO 8601; now unless given.")
+    ] = "",
+    speed: Annotated[
+        float, typer.Option(help="Virtual seconds per second; 0 stands still.")
+    ] = 1.0,
+    webhook: Annotated[
+        str | None, typer.Option(help="URL on this machine for webhooks.")
+    ] = None,
+    crowd: Annotated[int, typer.Option(help="So many more accounts, for load.")] = 0,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(help="Arrow calls of a kind per second; published: 10."),
+    ] = None,
+) -> None:
+    """Run simulated brokers and the gateway on this machine until stopped."""
+    from holdings_kit.sandbox import Clock, serve
+
+    clock = Clock(_read_instant(start), speed=speed)
+    running = serve(
+        port=port,
+        seed=seed,
+        faults=faults,
+        clock=clock,
+        webhook_url=webhook,
+        crowd=crowd,
+        rate_limit=rate_limit,
+    )
+    with running as sb:
+        print(f"front page     {sb.url}/")
+        print(f"base URL       {sb.base_url} (Gateway and Arrow)")
+        for name in ("gateway", "api_secret", "shared_secret", "app_id", "app_secret"):
+            print(f"{name:<14} {getattr(sb, name)}")
+        print("The secrets are invented. Ctrl-C stops it.", flush=True)
+        _wait_for_stop_signal()
+
+
+def receive(
+    *,
+    into: Annotated[Path, typer.Option(help="Folder of the inbox.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8401,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool, typer.Option(help="Listen where other machines can reach.")
+    ] = False,
+    verify_by_fetch: Annotated[
+        bool, typer.Option(help="Fetch again and compare: the checksum is not enough.")
+    ] = False,
+    gateway: Annotated[str, typer.Option(help="Gateway name, to fetch.")] = "",
+    base_url: Annotated[
+        str, typer.Option(help="Where to fetch; the production gateway unless given.")
+    ] = "",
+) -> None:
+    """Receive webhooks until stopped; each is on disk before it is answered.
+
+    Secrets come from the environment: GATEWAY_API_SECRET, and GATEWAY_SHARED_SECRET to
+    fetch.
+    """
+    from holdings_kit.clients import Inbox, check_host, serve, webhook_app
+
+    check_host(host, allow_remote=allow_remote)
+    api_secret = _read_secret("GATEWAY_API_SECRET")
+    fetch = None
+    if verify_by_fetch:
+        from holdings_kit.clients import GATEWAY_URL, GatewayClient
+
+        if not gateway:
+            raise ConfigError("--verify-by-fetch needs --gateway, its name")
+        fetch = GatewayClient(
+            gateway=gateway,
+            api_secret=api_secret,
+            shared_secret=_read_secret("GATEWAY_SHARED_SECRET"),
+            base_url=base_url or GATEWAY_URL,
+        ).holdings
+    inbox = Inbox(into, api_secret=api_secret, fetch=fetch)
+    left = inbox.sweep()
+    if inbox.verifies:
+        threading.Thread(target=inbox.verify, daemon=True).start()
+    print(f"inbox     {inbox.folder} ({left} unfinished removed)")
+    print(f"webhooks  http://{host}:{port}/webhook", flush=True)
+    serve(webhook_app(inbox), host=host, port=port, allow_remote=allow_remote)
+
+
+def lab(
+    *,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
+    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+) -> None:
+    """Start sandbox, store and JupyterLab on this machine until stopped."""
+    _serve("lab", port=port, seed=seed, browser=browser)
+
+
+def app_(
+    *,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
+    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+) -> None:
+    """Serve the explore notebooks as pages (Voilà) until stopped."""
+    _serve("app", port=port, seed=seed, browser=browser)
+
+
+def _serve(
+    server: Literal["lab", "app"], *, port: int, seed: int, browser: bool
+) -> None:
+    import webbrowser
+
+    from holdings_kit.cli._lab import Running, running
+
+    def tell(up: Running) -> None:
+        print(f"sandbox   {up.sandbox_url}/")
+        print(f"store     {up.store}")
+        print(f"open      {up.url}")
+        print(
+            "The address holds the token: it is for you. Ctrl-C stops it.", flush=True
+        )
+        if browser:
+            webbrowser.open(up.url)
+
+    code = running(Path.cwd(), server=server, port=port, seed=seed, tell=tell)
+    print("stopped")
+    if code:
+        raise typer.Exit(code)
+
+
+def _read_secret(name: str) -> Secret:
+    from holdings_kit import wire
+
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set: put the secret into the environment")
+    return wire.Secret(value)
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text) if text else datetime.now(UTC)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no instant; write 2026-01-05T04:45:00Z"
+        ) from None
+
+
+def _wait_for_stop_signal() -> None:
+    stopped = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    stopped.wait()
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals may hold secrets
+    help="Equity holdings as exact polars frames.",
+)
+for _command in (demo, load, report, generate, sandbox, receive, lab):
+    app.command()(_command)
+app.command("app")(app_)
+
+
+@app.callback()
+def _root() -> None:
+    """Equity holdings from the smallcase Gateway and the Arrow API."""

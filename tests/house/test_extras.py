@@ -1,0 +1,73 @@
+"""A missing optional part names the extra that brings it."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from holdings_kit import errors
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+DISTRIBUTION = {
+    "jwt": "pyjwt",
+    "multipart": "python-multipart",
+    "IPython": "ipykernel",
+}
+
+# A statement that needs the package, as a user would write it.
+NEEDS = {
+    "httpx": "hk.ArrowClient",
+    "stamina": "hk.GatewayClient",
+    "pyrate_limiter": "from holdings_kit.clients import Pace; Pace()",
+    "deltalake": "hk.Store",
+    "starlette": "hk.sandbox.serve",
+    "uvicorn": "hk.sandbox.serve",
+    "dask": "hk.cluster",
+    "distributed": "hk.cluster",
+    "numpy": "hk.haircuts",
+    "matplotlib": "hk.plot",
+    "typer": "from holdings_kit.cli import main; main()",
+}
+
+
+def test_there_are_few_extras_and_all_is_their_sum() -> None:
+    assert list(EXTRAS) == ["fetch", "store", "sandbox", "risk", "plot", "lab", "all"]
+    (everything,) = EXTRAS["all"]
+    assert everything == f"holdings-kit[{','.join(e for e in EXTRAS if e != 'all')}]"
+
+
+def test_the_extra_named_brings_the_package() -> None:
+    for package, extra in errors._EXTRA_OF.items():
+        wanted = DISTRIBUTION.get(package, package.replace("_", "-"))
+        listed = {need.split(">=")[0] for need in EXTRAS[extra]}
+        assert wanted in listed, f"{package} is not in {extra}"
+
+
+@pytest.mark.parametrize("package", NEEDS)
+def test_a_missing_part_names_its_extra(package: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "import holdings_kit as hk\n"
+        f"try:\n    {NEEDS[package]}\n"
+        "except ImportError as error:\n"
+        "    assert isinstance(error, hk.HoldingsError)\n"
+        "    print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    answer = ran.stdout + ran.stderr
+    extra = errors._EXTRA_OF[package]
+    assert f"{package} is not installed; run: pip install" in answer, answer
+    assert f"'holdings-kit[{extra}]'" in answer
+    assert "Traceback" not in answer
+
+
+def test_an_error_of_another_module_is_not_renamed() -> None:
+    """Only what an extra brings is ours to name."""
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        _ = errors.load_optional("no_such_package").anything
