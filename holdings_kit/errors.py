@@ -241,7 +241,7 @@ class _OptionalModule(ModuleType):
 
 def attach_room(
     name: str, file: str
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Load a room's public names, listed in its ``__init__.pyi``, on first use.
 
     Raises `MissingExtra` where a name needs a package that is not installed.

@@ -294,11 +294,11 @@ class Pace:
             (per_second, pyrate_limiter.Duration.SECOND),
             (per_minute, pyrate_limiter.Duration.MINUTE),
         )
-        limits = [(limit, span) for limit, span in spans if limit is not None]
+        limits = [(limit, length) for limit, length in spans if limit is not None]
         for limit, _ in limits:
             if limit < 1:
                 raise ConfigError(f"a pace of {limit} requests lets nothing through")
-        rates = [pyrate_limiter.Rate(limit, span) for limit, span in limits]
+        rates = [pyrate_limiter.Rate(limit, length) for limit, length in limits]
         self._limiter = pyrate_limiter.Limiter(rates) if rates else None
 
     def __repr__(self) -> str:
