@@ -18,6 +18,10 @@ DISTRIBUTION = {
     "IPython": "ipykernel",
 }
 
+HOLDING = (  # one that can be pledged
+    "pl.DataFrame([{'instrument_id': 'P', 'settled_quantity': 9, 'close_price': 10,"
+    " 'haircut': 0}], schema=hk.schema.HOLDINGS)"
+)
 # A statement that needs the package, as a user would write it.
 NEEDS = {
     "httpx": "hk.ArrowClient",
@@ -28,7 +32,8 @@ NEEDS = {
     "uvicorn": "hk.sandbox.serve",
     "dask": "hk.cluster",
     "distributed": "hk.cluster",
-    "numpy": "hk.haircuts",
+    "numpy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
+    "scipy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
     "matplotlib": "hk.plot",
     "typer": "from holdings_kit.cli import main; main()",
 }
@@ -51,8 +56,8 @@ def test_the_extra_named_brings_the_package() -> None:
 def test_a_missing_part_names_its_extra(package: str) -> None:
     code = (
         f"import sys; sys.modules[{package!r}] = None\n"
-        "import holdings_kit as hk\n"
-        f"try:\n    {NEEDS[package]}\n"
+        "import polars as pl, holdings_kit as hk, holdings_kit.schema\n"
+        f"try:\n    {NEEDS[package].replace('HOLDING', HOLDING)}\n"
         "except ImportError as error:\n"
         "    assert isinstance(error, hk.HoldingsError)\n"
         "    print(error)\n"
