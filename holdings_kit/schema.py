@@ -378,6 +378,8 @@ class Loaded(NamedTuple):
     ('INE062A01020', Decimal('3.0000'))
     >>> loaded.notices.select("kind", "pointer", "value").row(0)
     ('unknown_field', '/data/0/new', '1')
+    >>> loaded
+    Loaded: snapshots 1, holdings 1, listings 1, baskets 0, rejects 0
     """
 
     snapshots: pl.DataFrame
@@ -403,6 +405,25 @@ class Loaded(NamedTuple):
             .explode("notices")
             .unnest("notices")
         )
+
+    def __repr__(self) -> str:
+        """Count the rows of each frame; the frames print themselves."""
+        return f"Loaded: {', '.join(f'{name} {rows}' for name, rows in self._counts())}"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{name}</th><td>{count}</td></tr>"
+            for name, count in self._counts()
+        )
+        return f"<table><caption>Loaded: rows of each frame</caption>{rows}</table>"
+
+    def _counts(self) -> list[tuple[str, str]]:
+        odd = self.snapshots.filter(pl.col("status") == "quarantined").height
+        mark = {"snapshots": f" ({odd:,} quarantined)"} if odd else {}
+        return [
+            (name, f"{frame.height:,}{mark.get(name, '')}")
+            for name, frame in zip(self._fields, self, strict=True)
+        ]
 
     if not TYPE_CHECKING:  # to the type checker a wrong name is wrong already
 

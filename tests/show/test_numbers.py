@@ -143,3 +143,10 @@ def test_what_is_no_frame_is_refused_in_words() -> None:
     for ask in (hk.to_pandas, show, lambda it: hk.export(it, "csv")):
         with pytest.raises(ConfigError, match="a polars frame is needed, not list"):
             ask(wrong)
+
+
+def test_what_was_read_prints_in_one_line() -> None:
+    dumps = hk.read_webhooks("sample_data/webhooks", api_secret="sandbox_api_secret")
+    assert len(repr(dumps)) < 120
+    assert "rejects 1" in repr(dumps)
+    assert "(1 quarantined)" in dumps._repr_html_()
