@@ -1,4 +1,17 @@
 from ._calendar import MUMBAI as MUMBAI
+from ._calendar import SPECIAL_SESSIONS as SPECIAL_SESSIONS
+from ._calendar import Calendar as Calendar
+from ._calendar import CalendarKnown as CalendarKnown
+from ._calendar import Published as Published
+from ._calendar import SpecialSession as SpecialSession
+from ._calendar import Weekdays as Weekdays
+from ._calendar import calendar_known as calendar_known
+from ._calendar import is_trading_day as is_trading_day
 from ._calendar import market_calendar as market_calendar
+from ._calendar import next_trading_day as next_trading_day
+from ._calendar import trading_days as trading_days
+from ._freshness import Clock as Clock
+from ._freshness import Freshness as Freshness
 from ._freshness import freshness as freshness
 from ._freshness import require_fresh as require_fresh
+from ._freshness import utc_now as utc_now

@@ -31,7 +31,13 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Give this machine's instant, in UTC: the default clock of the clients."""
+    """Give this machine's instant, in UTC: the default clock of the clients.
+
+    Examples
+    --------
+    >>> utc_now().tzinfo is UTC
+    True
+    """
     return datetime.now(UTC)
 
 
@@ -48,6 +54,12 @@ class Freshness(NamedTuple):
         How long the exchange was open in between; ``None`` if unknown.
     calendar
         Where the sessions come from, and what is not known of them.
+
+    Examples
+    --------
+    >>> state = freshness(None, now=datetime(2026, 1, 9, tzinfo=UTC))
+    >>> state.fresh, state.open_time
+    (False, None)
     """
 
     fresh: bool
