@@ -225,7 +225,7 @@ def market_calendar() -> Calendar:
     """Give the calendar of the exchange, with its holidays where they are known.
 
     `Published` where the package ``exchange-calendars`` is there (the extra
-    ``calendar``), else `Weekdays`; `source` says which.
+    ``fetch``), else `Weekdays`; `source` says which.
 
     Examples
     --------

@@ -88,7 +88,7 @@ def freshness(
         Open time of the exchange that may lie between; zero: none at all.
     calendar
         By default `market_calendar`: published holidays, or weekdays alone where the
-        extra ``calendar`` is not installed; the result says which.
+        extra ``fetch`` is not installed; the result says which.
 
     Raises
     ------
