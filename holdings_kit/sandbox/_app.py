@@ -14,9 +14,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from holdings_kit.sandbox import _arrow as arrow
-from holdings_kit.sandbox import _browser as browser
 from holdings_kit.sandbox import _control as control
 from holdings_kit.sandbox import _gateway as gateway
+from holdings_kit.sandbox import _pages as pages
 from holdings_kit.sandbox._replies import RefusedError, refusal
 from holdings_kit.sandbox._webhooks import LOOPBACK
 
@@ -49,7 +49,7 @@ def make_app(world: World, *, nested_details: bool = True) -> Starlette:
     app = Starlette(
         routes=[
             *gateway.routes(),
-            *browser.routes(),
+            *pages.routes(),
             *control.routes(),
             *arrow.routes(),
         ],
@@ -63,8 +63,11 @@ def make_app(world: World, *, nested_details: bool = True) -> Starlette:
                 allow_headers=["*"],
             ),
         ],
-        exception_handlers={RefusedError: _refused, HTTPException: _http_error},
-        lifespan=_heart,
+        exception_handlers={
+            RefusedError: _answer_refusal,
+            HTTPException: _answer_http_error,
+        },
+        lifespan=_pump_webhooks,
     )
     app.state.world, app.state.nested_details = world, nested_details
     app.state.closing = asyncio.Event()
@@ -89,7 +92,7 @@ class _LocalOrigins:
 
 
 @contextlib.asynccontextmanager
-async def _heart(app: Starlette) -> AsyncGenerator[None]:
+async def _pump_webhooks(app: Starlette) -> AsyncGenerator[None]:
     """Send due webhooks while a clock runs by itself."""
     world = cast("World", app.state.world)
 
@@ -108,17 +111,17 @@ async def _heart(app: Starlette) -> AsyncGenerator[None]:
             await task
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    said = cast("RefusedError", error)
-    reply = refusal(request.url.path, said.status, said.message)
-    if said.retry_after is not None:
-        reply.headers["Retry-After"] = f"{said.retry_after:g}"
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    refused = cast("RefusedError", error)
+    reply = refusal(request.url.path, refused.status, refused.message)
+    if refused.retry_after is not None:
+        reply.headers["Retry-After"] = f"{refused.retry_after:g}"
     return reply
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    said = cast("HTTPException", error)
-    reply = refusal(request.url.path, said.status_code, "")
-    for name, value in (said.headers or {}).items():
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    refused = cast("HTTPException", error)
+    reply = refusal(request.url.path, refused.status_code, "")
+    for name, value in (refused.headers or {}).items():
         reply.headers[name] = value
     return reply

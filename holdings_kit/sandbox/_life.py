@@ -10,7 +10,7 @@ import polars as pl
 from holdings_kit.changes import ACTIONS, MOVES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import IST
-from holdings_kit.sandbox._shapes import (
+from holdings_kit.sandbox._payloads import (
     View,
     arrow_holdings,
     gateway_holdings,

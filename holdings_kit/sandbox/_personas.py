@@ -11,7 +11,7 @@ from random import Random
 from typing import Final, cast
 
 from holdings_kit.sandbox._lots import Lot
-from holdings_kit.sandbox._universe import UNIVERSE
+from holdings_kit.sandbox._market import UNIVERSE
 
 __all__ = [
     "BROKERS",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from holdings_kit.sandbox._shapes import to_bytes
+from holdings_kit.sandbox._payloads import to_bytes
 
 if TYPE_CHECKING:
     from starlette.requests import Request

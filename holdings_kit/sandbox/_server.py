@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, cast
 
-from holdings_kit.clients import Background
+from holdings_kit.clients import ArrowClient, Background, GatewayClient
 from holdings_kit.sandbox._app import make_app
-from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
+from holdings_kit.sandbox._arrow import arrow_token, request_token, user_login
 from holdings_kit.sandbox._clock import Clock
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._faults import Faults
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from holdings_kit.sandbox import Sandbox
     from holdings_kit.sandbox._imports import Transaction
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = ["Sandbox", "serve"]
+__all__ = ["Sandbox", "arrow_client", "gateway_client", "serve"]
 
 
 def serve(
@@ -243,3 +244,42 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"Sandbox({self.url}, {self.clock!r})"
+
+
+def gateway_client(sandbox: Sandbox) -> GatewayClient:
+    """Make the client of the sandbox's one partner.
+
+    Examples
+    --------
+    >>> from holdings_kit import sandbox
+    >>> with sandbox.serve() as sb, gateway_client(sb) as client:
+    ...     client.create_import().transaction_id[:4]
+    'TRX_'
+    """
+    return GatewayClient(
+        gateway=sandbox.gateway,
+        api_secret=sandbox.api_secret,
+        shared_secret=sandbox.shared_secret,
+        base_url=sandbox.url,
+        clock=sandbox.now,
+    )
+
+
+def arrow_client(sandbox: Sandbox, persona: str) -> ArrowClient:
+    """Log a persona in to Arrow, by checksum, as its login page would.
+
+    Examples
+    --------
+    >>> from holdings_kit import sandbox
+    >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+    ...     client.account_id
+    'SBX0001'
+    """
+    return ArrowClient.login(
+        app_id=sandbox.app_id,
+        app_secret=sandbox.app_secret,
+        request_token=sandbox.request_token(persona),
+        base_url=sandbox.url,
+        historical_url=sandbox.url,
+        clock=sandbox.now,
+    )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import iso
-from holdings_kit.sandbox._shapes import to_bytes
+from holdings_kit.sandbox._payloads import to_bytes
 from holdings_kit.wire import webhook_checksum
 
 if TYPE_CHECKING:

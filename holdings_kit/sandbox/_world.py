@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -10,21 +12,22 @@ from typing import TYPE_CHECKING, Final
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import trading_date
 from holdings_kit.sandbox._imports import Imports, Transaction
+from holdings_kit.sandbox._payloads import View, gateway_holdings
 from holdings_kit.sandbox._personas import Persona, crowd, derived
-from holdings_kit.sandbox._shapes import View, gateway_holdings
-from holdings_kit.sandbox._throttle import Throttle
 from holdings_kit.sandbox._timeline import Timeline
 from holdings_kit.sandbox._webhooks import Webhooks
 from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from holdings_kit.sandbox._clock import Clock
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._webhooks import Sender
 
-__all__ = ["Credentials", "World"]
+__all__ = ["Credentials", "Throttle", "World"]
+
 
 TOKEN_LIFE: Final = timedelta(hours=1)
 LONG_LIVED: Final = {"kite": timedelta(days=30)}
@@ -169,3 +172,63 @@ class World:
         if done.notes is not None:
             facts["notes"] = done.notes
         self.webhooks.add(done.id, {**facts, "transactionId": done.id}, subject)
+
+
+class Throttle:
+    """Counts calls by target; refuses what exceeds so many in a second.
+
+    Parameters
+    ----------
+    per_second
+        Calls of one target and app within any second of real time; ``None`` counts
+        only.
+    ticks
+        Source of real seconds.
+
+    Raises
+    ------
+    ConfigError
+        A limit below one.
+
+    Examples
+    --------
+    >>> throttle = Throttle(1, ticks=lambda: 5.0)
+    >>> throttle.wait("limits", "app"), throttle.wait("limits", "app")
+    (0.0, 1.0)
+    """
+
+    def __init__(
+        self,
+        per_second: int | None = None,
+        *,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if per_second is not None and per_second < 1:
+            raise ConfigError(f"rate_limit is {per_second}; it must be 1 or more")
+        self._limit, self._ticks = per_second, ticks
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
+        self._recent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
+
+    def count(self, target: str) -> None:
+        """Note a call of `target`."""
+        with self._lock:
+            self._calls[target] += 1
+
+    def calls(self) -> dict[str, int]:
+        """Give the number of calls by target."""
+        with self._lock:
+            return dict(sorted(self._calls.items()))
+
+    def wait(self, target: str, app: str) -> float:
+        """Give the seconds until `app` may call again; 0 admits this call."""
+        if self._limit is None:
+            return 0.0
+        with self._lock:
+            now, recent = self._ticks(), self._recent[target, app]
+            while recent and recent[0] <= now - 1.0:
+                recent.popleft()
+            if len(recent) >= self._limit:
+                return recent[0] + 1.0 - now
+            recent.append(now)
+            return 0.0

@@ -15,7 +15,7 @@ import holdings_kit as hk
 from holdings_kit.changes import CAUSES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Life, life
-from holdings_kit.sandbox._universe import UNIVERSE
+from holdings_kit.sandbox._market import UNIVERSE
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
 SOME = ("asha", "asha2", "chirag", "divya", "sample")  # to stay quick

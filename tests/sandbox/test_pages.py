@@ -43,13 +43,13 @@ def every_page(text: str) -> dict[str, str]:
         people(0)[0], key=text, name=text, broker=text, account_id=text, story=text
     )
     return {
-        "welcome": pages.welcome(text, [who]),
-        "chooser": pages.chooser(text, {text: text}),
-        "login": pages.login(text, text, [who], pin=text, problem=text),
-        "consent": pages.consent(text, text, text, who, funds=True),
-        "done": pages.done(processing=False),
-        "processing": pages.done(processing=True),
-        "failed": pages.failed(text, 1, text),
+        "welcome": pages.render_welcome(text, [who]),
+        "chooser": pages.render_chooser(text, {text: text}),
+        "login": pages.render_login(text, text, [who], pin=text, problem=text),
+        "consent": pages.render_consent(text, text, text, who, funds=True),
+        "done": pages.render_done(processing=False),
+        "processing": pages.render_done(processing=True),
+        "failed": pages.render_failed(text, 1, text),
     }
 
 

@@ -1,4 +1,4 @@
-"""One person's lots, written as each API writes them."""
+"""Payloads as each API writes them: of one simulated person, or of any figures."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from holdings_kit.sandbox._clock import IST, iso, market_open
+from holdings_kit.sandbox._market import FUNDS, Instrument, Listing
 from holdings_kit.sandbox._personas import SHOWS_PLEDGES, published_sample
-from holdings_kit.sandbox._universe import FUNDS, Instrument, Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from holdings_kit.sandbox._lots import Lot
     from holdings_kit.sandbox._personas import Basket, Persona
     from holdings_kit.sandbox._timeline import Timeline
 
-__all__ = ["View", "arrow_holdings", "gateway_holdings", "limits", "to_bytes"]
+__all__ = [
+    "View",
+    "account_body",
+    "arrow_holdings",
+    "arrow_row",
+    "basket",
+    "gateway_holdings",
+    "limits",
+    "to_bytes",
+    "v2_row",
+]
+
+Position: TypeAlias = "tuple[int, object]"  # quantity, average price
 
 _CENT: Final = Decimal("0.01")
 
@@ -74,18 +86,16 @@ def gateway_holdings(
     if version != "v2":
         v1 = [row for key, lot in lots.items() if (row := _v1_row(view, key, lot))]
         securities = {"holdings": v1}
-    data: dict[str, object] = {
-        "securities": securities,
-        "smallcases": _smallcases(view, () if empty else view.persona.baskets),
-        "updating": False,
-        "lastUpdate": iso(view.instant),
-        "snapshotDate": iso(view.instant),
-        "smallcaseAuthId": view.persona.auth_id,
-        "broker": view.persona.broker,
-    }
+    data = account_body(
+        securities,
+        _write_smallcases(view, () if empty else view.persona.baskets),
+        at=iso(view.instant),
+        auth_id=view.persona.auth_id,
+        broker=view.persona.broker,
+    )
     if mutual_funds:
         held = view.persona.mutual_funds and not empty
-        data["mutualFunds"] = {"holdings": _funds(view) if held else []}
+        data["mutualFunds"] = {"holdings": _fund_rows(view) if held else []}
     return data
 
 
@@ -93,13 +103,15 @@ def limits(view: View) -> dict[str, object]:
     """Write the ``data`` of ``GET /user/limits``: invented cash, pledged collateral."""
     collateral = sum(
         (
-            lot.pledged * view.close(key) * (1 - _haircut(view.instrument(key)) / 100)
+            lot.pledged
+            * view.close(key)
+            * (1 - Decimal(view.instrument(key).haircut) / 100)
             for key, lot in view.lots.items()
             if not view.instrument(key).delisted
         ),
         Decimal(),
     )
-    total = _money(collateral)
+    total = _format_money(collateral)
     cash, equivalent = Decimal("25000.00"), Decimal("10000.00")
 
     def allocation(segment: str, share: int) -> dict[str, str]:
@@ -111,10 +123,10 @@ def limits(view: View) -> dict[str, object]:
         moments = ("Current", "Opening")
         return {
             "segment": segment,
-            **{f"{k}{m}": _money(v) for k, v in kinds.items() for m in moments},
+            **{f"{k}{m}": _format_money(v) for k, v in kinds.items() for m in moments},
         }
 
-    allocated = _money(cash + equivalent + Decimal(total))
+    allocated = _format_money(cash + equivalent + Decimal(total))
     return {
         "allocations": [
             allocation("CM", 1),
@@ -130,33 +142,124 @@ def to_bytes(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), default=float).encode()
 
 
+def arrow_row(
+    listings: Iterable[Mapping[str, str]],
+    *,
+    settled: int,
+    t1: int,
+    pledged: int,
+    sellable: int,
+    **figures: str,
+) -> dict[str, object]:
+    """Write a row of Arrow's ``data``; `figures` are its prices and the haircut."""
+    owned = str(settled + t1 + pledged)
+    return {
+        "symbols": list(listings),
+        "avgPrice": figures["average"],
+        "qty": owned,
+        "usedQty": "0",
+        "t1Qty": str(t1),
+        "depositoryQty": str(settled),
+        "collateralQty": "",
+        "brokerCollateralQty": f"{pledged}.00",
+        "authorizedQty": "0",
+        "unPledgedQty": "0",
+        "nonPOAQty": "0",
+        "haircut": figures["haircut"],
+        "effectiveQty": owned,
+        "sellableQty": str(sellable),
+        "ltp": figures["last"],
+        "pnl": figures["pnl"],
+        "close": figures["close"],
+    }
+
+
+def v2_row(
+    names: Mapping[str, str | None],
+    *,
+    held: Position,
+    nse: Position = (0, 0),
+    bse: Position = (0, 0),
+    transactable: int,
+    in_smallcase: int,
+    pledged: int | None,
+) -> dict[str, object]:
+    """Write a security of format v2; `pledged` is ``None`` where a broker hides it."""
+    row: dict[str, object] = {
+        "holdings": _position(held),
+        "positions": {"nse": _position(nse), "bse": _position(bse)},
+        "transactableQuantity": transactable,
+        "smallcaseQuantity": in_smallcase,
+        "nseTicker": names["nse"],
+        "bseTicker": names["bse"],
+        "isin": names["isin"],
+        "name": names["name"],
+    }
+    if pledged is not None:
+        row["collateralQuantity"] = pledged
+    return row
+
+
+def _position(position: Position) -> dict[str, object]:
+    quantity, average = position
+    return {"quantity": quantity, "averagePrice": average}
+
+
+def basket(
+    scid: str,
+    name: str,
+    *,
+    value: object,
+    returns: object,
+    constituents: Iterable[tuple[str, int]],
+) -> dict[str, object]:
+    """Write a smallcase; `constituents` are tickers and shares."""
+    return {
+        "scid": scid,
+        "name": name,
+        "shortDescription": "Invented for the sandbox.",
+        "imageUrl": "",
+        "stats": {"currentValue": value, "totalReturns": returns},
+        "constituents": [
+            {"ticker": ticker, "shares": shares} for ticker, shares in constituents
+        ],
+    }
+
+
+def account_body(
+    securities: object, smallcases: object, *, at: str, auth_id: str, broker: str
+) -> dict[str, object]:
+    """Write what a holdings reply and a webhook say of an account."""
+    return {
+        "securities": securities,
+        "smallcases": smallcases,
+        "updating": False,
+        "lastUpdate": at,
+        "snapshotDate": at,
+        "smallcaseAuthId": auth_id,
+        "broker": broker,
+    }
+
+
 def _arrow_row(view: View, key: str, lot: Lot) -> dict[str, object]:
     item = view.instrument(key)
-    dark = item.delisted or _maintenance(view.instant)
+    dark = item.delisted or _in_maintenance(view.instant)
     traded = market_open(view.instant) and not dark
     last = view.last_price(key)
     known = traded and lot.average is not None
     gain = (last - (lot.average or 0)) * lot.owned if known else None
-    owned = str(lot.owned)
-    return {
-        "symbols": [_arrow_symbol(item, listing) for listing in item.listings],
-        "avgPrice": "" if lot.average is None else _money(lot.average),
-        "qty": owned,
-        "usedQty": "0",
-        "t1Qty": str(lot.t1),
-        "depositoryQty": str(lot.settled),
-        "collateralQty": "",
-        "brokerCollateralQty": _money(Decimal(lot.pledged)),
-        "authorizedQty": "0",
-        "unPledgedQty": "0",
-        "nonPOAQty": "0",
-        "haircut": "0.00" if dark else item.haircut,
-        "effectiveQty": owned,
-        "sellableQty": str(lot.settled + lot.t1),
-        "ltp": _money(last) if traded else "",
-        "pnl": "" if gain is None else _money(gain),
-        "close": "" if dark else _money(view.close(key)),
-    }
+    return arrow_row(
+        [_arrow_symbol(item, listing) for listing in item.listings],
+        settled=lot.settled,
+        t1=lot.t1,
+        pledged=lot.pledged,
+        sellable=lot.settled + lot.t1,
+        average="" if lot.average is None else _format_money(lot.average),
+        haircut="0.00" if dark else item.haircut,
+        last=_format_money(last) if traded else "",
+        pnl="" if gain is None else _format_money(gain),
+        close="" if dark else _format_money(view.close(key)),
+    )
 
 
 def _arrow_symbol(item: Instrument, listing: Listing) -> dict[str, str]:
@@ -174,26 +277,19 @@ def _v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     if held == 0 and lot.today == 0:
         return None
     item = view.instrument(key)
-    names = {one.exchange: one.symbol for one in item.listings}
-    home = "nse" if "NSE" in names else "bse"
-    nothing = {"quantity": 0, "averagePrice": 0}
-    traded = {"quantity": lot.today, "averagePrice": lot.today_average or 0}
+    names = {one.exchange.lower(): one.symbol for one in item.listings}
+    home = "nse" if "nse" in names else "bse"
+    traded = (lot.today, lot.today_average or 0)
     average = lot.average_before if lot.today else lot.average
-    row: dict[str, object] = {
-        "holdings": {"quantity": held, "averagePrice": average if held else None},
-        "positions": {
-            "nse": traded if home == "nse" else nothing,
-            "bse": traded if home == "bse" else nothing,
-        },
-        "transactableQuantity": lot.owned if home == "nse" else 0,
-        "smallcaseQuantity": lot.in_smallcase,
-        "nseTicker": names.get("NSE"),
-        "bseTicker": names.get("BSE"),
-        "isin": item.isin,
-        "name": item.name,
-    }
-    if view.persona.broker in SHOWS_PLEDGES:
-        row["collateralQuantity"] = lot.pledged
+    row = v2_row(
+        {"nse": None, "bse": None, "isin": item.isin, "name": item.name} | names,
+        held=(held, average if held else None),
+        nse=traded if home == "nse" else (0, 0),
+        bse=traded if home == "bse" else (0, 0),
+        transactable=lot.owned if home == "nse" else 0,
+        in_smallcase=lot.in_smallcase,
+        pledged=lot.pledged if view.persona.broker in SHOWS_PLEDGES else None,
+    )
     if item.delisted:
         row["isSuspendedOrDelistedOnNSE"] = row["isSuspendedOrDelistedOnBSE"] = True
     return row
@@ -214,10 +310,12 @@ def _v1_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     }
 
 
-def _smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, object]:
+def _write_smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, object]:
     public = [_basket(view, one) for one in baskets if one.visibility == "public"]
     private = [_basket(view, one) for one in baskets if one.visibility == "private"]
-    value = sum((_worth(view, b) for b in baskets if b.visibility == "private"), 0)
+    value = sum(
+        (_value_basket(view, b) for b in baskets if b.visibility == "private"), 0
+    )
     stats = {"currentValue": value, "totalReturns": 0}
     forms: dict[str, object] = {
         "list": private,
@@ -227,32 +325,31 @@ def _smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, object]:
     return {"public": public, "private": forms[view.persona.private_form]}
 
 
-def _basket(view: View, basket: Basket) -> dict[str, object]:
-    worth = _worth(view, basket)
+def _basket(view: View, one: Basket) -> dict[str, object]:
+    worth = _value_basket(view, one)
     cost = sum(
-        ((view.lots[key].average or 0) * n for key, n in basket.constituents), Decimal()
+        ((view.lots[key].average or 0) * n for key, n in one.constituents), Decimal()
     )
-    return {
-        "scid": basket.scid,
-        "name": basket.name,
-        "shortDescription": "Invented for the sandbox.",
-        "imageUrl": "",
-        "stats": {"currentValue": worth, "totalReturns": worth - cost},
-        "constituents": [
-            {"ticker": view.instrument(key).listings[0].symbol, "shares": shares}
-            for key, shares in basket.constituents
+    return basket(
+        one.scid,
+        one.name,
+        value=worth,
+        returns=worth - cost,
+        constituents=[
+            (view.instrument(key).listings[0].symbol, shares)
+            for key, shares in one.constituents
         ],
-    }
+    )
 
 
-def _worth(view: View, basket: Basket) -> Decimal:
+def _value_basket(view: View, one: Basket) -> Decimal:
     return sum(
-        (view.last_price(key) * shares for key, shares in basket.constituents),
+        (view.last_price(key) * shares for key, shares in one.constituents),
         Decimal(),
     )
 
 
-def _funds(view: View) -> list[dict[str, object]]:
+def _fund_rows(view: View) -> list[dict[str, object]]:
     yesterday = view.instant.astimezone(IST).date() - timedelta(days=1)
     priced_at = datetime.combine(yesterday, time(), IST)
     rows: list[dict[str, object]] = []
@@ -269,24 +366,22 @@ def _funds(view: View) -> list[dict[str, object]]:
                 "averagePrice": average if number == 0 else None,
                 "lastPrice": nav,
                 "lastPriceDate": iso(priced_at),
-                "pnl": _rounded((nav - average) * units) if number == 0 else None,
+                "pnl": _round_to_paisa((nav - average) * units)
+                if number == 0
+                else None,
                 "xirr": None,
             }
         )
     return rows
 
 
-def _maintenance(instant: datetime) -> bool:
+def _in_maintenance(instant: datetime) -> bool:
     return instant.astimezone(IST).hour == 0
 
 
-def _haircut(item: Instrument) -> Decimal:
-    return Decimal(item.haircut)
-
-
-def _rounded(value: Decimal) -> Decimal:
+def _round_to_paisa(value: Decimal) -> Decimal:
     return value.quantize(_CENT, ROUND_HALF_UP)
 
 
-def _money(value: Decimal) -> str:
-    return str(_rounded(value))
+def _format_money(value: Decimal) -> str:
+    return str(_round_to_paisa(value))
