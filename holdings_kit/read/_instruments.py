@@ -106,7 +106,7 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
         isin_ok("isin")
     )
     key = ["snapshot_id", "account_id", "holding_no"]
-    found = _found(loaded.listings, master)
+    found = _count_places(loaded.listings, master)
     first = found.sort("order", maintain_order=True).group_by(key, maintain_order=True)
     known = first.agg(pl.col("found", "found_name", "found_class").first())
     named = pl.col("isin").is_not_null() & isin_ok("isin")
@@ -160,7 +160,7 @@ def _master(rows: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(blank).select(INSTRUMENTS.names())
 
 
-def _found(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+def _count_places(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
     """Look each listing up by token, then by trading symbol, then by symbol."""
     looked = listings.drop("isin")
     ways = (("token", "token"), ("trading_symbol",) * 2, ("symbol", "symbol"))

@@ -8,7 +8,7 @@ import polars as pl
 
 from holdings_kit.wire._published import IDENTITIES, VALUES
 
-__all__ = ["CHECKED", "against_earlier", "against_fields", "within_rows"]
+__all__ = ["CHECKED", "check_earlier", "check_fields", "check_rows"]
 
 CHECKED: Final = pl.Schema(
     {
@@ -27,7 +27,7 @@ _NUMBER: Final = pl.col("value").str.contains(
 )
 
 
-def _found(
+def _count_places(
     leaves: pl.DataFrame,
     when: pl.Expr,
     severity: pl.Expr | str,
@@ -60,7 +60,7 @@ def _found(
     )
 
 
-def against_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFrame]:
+def check_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFrame]:
     """Undeclared and missing fields, empty numbers, other types, new words."""
     known = leaves.join(
         fields.rename({"type": "declared"}),
@@ -84,24 +84,24 @@ def against_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFr
         .filter(pl.col("row") < rows)
     )
     return [
-        _found(
+        _count_places(
             known, ~declared, "warning", "undeclared_field", "not documented, says {}"
         ),
-        _found(
+        _count_places(
             known,
             declared & _EMPTY & numeric,
             pl.when("empty").then(pl.lit("info")).otherwise(pl.lit("error")),
             "empty_number",
             "a number is empty: it is unknown, not 0{}",
         ),
-        _found(
+        _count_places(
             known,
             numeric & ~_EMPTY & ~_NUMBER,
             "error",
             "not_a_number",
             "documented as a number, says {}",
         ),
-        _found(
+        _count_places(
             known,
             declared
             & ~_EMPTY
@@ -115,7 +115,9 @@ def against_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFr
             "other_type",
             "documented as another JSON type, says {}",
         ),
-        _found(known, words, "warning", "enum_drift", "not one of the known words: {}"),
+        _count_places(
+            known, words, "warning", "enum_drift", "not one of the known words: {}"
+        ),
         missing.select(
             pl.lit("warning").alias("severity"),
             pl.lit("missing_field").alias("kind"),
@@ -137,7 +139,7 @@ def against_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFr
     ]
 
 
-def within_rows(leaves: pl.DataFrame, form: str) -> list[pl.DataFrame]:
+def check_rows(leaves: pl.DataFrame, form: str) -> list[pl.DataFrame]:
     """Statements about one row that the row itself breaks, and rows told twice."""
     rows = leaves.filter(
         pl.col("row") != "", ~pl.col("field").str.contains("[]", literal=True)
@@ -162,7 +164,9 @@ def within_rows(leaves: pl.DataFrame, form: str) -> list[pl.DataFrame]:
         )
         bad = numbers.filter(broken.fill_null(value=False))
         found.append(
-            _statement(bad["row"], severity, "contradiction", statement, wide.height)
+            _report_statement(
+                bad["row"], severity, "contradiction", statement, wide.height
+            )
         )
     listing = (
         leaves.filter(
@@ -174,14 +178,14 @@ def within_rows(leaves: pl.DataFrame, form: str) -> list[pl.DataFrame]:
     )
     twice = listing.filter(pl.col("value").is_duplicated() & (pl.col("value") != ""))
     found.append(
-        _statement(
+        _report_statement(
             twice["row"], "error", "told_twice", "one line per security", wide.height
         )
     )
     return found
 
 
-def _statement(
+def _report_statement(
     rows: pl.Series, severity: str, kind: str, statement: str, of: int
 ) -> pl.DataFrame:
     if rows.is_empty():
@@ -198,7 +202,7 @@ def _statement(
     return pl.DataFrame([row], schema=CHECKED, orient="row")
 
 
-def _profile(leaves: pl.DataFrame) -> pl.DataFrame:
+def _profile_fields(leaves: pl.DataFrame) -> pl.DataFrame:
     number = pl.col("value").cast(pl.Float64(), strict=False).abs().median()
     return leaves.group_by("path").agg(
         pl.col("pointer").first(),
@@ -209,10 +213,10 @@ def _profile(leaves: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def against_earlier(leaves: pl.DataFrame, earlier: pl.DataFrame) -> list[pl.DataFrame]:
+def check_earlier(leaves: pl.DataFrame, earlier: pl.DataFrame) -> list[pl.DataFrame]:
     """Say what changed in shape since an earlier payload: fields, types, units."""
-    both = _profile(leaves).join(
-        _profile(earlier), on="path", how="full", coalesce=True, suffix="_before"
+    both = _profile_fields(leaves).join(
+        _profile_fields(earlier), on="path", how="full", coalesce=True, suffix="_before"
     )
     gone, new = pl.col("types").is_null(), pl.col("types_before").is_null()
     step = pl.col("middle") / pl.col("middle_before")

@@ -4,6 +4,9 @@ from ._export import to_pandas as to_pandas
 from ._html_report import (
     write_report as write_report,
 )
+from ._numbers import (
+    number_of as number_of,
+)
 from ._report import (
     counted as counted,
 )
@@ -11,6 +14,3 @@ from ._report import (
     portfolio_report as portfolio_report,
 )
 from ._versions import show_versions as show_versions
-from ._words import (
-    number_of as number_of,
-)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from holdings_kit.show import plot
 from holdings_kit.show._report import figures, sections
-from holdings_kit.show._report_cells import figures_of, shown
+from holdings_kit.show._report_text import find_figure_columns, write_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,16 +109,16 @@ def _section(part: Section) -> str:
     if part.text:
         pieces.append(f"<p>{escape(part.text)}</p>")
     if part.table is not None:
-        pieces.append(_table(part.table))
+        pieces.append(_write_table(part.table))
     if part.points:
         items = "".join(f"<li>{escape(point)}</li>" for point in part.points)
         pieces.append(f"<ul>{items}</ul>")
     return "\n".join(pieces)
 
 
-def _table(frame: pl.DataFrame) -> str:
-    texts = shown(frame)
-    right = [name in figures_of(texts) for name in texts.columns]
+def _write_table(frame: pl.DataFrame) -> str:
+    texts = write_cells(frame)
+    right = [name in find_figure_columns(texts) for name in texts.columns]
     head = _row(texts.columns, right, tag="th", scope=' scope="col"')
     rows = "\n".join(_row(row, right) for row in texts.rows())
     return f"<div><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"

@@ -22,10 +22,12 @@ __all__ = [
     "format_value",
     "kind_of_column",
     "label_of_column",
+    "number_of",
     "percent",
     "quantity",
     "rupees",
 ]
+
 
 Kind: TypeAlias = Literal[
     "text", "quantity", "rupees", "percent", "number", "instant", "date", "flag"
@@ -233,3 +235,14 @@ def _digits(value: Decimal, places: int) -> tuple[str, str]:
         head = head[:-2]
     mark = _MINUS if value < 0 and text.strip("0.") else ""
     return mark, tail + (f".{fraction}" if fraction else "")
+
+
+def number_of(number: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun; `many` where more than an s is added.
+
+    Examples
+    --------
+    >>> number_of(1, "day"), number_of(0, "day"), number_of(1200, "breach", "breaches")
+    ('1 day', '0 days', '1,200 breaches')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -10,15 +10,16 @@ from holdings_kit.portfolio import consolidate, look_through, summarize
 from holdings_kit.read import unresolved
 from holdings_kit.risk import Quantity, collateral
 from holdings_kit.schema import any_known
-from holdings_kit.show._report_cells import (
+from holdings_kit.show._numbers import number_of
+from holdings_kit.show._report_text import (
     UNKNOWN,
-    money,
+    Section,
     percent,
     rupees,
-    units,
+    write_rupees,
+    write_text,
+    write_units,
 )
-from holdings_kit.show._report_text import Section, as_text
-from holdings_kit.show._words import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Figures",
     "Section",
-    "as_text",
     "counted",
     "figures",
     "portfolio_report",
     "sections",
+    "write_text",
 ]
 
 _ROWS: Final = 40
@@ -122,7 +123,7 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
     READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
     """
-    return as_text(sections(loaded, figures(loaded, quotes=quotes)))
+    return write_text(sections(loaded, figures(loaded, quotes=quotes)))
 
 
 def _read(loaded: Loaded) -> Section:
@@ -157,14 +158,14 @@ def _positions(positions: pl.DataFrame) -> Section | None:
         return None
     shown = positions.head(_ROWS).select(
         pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
-        units("owned_quantity").alias("quantity"),
-        money("average_price").alias("average"),
-        money("price"),
+        write_units("owned_quantity").alias("quantity"),
+        write_rupees("average_price").alias("average"),
+        write_rupees("price"),
         pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
         pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
-        money("cost_value").alias("cost"),
-        money("market_value").alias("value"),
-        money("unrealized_pnl").alias("P&L"),
+        write_rupees("cost_value").alias("cost"),
+        write_rupees("market_value").alias("value"),
+        write_rupees("unrealized_pnl").alias("P&L"),
         percent("weight"),
     )
     more = positions.height - shown.height

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from holdings_kit.show._report_cells import figures_of, shown
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from decimal import Decimal
 
-    import polars as pl
-
-__all__ = ["Section", "as_text"]
+__all__ = [
+    "UNKNOWN",
+    "Section",
+    "find_figure_columns",
+    "percent",
+    "rupees",
+    "write_cells",
+    "write_rupees",
+    "write_text",
+    "write_units",
+]
 
 
 class Section(NamedTuple):
@@ -23,30 +32,106 @@ class Section(NamedTuple):
     points: Sequence[str] = ()
 
 
-def as_text(parts: Sequence[Section]) -> str:
+def write_text(parts: Sequence[Section]) -> str:
     """Set a report for a terminal."""
-    return "\n\n".join("\n".join(_lines(part)) for part in parts)
+    return "\n\n".join("\n".join(_write_section(part)) for part in parts)
 
 
-def _lines(part: Section) -> Iterator[str]:
+def _write_section(part: Section) -> Iterator[str]:
     yield f"{part.title.upper():<11} {part.text}".rstrip()
     if part.table is not None:
-        yield _table(part.table)
+        yield _write_table(part.table)
     yield from (f"  · {point}" for point in part.points)
 
 
-def _table(frame: pl.DataFrame) -> str:
+def _write_table(frame: pl.DataFrame) -> str:
     """Columns of text without borders, figures to the right."""
-    texts = shown(frame)
-    right = figures_of(texts)
+    texts = write_cells(frame)
+    right = find_figure_columns(texts)
     columns = [
-        _column([name, *texts[name]], to_the_right=name in right)
+        _align_cells([name, *texts[name]], to_the_right=name in right)
         for name in texts.columns
     ]
     lines = zip(*columns, strict=True)
     return "\n".join(("  " + "  ".join(cells)).rstrip() for cells in lines)
 
 
-def _column(cells: list[str], *, to_the_right: bool) -> list[str]:
+def _align_cells(cells: list[str], *, to_the_right: bool) -> list[str]:
     width = max(map(len, cells))
     return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]
+
+
+UNKNOWN: Final = "–"
+_FIGURE: Final = r"^([+-]?\d[\d,]*(\.\d+)?%?|–)$"
+
+
+def rupees(value: object) -> str:
+    """Write rupees, two places; a dash for what is unknown.
+
+    Examples
+    --------
+    >>> rupees(1234.5), rupees(None)
+    ('1,234.50', '–')
+    """
+    return UNKNOWN if value is None else f"{value:,.2f}"
+
+
+def write_rupees(column: str) -> pl.Expr:
+    """Write a column of rupees."""
+    return (
+        pl.col(column)
+        .map_elements(rupees, return_dtype=pl.String(), skip_nulls=False)
+        .alias(column)
+    )
+
+
+def write_units(column: str) -> pl.Expr:
+    """Write a column of quantities, as many places as they have.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> held = pl.DataFrame({"n": [Decimal("1523.0000"), Decimal("24.6900"), None]})
+    >>> held.select(units("n"))["n"].to_list()
+    ['1,523', '24.69', '–']
+    """
+
+    def plain(value: Decimal | None) -> str:
+        return UNKNOWN if value is None else f"{value.normalize():,f}"
+
+    return (
+        pl.col(column)
+        .map_elements(plain, return_dtype=pl.String(), skip_nulls=False)
+        .alias(column)
+    )
+
+
+def percent(column: str) -> pl.Expr:
+    """Write a column of fractions in percent, two places."""
+    text = pl.format("{}%", (pl.col(column) * 100).round(2))
+    return (
+        pl.when(pl.col(column).is_not_null())
+        .then(text)
+        .otherwise(pl.lit(UNKNOWN))
+        .alias(column)
+    )
+
+
+def write_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write every cell as text, a dash for null."""
+    return frame.select(pl.all().cast(pl.String()).fill_null(UNKNOWN))
+
+
+def find_figure_columns(texts: pl.DataFrame) -> frozenset[str]:
+    """Name the columns that hold figures only: they are set to the right.
+
+    Examples
+    --------
+    >>> figures_of(pl.DataFrame({"P&L": ["-1,200.50", "–"], "basis": ["close", "ltp"]}))
+    frozenset({'P&L'})
+    """
+    return frozenset(
+        name
+        for name in texts.columns
+        if texts[name].str.contains(_FIGURE).all() and texts.height
+    )

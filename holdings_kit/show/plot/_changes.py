@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from holdings_kit.changes import CAUSES, CHANGES, TIMELINE
 from holdings_kit.errors import FrameError
 from holdings_kit.schema import conform
-from holdings_kit.show._words import number_of
+from holdings_kit.show._numbers import number_of
 from holdings_kit.show.plot._style import (
     BLACK,
     BLUE,

@@ -8,7 +8,7 @@ import polars as pl
 
 from holdings_kit.haircuts import breaches
 from holdings_kit.haircuts import statistics as tests
-from holdings_kit.show._words import number_of
+from holdings_kit.show._numbers import number_of
 from holdings_kit.show.plot._style import (
     COLOURS,
     GREEN,

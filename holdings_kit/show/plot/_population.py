@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdings_kit.show._words import number_of
+from holdings_kit.show._numbers import number_of
 from holdings_kit.show.plot._style import (
     COLOURS,
     GREY,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdings_kit.portfolio import concentration as measure
-from holdings_kit.show._words import number_of
+from holdings_kit.show._numbers import number_of
 from holdings_kit.show.plot._style import (
     BLUE,
     GREY,

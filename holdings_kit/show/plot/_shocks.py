@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from holdings_kit.show._words import number_of
+from holdings_kit.show._numbers import number_of
 from holdings_kit.show.plot._style import (
     BLUE,
     ORANGE,
