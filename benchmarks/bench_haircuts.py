@@ -17,8 +17,9 @@ import polars as pl
 
 from benchmarks.measure import record
 from holdings_kit import haircuts as hc
-from holdings_kit.haircuts import _kernels as kernels
 from holdings_kit.haircuts import statistics as ht
+from holdings_kit.haircuts._rolling import rolling_quantile
+from holdings_kit.haircuts._volatility import ewma_variance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,25 +95,27 @@ def bench_ewma(data: Universe, bound: float, repeats: int) -> None:
 
     names, days = data.closes.shape
     begin = data.starts[:-1] + 1
-    options: dict[str, Any] = {
-        "decay": DECAY,
-        "begin": begin,
-        "value": np.square(data.returns[begin]),
-        "out": np.zeros_like(data.returns),  # as the copy has: no new memory
-    }
+    squares = np.square(data.returns)
 
-    def kernel(engine: kernels.Engine) -> np.ndarray:
-        return kernels.ewma(data.returns, data.starts, engine=engine, **options)
+    def recursion() -> np.ndarray:
+        return ewma_variance(squares, data.starts, DECAY, begin, squares[begin])
 
     def loop() -> np.ndarray:
-        squares = np.square(data.returns.reshape(names, days).T)
-        out = np.empty_like(squares)
-        out[0], out[1] = np.nan, squares[1]
+        by_day = np.square(data.returns.reshape(names, days).T)
+        out = np.empty_like(by_day)
+        out[0], out[1] = np.nan, by_day[1]
         for day in range(2, days):
-            out[day] = DECAY * out[day - 1] + (1 - DECAY) * squares[day]
+            out[day] = DECAY * out[day - 1] + (1 - DECAY) * by_day[day]
         return out.T.ravel()
 
-    wide = pd.DataFrame(np.square(data.returns.reshape(names, days).T))
+    closes = pd.DataFrame(data.closes.T)
+
+    def haircuts() -> object:  # the same job as hk.haircuts.ewma: closes to haircuts
+        moves = np.log(closes / closes.shift())
+        variance = (moves**2).ewm(alpha=1 - DECAY, adjust=False).mean()
+        return 2.3263478740408408 * np.sqrt(variance)
+
+    wide = pd.DataFrame(squares.reshape(names, days).T)
     pandas, theirs = best(
         lambda: wide.ewm(alpha=1 - DECAY, adjust=False).mean().to_numpy(), repeats
     )
@@ -120,17 +123,16 @@ def bench_ewma(data: Universe, bound: float, repeats: int) -> None:
     same("EWMA", mine, theirs.T.ravel(), 1e-9)
     row("EWMA", "pandas", pandas, bound, pandas)
     row("EWMA", "NumPy loop over days", looped, bound, pandas)
-    frame = data.prices.with_columns(pl.Series("square", np.square(data.returns)))
-    mean = pl.col("square").fill_nan(None).ewm_mean(alpha=1 - DECAY, adjust=False)
-    over, _ = best(lambda: frame.select(mean.over("instrument_id")), repeats)
-    row("EWMA", "polars", over, bound, pandas)
-    for engine in ("plain", "numba"):
-        kernel(engine)
-        took, found = best(lambda engine=engine: kernel(engine), 50)
-        same("EWMA", found, mine, 1e-12)
-        row("EWMA", f"kernel, {engine}", took, bound, pandas)
-    took, _ = best(lambda: hc.ewma(data.prices, decay=DECAY), repeats)
-    row("EWMA", "hk.haircuts.ewma, prices to frame", took, bound, pandas)
+    took, found = best(recursion, repeats)
+    same("EWMA", found, mine, 1e-12)
+    row("EWMA", "kernel, scipy lfilter", took, bound, pandas)
+    pandas, theirs = best(haircuts, repeats)
+    row("EWMA haircut", "pandas, closes to haircuts", pandas, bound, pandas)
+    took, found = best(lambda: hc.ewma(data.prices, decay=DECAY), repeats)
+    same(
+        "EWMA haircut", found["haircut"].to_numpy(), np.asarray(theirs).T.ravel(), 1e-9
+    )
+    row("EWMA haircut", "hk.haircuts.ewma, prices to frame", took, bound, pandas)
 
 
 def bench_quantile(data: Universe, bound: float, repeats: int) -> None:
@@ -138,9 +140,9 @@ def bench_quantile(data: Universe, bound: float, repeats: int) -> None:
 
     names, days = data.closes.shape
 
-    def kernel(engine: kernels.Engine) -> np.ndarray:
-        return kernels.rolling_quantile(
-            data.returns, data.starts, window=WINDOW, probability=TAIL, engine=engine
+    def kernel() -> np.ndarray:
+        return rolling_quantile(
+            data.returns, data.starts, window=WINDOW, probability=TAIL
         )
 
     def loop() -> np.ndarray:
@@ -156,12 +158,9 @@ def bench_quantile(data: Universe, bound: float, repeats: int) -> None:
     looped, mine = best(loop, 1)
     row("quantile", "NumPy loop over names", looped, bound, pandas)
     same("quantile", mine, theirs.T.ravel(), 1e-9)
-    for engine in ("plain", "numba"):
-        kernel(engine)
-        took, found = best(lambda engine=engine: kernel(engine), repeats)
-        same("quantile", found, mine, 1e-12)
-        way = "kernel, plain (polars)" if engine == "plain" else "kernel, numba"
-        row("quantile", way, took, bound, pandas)
+    took, found = best(kernel, repeats)
+    same("quantile", found, mine, 1e-12)
+    row("quantile", "kernel, polars", took, bound, pandas)
     took, _ = best(lambda: hc.historical(data.prices, window=WINDOW), repeats)
     row("quantile", "hk.haircuts.historical, prices to frame", took, bound, pandas)
 

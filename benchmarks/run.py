@@ -26,7 +26,7 @@ from benchmarks import plan
 from benchmarks.measure import machine, versions
 from benchmarks.results import FIRST, HERE, PAGE, Block, Ratio, keep
 
-NAMES = ["polars", "pyarrow", "deltalake", "duckdb", "pandas", "dask", "numpy", "numba"]
+NAMES = ["polars", "pyarrow", "deltalake", "duckdb", "pandas", "dask", "numpy"]
 HOURS = {"small": 0.05, "full": 4}  # of one benchmark; its contenders have their own
 
 

@@ -67,7 +67,6 @@ _EXTRA_OF: Final = {
     "typer": "sandbox",
     "uvicorn": "sandbox",
     "arch": "risk",
-    "numba": "risk",
     "numpy": "risk",
     "scipy": "risk",
     "matplotlib": "plot",

@@ -1,6 +1,8 @@
 from . import statistics as statistics
 from ._attribution import COLLATERAL_CHANGES as COLLATERAL_CHANGES
 from ._attribution import collateral_changes as collateral_changes
+from ._audit import AUDIT as AUDIT
+from ._audit import audit as audit
 from ._backtest import COVERAGE as COVERAGE
 from ._backtest import backtest as backtest
 from ._backtest import breaches as breaches

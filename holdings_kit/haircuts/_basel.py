@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import AnyFrame, read_closes
+from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._volatility import check_days
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from holdings_kit.haircuts._frames import AnyFrame
 
 __all__ = ["Listing", "basel", "basel_exposure", "basel_scaled"]
 
@@ -83,6 +85,8 @@ def basel(
     horizon: int = 10,
     revaluation_days: int = 1,
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Supervisory equity haircut on every date of `prices`.
 
@@ -104,8 +108,8 @@ def basel(
         Collateral and loan are in different currencies.
     horizon, revaluation_days
         See `basel_scaled`.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def basel(
     if framework not in EQUITY:
         raise ConfigError(f"framework {framework!r}: give '2' or '3.1'")
     table = EQUITY[framework]
-    closes = read_closes(prices)
+    closes = read_audited(prices, strict=strict, declared=declared)
     names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
     base = np.empty(len(names))
     for place, instrument in enumerate(names):

@@ -12,22 +12,27 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import AnyFrame, Closes, Floats, read_closes
-from holdings_kit.haircuts._kernels import Interpolation, rolling_quantile
+from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._numeric import log_gamma, t_quantile
+from holdings_kit.haircuts._rolling import (
+    Interpolation,
+    has_full_window,
+    rolling_quantile,
+)
 from holdings_kit.haircuts._volatility import (
     Conversion,
     Seed,
     check_days,
     check_fraction,
-    complete,
-    converted,
-    residuals,
+    convert_move,
+    standardise_returns,
     volatility,
 )
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from holdings_kit.haircuts._frames import AnyFrame, Floats
 
 __all__ = ["evt", "filtered_historical", "student_t"]
 
@@ -49,6 +54,8 @@ def filtered_historical(
     interpolation: Interpolation = "linear",
     conversion: Conversion = "linear",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Simulate history, filtered: past residuals at today's volatility.
 
@@ -65,8 +72,8 @@ def filtered_historical(
         See `ewma`.
     interpolation
         Quantile method; see `historical`.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -86,11 +93,12 @@ def filtered_historical(
     >>> model["haircut"].round(4).to_list()
     [None, None, 0.0197]
     """
-    closes = _read(prices, level, horizon)
+    _check(level, horizon)
+    closes = read_audited(prices, strict=strict, declared=declared)
     check_days(window, "window")
     sigma = volatility(closes, decay=decay, seed=seed)
-    z, lead = residuals(closes, sigma, seed)
-    there = complete(z, closes.starts, lead=lead, window=window)
+    z, lead = standardise_returns(closes, sigma, seed)
+    there = has_full_window(z, closes.starts, lead=lead, window=window)
     quantile = rolling_quantile(
         np.where(np.isnan(z), 0.0, z),
         closes.starts,
@@ -102,7 +110,7 @@ def filtered_historical(
     move = np.where(there, -quantile, np.nan) * sigma * np.sqrt(horizon)
     return closes.frame(
         "filtered_historical",
-        converted(move, conversion),
+        convert_move(move, conversion),
         sigma,
         name=name,
         level=level,
@@ -121,6 +129,8 @@ def student_t(
     seed: Seed = "first",
     conversion: Conversion = "linear",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Student-t haircut: a fat-tailed quantile at today's volatility.
 
@@ -137,8 +147,8 @@ def student_t(
         Residuals of the fit; not used when `df` is given.
     level, horizon, decay, seed, conversion
         See `ewma`.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -155,12 +165,13 @@ def student_t(
     >>> student_t(prices, df=4, seed=0.0004)["haircut"].round(4).to_list()
     [0.053]
     """
-    closes = _read(prices, level, horizon)
+    _check(level, horizon)
+    closes = read_audited(prices, strict=strict, declared=declared)
     sigma = volatility(closes, decay=decay, seed=seed)
     if df is None:
         check_days(window, "window")
-        z, lead = residuals(closes, sigma, seed)
-        there = complete(z, closes.starts, lead=lead, window=window)
+        z, lead = standardise_returns(closes, sigma, seed)
+        there = has_full_window(z, closes.starts, lead=lead, window=window)
         degrees = np.where(there, _likeliest(z, window), np.nan)
     elif df > LEAST_DF:
         degrees = np.full(sigma.size, float(df))
@@ -170,7 +181,7 @@ def student_t(
     move = multiple * sigma * np.sqrt(horizon)
     return closes.frame(
         "student_t",
-        converted(move, conversion),
+        convert_move(move, conversion),
         sigma,
         name=name,
         level=level,
@@ -190,6 +201,8 @@ def evt(
     refit: int = 20,
     conversion: Conversion = "linear",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Peaks over threshold on residual losses (McNeil and Frey, 2000).
 
@@ -209,8 +222,8 @@ def evt(
         See `ewma`; `level` must lie above `threshold`.
     refit
         Closes between two fits; in between u, ξ and β stand.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -233,7 +246,8 @@ def evt(
     >>> evt(prices)["haircut"].to_list()  # no full window of residuals yet
     [None, None, None]
     """
-    closes = _read(prices, level, horizon)
+    _check(level, horizon)
+    closes = read_audited(prices, strict=strict, declared=declared)
     check_days(refit, "refit")
     excesses = int(np.floor((1 - threshold) * window + NO_TAIL))
     if excesses < LEAST_EXCESSES or not threshold < level:
@@ -242,7 +256,7 @@ def evt(
             f"larger window or a lower threshold ({LEAST_EXCESSES} are needed)"
         )
     sigma = volatility(closes, decay=decay, seed=seed)
-    z, lead = residuals(closes, sigma, seed)
+    z, lead = standardise_returns(closes, sigma, seed)
     quantile = np.full(z.size, np.nan)
     for first, last in zip(closes.starts[:-1], closes.starts[1:], strict=True):
         losses = -z[first + lead : last]
@@ -254,7 +268,7 @@ def evt(
     move = quantile * sigma * np.sqrt(horizon)
     return closes.frame(
         "evt",
-        converted(move, conversion),
+        convert_move(move, conversion),
         sigma,
         name=name,
         level=level,
@@ -262,10 +276,9 @@ def evt(
     )
 
 
-def _read(prices: AnyFrame, level: float, horizon: int) -> Closes:
+def _check(level: float, horizon: int) -> None:
     check_fraction(level, "level")
     check_days(horizon, "horizon")
-    return read_closes(prices)
 
 
 def _likeliest(z: Floats, window: int) -> Floats:

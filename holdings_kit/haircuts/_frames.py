@@ -24,8 +24,10 @@ __all__ = [
     "Closes",
     "Floats",
     "Ints",
+    "last_margins",
     "read_closes",
     "read_haircuts",
+    "take_closes",
 ]
 
 AnyFrame: TypeAlias = pl.DataFrame | pl.LazyFrame
@@ -40,6 +42,12 @@ PRICES: Final = pl.Schema(
         "close": pl.Float64(),  # any numeric type is taken; rupees per unit
     }
 )
+"""The least that a model needs; the wide `PRICES` of `hk.read_prices` will do too."""
+ALIASES: Final = {
+    "close": ("close", "close_price"),
+    "open": ("open_price", "open"),
+    "previous_close": ("previous_close_price", "previous_close"),
+}
 
 HAIRCUTS: Final = pl.Schema(
     {
@@ -69,11 +77,18 @@ class Closes(NamedTuple):
         One close per row of `keys`.
     starts
         First row of each instrument, and the number of rows at the end.
+    open, previous_close
+        Of the same day, as reported, where the prices have them; NaN where unknown.
+    notes
+        What the audit found up to each row; None: nothing.
     """
 
     keys: pl.DataFrame
     close: Floats
     starts: Ints
+    open: Floats | None = None
+    previous_close: Floats | None = None
+    notes: pl.Series | None = None
 
     def returns(self, days: int = 1) -> Floats:
         """Log return over `days` closes; NaN on the first `days` of an instrument."""
@@ -110,8 +125,33 @@ class Closes(NamedTuple):
             pl.lit(level, pl.Float64()).alias("level"),
             pl.lit(horizon, pl.Int64()).alias("horizon"),
             pl.lit(model if name is None else name).alias("name"),
-            pl.lit(None, pl.String()).alias("note"),
+            pl.lit(None, pl.String()).alias("note")
+            if self.notes is None
+            else self.notes.alias("note"),
         )
+
+
+def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
+    """Take `instrument_id`, `date`, `close` and, if there, `open`, `previous_close`.
+
+    Raises
+    ------
+    FrameError
+        A column is missing or of another type.
+    """
+    have = prices.collect_schema()
+    found: list[pl.Expr] = []
+    for column, names in ALIASES.items():
+        there = [other for other in names if other in have and have[other].is_numeric()]
+        if there:
+            found.append(pl.col(there[0]).cast(pl.Float64()).alias(column))
+    rows = prices.lazy().with_columns(found)
+    wanted = [*PRICES, *(c for c in ("open", "previous_close") if _has(found, c))]
+    return conform(rows, PRICES, name=name).select(wanted).collect()
+
+
+def _has(columns: list[pl.Expr], name: str) -> bool:
+    return any(column.meta.output_name() == name for column in columns)
 
 
 def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
@@ -123,12 +163,9 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
         A column is missing or of another type; a close is not above zero; an
         instrument has two closes on one date.
     """
-    columns = prices.collect_schema()
-    if "close" in columns and columns["close"].is_numeric():
-        prices = prices.with_columns(pl.col("close").cast(pl.Float64()))
-    known = conform(prices.lazy(), PRICES, name=name).select(PRICES.names()).collect()
-    if any(column.null_count() for column in known):
-        known = known.drop_nulls()
+    known = take_closes(prices, name=name)
+    if any(known[column].null_count() for column in PRICES):
+        known = known.drop_nulls(PRICES.names())
     starts = _first_rows(known)
     if not _in_order(known, starts):
         known = known.sort("instrument_id", "date")
@@ -136,7 +173,13 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
         _check_dates(known, name)
     close = known["close"].to_numpy()
     _check_closes(known, close, name)
-    return Closes(known.select("instrument_id", "date"), close, starts)
+    more: dict[str, Floats] = {
+        column: known[column].fill_null(float("nan")).to_numpy()
+        for column in ("open", "previous_close")
+        if column in known.columns
+    }
+    keys = known.select("instrument_id", "date")
+    return Closes(keys, close, starts, more.get("open"), more.get("previous_close"))
 
 
 def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame:
@@ -156,7 +199,7 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     rows = haircuts.lazy()
     have = rows.collect_schema()
     if "model" not in have and {"var_margin", "elm"} <= set(have):
-        rows = _from_margins(rows, have)
+        rows = _from_margins(rows)
     elif "model" not in have and {"broker", "source"} <= set(have):
         rows = rows.with_columns(pl.coalesce("broker", "source").alias("model"))
     have = rows.collect_schema()
@@ -180,16 +223,37 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
 _GIVEN: Final = ("instrument_id", "date", "model", "haircut")
 
 
-def _from_margins(margins: pl.LazyFrame, have: pl.Schema) -> pl.LazyFrame:
-    """Read the exchange's margins as haircuts; of each day the last file counts."""
-    security = pl.col("security_var").cast(pl.Float64())
+def last_margins(margins: AnyFrame) -> pl.DataFrame:
+    """Take of each instrument and day the last file, of its main series.
+
+    Raises
+    ------
+    FrameError
+        A column that the exchange's margins have is missing.
+    """
+    rows = margins.lazy()
+    have = rows.collect_schema()
+    for column in ("instrument_id", "date", "security_var", "var_margin", "elm"):
+        if column not in have:
+            raise FrameError("margins", column, f"missing; margins has {have.names()}")
     order = [pl.col("file_no")] if "file_no" in have else []
     if "series" in have:
         order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))
     if order:
-        margins = margins.sort(order, maintain_order=True)
+        rows = rows.sort(order, maintain_order=True)
     return (
-        margins.unique(["instrument_id", "date"], keep="last", maintain_order=True)
+        rows.unique(["instrument_id", "date"], keep="last", maintain_order=True)
+        .sort("instrument_id", "date")
+        .collect()
+    )
+
+
+def _from_margins(margins: pl.LazyFrame) -> pl.LazyFrame:
+    """Read the exchange's margins as haircuts."""
+    security = pl.col("security_var").cast(pl.Float64())
+    return (
+        last_margins(margins)
+        .lazy()
         .select(
             "instrument_id",
             "date",
@@ -199,7 +263,6 @@ def _from_margins(margins: pl.LazyFrame, have: pl.Schema) -> pl.LazyFrame:
             pl.when(security > 0).then(security.log1p() / 6).alias("volatility"),
             (pl.col("var_margin") > pl.col("security_var")).alias("floor_hit"),
         )
-        .sort("instrument_id", "date")
     )
 
 

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import AnyFrame, Floats, read_closes
+from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._numeric import normal_quantile, t_quantile
 from holdings_kit.haircuts._volatility import (
     Conversion,
     check_days,
     check_fraction,
-    converted,
+    convert_move,
 )
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     import polars as pl
+
+    from holdings_kit.haircuts._frames import AnyFrame, Floats
 
 __all__ = ["garch"]
 
@@ -45,6 +47,8 @@ def garch(
     refit: int = 250,
     conversion: Conversion = "linear",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """GARCH(1,1) haircut with the forecast variance summed over the horizon.
 
@@ -63,8 +67,8 @@ def garch(
         Returns of a fit; no haircut before there are as many.
     refit
         Closes between two fits.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def garch(
     check_fraction(level, "level")
     for what, days in (("horizon", horizon), ("window", window), ("refit", refit)):
         check_days(days, what)
-    closes = read_closes(prices)
+    closes = read_audited(prices, strict=strict, declared=declared)
     returns = closes.returns() * PERCENT
     total = np.full(returns.size, np.nan)
     sigma, multiple = total.copy(), total.copy()
@@ -106,7 +110,7 @@ def garch(
                 multiple[rows] = _quantile(fit.df, level)
     return closes.frame(
         "garch",
-        converted(multiple * total, conversion),
+        convert_move(multiple * total, conversion),
         sigma,
         name=name,
         level=level,

@@ -12,22 +12,26 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import AnyFrame, Closes, Floats, read_closes
-from holdings_kit.haircuts._kernels import Interpolation, rolling_quantile
+from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._numeric import normal_pdf, normal_quantile
+from holdings_kit.haircuts._rolling import (
+    Interpolation,
+    rolling_quantile,
+    split_windows,
+)
 from holdings_kit.haircuts._volatility import (
     Conversion,
     Seed,
     check_days,
     check_fraction,
-    converted,
+    convert_move,
     volatility,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import polars as pl
+
+    from holdings_kit.haircuts._frames import AnyFrame, Closes, Floats
 
 __all__ = ["ewma", "expected_shortfall", "historical"]
 
@@ -41,6 +45,8 @@ def ewma(
     seed: Seed = "first",
     conversion: Conversion = "linear",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Set a normal haircut z σ √H, with σ by EWMA (RiskMetrics, 1996).
 
@@ -64,6 +70,11 @@ def ewma(
         How zσ√H, a log move, becomes a loss: ``linear``, ``exp_long``, ``exp_short``.
     name
         What to call the series, where a model stands twice; ``None``: the model.
+    strict
+        Refuse prices in which `audit` finds an error or warning; else they stand in
+        `note`, from their date on.
+    declared
+        Findings that are known and right; see `audit`.
 
     Returns
     -------
@@ -89,12 +100,12 @@ def ewma(
     [None, 0.047, 0.0456]
     """
     _check(level, horizon)
-    closes = read_closes(prices)
+    closes = read_audited(prices, strict=strict, declared=declared)
     sigma = volatility(closes, decay=decay, seed=seed)
     multiple = normal_quantile(level) * np.sqrt(horizon)
     return closes.frame(
         "ewma",
-        converted(multiple * sigma, conversion),
+        convert_move(multiple * sigma, conversion),
         sigma,
         name=name,
         level=level,
@@ -111,6 +122,8 @@ def historical(
     interpolation: Interpolation = "linear",
     scaling: Literal["overlapping", "root"] = "overlapping",
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Historical simulation: the loss that past windows exceeded with 1 − level.
 
@@ -131,8 +144,8 @@ def historical(
     scaling
         ``overlapping`` takes returns over `horizon` days, day by day; ``root`` takes
         daily returns and multiplies by √H.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -164,7 +177,7 @@ def historical(
     """
     _check(level, horizon)
     check_days(window, "window")
-    closes = read_closes(prices)
+    closes = read_audited(prices, strict=strict, declared=declared)
     days = horizon if scaling == "overlapping" else 1
     worst = rolling_quantile(
         np.expm1(closes.returns(days)),
@@ -191,6 +204,8 @@ def expected_shortfall(
     conversion: Conversion = "linear",
     window: int = 250,
     name: str | None = None,
+    strict: bool = False,
+    declared: Declared | None = None,
 ) -> pl.DataFrame:
     """Haircut at the mean loss beyond the quantile (ES).
 
@@ -209,8 +224,8 @@ def expected_shortfall(
         Of the normal method; see `ewma`.
     window
         Of the empirical method; see `historical`.
-    name
-        What to call the series, where a model stands twice; ``None``: the model.
+    name, strict, declared
+        See `ewma`.
 
     Returns
     -------
@@ -231,7 +246,7 @@ def expected_shortfall(
     [None, None, 0.1]
     """
     _check(level, horizon)
-    closes = read_closes(prices)
+    closes = read_audited(prices, strict=strict, declared=declared)
     if method == "empirical":
         check_days(window, "window")
         tail = _tail_mean(closes, horizon, window, 1 - level)
@@ -244,24 +259,12 @@ def expected_shortfall(
     multiple = normal_pdf(normal_quantile(level)) / (1 - level) * np.sqrt(horizon)
     return closes.frame(
         "es_normal",
-        converted(multiple * sigma, conversion),
+        convert_move(multiple * sigma, conversion),
         sigma,
         name=name,
         level=level,
         horizon=horizon,
     )
-
-
-def rolled(values: Floats, window: int) -> Iterator[tuple[slice, Floats]]:
-    """Windows of `window` values as rows, in blocks that fit the cache."""
-    if values.size < window:
-        return
-    windows = np.lib.stride_tricks.sliding_window_view(values, window)
-    size = max(1, 4_000_000 // window)
-    for start in range(0, windows.shape[0], size):
-        block = windows[start : start + size]
-        first = start + window - 1
-        yield slice(first, first + block.shape[0]), block
 
 
 def _tail_mean(closes: Closes, horizon: int, window: int, share: float) -> Floats:
@@ -273,7 +276,7 @@ def _tail_mean(closes: Closes, horizon: int, window: int, share: float) -> Float
     weights = np.clip(mass - np.arange(depth), 0, 1)
     for first, last in zip(closes.starts[:-1], closes.starts[1:], strict=True):
         run, answer = returns[first + horizon : last], out[first + horizon : last]
-        for rows, block in rolled(run, window):
+        for rows, block in split_windows(run, window):
             worst = np.sort(np.partition(block, depth - 1, axis=1)[:, :depth], axis=1)
             answer[rows] = worst @ weights / mass
     return out

@@ -1,0 +1,466 @@
+"""What is wrong with a price history before a model is built on it.
+
+Each check is a set of whole-column expressions over the closes, sorted by instrument
+and date. A finding at a date uses nothing later than that date, so that the notes of a
+model never know the future.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Final, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from holdings_kit.errors import FrameError
+from holdings_kit.haircuts._frames import (
+    AnyFrame,
+    Closes,
+    Floats,
+    Ints,
+    read_closes,
+    take_closes,
+)
+
+__all__ = ["AUDIT", "Declared", "audit", "read_audited"]
+
+Declared: TypeAlias = (
+    pl.DataFrame
+    | pl.LazyFrame
+    | Mapping[str, date | Sequence[date]]
+    | Sequence[tuple[str, date]]
+)
+"""Findings that are known and right, each by instrument and date."""
+
+AUDIT: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "date": pl.Date(),  # the day on which it shows
+        "kind": pl.String(),
+        "severity": pl.String(),  # error | warning | info | declared
+        "evidence": pl.String(),
+        "what_to_do": pl.String(),
+    }
+)
+ADVICE: Final = {
+    "two closes": "keep one series of an instrument, such as EQ and not T0",
+    "bad close": "leave the row out, or correct it: a price is above 0",
+    "unadjusted action": "adjust the closes (hk.adjust with an actions table), or "
+    "declare the day if the move was real",
+    "large move": "check the day; declare it if the move was real, else adjust",
+    "gap": "the return spans the gap; join a renamed history, or declare the day",
+    "missing day": "add the missing file, if there is one",
+    "stale run": "check that the share traded; its volatility is understated",
+    "first days": "start the history earlier or give a seed; a zero start "
+    "understates the volatility of a share that is not new",
+}
+SIMPLE: Final = (
+    (6 / 5, "bonus 1:5"),
+    (5 / 4, "bonus 1:4"),
+    (4 / 3, "bonus 1:3"),
+    (7 / 5, "bonus 2:5"),
+    (3 / 2, "bonus 1:2"),
+    (8 / 5, "bonus 3:5"),
+    (5 / 3, "bonus 2:3"),
+    (2.0, "split 1:2 or bonus 1:1"),
+    (5 / 2, "split 2:5 or bonus 3:2"),
+    (3.0, "split 1:3 or bonus 2:1"),
+    (4.0, "split 1:4 or bonus 3:1"),
+    (5.0, "split 1:5 or bonus 4:1"),
+    (6.0, "bonus 5:1"),
+    (8.0, "split 1:8"),
+    (10.0, "split 1:10"),
+    (20.0, "split 1:20"),
+    (50.0, "split 1:50"),
+    (100.0, "split 1:100"),
+    (1 / 2, "consolidation 2:1"),
+    (1 / 4, "consolidation 4:1"),
+    (1 / 5, "consolidation 5:1"),
+    (1 / 10, "consolidation 10:1"),
+    (1 / 100, "consolidation 100:1"),
+)
+"""Shares after an action per share before it."""
+LARGE: Final = 0.22  # from −20 % on
+"""Moves beyond the 20 % price band of shares without derivatives."""
+OVERNIGHT: Final = 0.15
+HALVED: Final = 0.6  # without an open, a fall to about half or less, or a doubling
+NEAR: Final = 0.05  # log distance from a simple factor: an ordinary day's move
+SAME_PRICE: Final = 0.002  # rounding of adjusted closes
+LONG_GAP: Final = 10  # calendar days; the longest run of holidays has 5
+STALE: Final = 5  # closes in a row without a change
+LONG_STALE: Final = 20
+SETTLED: Final = 500  # closes after which a zero start holds 92 % of the variance
+
+
+def audit(prices: AnyFrame, *, declared: Declared | None = None) -> pl.DataFrame:
+    """Find what would make a model of these prices wrong, one row per finding.
+
+    Kinds: ``two closes`` of an instrument on a day, ``bad close`` (not above 0),
+    ``unadjusted action`` (a jump overnight, near a simple factor, or shown by a
+    previous close that is not the close before), ``large move`` (more than 25 % in a
+    day, without such evidence), ``gap`` (more than 10 days without a close: a
+    suspension, or a renamed share), ``missing day`` (the previous close belongs to a
+    day that is not there), ``stale run`` (5 closes or more without a change) and
+    ``first days`` (fewer than 500 closes: a zero start still shows).
+
+    Parameters
+    ----------
+    prices
+        `PRICES`; `open_price` and `previous_close_price` are used where they are
+        there. On the exchanges' files the previous close is the raw one.
+    declared
+        Findings known to be right, such as a real fall of 55 %: a frame
+        ``instrument_id, date``, pairs, or a mapping from instrument to its dates.
+
+    Returns
+    -------
+    polars.DataFrame
+        `AUDIT`, sorted by instrument and date. `severity` is ``error`` (a model would
+        be wrong), ``warning`` (likely), ``info``, or ``declared``. Models write errors
+        and warnings into `note`, from their date on, and refuse them with
+        ``strict=True``.
+
+    Raises
+    ------
+    FrameError
+        A column is missing or of another type.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2025, 5, day) for day in (21, 22, 23)]
+    >>> prices = pl.DataFrame(
+    ...     {
+    ...         "instrument_id": ["X"] * 3,
+    ...         "date": days,
+    ...         "close": [7000.0, 7015.0, 1400.0],
+    ...     }
+    ... )
+    >>> found = audit(prices).filter(pl.col("severity") == "error")
+    >>> found.select("kind", "evidence").row(0)
+    ('unadjusted action', 'close × 0.1996, near split 1:5 or bonus 4:1')
+    >>> audit(prices, declared=[("X", date(2025, 5, 23))])["severity"].to_list()
+    ['info', 'declared']
+    """
+    rows = take_closes(prices)
+    bad = rows.filter(
+        ~(pl.col("close").is_finite() & (pl.col("close") > 0)).fill_null(value=True)
+    ).select(
+        "instrument_id",
+        "date",
+        kind=pl.lit("bad close"),
+        severity=pl.lit("error"),
+        evidence=pl.format("close is {}", "close"),
+    )
+    good = rows.filter(pl.col("close").is_finite() & (pl.col("close") > 0)).drop_nulls(
+        ["instrument_id", "date"]
+    )
+    twice = (
+        good.group_by("instrument_id", "date")
+        .agg(pl.len(), pl.col("close").min().alias("low"), pl.col("close").max())
+        .filter(pl.col("len") > 1)
+        .select(
+            "instrument_id",
+            "date",
+            kind=pl.lit("two closes"),
+            severity=pl.lit("error"),
+            evidence=pl.format("{} closes, from {} to {}", "len", "low", "close"),
+        )
+    )
+    keys = ["instrument_id", "date"]
+    single = good.join(twice.select(keys), on=keys, how="anti")  # neither is trusted
+    found = pl.concat([bad, twice, find_all(read_closes(single))])
+    return _finished(found, declared)
+
+
+def read_audited(
+    prices: AnyFrame, *, strict: bool = False, declared: Declared | None = None
+) -> Closes:
+    """Read closes for a model, with the audit's findings as notes.
+
+    Raises
+    ------
+    FrameError
+        As `read_closes`; with `strict` also for the first error or warning.
+    """
+    closes = read_closes(prices)
+    found = _finished(find_serious(closes), declared)
+    serious = found.filter(pl.col("severity").is_in(["error", "warning"]))
+    if serious.is_empty():
+        return closes
+    if strict:
+        row = serious.row(0, named=True)
+        more = (
+            f" (and {serious.height - 1} more findings)" if serious.height > 1 else ""
+        )
+        raise FrameError(
+            "prices",
+            "close",
+            f"{row['instrument_id']} on {row['date']}, {row['kind']}: "
+            f"{row['evidence']}{more}; {row['what_to_do']}. "
+            "hk.haircuts.audit(prices) lists all of them",
+        )
+    return closes._replace(notes=_write_notes(closes, serious))
+
+
+def _finished(found: pl.DataFrame, declared: Declared | None) -> pl.DataFrame:
+    """Sort, add what to do, and mark what was declared."""
+    rows = found.with_columns(
+        pl.col("kind")
+        .replace_strict(ADVICE, return_dtype=pl.String())
+        .alias("what_to_do")
+    )
+    if declared is not None:
+        known = _read_declared(declared).with_columns(_declared=pl.lit(value=True))
+        rows = rows.join(known, on=["instrument_id", "date"], how="left").with_columns(
+            pl.when("_declared")
+            .then(pl.lit("declared"))
+            .otherwise("severity")
+            .alias("severity")
+        )
+    return rows.sort("instrument_id", "date", "kind", "evidence").select(AUDIT.names())
+
+
+def _read_declared(declared: Declared) -> pl.DataFrame:
+    """Read declared findings as unique rows of instrument and date."""
+    schema = {"instrument_id": pl.String(), "date": pl.Date()}
+    if isinstance(declared, pl.DataFrame | pl.LazyFrame):
+        table = declared.lazy().collect()
+        for column in schema:
+            if column not in table.columns:
+                raise FrameError("declared", column, f"missing; has {table.columns}")
+        return table.select(list(schema)).unique()
+    pairs: list[tuple[str, date]] = []
+    if isinstance(declared, Mapping):
+        for name, days in declared.items():
+            each = [days] if isinstance(days, date) else list(days)
+            pairs += [(name, day) for day in each]
+    else:
+        pairs = list(declared)
+    return pl.DataFrame(pairs, schema=schema, orient="row").unique()
+
+
+# The checks. Each takes `_facts`: one row per close with what stood before it.
+
+
+def find_all(closes: Closes) -> pl.DataFrame:
+    """Every finding in a sound table of closes."""
+    return pl.concat([find_serious(closes), _find_minor(closes)])
+
+
+def find_serious(closes: Closes) -> pl.DataFrame:
+    """Jumps, gaps and long stale runs: what a model must say."""
+    move = closes.returns()
+    days = closes.keys["date"].to_physical().to_numpy()
+    since = np.append(0, np.diff(days))
+    since[closes.starts[:-1][closes.starts[:-1] < since.size]] = 0
+    still = _count_unchanged(move)
+    suspect = np.abs(move) > OVERNIGHT
+    if closes.previous_close is not None:
+        before = np.append(np.nan, closes.close[:-1])
+        before[closes.starts[:-1][closes.starts[:-1] < since.size]] = np.nan
+        suspect |= np.abs(np.log(closes.previous_close / before)) > OVERNIGHT
+    rows = np.flatnonzero(suspect | (since > LONG_GAP) | (still == LONG_STALE))
+    at = _facts(closes, rows, move, since, still)
+    return pl.concat([_jumps(at), _gaps(at), _long_stale(at)])
+
+
+def _facts(
+    closes: Closes,
+    rows: Ints,
+    move: Floats,
+    since: Ints,
+    still: Ints,
+) -> pl.DataFrame:
+    """Gather the rows to look at, with their move, open and previous close."""
+    nothing = np.full(rows.size, np.nan)
+    before = closes.close[np.maximum(rows - 1, 0)]
+
+    def relative(values: Floats | None) -> Floats:
+        return nothing if values is None else np.log(values[rows] / before)
+
+    return closes.keys[rows.astype(np.uint32)].with_columns(
+        pl.Series("move", move[rows], nan_to_null=True),
+        pl.Series("overnight", relative(closes.open), nan_to_null=True),
+        pl.Series("previous", relative(closes.previous_close), nan_to_null=True),
+        pl.Series("before", before),
+        pl.Series("close", closes.close[rows]),
+        pl.Series("since", since[rows]),
+        pl.Series("still", still[rows]),
+    )
+
+
+def _jumps(at: pl.DataFrame) -> pl.DataFrame:
+    """Unadjusted actions and large moves.
+
+    A share without derivatives cannot open beyond its 20 % band but on an ex-date, and
+    one with derivatives falls during the day: so the open tells an action from a fall.
+    """
+    move, overnight, previous = map(pl.col, ("move", "overnight", "previous"))
+    apart = pl.col("since") > LONG_GAP  # the move is that of the gap
+    shown = (previous.abs() > OVERNIGHT) & ((move - previous).abs() < LARGE) & ~apart
+    distances = [
+        pl.min_horizontal(
+            (step + math.log(factor)).abs() for step in (move, overnight, previous)
+        )
+        for factor, _ in SIMPLE
+    ]
+    rows = at.with_columns(
+        pl.min_horizontal(distances).alias("distance"),
+        pl.concat_list(distances)
+        .list.arg_min()
+        .replace_strict(
+            dict(enumerate(name for _, name in SIMPLE)), return_dtype=pl.String()
+        )
+        .alias("factor"),
+    )
+    near = pl.col("distance") < NEAR
+    # an adjusted close beside a raw previous close: the action is known already
+    adjusted = (previous.abs() > OVERNIGHT) & (move.abs() < OVERNIGHT)
+    action = (
+        pl.when(adjusted)
+        .then(pl.lit(value=False))
+        .when(shown)
+        .then(pl.lit(value=True))
+        .when(overnight.is_not_null() & ~apart)
+        .then(overnight.abs() > LARGE)
+        .otherwise((move.abs() > HALVED) & near)
+        .fill_null(value=False)
+    )
+    large = (move.abs() > LARGE) | ((overnight.abs() > OVERNIGHT) & near)
+    large = (large & ~apart & ~adjusted.fill_null(value=False)).fill_null(value=False)
+    hint = pl.when(near).then(pl.format(", near {}", "factor")).otherwise(pl.lit(""))
+    close = pl.format("close × {}", move.exp().round(4))
+    opened = pl.format("opened × {}", overnight.exp().round(4))
+    before = pl.format("the previous close × {}", previous.exp().round(4))
+    evidence = (
+        pl.when(shown)
+        .then(pl.format("{}, {}{}", close, before, hint))
+        .when(overnight.abs() > OVERNIGHT)
+        .then(pl.format("{}, {}{}", close, opened, hint))
+        .when(overnight.is_not_null())
+        .then(pl.format("{}, {}: it moved during the day", close, opened))
+        .otherwise(pl.format("{}{}", close, hint))
+    )
+    known = pl.when("action")
+    unadjusted, moved = pl.lit("unadjusted action"), pl.lit("large move")
+    return (
+        rows.with_columns(action.alias("action"))
+        .filter(pl.col("action") | large)
+        .select(
+            "instrument_id",
+            "date",
+            kind=known.then(unadjusted).otherwise(moved),
+            severity=known.then(pl.lit("error")).otherwise(pl.lit("warning")),
+            evidence=evidence,
+        )
+    )
+
+
+def _gaps(at: pl.DataFrame) -> pl.DataFrame:
+    return at.filter(pl.col("since") > LONG_GAP).select(
+        "instrument_id",
+        "date",
+        kind=pl.lit("gap"),
+        severity=pl.lit("warning"),
+        evidence=pl.format(
+            "no close for {} days; close × {}", "since", pl.col("move").exp().round(4)
+        ),
+    )
+
+
+def _long_stale(at: pl.DataFrame) -> pl.DataFrame:
+    return at.filter(pl.col("still") == LONG_STALE).select(
+        "instrument_id",
+        "date",
+        kind=pl.lit("stale run"),
+        severity=pl.lit("warning"),
+        evidence=pl.format("{} closes without a change from {}", "still", "close"),
+    )
+
+
+def _find_minor(closes: Closes) -> pl.DataFrame:
+    """Missing days, short stale runs and first days: what is worth knowing."""
+    move = closes.returns()
+    still = _count_unchanged(move)
+    following = np.append(still[1:], 0)
+    ends = (still >= STALE) & (following == 0) & (still < LONG_STALE)
+    stale = closes.keys.with_columns(pl.Series("still", still)).filter(pl.Series(ends))
+    parts = [
+        stale.select(
+            "instrument_id",
+            "date",
+            kind=pl.lit("stale run"),
+            severity=pl.lit("info"),
+            evidence=pl.format("{} closes without a change", "still"),
+        ),
+        _first_days(closes),
+    ]
+    if closes.previous_close is not None:
+        before = pl.Series("before", np.append(np.nan, closes.close[:-1]))
+        first = np.zeros(before.len(), bool)
+        first[closes.starts[:-1][closes.starts[:-1] < first.size]] = True
+        previous = pl.Series("previous", closes.previous_close, nan_to_null=True)
+        distance = (pl.col("previous") / pl.col("before")).log().abs()
+        parts.append(
+            closes.keys.with_columns(before, previous, pl.Series("first", first))
+            .filter(~pl.col("first"), distance.is_between(SAME_PRICE, OVERNIGHT))
+            .select(
+                "instrument_id",
+                "date",
+                kind=pl.lit("missing day"),
+                severity=pl.lit("info"),
+                evidence=pl.format(
+                    "previous close {}, the close before is {}", "previous", "before"
+                ),
+            )
+        )
+    return pl.concat(parts)
+
+
+def _first_days(closes: Closes) -> pl.DataFrame:
+    firsts = closes.starts[:-1][closes.starts[:-1] < closes.close.size]
+    rows = closes.keys[firsts.astype(np.uint32)].with_columns(
+        pl.Series("closes", np.diff(closes.starts)[: firsts.size])
+    )
+    return rows.filter(pl.col("closes") < SETTLED).select(
+        "instrument_id",
+        "date",
+        kind=pl.lit("first days"),
+        severity=pl.lit("info"),
+        evidence=pl.format("the history starts here and has {} closes", "closes"),
+    )
+
+
+def _count_unchanged(move: Floats) -> Ints:
+    """Count the closes in a row, up to each row, that equal the one before."""
+    place = np.arange(move.size)
+    if move.size == 0:
+        return place
+    return place - np.maximum.accumulate(np.where(move == 0, 0, place))
+
+
+def _write_notes(closes: Closes, found: pl.DataFrame) -> pl.Series:
+    """Write on each row the findings of its instrument up to its date."""
+    words = found.with_columns(
+        pl.format("{} {}: {}", "kind", "date", "evidence").alias("text")
+    ).group_by("instrument_id", "date", maintain_order=True)
+    daily = words.agg(pl.col("text").str.join("; ")).sort("instrument_id", "date")
+    running = daily.with_columns(
+        pl.col("text")
+        .cumulative_eval(pl.element().str.join("; "))
+        .over("instrument_id")
+        .alias("note")
+    )
+    placed = closes.keys.with_row_index("row").join(
+        running.select("instrument_id", "date", "note"),
+        on=["instrument_id", "date"],
+        how="left",
+        maintain_order="left",
+    )
+    return placed.select(
+        pl.col("note").forward_fill().over("instrument_id")
+    ).to_series()
