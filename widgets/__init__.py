@@ -1,15 +1,7 @@
+# pyright: basic
 """The notebooks' own package: a view-model and a thin view per tool."""
 
-from widgets.changes import SnapshotComparison
-from widgets.importing import ImportTrigger
-from widgets.laboratory import HaircutLab
-from widgets.risk import RiskExplorer
-from widgets.table import HoldingsTable
+from holdings_kit.errors import attach_room
 
-__all__ = [
-    "HaircutLab",
-    "HoldingsTable",
-    "ImportTrigger",
-    "RiskExplorer",
-    "SnapshotComparison",
-]
+# The public names stand once, in __init__.pyi; each is loaded when it is first used.
+__getattr__, __dir__, __all__ = attach_room(__name__, __file__)

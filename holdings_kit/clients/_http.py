@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-import httpx
-import stamina
-
 from holdings_kit.clients._policy import (
     Refusal,
     Reply,
@@ -24,14 +21,25 @@ from holdings_kit.clients._policy import (
     scrub,
     worth_a_retry,
 )
-from holdings_kit.errors import ConfigError, SourceError, SourceUnavailable
+from holdings_kit.errors import (
+    ConfigError,
+    SourceError,
+    SourceUnavailable,
+    load_optional,
+)
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import httpx
+    import stamina
+
     from holdings_kit.clients._policy import Pace
     from holdings_kit.market._freshness import Clock
+else:
+    httpx = load_optional("httpx")
+    stamina = load_optional("stamina")
 
 __all__ = ["Call", "Http", "Options", "Session"]
 

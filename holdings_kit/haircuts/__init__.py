@@ -6,6 +6,6 @@ including that date and covers the loss from that close. Losses and VaR are posi
 returns are signed. Needs the extra ``risk`` (numpy, scipy).
 """
 
-import lazy_loader
+from holdings_kit.errors import attach_room
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach_room(__name__, __file__)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import numpy as np
 import polars as pl
 
-from holdings_kit.errors import FrameError
+from holdings_kit.errors import FrameError, load_optional
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
+else:
+    np = load_optional("numpy")
 
 __all__ = ["FEWEST", "Book", "read_book"]
 

@@ -11,18 +11,20 @@ from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 from holdings_kit.risk._price_book import FEWEST, Book, read_book
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
+else:
+    np = load_optional("numpy")
 
 __all__ = ["CONTRIBUTIONS", "RISK", "Method", "value_at_risk", "var_contributions"]
 
@@ -58,7 +60,6 @@ CONTRIBUTIONS: Final = pl.Schema(
     }
 )
 
-_QUANTILE: Any = np.quantile  # takes any name; numpy refuses unknown ones
 _SIGN: Final = "a loss is positive"
 _BURN_IN: Final = 20  # days whose volatility is still the seed's
 
@@ -276,7 +277,8 @@ def _measure(
         if not len(pnl):
             return None
     try:
-        quantile = float(_QUANTILE(pnl, 1 - level, method=interpolation))
+        find_quantile: Any = np.quantile  # takes any name; numpy refuses unknown ones
+        quantile = float(find_quantile(pnl, 1 - level, method=interpolation))
     except ValueError as error:
         raise ConfigError(f"interpolation {interpolation!r}: {error}") from None
     return -quantile, _tail_mean(pnl, 1 - level)

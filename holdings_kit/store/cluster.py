@@ -14,14 +14,18 @@ from os import getpid
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-import dask.config
-from distributed import Client, LocalCluster, Security
-
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
+
+    import distributed
+    from dask import config as dask_config
+    from distributed import Client, Security
+else:
+    distributed = load_optional("distributed")
+    dask_config = load_optional("dask.config")
 
 __all__ = ["Cluster", "connect"]
 
@@ -114,8 +118,8 @@ def connect(
     """
     with ExitStack() as stack:
         if address is None:
-            start: Any = LocalCluster
-            stack.enter_context(dask.config.set(_SETTINGS))  # read while it lives
+            start: Any = distributed.LocalCluster
+            stack.enter_context(dask_config.set(_SETTINGS))  # read while it lives
             target = start(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -127,7 +131,7 @@ def connect(
             stack.enter_context(target)
         else:
             target = _protected(address, security)
-        client = Client(target, security=security)
+        client = distributed.Client(target, security=security)
         stack.enter_context(client)
         return Cluster(client, stack.pop_all())
 

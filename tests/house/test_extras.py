@@ -24,17 +24,17 @@ HOLDING = (  # one that can be pledged
 )
 # A statement that needs the package, as a user would write it.
 NEEDS = {
-    "httpx": "hk.ArrowClient",
-    "stamina": "hk.GatewayClient",
+    "httpx": "hk.ArrowClient(app_id='a', token='t')",
+    "stamina": "hk.ArrowClient(app_id='a', token='t').holdings(account_id='a')",
     "pyrate_limiter": "from holdings_kit.clients import Pace; Pace()",
     "deltalake": "hk.Store",
     "starlette": "hk.sandbox.serve",
     "uvicorn": "hk.sandbox.serve",
-    "dask": "hk.cluster",
-    "distributed": "hk.cluster",
+    "dask": "hk.cluster.connect()",
+    "distributed": "hk.cluster.connect()",
     "numpy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
     "scipy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
-    "matplotlib": "hk.plot",
+    "matplotlib": "hk.plot.pnl_bars",
     "typer": "from holdings_kit.cli import main; main()",
 }
 

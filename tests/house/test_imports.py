@@ -134,3 +134,32 @@ def test_import_is_quick_and_pulls_in_no_optional_part() -> None:
     ]
     assert runs[0][1:] == []
     assert min(float(run[0]) for run in runs) < 0.4
+
+
+HEAVY = [
+    *("IPython", "arch", "dask", "deltalake", "distributed", "exchange_calendars"),
+    *("httpx", "ipywidgets", "jwt", "matplotlib", "numba", "numpy", "pandas"),
+    *("polars", "pyarrow", "scipy", "starlette", "typer", "uvicorn"),
+]
+FELT = {  # what people type first → the only heavy packages it may load
+    "import holdings_kit": set[str](),
+    "import holdings_kit as hk; hk.plot": set[str](),
+    "import holdings_kit as hk; hk.haircuts": set[str](),
+    "import widgets": set[str](),
+    "from widgets import HoldingsTable": {"IPython", "ipywidgets", "polars"},
+    "import holdings_kit as hk; hk.plot.pnl_bars": {"matplotlib", "numpy", "polars"},
+    "import holdings_kit as hk; hk.value_at_risk": {"polars"},
+    "import holdings_kit as hk; hk.ArrowClient": {"polars"},
+    "import holdings_kit as hk; hk.cluster": set[str](),
+    "import holdings_kit.cli; holdings_kit.cli.app": {"typer"},
+    "from holdings_kit import *": {"deltalake", "jwt", "numpy", "polars"},
+}
+
+
+@pytest.mark.parametrize("statement", FELT)
+def test_what_people_type_first_loads_only_what_it_needs(statement: str) -> None:
+    code = f"import sys; {statement}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(ran.stdout.split()) & set(HEAVY) <= FELT[statement]
