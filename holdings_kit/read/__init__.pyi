@@ -11,6 +11,8 @@ from ._instruments import (
 from ._lint import (
     lint as lint,
 )
+from ._market import Market as Market
+from ._market import read_market as read_market
 from ._payloads import (
     read_arrow as read_arrow,
 )
