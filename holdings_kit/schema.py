@@ -467,7 +467,7 @@ def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
     Raises
     ------
     FrameError
-        A column is missing or of another type.
+        Columns are missing or of another type; the error names all of them.
 
     Examples
     --------
@@ -479,12 +479,20 @@ def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
     holdings_kit.errors.FrameError: x: column 'a': missing; x has 'b'
     """
     have = frame.collect_schema()
-    for column, dtype in schema.items():
-        if column not in have:
-            known = ", ".join(repr(other) for other in have) or "no columns"
-            raise FrameError(name, column, f"missing; {name} has {known}")
-        if have[column] != dtype:
-            raise FrameError(name, column, f"is {have[column]}, must be {dtype}")
+    wrong = {
+        column: f"is {have[column]}, must be {dtype}" if column in have else "missing"
+        for column, dtype in schema.items()
+        if have.get(column) != dtype
+    }
+    if wrong:
+        first, *others = wrong.items()
+        reason = "".join(
+            [first[1], *(f"; {column!r}: {why}" for column, why in others)]
+        )
+        if "missing" in wrong.values():
+            known = ", ".join(map(repr, have)) or "no columns"
+            reason = f"{reason}; {name} has {known}"
+        raise FrameError(name, first[0], reason)
     if have.names() == schema.names():
         return frame
     rest = [column for column in have if column not in schema]

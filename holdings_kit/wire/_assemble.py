@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.schema import INSTANT, MONEY, Loaded, empty
+from holdings_kit.schema import INSTANT, MONEY, empty
 from holdings_kit.wire._content import leftovers, written
-from holdings_kit.wire._keyed import DOC, FAULT, HELD, Facts, finish
+from holdings_kit.wire._keyed import DOC, FAULT, HELD, Facts
 from holdings_kit.wire._rows import Table, instant, number, remarks, typed, unread
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ __all__ = [
     "DOCUMENT",
     "DOCUMENT_READ",
     "Parts",
-    "assemble",
     "held",
+    "read_parts",
 ]
 
 DOCUMENT: Final = pl.Schema(
@@ -82,12 +82,8 @@ class Parts(NamedTuple):
     faults: pl.DataFrame
 
 
-def assemble(parts: Parts, *, whole: bool) -> Loaded:
-    """Read, check and key everything; see `Batch.load` for `whole`."""
-    return finish(_facts(parts), whole=whole)
-
-
-def _facts(parts: Parts) -> Facts:
+def read_parts(parts: Parts) -> Facts:
+    """Read every value of what a batch of documents said."""
     documents, faults = _documents(parts)
     read = [
         _table(parts.rows[name], parts.tables[name])

@@ -1,4 +1,4 @@
-"""Collect parsed documents as text; hand whole columns to `assemble`.
+"""Collect parsed documents as text; hand whole columns to `read_parts`.
 
 A decoder adds each document's facts, rows, baskets and remarks here. Nothing is
 interpreted yet: every value is text, so nothing can be rounded or lost on the way.
@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdings_kit.schema import (
-    BASKETS,
-    HOLDINGS,
-    LISTINGS,
-    REJECTS,
-    SNAPSHOTS,
-    Loaded,
-    empty,
-)
-from holdings_kit.wire._assemble import BASKET, DOCUMENT, Parts, assemble
-from holdings_kit.wire._keyed import FAULT, LISTING
+from holdings_kit.schema import REJECTS
+from holdings_kit.wire._assemble import BASKET, DOCUMENT, Parts, read_parts
+from holdings_kit.wire._keyed import FAULT, LISTING, Facts, finish
 from holdings_kit.wire._parse import Json, as_text, dump
 from holdings_kit.wire._rows import (
     NOTICE,
@@ -34,6 +26,8 @@ from holdings_kit.wire._rows import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from holdings_kit.schema import Loaded
 
 __all__ = ["Batch"]
 
@@ -53,13 +47,13 @@ class Batch:
         self._faults: list[_Row] = []
         self._rejects: list[_Row] = []
         self._holding_no = 0
+        self.doc = 0
+        """Number of the document that is added next, or was last; they ascend."""
 
-    def document(self, **facts: object) -> int:
-        """Open a document; the rows that follow belong to it. Returns its number."""
-        doc = len(self._documents)
-        self._documents.append({**dict.fromkeys(DOCUMENT), **facts, "doc": doc})
+    def document(self, **facts: object) -> None:
+        """Open a document; the rows that follow belong to it."""
+        self._documents.append({**dict.fromkeys(DOCUMENT), **facts, "doc": self.doc})
         self._holding_no = 0
-        return doc
 
     def row(
         self,
@@ -149,19 +143,19 @@ class Batch:
             A document with an unreadable part is set aside whole (dump lines);
             otherwise its readable rows load and its snapshot is quarantined.
         """
-        loaded = self._assembled(whole=whole) if self._documents else _nothing()
-        lines = pl.DataFrame(self._rejects, schema=REJECTS)
-        rejects = pl.concat([loaded.rejects, lines]).sort(
-            "file", "line_no", maintain_order=True
-        )
-        return loaded._replace(rejects=rejects)
+        return finish(self.facts(), self.rejects(), whole=whole)
 
-    def _assembled(self, *, whole: bool) -> Loaded:
+    def rejects(self) -> pl.DataFrame:
+        """Give the lines that are no documents (`REJECTS`)."""
+        return pl.DataFrame(self._rejects, schema=REJECTS)
+
+    def facts(self) -> Facts:
+        """Read all numbers at once."""
         rows = {
             name: text_frame(self._rows[name], list(table.fields))
             for name, table in self._tables.items()
         }
-        return assemble(
+        return read_parts(
             Parts(
                 documents=pl.DataFrame(self._documents, schema=DOCUMENT),
                 tables=self._tables,
@@ -170,14 +164,9 @@ class Batch:
                 baskets=pl.DataFrame(self._baskets, schema=BASKET),
                 notices=pl.DataFrame(self._notices, schema=NOTICE),
                 faults=pl.DataFrame(self._faults, schema=FAULT),
-            ),
-            whole=whole,
+            )
         )
 
     @property
     def _key(self) -> dict[str, object]:
-        return {"doc": len(self._documents) - 1}
-
-
-def _nothing() -> Loaded:
-    return Loaded(*map(empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)))
+        return {"doc": self.doc}

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from holdings_kit.schema import REJECTS, empty
 from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire._arrow_json import accepted
-from holdings_kit.wire._keyed import Facts, finish
+from holdings_kit.wire._arrow_json import accepted, available
+from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._keyed import Facts, finish, merge_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from holdings_kit.schema import Loaded
     from holdings_kit.wire._dumps import Add
@@ -48,8 +50,8 @@ class Shapes(NamedTuple):
     forms
         From rows to the rows of each form that they come in, with its name.
     facts
-        From the name and the rows of a form to facts. The rows have ``doc``, ascending
-        without gaps, ``file`` and ``line_no``.
+        From the name and the rows of a form to facts. The rows have ``doc``, ascending,
+        ``file`` and ``line_no``.
     """
 
     schema: pl.Schema
@@ -62,38 +64,31 @@ class Shapes(NamedTuple):
 def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
     """Read lines the fast way, the rest of them the exact way.
 
-    The frames are those of `dumps.read`, snapshots in the order of the lines within
-    each form and each of the two ways.
+    The frames are those of `dumps.read`, in the order of the lines.
     """
+    parts, rejects = [], [empty(REJECTS)]
+    taken: set[int] = set()
+    if available():
+        parts = [_read_quickly(text, shapes)]
+        taken = set(parts[0].documents["line_no"])
+    if len(taken) < text.height:
+        rest = text.lines(but=taken)
+        more, rejects = dumps.read_facts(rest, add) if rest else ([], rejects)
+        parts += more
+    facts = merge_facts(parts or [Batch().facts()])
+    return finish(facts, pl.concat(rejects), whole=True)
+
+
+def _read_quickly(text: Text, shapes: Shapes) -> Facts:
+    """Read what is surely read alike; the number of a document is that of its line."""
     read_rows, places = accepted(
         text.body, shapes.schema, twofold=shapes.twofold, numbers=shapes.numbers
     )
-    rows = read_rows.with_columns(
-        file=pl.lit(text.file),
-        line_no=pl.Series(places, dtype=pl.Int64()) + text.first_line,
-    )
-    found = [shapes.facts(form, part) for form, part in _numbered(shapes.forms(rows))]
-    facts = Facts(
-        *(stacked(same) for same in zip(*(part.facts for part in found), strict=True))
-    )
-    facts = _without(facts, pl.concat([part.doubtful for part in found]))
-    parts = [finish(facts, whole=True)]
-    if facts.documents.height < text.height:
-        rest = text.lines(but=set(facts.documents["line_no"]))
-        parts += [dumps.read(rest, add)] if rest else []
-    return dumps.joined(parts)
-
-
-def _numbered(
-    forms: Sequence[tuple[str, pl.DataFrame]],
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Give the documents of all forms their numbers."""
-    start = 0
-    for form, rows in forms:
-        end = start + rows.height
-        doc = pl.int_range(start, end, dtype=pl.Int64(), eager=True)
-        yield form, rows.with_columns(doc=doc)
-        start = end
+    numbers = pl.Series(places, dtype=pl.Int64()) + text.first_line
+    rows = read_rows.with_columns(file=pl.lit(text.file), line_no=numbers, doc=numbers)
+    found = [shapes.facts(form, part) for form, part in shapes.forms(rows)]
+    facts = merge_facts([part.facts for part in found])
+    return _without(facts, pl.concat([part.doubtful for part in found]))
 
 
 def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

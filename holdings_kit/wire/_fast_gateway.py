@@ -232,6 +232,11 @@ def _table(
         no="no",
     )
     doubtful = [missing, *_doubts(typed, table)]
+    if not doubtful[1].is_empty():  # what is made of them would be too large as well
+        typed = typed.with_columns(
+            pl.when(pl.col(column).to_physical().abs() < _LIMIT).then(pl.col(column))
+            for column in table.numbers
+        )
     instants = [instant(column) for column in table.instants]
     read = typed.with_columns(instants) if instants else typed
     doubtful += [

@@ -6,7 +6,7 @@ the same facts is the same.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -23,7 +23,10 @@ from holdings_kit.schema import (
 from holdings_kit.wire._content import content_hashes
 from holdings_kit.wire._named import named
 
-__all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish", "merge_facts"]
 
 DOC: Final = {"doc": pl.Int64()}
 HELD: Final = pl.Schema(
@@ -83,25 +86,45 @@ class Facts(NamedTuple):
     faults: pl.DataFrame
 
 
-def finish(facts: Facts, *, whole: bool) -> Loaded:
+def merge_facts(parts: Sequence[Facts]) -> Facts:
+    """Put facts of different documents together, in the order of their numbers."""
+    if len(parts) == 1:
+        return parts[0]
+    return Facts(*map(_merge, zip(*parts, strict=True)))
+
+
+def _merge(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    filled = [frame for frame in frames if not frame.is_empty()]
+    if len(filled) > 1:
+        return pl.concat(filled).sort("doc", maintain_order=True)
+    return (filled or frames)[0]
+
+
+def finish(facts: Facts, rejects: pl.DataFrame, *, whole: bool) -> Loaded:
     """Identify every holding, key every frame by content.
 
     Parameters
     ----------
     facts
         From either way of reading.
+    rejects
+        What was no document at all (`REJECTS`).
     whole
         A document with a fatal fault is set aside whole, as one reject; otherwise its
         readable rows load and its snapshot is quarantined.
     """
-    if facts.faults.is_empty():
-        return _keyed(named(facts), empty(REJECTS))
-    documents = facts.documents
-    facts = _without_broken(facts) if whole else facts
-    facts = facts._replace(listings=_of(facts.holdings, facts.listings))
-    at = documents.select("doc", "file", "line_no")
-    rejects = facts.faults.join(at, on="doc", how="left", maintain_order="left")
-    return _keyed(named(facts), rejects.select(REJECTS.names()))
+    if facts.documents.is_empty():
+        frames = map(empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS))
+        return Loaded(*frames, rejects.sort("file", "line_no", maintain_order=True))
+    if not facts.faults.is_empty():
+        at = facts.documents.select("doc", "file", "line_no")
+        facts = _without_broken(facts) if whole else facts
+        facts = facts._replace(listings=_of(facts.holdings, facts.listings))
+        faults = facts.faults.join(at, on="doc", how="left", maintain_order="left")
+        rejects = pl.concat([faults.select(REJECTS.names()), rejects])
+    if rejects.height > 1:
+        rejects = rejects.sort("file", "line_no", maintain_order=True)
+    return _keyed(named(facts), rejects)
 
 
 def _without_broken(facts: Facts) -> Facts:
