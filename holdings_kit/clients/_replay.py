@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdings_kit.clients._inbox import Inbox
 from holdings_kit.errors import ConfigError, WireError
-from holdings_kit.wire import Torn, lines, paths_of
+from holdings_kit.read._files import lines, paths_of
+from holdings_kit.wire import Torn
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdings_kit.wire import Paths
+    from holdings_kit.read._files import Paths
 
 __all__ = ["Replayed", "replay"]
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.errors import WireError
+from holdings_kit.read._files import read_bytes
 from holdings_kit.read.identity import asset_class, isin_ok
 from holdings_kit.schema import EXCHANGES, INSTRUMENTS, Loaded, conform
-from holdings_kit.wire import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
 from holdings_kit.read._instruments import resolve
-from holdings_kit.wire import Paths, lines, paths_of, read_bytes
+from holdings_kit.wire import Text
 from holdings_kit.wire import _arrow as arrow
 from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import _fast as fast
+from holdings_kit.wire import _fast_gateway as fast_gateway
 from holdings_kit.wire import _gateway as gateway
 
 if TYPE_CHECKING:
     import polars as pl
 
     from holdings_kit.schema import Loaded
-    from holdings_kit.wire import Secret
+    from holdings_kit.wire import Line, Secret, Torn
 
 __all__ = ["read_arrow", "read_gateway", "read_webhooks"]
 
 Source = bytes | str | Path
+_BLOCK: Final = 8 << 20  # bytes of lines read at once
 
 
 def read_arrow(
@@ -184,8 +189,17 @@ def read_webhooks(
     >>> loaded.snapshots.height, loaded.rejects["line_no"].to_list()
     (1, [2])
     """
-    found = (line for path in paths_of(paths) for line in lines(path))
-    return resolve(dumps.read(found, dumps.webhooks(api_secret)), instruments)
+    files = paths_of(paths)
+    parts = (part for path in files for part in texts(path, _BLOCK))
+    read = partial(_read_block, api_secret=api_secret)
+    return resolve(dumps.joined(map_in_order(read, parts)), instruments)
+
+
+def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) -> Loaded:
+    add = dumps.webhooks(api_secret)
+    if isinstance(part, Text):
+        return fast.load(part, fast_gateway.webhook_shapes(api_secret), add)
+    return dumps.read([part], add)
 
 
 def _with_zone(instant: object, name: str) -> None:

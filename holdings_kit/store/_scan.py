@@ -10,15 +10,13 @@ is read from where it ended.
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from os import cpu_count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.read import resolve
+from holdings_kit.read._files import Paths, map_in_order, paths_of
 from holdings_kit.schema import Loaded
 from holdings_kit.store._scan_blocks import (
     BLOCK,
@@ -28,7 +26,7 @@ from holdings_kit.store._scan_blocks import (
     Source,
     between,
 )
-from holdings_kit.wire import Line, Paths, Text, Torn, paths_of
+from holdings_kit.wire import Line, Text, Torn
 from holdings_kit.wire import _arrow_json as arrow_json
 from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire import _fast as fast
@@ -236,7 +234,7 @@ def _scan(
         return _Done(into.write_part(loaded, look_up=False), block.mark)
 
     with scanned.bar(show=progress):
-        for done in _grouped(_side_by_side(work, scanned.blocks(), workers)):
+        for done in _grouped(map_in_order(work, scanned.blocks(), workers)):
             marks = dict(each.mark for each in done)
             added = into.commit((each.part for each in done), marks=marks)
             deliveries += added.deliveries
@@ -282,21 +280,6 @@ def _spread(
     skipped = scanned.skipped + sum(count for _, count in results)
     names = [str(path) for path in files]
     return Scan(added.deliveries, skipped, into.rejects(files=names))
-
-
-def _side_by_side(
-    work: Callable[[Block], _Done], blocks: Iterator[Block], workers: int | None
-) -> Iterator[_Done]:
-    """Work on a few blocks at a time; give the results in the order of the blocks."""
-    count = workers or cpu_count() or 1
-    with ThreadPoolExecutor(count) as pool:
-        running: deque[Future[_Done]] = deque()
-        for block in blocks:
-            running.append(pool.submit(work, block))
-            if len(running) > count + 1:  # one waits, read already
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
 
 
 def _grouped(done: Iterator[_Done]) -> Iterator[list[_Done]]:

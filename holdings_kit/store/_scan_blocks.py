@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from holdings_kit.wire import Line, Text, Torn, is_cuttable, texts
+from holdings_kit.read._files import is_cuttable, texts
+from holdings_kit.wire import Line, Text, Torn
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -25,6 +26,7 @@ __all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between"]
 
 BLOCK: Final = 24 << 20
 """Bytes of lines worked on at once: less costs time, more costs memory."""
+_PER_BUCKET: Final = 2 << 20
 Kind = Literal["webhooks", "arrow"]
 
 
@@ -130,7 +132,7 @@ def between(piece: Piece) -> Text:
 
 def _block_size(buckets: int) -> int:
     """Give bytes per block: many buckets need more, or their files become small."""
-    return min(max(BLOCK, buckets * (2 << 20)), 8 * BLOCK)
+    return min(max(BLOCK, buckets * _PER_BUCKET), 8 * BLOCK)
 
 
 class _Bar(Protocol):

@@ -4,33 +4,6 @@ from ._content import (
 from ._content import (
     written as written,
 )
-from ._files import (
-    Line as Line,
-)
-from ._files import (
-    Paths as Paths,
-)
-from ._files import (
-    Text as Text,
-)
-from ._files import (
-    Torn as Torn,
-)
-from ._files import (
-    is_cuttable as is_cuttable,
-)
-from ._files import (
-    lines as lines,
-)
-from ._files import (
-    paths_of as paths_of,
-)
-from ._files import (
-    read_bytes as read_bytes,
-)
-from ._files import (
-    texts as texts,
-)
 from ._imports import (
     ImportResult as ImportResult,
 )
@@ -42,6 +15,15 @@ from ._imports import (
 )
 from ._imports import (
     parse_transaction as parse_transaction,
+)
+from ._lines import (
+    Line as Line,
+)
+from ._lines import (
+    Text as Text,
+)
+from ._lines import (
+    Torn as Torn,
 )
 from ._market import (
     CANDLES as CANDLES,

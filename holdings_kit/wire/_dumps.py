@@ -16,7 +16,7 @@ from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.wire import _arrow as arrow
 from holdings_kit.wire import _webhook as webhook
 from holdings_kit.wire._batch import Batch
-from holdings_kit.wire._files import Line, Torn
+from holdings_kit.wire._lines import Line, Torn
 from holdings_kit.wire._parse import as_text, parse
 from holdings_kit.wire._rows import is_object
 
@@ -36,8 +36,7 @@ _LINES: Final = 500  # parsed at once: more cost memory, fewer time
 def read(lines: Iterable[Line | Torn], add: Add) -> Loaded:
     """Read lines one by one; what cannot be read is a reject with its bytes."""
     batches = (collect(some, add) for some in _batched(enumerate(lines)))
-    parts = [batch.load(whole=True) for batch in batches]
-    return joined(parts or [Batch().load(whole=True)])
+    return joined(batch.load(whole=True) for batch in batches)
 
 
 def read_facts(
@@ -121,7 +120,7 @@ def add_arrow(batch: Batch, line: Line) -> None:
 
 def joined(parts: Iterable[Loaded]) -> Loaded:
     """Put what was read in parts together."""
-    found = list(parts)
+    found = list(parts) or [Batch().load()]
     if len(found) == 1:
         return found[0]
     frames = zip(*found, strict=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
     from holdings_kit.wire._dumps import Add
-    from holdings_kit.wire._files import Text
+    from holdings_kit.wire._lines import Text
     from holdings_kit.wire._ready_lines import Twofold
 
 __all__ = ["Found", "Shapes", "counted", "load", "stacked"]

@@ -114,8 +114,11 @@ def finish(facts: Facts, rejects: pl.DataFrame, *, whole: bool) -> Loaded:
         readable rows load and its snapshot is quarantined.
     """
     if facts.documents.is_empty():
-        frames = map(empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS))
-        return Loaded(*frames, rejects.sort("file", "line_no", maintain_order=True))
+        snapshots, holdings, listings, baskets = map(
+            empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS)
+        )
+        ordered = rejects.sort("file", "line_no", maintain_order=True)
+        return Loaded(snapshots, holdings, listings, baskets, ordered)
     if not facts.faults.is_empty():
         at = facts.documents.select("doc", "file", "line_no")
         facts = _without_broken(facts) if whole else facts

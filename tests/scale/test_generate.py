@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 import holdings_kit as hk
 from holdings_kit.cli import app
 from holdings_kit.errors import ConfigError
+from holdings_kit.read._files import lines
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.sandbox import generate
 from holdings_kit.sandbox._generate import invent_market
 from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire import lines
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,11 @@ from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
+from holdings_kit.read._files import lines, paths_of
 from holdings_kit.sandbox import generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
-from holdings_kit.wire import Line, Text, lines, paths_of
+from holdings_kit.wire import Line, Text
 from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire import _fast as fast
 from holdings_kit.wire import _fast_arrow as fast_arrow

@@ -1,6 +1,6 @@
 """Dump files to numbered lines of bytes: plain, gzip or zstd, one bad file at most.
 
-The only place below the doors that opens a file. A compressed file that breaks off
+A compressed file that breaks off
 gives the lines before the break and then a `Torn` that says where.
 """
 
@@ -9,25 +9,29 @@ from __future__ import annotations
 import glob
 import gzip
 import io
+import os
 import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 import zstandard
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.wire import Line, Text, Torn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from _typeshed import WriteableBuffer
 
 __all__ = [
-    "Line",
     "Paths",
-    "Text",
-    "Torn",
     "is_cuttable",
     "lines",
+    "map_in_order",
     "open_bytes",
     "paths_of",
     "read_bytes",
@@ -39,97 +43,9 @@ _PACKED = (".gz", ".zst")
 _BATCH = 1 << 18  # bytes read at a time
 _CHUNK = 1 << 14  # packed bytes unpacked at a time
 _BREAKS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 Paths = str | Path | Sequence[str | Path]
-
-
-class Line(NamedTuple):
-    """One document's bytes and where they stand; `line_no` counts from 1."""
-
-    file: str
-    line_no: int | None
-    body: bytes
-
-
-class Text(NamedTuple):
-    """Many whole lines of one file, not cut; the last has lost its line end."""
-
-    file: str
-    first_line: int
-    offset: int  # where it begins in the file, unpacked
-    body: bytes
-    height: int  # lines, blank ones included
-
-    @classmethod
-    def of(
-        cls, body: bytes, *, file: str, first_line: int = 1, offset: int = 0
-    ) -> Text:
-        """Count the lines of a text."""
-        return cls(file, first_line, offset, body, _height(body))
-
-    def lines(self, *, but: Container[int] = ()) -> list[Line]:
-        """Cut into lines; blank ones, and the numbers named, are left out."""
-        found: list[Line] = []
-        start = 0
-        for number in range(self.first_line, self.first_line + self.height):
-            end = self.body.find(b"\n", start)
-            end = len(self.body) if end < 0 else end
-            if number not in but:
-                line = self.body[start:end].rstrip(b"\r")
-                if line and not line.isspace():
-                    found.append(Line(self.file, number, line))
-            start = end + 1
-        return found
-
-    def cut(self, least: int) -> Iterator[Text]:
-        """Cut into runs of at least so many bytes of whole lines, but for the last."""
-        start, line = 0, self.first_line
-        while (end := self.body.find(b"\n", start + least - 1)) >= 0:
-            body, at = self.body[start:end], self.offset + start
-            part = Text.of(body, file=self.file, first_line=line, offset=at)
-            yield part
-            start, line = end + 1, line + part.height
-        yield (
-            self
-            if start == 0
-            else self._replace(
-                first_line=line,
-                offset=self.offset + start,
-                body=self.body[start:],
-                height=self.height - (line - self.first_line),
-            )
-        )
-
-    def parted(self, end: int) -> tuple[Text, Text]:
-        """Part the text at a line end."""
-        first = Text.of(
-            self.body[:end],
-            file=self.file,
-            first_line=self.first_line,
-            offset=self.offset,
-        )
-        return first, Text(
-            self.file,
-            self.first_line + first.height,
-            self.offset + end + 1,
-            self.body[end + 1 :],
-            self.height - first.height,
-        )
-
-
-def _height(body: bytes) -> int:
-    """Count lines; for long ones `find` is twice as quick as `count`."""
-    lines, at = 1, body.find(b"\n")
-    while at >= 0:
-        lines, at = lines + 1, body.find(b"\n", at + 1)
-    return lines
-
-
-class Torn(NamedTuple):
-    """A file that could not be read to its end."""
-
-    file: str
-    line_no: int | None
-    reason: str
 
 
 def paths_of(paths: Paths) -> list[Path]:
@@ -329,3 +245,21 @@ def _kind(path: Path) -> str:
 
 def _is_dump(path: Path) -> bool:
     return path.is_file() and _kind(path) in _SUFFIXES
+
+
+def map_in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], workers: int | None = None
+) -> Iterator[_Result]:
+    """Work on a few items at a time, in threads; give the results in their order.
+
+    At most one item waits beside those that are worked on.
+    """
+    count = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(count) as pool:
+        running: deque[Future[_Result]] = deque()
+        for item in items:
+            running.append(pool.submit(work, item))
+            if len(running) > count + 1:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
