@@ -179,6 +179,10 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     ),
     "too tiny": lambda body: body.replace(b"100.25", b"1.5e-7"),
     "huge": lambda body: body.replace(b"100.25", b"123456789012345"),
+    "the largest number": lambda body: body.replace(b"100.25", b"99999999999999.9999"),
+    "the first that is too large": lambda body: body.replace(
+        b"100.25", b"100000000000000"
+    ),
     "beyond 64 bits": lambda body: body.replace(b"100.25", b"123456789012345123"),
     "a price of nothing": lambda body: body.replace(b"100.25", b"0.000"),
     "number as text": lambda body: body.replace(b"100.25", b'"100.25"'),
@@ -387,6 +391,40 @@ def test_bare_numbers_for_text_never_take_the_exact_way(kind: str) -> None:
     bodies = [DAMAGE["bare numbers"](body) for body in DOCUMENTS[kind]]
     assert bodies != DOCUMENTS[kind]
     assert fast.load(text(bodies), shapes, never).rejects.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("number", "rejects"),
+    [
+        (b"99999999999999.9999", 0),
+        (b"-99999999999999.9999", 0),
+        (b"99999999999999.99995", 1),
+        (b"100000000000000", 1),
+        (b"-100000000000000", 1),
+    ],
+)
+def test_numbers_are_read_up_to_fourteen_digits_before_the_point(
+    number: bytes, rejects: int
+) -> None:
+    shapes, add = WAYS["webhooks"]
+    body = DOCUMENTS["webhooks"][0].replace(b"100.25", number)
+    both = (
+        fast.load(text([body]), shapes, add),
+        dumps.read(text([body]).lines(), add),
+    )
+    for loaded in both:
+        found = (loaded.rejects.height, loaded.snapshots.height)
+        assert found == (rejects, 1 - rejects)
+
+
+def test_all_frames_come_in_the_order_of_the_lines() -> None:
+    shapes, add = WAYS["webhooks"]
+    damages = ("as it is", "five places", "unknown field", "cut", "number as text")
+    bodies = [DAMAGE[name](body) for body in DOCUMENTS["webhooks"] for name in damages]
+    loaded = fast.load(text(bodies), shapes, add)
+    exact = dumps.read(text(bodies).lines(), add)
+    for left, right in zip(loaded, exact, strict=True):
+        assert_frame_equal(left, right)
 
 
 @pytest.mark.parametrize("between", [b"\r\n", b"\n\n", b"\n  \n", b"\r\r\n"])
