@@ -7,6 +7,11 @@ from .changes import timeline as timeline
 from .clients import ArrowClient as ArrowClient
 from .clients import GatewayClient as GatewayClient
 from .clients import replay as replay
+from .display import export as export
+from .display import plot as plot
+from .display import show as show
+from .display import show_versions as show_versions
+from .display import to_pandas as to_pandas
 from .errors import HoldingsError as HoldingsError
 from .portfolio import concentration as concentration
 from .portfolio import consolidate as consolidate
@@ -25,10 +30,6 @@ from .risk import pledge_plan as pledge_plan
 from .risk import shock as shock
 from .risk import value_at_risk as value_at_risk
 from .schema import Loaded as Loaded
-from .show import export as export
-from .show import plot as plot
-from .show import show_versions as show_versions
-from .show import to_pandas as to_pandas
 from .store import Store as Store
 from .store import cluster as cluster
 from .store import scan_arrow as scan_arrow

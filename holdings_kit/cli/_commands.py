@@ -53,7 +53,7 @@ def load(
     command line, where others could see it.
     """
     import holdings_kit as hk
-    from holdings_kit.show import number_of
+    from holdings_kit.display import number_of
 
     names = [str(path) for path in dumps]
     master = hk.read_instruments(instruments) if instruments else None
@@ -96,7 +96,7 @@ def report(
     checksums is taken from GATEWAY_API_SECRET.
     """
     import holdings_kit as hk
-    from holdings_kit.show import counted, portfolio_report
+    from holdings_kit.display import counted, portfolio_report
 
     if (store is None) == (not dumps):
         raise ConfigError("report: name dumps, or --store; one of the two")
@@ -115,7 +115,7 @@ def report(
         loaded = counted(kept)
     print(portfolio_report(loaded))
     if out is not None:
-        from holdings_kit.show import write_report
+        from holdings_kit.display import write_report
 
         print(f"\nreport      {write_report(loaded, out)}")
 

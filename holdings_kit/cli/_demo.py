@@ -18,10 +18,10 @@ import polars as pl
 
 from holdings_kit import sandbox
 from holdings_kit.clients import Inbox, fetch_many, serving, webhook_app
+from holdings_kit.display import counted, number_of, portfolio_report, write_report
 from holdings_kit.portfolio import look_through
 from holdings_kit.read import read_webhooks, resolve
 from holdings_kit.sandbox import arrow_client, gateway_client
-from holdings_kit.show import counted, number_of, portfolio_report, write_report
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:

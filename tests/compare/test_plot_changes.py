@@ -12,8 +12,8 @@ import pytest
 
 import holdings_kit as hk
 from holdings_kit.changes import timeline
+from holdings_kit.display import plot
 from holdings_kit.errors import FrameError
-from holdings_kit.show import plot
 
 Lines = Callable[..., pl.DataFrame]
 LATER = datetime(2026, 1, 6, 12, 30, tzinfo=UTC)

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from holdings_kit import haircuts as hc
+from holdings_kit.display import plot
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.show import plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

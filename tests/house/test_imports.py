@@ -24,13 +24,13 @@ ROOMS = [
     "store",
     "clients",
     "sandbox",
-    "show",
+    "display",
     "cli",
 ]
 ONLY = {  # optional package → the rooms that may import it
     "httpx": {"clients"},
     "stamina": {"clients"},
-    "matplotlib": {"show"},
+    "matplotlib": {"display"},
     "deltalake": {"store"},
     "typer": {"cli"},
     "starlette": {"sandbox", "clients"},

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
+from holdings_kit.display import plot
+from holdings_kit.display.plot._style import alt_text
 from holdings_kit.errors import FrameError
 from holdings_kit.portfolio import open_funds
 from holdings_kit.risk import grid
-from holdings_kit.show import plot
-from holdings_kit.show.plot._style import alt_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,14 +11,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.sandbox import generate
-from holdings_kit.show.plot import (
+from holdings_kit.display.plot import (
     activity_lines,
     alt_text,
     distribution_bars,
     stress_curve,
 )
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.sandbox import generate
 from holdings_kit.store import Store, population
 
 if TYPE_CHECKING:

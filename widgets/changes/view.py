@@ -9,9 +9,9 @@ import polars as pl
 from ipywidgets import HTML, VBox
 
 from holdings_kit.changes import EFFECTS
+from holdings_kit.display import number_of
 from holdings_kit.errors import ConfigError
 from holdings_kit.market._freshness import Clock, utc_now
-from holdings_kit.show import number_of
 from widgets.changes.model import ComparisonModel
 from widgets.formats import kind_of, label_of, shown
 from widgets.page import listing, notice, tiles, waterfall

@@ -10,6 +10,7 @@ from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
 from holdings_kit.clients import broker_profile
+from holdings_kit.display import number_of
 from holdings_kit.errors import (
     ConfigError,
     ImportFailed,
@@ -17,7 +18,6 @@ from holdings_kit.errors import (
     WireError,
 )
 from holdings_kit.market import freshness
-from holdings_kit.show import number_of
 from holdings_kit.wire import Secret, parse_import_result
 from widgets.held import Held
 from widgets.importing.news import arrived, fresh_words

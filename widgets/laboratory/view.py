@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from ipywidgets import HTML, VBox
 
+from holdings_kit.display import number_of, plot
 from holdings_kit.errors import ConfigError, HoldingsError
-from holdings_kit.show import number_of, plot
 from widgets.formats import shown
 from widgets.laboratory.model import LabModel
 from widgets.page import notice, picture, tiles

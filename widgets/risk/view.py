@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipywidgets import HTML, HBox, VBox
 
-from holdings_kit.show import number_of
+from holdings_kit.display import number_of
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
 from widgets.panel import Panel

@@ -8,17 +8,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from holdings_kit.show import plot
-from holdings_kit.show._report import figures, sections
-from holdings_kit.show._report_text import find_figure_columns, write_cells
+from holdings_kit.display import plot
+from holdings_kit.display._report import figures, sections
+from holdings_kit.display._report_text import find_figure_columns, write_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import polars as pl
 
+    from holdings_kit.display._report import Figures, Section
     from holdings_kit.schema import Loaded
-    from holdings_kit.show._report import Figures, Section
 
 __all__ = ["write_report"]
 
@@ -52,7 +52,7 @@ def write_report(
     Parameters
     ----------
     loaded
-        One snapshot per account, e.g. `holdings_kit.show._report.counted` of a store.
+        One snapshot per account, e.g. what `Store.current` gives.
     folder
         Made if it is not there.
     title

@@ -6,12 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.portfolio import consolidate, look_through, summarize
-from holdings_kit.read import unresolved
-from holdings_kit.risk import Quantity, collateral
-from holdings_kit.schema import any_known
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show._report_text import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display._report_text import (
     UNKNOWN,
     Section,
     percent,
@@ -20,6 +16,10 @@ from holdings_kit.show._report_text import (
     write_text,
     write_units,
 )
+from holdings_kit.portfolio import consolidate, look_through, summarize
+from holdings_kit.read import unresolved
+from holdings_kit.risk import Quantity, collateral
+from holdings_kit.schema import any_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

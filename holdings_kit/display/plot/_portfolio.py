@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdings_kit.schema import POSITIONS, conform
-from holdings_kit.show.plot._style import (
+from holdings_kit.display.plot._style import (
     BLUE,
     VERMILION,
     new_figure,
@@ -15,6 +14,7 @@ from holdings_kit.show.plot._style import (
     rupee_axis,
     rupees,
 )
+from holdings_kit.schema import POSITIONS, conform
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def pnl_bars(positions: pl.DataFrame, *, top: int = 20) -> Figure:
 
     Examples
     --------
-    >>> from holdings_kit.show.plot._style import alt_text
+    >>> from holdings_kit.display.plot._style import alt_text
     >>> from holdings_kit.schema import empty
     >>> alt_text(pnl_bars(empty(POSITIONS)))
     'Unrealised P&L by position: none is known.'

@@ -5,15 +5,15 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from holdings_kit.errors import ConfigError
-from holdings_kit.show._export import collect_frame
-from holdings_kit.show._numbers import (
+from holdings_kit.display._export import collect_frame
+from holdings_kit.display._numbers import (
     UNKNOWN,
     Kind,
     format_value,
     kind_of_column,
     label_of_column,
 )
+from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,9 @@ class FrameView:
 
     Examples
     --------
+    >>> import holdings_kit as hk
     >>> import polars as pl
-    >>> print(show(pl.DataFrame({"market_value": [1234567]})))
+    >>> print(hk.show(pl.DataFrame({"market_value": [1234567]})))
     Market value, ₹
        12,34,567.00
     """
@@ -127,11 +128,12 @@ def show(
 
     Examples
     --------
-    >>> import polars as pl
     >>> from decimal import Decimal
+    >>> import holdings_kit as hk
+    >>> import polars as pl
     >>> value = [Decimal("292670.17000000"), None]
     >>> frame = pl.DataFrame({"symbol": ["SBIN", "IDEA"], "market_value": value})
-    >>> show(frame, title="Two holdings")
+    >>> hk.show(frame, title="Two holdings")
     Two holdings
     Symbol  Market value, ₹
     SBIN        2,92,670.17

@@ -86,7 +86,7 @@ def alt_text(figure: Figure) -> str:
     Examples
     --------
     >>> import polars as pl
-    >>> from holdings_kit.show import plot
+    >>> from holdings_kit.display import plot
     >>> from holdings_kit.changes import CHANGES
     >>> plot.alt_text(plot.cause_counts(pl.DataFrame(schema=CHANGES)))
     'Lines by cause: none changed; 0 moved in price only or not at all.'

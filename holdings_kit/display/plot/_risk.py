@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdings_kit.portfolio import concentration as measure
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     BLUE,
     GREY,
     ORANGE,
@@ -20,6 +19,7 @@ from holdings_kit.show.plot._style import (
     rupee_axis,
     rupees,
 )
+from holdings_kit.portfolio import concentration as measure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def concentration(
 
     Examples
     --------
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> book = pl.DataFrame({"instrument_id": ["P", "Q"], "market_value": [3.0, 1.0]})
     >>> alt_text(concentration(book, book)).split(";")[0]
     'Weights of 2 instruments before and after look-through'
@@ -122,7 +122,7 @@ def pledge_plan(plan: PledgePlan) -> Figure:
     Examples
     --------
     >>> import holdings_kit as hk
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> from holdings_kit.schema import HOLDINGS
     >>> empty = pl.DataFrame(schema=HOLDINGS)
     >>> alt_text(pledge_plan(hk.pledge_plan(empty, need=10, cash=10))).split(";")[0]

@@ -8,10 +8,8 @@ import polars as pl
 from matplotlib.ticker import MaxNLocator
 
 from holdings_kit.changes import CAUSES, CHANGES, TIMELINE
-from holdings_kit.errors import FrameError
-from holdings_kit.schema import conform
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     BLACK,
     BLUE,
     COLOURS,
@@ -22,6 +20,8 @@ from holdings_kit.show.plot._style import (
     new_figure,
     nothing,
 )
+from holdings_kit.errors import FrameError
+from holdings_kit.schema import conform
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
 
     Examples
     --------
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(cause_counts(pl.DataFrame(schema=CHANGES)))
     'Lines by cause: none changed; 0 moved in price only or not at all.'
     """
@@ -188,7 +188,7 @@ def change_timeline(changes: pl.DataFrame, *, account_id: str) -> Figure:
 
     Examples
     --------
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(change_timeline(pl.DataFrame(schema=TIMELINE), account_id="A"))
     'Timeline of account A: nothing happened.'
     """

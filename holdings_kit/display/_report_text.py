@@ -92,7 +92,7 @@ def write_units(column: str) -> pl.Expr:
     --------
     >>> from decimal import Decimal
     >>> held = pl.DataFrame({"n": [Decimal("1523.0000"), Decimal("24.6900"), None]})
-    >>> held.select(units("n"))["n"].to_list()
+    >>> held.select(write_units("n"))["n"].to_list()
     ['1,523', '24.69', '–']
     """
 
@@ -127,7 +127,9 @@ def find_figure_columns(texts: pl.DataFrame) -> frozenset[str]:
 
     Examples
     --------
-    >>> figures_of(pl.DataFrame({"P&L": ["-1,200.50", "–"], "basis": ["close", "ltp"]}))
+    >>> find_figure_columns(
+    ...     pl.DataFrame({"P&L": ["-1,200.50", "–"], "basis": ["close", "ltp"]})
+    ... )
     frozenset({'P&L'})
     """
     return frozenset(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     BLUE,
     COLOURS,
     Axes,
@@ -51,7 +51,7 @@ def model_comparison(comparison: Comparison) -> Figure:
     ... )
     >>> from holdings_kit.haircuts import compare_models
     >>> from holdings_kit.haircuts import basel
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> compared = compare_models(basel(prices), prices, confidence_set=False)
     >>> alt_text(model_comparison(compared))
     'basel has the lowest mean loss of 1 model.'
@@ -97,7 +97,7 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
     ... )
     >>> from holdings_kit.haircuts import basel
     >>> from holdings_kit.haircuts import procyclicality as measured
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(procyclicality(measured(basel(prices))))
     'Median ratio of the highest to the lowest haircut: basel 1.00.'
     """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.changes import EFFECTS, bridge
-from holdings_kit.errors import FrameError
-from holdings_kit.show.plot._style import (
+from holdings_kit.display.plot._style import (
     BLACK,
     BLUE,
     GREY,
@@ -16,6 +15,7 @@ from holdings_kit.show.plot._style import (
     rupee_axis,
     rupees,
 )
+from holdings_kit.errors import FrameError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,7 @@ def collateral_bridge(changes: pl.DataFrame) -> Figure:
     --------
     >>> import polars as pl
     >>> from holdings_kit.changes import CHANGES
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(collateral_bridge(pl.DataFrame(schema=CHANGES)))
     'Waterfall of collateral from Rs 0 to Rs 0: no step.'
     """
@@ -75,7 +75,7 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     Examples
     --------
     >>> import polars as pl
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> total = pl.DataFrame(
     ...     {"value_before": [100.0], "price_effect": [-20.0], "value_after": [80.0]}
     ... )

@@ -1,6 +1,7 @@
 from . import plot as plot
 from ._export import export as export
 from ._export import to_pandas as to_pandas
+from ._frame_view import show as show
 from ._html_report import (
     write_report as write_report,
 )

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.haircuts import breaches
-from holdings_kit.haircuts import statistics as tests
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     COLOURS,
     GREEN,
     GREY,
@@ -21,6 +19,8 @@ from holdings_kit.show.plot._style import (
     nothing,
     percent_axis,
 )
+from holdings_kit.haircuts import breaches
+from holdings_kit.haircuts import statistics as tests
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def breach_plot(
     --------
     >>> from datetime import date
     >>> from holdings_kit.haircuts import basel
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> days = [date(2026, 1, day) for day in (1, 2, 5)]
     >>> prices = pl.DataFrame(
     ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
@@ -134,7 +134,7 @@ def rolling_zones(
     ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
     ... )
     >>> from holdings_kit.haircuts import basel
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> figure = rolling_zones(basel(prices), prices, instrument_id="X", window=2)
     >>> alt_text(figure)
     'Breaches of X in the last 2 days: basel ends at 1, yellow.'

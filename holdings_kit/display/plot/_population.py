@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     COLOURS,
     GREY,
     date_axis,
@@ -33,7 +33,7 @@ def distribution_bars(distribution: pl.DataFrame) -> Figure:
     Examples
     --------
     >>> import polars as pl
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> counts = pl.DataFrame(
     ...     {
     ...         "measure": ["return"] * 3,
@@ -90,7 +90,7 @@ def stress_curve(stress: pl.DataFrame) -> Figure:
     Examples
     --------
     >>> import polars as pl
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> stress = pl.DataFrame(
     ...     {
     ...         "haircut_add": [0.0, 0.1],
@@ -140,7 +140,7 @@ def activity_lines(activity: pl.DataFrame) -> Figure:
     --------
     >>> import polars as pl
     >>> from datetime import UTC, datetime
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> at = datetime(2026, 1, 6, tzinfo=UTC)
     >>> rows = {"after_at": [at], "cause": ["bought"], "lines_count": [3]}
     >>> alt_text(activity_lines(pl.DataFrame(rows)))

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.haircuts import breaches
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     COLOURS,
     GREY,
     Axes,
@@ -19,6 +17,8 @@ from holdings_kit.show.plot._style import (
     nothing,
     percent_axis,
 )
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.haircuts import breaches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     ... )
     >>> from holdings_kit.haircuts import backtest
     >>> from holdings_kit.haircuts import basel
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> by = ("instrument_id", "model", "year")
     >>> alt_text(adequacy_heatmap(backtest(basel(prices), prices, by=by)))
     'Breaches of 1 security in 1 year: 1 where 0.0 are expected.'
@@ -124,7 +124,7 @@ def haircut_drawdown(
     ...     {"instrument_id": ["X"] * 3, "date": days, "close": [100.0, 60.0, 61.0]}
     ... )
     >>> from holdings_kit.haircuts import basel
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(haircut_drawdown(basel(prices), prices, horizon=1)).split(": ")[1]
     '1 of 1 points lie above the line y = x.'
     """

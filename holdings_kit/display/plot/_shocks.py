@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from holdings_kit.show._numbers import number_of
-from holdings_kit.show.plot._style import (
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display.plot._style import (
     BLUE,
     ORANGE,
     SKY,
@@ -52,7 +52,7 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
 
     Examples
     --------
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> frame = pl.DataFrame(
     ...     {
     ...         "price_shock": [-0.1, 0.0],
@@ -125,7 +125,7 @@ def shock_effects(shocked: pl.DataFrame) -> Figure:
     Examples
     --------
     >>> from holdings_kit.risk import SHOCKED
-    >>> from holdings_kit.show.plot import alt_text
+    >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(shock_effects(pl.DataFrame(schema=SHOCKED)))
     'Effects of a shock: nothing to show.'
     """

@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import holdings_kit as hk
+from holdings_kit.display._numbers import compact_rupees, format_value, percent, rupees
 from holdings_kit.errors import ConfigError
-from holdings_kit.show._frame_view import show
-from holdings_kit.show._numbers import compact_rupees, format_value, percent, rupees
 
 THIN = chr(0x202F)
 FRAME = pl.DataFrame(
@@ -73,13 +72,13 @@ def test_unknown_is_a_dash_and_zero_is_zero() -> None:
 
 def test_a_view_escapes_what_comes_from_a_payload() -> None:
     named = pl.DataFrame({"name": ["<script>alert(1)</script>"]})
-    page = show(named, title="<b>")._repr_html_()
+    page = hk.show(named, title="<b>")._repr_html_()
     assert "<script>" not in page
     assert "<b>" not in page
 
 
 def test_a_view_says_what_it_leaves_out() -> None:
-    text = repr(show(FRAME, rows=2))
+    text = repr(hk.show(FRAME, rows=2))
     assert text.endswith("1 more row; 2 cells are unknown (–)")
 
 
@@ -140,7 +139,7 @@ def test_a_path_that_cannot_be_written_is_refused_in_words(bad: str) -> None:
 
 def test_what_is_no_frame_is_refused_in_words() -> None:
     wrong: Any = [1]
-    for ask in (hk.to_pandas, show, lambda it: hk.export(it, "csv")):
+    for ask in (hk.to_pandas, hk.show, lambda it: hk.export(it, "csv")):
         with pytest.raises(ConfigError, match="a polars frame is needed, not list"):
             ask(wrong)
 
