@@ -79,7 +79,8 @@ AMONG: Final = (
         pl.format("lost all {}", pl.col("kinds_lost").list.join(", ")),
     ),
     Rule(
-        pl.col("rows_count") < pl.col("rows_before") * pl.col("few_rows"),
+        # a quotient, for 100 × 0.55 is more than 55 in floating point
+        pl.col("rows_count") / pl.col("rows_before") < pl.col("few_rows"),
         pl.format(
             "far fewer rows: {}, the snapshot before has {}",
             "rows_count",
@@ -178,7 +179,7 @@ def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     rows, rows_before = pl.col("rows_count"), pl.col("rows_before")
     suspect = (
         (rows < rows_before)
-        | (rows < rows_before * pl.col("few_rows"))
+        | (rows / rows_before < pl.col("few_rows"))
         | pl.col("brokers").ne_missing(pl.col("brokers_before"))
         | pl.col("kinds").ne_missing(pl.col("kinds_before"))
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import holdings_kit as hk
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.portfolio import (
     CONCENTRATION,
@@ -121,6 +123,36 @@ def test_unknown_day_trades_leave_the_quantity(book: Book) -> None:
     rows = book([{"instrument_id": "P", "owned_quantity": 4}])
     assert look_through(_loaded(rows, [], "gateway-v2")).equals(rows)
     assert look_through(_loaded(rows, [], "arrow")).equals(rows)
+
+
+@pytest.mark.parametrize(
+    ("traded", "owned"), [(-9, 1), (-10, 0), (-11, -1), (0, 10), (1, 11)]
+)
+def test_a_sale_of_today_is_gone_once_in_every_question(
+    traded: int, owned: int
+) -> None:
+    """Selling all of it leaves 0, one more is short; look-through adds nothing."""
+    row = {
+        "isin": "INE062A01020",
+        "nseTicker": "SBIN",
+        "holdings": {"quantity": 10, "averagePrice": 100},
+        "positions": {
+            "nse": {"quantity": traded, "averagePrice": 101},
+            "bse": {"quantity": 0, "averagePrice": 0},
+        },
+        "transactableQuantity": 10 + traded,
+        "smallcaseQuantity": 0,
+    }
+    body = json.dumps({"smallcaseAuthId": "A", "securities": [row]}).encode()
+    loaded = hk.read_gateway(body, fetched_at=AT)
+    assert loaded.holdings["position_quantity"].to_list() == [traded]
+    for frame in (
+        loaded.holdings,
+        look_through(loaded),
+        hk.consolidate(loaded.holdings),
+        hk.consolidate(look_through(loaded)),
+    ):
+        assert frame["owned_quantity"].to_list() == [owned]
 
 
 def _positions(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -143,10 +143,17 @@ def _master(**values: Any) -> pl.DataFrame:
 
 def test_eligibility_is_a_dated_list_apart_from_the_haircut(book: Book) -> None:
     listed = {"eligible_from": date(2020, 1, 1)}
+    last = listed | {"eligible_to": date(2026, 1, 5)}
     gone = listed | {"eligible_to": date(2026, 1, 4)}
     assert collateral(book([ONE]))["eligible"].item() is None
     on = collateral(book([ONE]), instruments=_master(**listed))
     assert on["eligible"].item() is True
+    # both ends are inclusive: the first day and the last day of the list count
+    for days in (last, {"eligible_from": date(2026, 1, 5)}):
+        end = collateral(book([ONE]), instruments=_master(**days))
+        assert end["eligible"].item() is True
+    early = _master(eligible_from=date(2026, 1, 6))
+    assert collateral(book([ONE]), instruments=early)["eligible"].item() is False
     off = collateral(book([ONE]), instruments=_master(**gone))
     assert off["collateral_value"].item() == 0
     assert off["reason"].item() == "not eligible on 2026-01-05"
@@ -284,6 +291,19 @@ def test_a_security_may_leave_the_list_and_come_back(book: Book) -> None:
     ]
     out = collateral(book([*rows, ONE | {"instrument_id": "X"}]), instruments=periods)
     assert out["eligible"].to_list() == [False, True, False, True, None]
+
+
+def test_the_last_eligible_day_ends_at_midnight_in_india(book: Book) -> None:
+    """18:30 UTC is midnight in Mumbai: a second before still is the last day."""
+    master = _master(eligible_from=date(2020, 1, 1), eligible_to=date(2026, 1, 5))
+    instants = (
+        datetime(2026, 1, 5, 18, 29, 59, tzinfo=UTC),
+        datetime(2026, 1, 5, 18, 30, tzinfo=UTC),
+    )
+    out = collateral(
+        book([ONE | {"snapshot_at": at} for at in instants]), instruments=master
+    )
+    assert out["eligible"].to_list() == [True, False]
 
 
 def test_reconcile_with_the_brokers_non_cash(book: Book) -> None:

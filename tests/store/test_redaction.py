@@ -119,6 +119,23 @@ def test_weights_identities_and_sums_stay_exact(loaded: hk.Loaded) -> None:
     assert_series_equal(weights(redacted.holdings), weights(loaded.holdings))
 
 
+@pytest.mark.parametrize(
+    ("drawn", "factor"), [(0, 2), (1, 3), (998, 1000), (999, 2), (2**256 - 1, None)]
+)
+def test_the_factor_is_from_2_to_1000_whatever_is_drawn(
+    loaded: hk.Loaded, monkeypatch: pytest.MonkeyPatch, drawn: int, factor: int | None
+) -> None:
+    """1 would leave every amount as it is."""
+    monkeypatch.setattr(
+        "holdings_kit.read._redact._digest", lambda *_: drawn.to_bytes(32)
+    )
+    before, after = loaded.holdings, redact(loaded, "key").holdings
+    found = set((after["owned_quantity"] / before["owned_quantity"]).drop_nulls())
+    (only,) = found
+    assert 2 <= only <= 1000
+    assert factor is None or only == factor
+
+
 def test_frames_and_days_still_join_under_one_key_only(loaded: hk.Loaded) -> None:
     one, again, other = (redact(loaded, key) for key in ("k1", "k1", "k2"))
     for ours, theirs in zip(one, again, strict=True):

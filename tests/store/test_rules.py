@@ -31,6 +31,19 @@ def test_one_row_is_one_row(tmp_path: Path) -> None:
     assert reason == "empty: the snapshot before has 1 row"
 
 
+@pytest.mark.parametrize("few_rows", [0.29, 0.55, 0.57, 0.58])
+def test_a_share_of_rows_just_at_the_limit_is_enough(
+    tmp_path: Path, few_rows: float
+) -> None:
+    """Also where the limit times the rows before is no whole number in floats."""
+    store = Store(tmp_path, few_rows=few_rows)
+    least = round(100 * few_rows)
+    for account, rows in (("at", least), ("below", least - 1)):
+        store.append(make_snapshot(account, 0, 100))
+        store.append(make_snapshot(account, 1, rows))
+    assert store.quarantine()["account_id"].to_list() == ["below"]
+
+
 @pytest.mark.parametrize(
     ("facts", "status", "reason"),
     [
