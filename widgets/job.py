@@ -1,18 +1,18 @@
-"""Work that takes longer than a second: progress, cancel, and no lost error."""
+"""Work that takes longer than a second, and its results: no error is lost."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from traitlets import Float, HasTraits, Unicode
+from traitlets import Float, HasTraits, TraitType, Unicode
 
 from holdings_kit.errors import HoldingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["Job"]
+__all__ = ["Job", "Result"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,7 +74,9 @@ class Job(HasTraits):
         if self._bug is not None:
             raise self._bug
 
-    async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_thread(
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run blocking work in a thread, so that the page stays alive."""
         return await asyncio.to_thread(work, *args, **kwargs)
 
@@ -95,3 +97,20 @@ class Job(HasTraits):
 
     def failed(self, error: Exception) -> None:
         """Say so where the state is shown; a tool that shows steps overrides it."""
+
+
+class Result(TraitType[Any, Any]):
+    """Hold any object, ``None`` at first; every assignment is a change.
+
+    Frames are not compared: two of them are the same only if they are one object.
+    """
+
+    default_value = None
+    allow_none = True
+
+    def set(self, obj: HasTraits, value: Any) -> None:
+        """Keep the value and notify observers, without asking whether it is equal."""
+        name = str(self.name)
+        old = obj._trait_values.get(name)  # noqa: SLF001
+        obj._trait_values[name] = value  # noqa: SLF001
+        obj._notify_trait(name, old, value)  # noqa: SLF001

@@ -259,7 +259,7 @@ def _serve(
 ) -> None:
     import webbrowser
 
-    from holdings_kit.cli._lab import Running, running
+    from holdings_kit.cli._lab import Running, run_lab
 
     def tell(up: Running) -> None:
         print(f"sandbox   {up.sandbox_url}/")
@@ -271,7 +271,7 @@ def _serve(
         if browser:
             webbrowser.open(up.url)
 
-    code = running(Path.cwd(), server=server, port=port, seed=seed, tell=tell)
+    code = run_lab(Path.cwd(), server=server, port=port, seed=seed, tell=tell)
     print("stopped")
     if code:
         raise typer.Exit(code)

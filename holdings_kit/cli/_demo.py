@@ -79,8 +79,8 @@ def run(
         say(f"sandbox     {simulated.url}, faults planned: {' '.join(FAULTS.split())}")
         gateway = stack.enter_context(gateway_client(simulated))
         store = Store(folder / "store")
-        accounts = dict(_imports(gateway, simulated, say))
-        arrow, master, quotes = _arrow(simulated)
+        accounts = dict(_import_personas(gateway, simulated, say))
+        arrow, master, quotes = _fetch_arrow(simulated)
         say(
             f"arrow       {arrow.holdings.height} holdings, master of {master.height} "
             f"listings, {quotes['last_price'].count()} quotes"
@@ -92,7 +92,7 @@ def run(
             f"fetched     {number_of(fetched.snapshots.height, 'account')} in v2, "
             f"{fetched.rejects.height} failed and set aside"
         )
-        say(f"fetched     {_in_v1(gateway, fetched, accounts)}")
+        say(f"fetched     {_compare_with_v1(gateway, fetched, accounts)}")
         simulated.advance(hours=73)  # late deliveries and retries come in
         dumps = read_webhooks(inbox.accepted, api_secret=simulated.api_secret)
         refused = len(list((inbox.folder / "refused").iterdir()))
@@ -114,7 +114,7 @@ def run(
         return store
 
 
-def _imports(
+def _import_personas(
     gateway: GatewayClient, simulated: Sandbox, say: Callable[[str], None]
 ) -> Iterator[tuple[str, str]]:
     """Take every persona through create → choose → log in → consent → token."""
@@ -133,25 +133,27 @@ def _imports(
         yield account, key
 
 
-def _in_v1(gateway: GatewayClient, in_v2: Loaded, accounts: dict[str, str]) -> str:
+def _compare_with_v1(
+    gateway: GatewayClient, in_v2: Loaded, accounts: dict[str, str]
+) -> str:
     """Fetch an account with smallcases in the other format, and compare the shares."""
     account = in_v2.baskets["account_id"][0]
     in_v1 = gateway.holdings(account, version="v1", mutual_funds=True)
-    v1, v2 = (_shares(loaded, account) for loaded in (in_v1, in_v2))
+    v1, v2 = (_sum_shares(loaded, account) for loaded in (in_v1, in_v2))
     same = "the same shares as" if v1.equals(v2) else "other shares than"
     holdings = number_of(in_v1.holdings.height, "holding")
     baskets = number_of(in_v1.baskets["basket_id"].n_unique(), "smallcase")
     return f"{accounts[account]} in v1: {holdings} and {baskets}, {same} in v2"
 
 
-def _shares(loaded: Loaded, account: str) -> pl.DataFrame:
+def _sum_shares(loaded: Loaded, account: str) -> pl.DataFrame:
     """Sum the shares of an account per symbol, its smallcases opened."""
     own = look_through(loaded).filter(pl.col("account_id") == account)
     sums = own.group_by("symbol").agg(pl.col("owned_quantity").sum())
     return sums.filter(pl.col("owned_quantity") != 0).sort("symbol")
 
 
-def _arrow(simulated: Sandbox) -> tuple[Loaded, pl.DataFrame, pl.DataFrame]:
+def _fetch_arrow(simulated: Sandbox) -> tuple[Loaded, pl.DataFrame, pl.DataFrame]:
     """Log in to Arrow by checksum; read an account, the master and quotes."""
     with arrow_client(simulated, _ARROW) as client:
         master = client.instruments()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["Running", "Server", "free_port", "running"]
+__all__ = ["Running", "Server", "find_free_port", "run_lab"]
 
 Server: TypeAlias = Literal["lab", "app"]
 
@@ -88,7 +88,7 @@ class Running:
     process: subprocess.Popen[bytes]
 
 
-def running(
+def run_lab(
     folder: Path,
     *,
     server: Server = "lab",
@@ -96,7 +96,7 @@ def running(
     seed: int = 7,
     tell: Callable[[Running], None],
 ) -> int:
-    """Start everything, tell where it is, wait until told to stop, stop everything.
+    """Start everything, tell where it is, wait for its end, stop everything.
 
     Parameters
     ----------
@@ -132,29 +132,29 @@ def running(
     state.mkdir(parents=True, exist_ok=True)
     with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
         store = state / "store"
-        count = _fill(Store(store), sandbox)
-        listed = _notebooks(notebooks)
+        count = _fill_store(Store(store), sandbox)
+        listed = _link_notebooks(notebooks)
         text = _PAGE.format(url=sandbox.url, count=count, notebooks=listed)
-        (state / "START.ipynb").write_text(_notebook(text, _CELL))
-        token, number = secrets.token_urlsafe(24), port or free_port()
-        told = {
+        (state / "START.ipynb").write_text(_make_start_notebook(text, _CELL))
+        token, number = secrets.token_urlsafe(24), port or find_free_port()
+        environment = {
             "JUPYTER_TOKEN": token,
             "HOLDINGS_KIT_SANDBOX": sandbox.url,
             "HOLDINGS_KIT_STORE": str(store),
         }
-        process = _launch(server, folder, number, told)
+        process = _start_server(server, folder, number, environment)
         try:
-            _wait_until_up(process, number, token)
+            _wait_for_server(process, number, token)
             where = "lab/tree/artefacts/lab/START.ipynb" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             tell(up)
-            return _until_told(process)
+            return _wait_for_end(process)
         finally:
-            _stop(process)
+            _stop_server(process)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Find a port of this machine that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -162,25 +162,26 @@ def free_port() -> int:
     return port
 
 
-def _notebooks(folder: Path) -> str:
+def _link_notebooks(folder: Path) -> str:
     """List the notebooks with their titles, as links from the start page."""
     lines: list[str] = []
     for room, title in _ROOMS.items():
         found = sorted((folder / room).glob("*.ipynb"))
         lines += ["", f"## {title}", ""] if found else []
         lines += [
-            f"- [{_title(path)}](../../notebooks/{room}/{path.name})" for path in found
+            f"- [{_read_title(path)}](../../notebooks/{room}/{path.name})"
+            for path in found
         ]
     return "\n".join(lines)
 
 
-def _title(path: Path) -> str:
+def _read_title(path: Path) -> str:
     """Read a notebook's first heading; its file name where it has none."""
     heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
     return heading.group(1) if heading else path.stem
 
 
-def _notebook(text: str, code: str) -> str:
+def _make_start_notebook(text: str, code: str) -> str:
     """Write a notebook of one text and one cell."""
     said: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
     cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
@@ -196,7 +197,7 @@ def _notebook(text: str, code: str) -> str:
     )
 
 
-def _fill(store: Store, sandbox: Sandbox) -> int:
+def _fill_store(store: Store, sandbox: Sandbox) -> int:
     """Import a few people into a store that is still empty; count its accounts."""
     if store.current().snapshots.is_empty():
         with gateway_client(sandbox) as client:
@@ -207,10 +208,10 @@ def _fill(store: Store, sandbox: Sandbox) -> int:
     return store.current().snapshots.height
 
 
-def _launch(
-    server: Server, folder: Path, port: int, told: dict[str, str]
+def _start_server(
+    server: Server, folder: Path, port: int, environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
-    """Start the server with `told` in its environment; its words go to a log."""
+    """Start the server with `environment` added to its own; its words go to a log."""
     if server == "lab":
         state = folder / "artefacts" / "lab"
         settings = state / "settings"
@@ -237,20 +238,20 @@ def _launch(
     with log_file.open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", _MODULES[server], "--no-browser", *options],
-            env=os.environ | told,
+            env=os.environ | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop it in order
         )
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, token: str) -> None:
+def _wait_for_server(process: subprocess.Popen[bytes], port: int, token: str) -> None:
     until = time.monotonic() + _PATIENCE
     while True:
-        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        probe = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            asked.request("GET", "/", headers={"Authorization": f"token {token}"})
-            asked.getresponse()
+            probe.request("GET", "/", headers={"Authorization": f"token {token}"})
+            probe.getresponse()
         except OSError:
             if process.poll() is not None or time.monotonic() > until:
                 raise ConfigError(
@@ -260,24 +261,24 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, token: str) -> N
         else:
             return
         finally:
-            asked.close()
+            probe.close()
 
 
-def _until_told(process: subprocess.Popen[bytes]) -> int:
+def _wait_for_end(process: subprocess.Popen[bytes]) -> int:
     """Wait for Ctrl-C or SIGTERM, or for the server to end by itself."""
-    told = threading.Event()
+    stopped = threading.Event()
 
     def stop(*_signal: object) -> None:
-        told.set()
+        stopped.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    while process.poll() is None and not told.wait(0.2):
+    while process.poll() is None and not stopped.wait(0.2):
         pass
-    return 0 if told.is_set() else process.returncode
+    return 0 if stopped.is_set() else process.returncode
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop_server(process: subprocess.Popen[bytes]) -> None:
     """End the server with its kernels; what does not go is killed."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

@@ -55,7 +55,7 @@ class Background:
         port: int = 0,
         before_close: Callable[[], object] | None = None,
     ) -> None:
-        self._socket = _bound(port)
+        self._socket = _bind_socket(port)
         number: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{number}"
         settings = uvicorn.Config(
@@ -145,7 +145,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _bound(port: int) -> socket.socket:
+def _bind_socket(port: int) -> socket.socket:
     made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -86,7 +86,7 @@ def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
         column: [row[head.index(wire)].strip() for row in rows[1:] if row]
         for wire, column in _COLUMNS.items()
     }
-    return _master(pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String())))
+    return _read_master(pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String())))
 
 
 def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
@@ -106,7 +106,7 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
         isin_ok("isin")
     )
     key = ["snapshot_id", "account_id", "holding_no"]
-    found = _count_places(loaded.listings, master)
+    found = _match_listings(loaded.listings, master)
     first = found.sort("order", maintain_order=True).group_by(key, maintain_order=True)
     known = first.agg(pl.col("found", "found_name", "found_class").first())
     named = pl.col("isin").is_not_null() & isin_ok("isin")
@@ -124,7 +124,9 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
         )
         .select(loaded.holdings.columns)
     )
-    return loaded._replace(holdings=holdings, baskets=_baskets(loaded.baskets, master))
+    return loaded._replace(
+        holdings=holdings, baskets=_resolve_baskets(loaded.baskets, master)
+    )
 
 
 def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
@@ -139,7 +141,7 @@ def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
     return holdings.filter(~isin_ok("isin").fill_null(value=False))
 
 
-def _master(rows: pl.DataFrame) -> pl.DataFrame:
+def _read_master(rows: pl.DataFrame) -> pl.DataFrame:
     text = rows.with_columns(
         pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
         for column in rows.columns
@@ -160,13 +162,13 @@ def _master(rows: pl.DataFrame) -> pl.DataFrame:
     return made.with_columns(blank).select(INSTRUMENTS.names())
 
 
-def _count_places(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+def _match_listings(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
     """Look each listing up by token, then by trading symbol, then by symbol."""
     looked = listings.drop("isin")
     ways = (("token", "token"), ("trading_symbol",) * 2, ("symbol", "symbol"))
     for number, (here, there) in enumerate(ways):
         looked = looked.join(
-            _unique(master, there).rename(
+            _keep_unique(master, there).rename(
                 {there: here, "isin": f"isin_{number}", "name": f"name_{number}"}
             ),
             on=["exchange", here],
@@ -187,7 +189,7 @@ def _count_places(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _unique(master: pl.DataFrame, column: str) -> pl.DataFrame:
+def _keep_unique(master: pl.DataFrame, column: str) -> pl.DataFrame:
     """Keys of the master that name exactly one ISIN."""
     return (
         master.filter(pl.col(column).is_not_null())
@@ -198,11 +200,11 @@ def _unique(master: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _baskets(baskets: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+def _resolve_baskets(baskets: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
     """Constituents are tickers, NSE's first: look those up that have no ISIN yet."""
     out = baskets
     for exchange in ("BSE", "NSE"):
-        known = _unique(master.filter(exchange=exchange), "symbol").select(
+        known = _keep_unique(master.filter(exchange=exchange), "symbol").select(
             "symbol", pl.col("isin").alias(exchange)
         )
         out = out.join(known, on="symbol", how="left", maintain_order="left")

@@ -81,7 +81,7 @@ def read_arrow(
     >>> row["instrument_id"], str(row["owned_quantity"]), row["last_price"]
     ('NSE:IDEA', '775.0000', None)
     """
-    _with_zone(snapshot_at, "snapshot_at")
+    _add_zone(snapshot_at, "snapshot_at")
     if not account_id:
         raise ConfigError("account_id is empty: say whose holdings these are")
     body, name = read_bytes(source, door="read_arrow")
@@ -139,7 +139,7 @@ def read_gateway(
     >>> loaded.holdings.select("instrument_id", "average_price").row(0)
     ('INE062A01020', None)
     """
-    _with_zone(fetched_at, "fetched_at")
+    _add_zone(fetched_at, "fetched_at")
     body, name = read_bytes(source, door="read_gateway")
     return resolve(
         gateway.decode(body, fetched_at=fetched_at, source=name), instruments
@@ -202,7 +202,7 @@ def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) ->
     return dumps.read([part], add)
 
 
-def _with_zone(instant: object, name: str) -> None:
+def _add_zone(instant: object, name: str) -> None:
     if not isinstance(instant, datetime):
         raise ConfigError(
             f"{name} is {instant!r}: pass the instant, e.g. "

@@ -65,7 +65,9 @@ def pseudonymize(loaded: Loaded, key: str | Secret) -> Loaded:
     text = pl.lit(None, dtype=pl.String())
     folio = pl.col("exchange") == "MF"
     snapshots, holdings, listings, baskets = (
-        frame.with_columns(_names(frame[name], key) for name in ids if name in frame)
+        frame.with_columns(
+            _hash_names(frame[name], key) for name in ids if name in frame
+        )
         for frame in loaded[:4]
     )
     return Loaded(
@@ -91,11 +93,13 @@ def pseudonymize(loaded: Loaded, key: str | Secret) -> Loaded:
             .otherwise("instrument_id"),
             extra=text,
             token=pl.when(folio)
-            .then(_names(holdings["token"], key))
+            .then(_hash_names(holdings["token"], key))
             .otherwise("token"),
         ),
         listings.with_columns(
-            token=pl.when(folio).then(_names(listings["token"], key)).otherwise("token")
+            token=pl.when(folio)
+            .then(_hash_names(listings["token"], key))
+            .otherwise("token")
         ),
         baskets,
         empty(REJECTS),
@@ -142,32 +146,36 @@ def redact(loaded: Loaded, key: str | Secret) -> Loaded:
     """
     key = Secret(key)
     factors = {
-        account: 2 + int.from_bytes(_digest(f"scale:{account}", key)) % (_LARGEST - 1)
+        account: 2
+        + int.from_bytes(_hash_with_key(f"scale:{account}", key)) % (_LARGEST - 1)
         for account in loaded.snapshots["account_id"].unique().drop_nulls()
     }
-    holdings = _scaled(loaded.holdings, "holdings", factors)
-    baskets = _scaled(loaded.baskets, "baskets", factors)
+    holdings = _scale_amounts(loaded.holdings, "holdings", factors)
+    baskets = _scale_amounts(loaded.baskets, "baskets", factors)
     named = pseudonymize(loaded._replace(holdings=holdings, baskets=baskets), key)
     public = pl.when(pl.col("visibility") == "public")
     return named._replace(
         snapshots=named.snapshots.with_columns(fetched_at=pl.lit(None).cast(INSTANT)),
         baskets=named.baskets.with_columns(
-            _names(baskets["basket_id"], key), basket_name=public.then("basket_name")
+            _hash_names(baskets["basket_id"], key),
+            basket_name=public.then("basket_name"),
         ),
     )
 
 
-def _digest(text: str, key: Secret) -> bytes:
+def _hash_with_key(text: str, key: Secret) -> bytes:
     return hmac.digest(key.reveal().encode(), text.encode(), hashlib.sha256)
 
 
-def _names(ids: pl.Series, key: Secret) -> pl.Series:
+def _hash_names(ids: pl.Series, key: Secret) -> pl.Series:
     known = ids.unique().drop_nulls().to_list()
-    names = [_digest(text, key).hex()[:32] for text in known]
+    names = [_hash_with_key(text, key).hex()[:32] for text in known]
     return ids.replace_strict(known, names, return_dtype=pl.String())
 
 
-def _scaled(frame: pl.DataFrame, name: str, factors: dict[str, int]) -> pl.DataFrame:
+def _scale_amounts(
+    frame: pl.DataFrame, name: str, factors: dict[str, int]
+) -> pl.DataFrame:
     factor = frame["account_id"].replace_strict(
         list(factors), list(factors.values()), return_dtype=pl.Int64()
     )

@@ -80,12 +80,12 @@ def audit(
         (("exchange", "symbol"), "isin", ("symbol_two_isins", "warning")),
     )
     found = [
-        _bad_digits(both, lines),
+        _find_bad_digits(both, lines),
         *(
-            _shared(both, lines, by=by, what=what, told=told)
+            _find_shared_tokens(both, lines, by=by, what=what, told=told)
             for by, what, told in shared
         ),
-        *_against_master(held, master, lines),
+        *_compare_with_master(held, master, lines),
     ]
     order = pl.Enum(["error", "warning", "info"])
     return (
@@ -95,7 +95,7 @@ def audit(
     )
 
 
-def _bad_digits(both: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+def _find_bad_digits(both: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     wrong = both.select("isin").unique().filter(~isin_ok())
     return wrong.join(lines, on="isin").select(
         pl.lit("error").alias("severity"),
@@ -106,7 +106,7 @@ def _bad_digits(both: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _shared(
+def _find_shared_tokens(
     both: pl.DataFrame,
     lines: pl.DataFrame,
     *,
@@ -138,12 +138,12 @@ def _shared(
     )
 
 
-def _plain(name: str) -> pl.Expr:
+def _format_plain(name: str) -> pl.Expr:
     words = pl.col(name).str.to_uppercase().str.replace_all(r"[^A-Z0-9]+", " ")
     return words.str.replace_all(_LEGAL, "").str.replace_all(r"\s+", "")
 
 
-def _against_master(
+def _compare_with_master(
     held: pl.DataFrame, master: pl.DataFrame, lines: pl.DataFrame
 ) -> list[pl.DataFrame]:
     """Names that differ, and ISINs the master no longer, or never, had."""
@@ -155,7 +155,7 @@ def _against_master(
         .unique()
         .join(master.select("isin", theirs="name").drop_nulls().unique(), on="isin")
     )
-    starts = _plain("name").str.starts_with(_plain("theirs").str.head(4))
+    starts = _format_plain("name").str.starts_with(_format_plain("theirs").str.head(4))
     differ = names.filter(~starts).join(lines, on="isin")
     absent = held.join(master, on="isin", how="anti")
     listed = master.select(*_LISTING, "symbol", now="isin").unique()

@@ -16,13 +16,13 @@ from starlette.routing import Route
 
 from holdings_kit.sandbox._clock import IST, market_open
 from holdings_kit.sandbox._market import UNIVERSE, Instrument, Listing
-from holdings_kit.sandbox._payloads import arrow_holdings, limits
-from holdings_kit.sandbox._personas import derived
+from holdings_kit.sandbox._payloads import write_arrow_holdings, write_limits
+from holdings_kit.sandbox._personas import derive_secret
 from holdings_kit.sandbox._replies import (
     RefusedError,
     body_of,
-    faulty,
     json_reply,
+    with_faults,
     world_of,
 )
 from holdings_kit.wire import arrow_checksum
@@ -56,36 +56,50 @@ _INTERVALS: Final = ("day",)
 
 def routes() -> list[Route]:
     """List Arrow's routes, each open to the fault plan."""
-    lists = faulty(_instruments, "instruments")
+    lists = with_faults(_answer_instruments, "instruments")
     return [
         *login_routes(),
-        Route("/user/holdings", faulty(_holdings, "arrow.holdings", "holdings")),
-        Route("/user/limits", faulty(_limits, "limits")),
-        Route("/user/details", _user),
-        Route("/info/quotes/{mode}", faulty(_quotes, "quotes"), methods=["POST"]),
-        Route("/info/quote/{mode}", faulty(_quotes, "quotes"), methods=["POST"]),
-        Route("/candle/{exchange}/{token}/{interval}", faulty(_candles, "candles")),
+        Route(
+            "/user/holdings",
+            with_faults(_answer_holdings, "arrow.holdings", "holdings"),
+        ),
+        Route("/user/limits", with_faults(_answer_limits, "limits")),
+        Route("/user/details", _answer_user),
+        Route(
+            "/info/quotes/{mode}",
+            with_faults(_answer_quotes, "quotes"),
+            methods=["POST"],
+        ),
+        Route(
+            "/info/quote/{mode}",
+            with_faults(_answer_quotes, "quotes"),
+            methods=["POST"],
+        ),
+        Route(
+            "/candle/{exchange}/{token}/{interval}",
+            with_faults(_answer_candles, "candles"),
+        ),
         *(Route(path, lists) for path in ("/all", "/nse", "/bse")),
     ]
 
 
-async def _holdings(request: Request) -> Response:
+async def _answer_holdings(request: Request) -> Response:
     world, persona = world_of(request), persona_of(request)
-    body = arrow_holdings(world.view(persona))
+    body = write_arrow_holdings(world.view(persona))
     return Response(body, media_type="application/json")
 
 
-async def _limits(request: Request) -> Response:
+async def _answer_limits(request: Request) -> Response:
     world, persona = world_of(request), persona_of(request)
-    return _success(limits(world.view(persona)))
+    return _reply_success(write_limits(world.view(persona)))
 
 
-async def _user(request: Request) -> Response:
+async def _answer_user(request: Request) -> Response:
     persona = persona_of(request)
-    return _success({"name": persona.name, "userID": persona.account_id})
+    return _reply_success({"name": persona.name, "userID": persona.account_id})
 
 
-async def _quotes(request: Request) -> Response:
+async def _answer_quotes(request: Request) -> Response:
     persona_of(request)
     world, asked = world_of(request), await body_of(request)
     mode = str(request.path_params["mode"])
@@ -96,48 +110,51 @@ async def _quotes(request: Request) -> Response:
         raise RefusedError(400, f"at most {_MOST_QUOTES} instruments in a request")
     listed = {
         (listing.exchange, listing.trading_symbol): (item, listing)
-        for item, listing in _listings(world)
+        for item, listing in _list_listings(world)
     }
     found = [
-        _quote(world, *pair, mode)
+        _write_quote(world, *pair, mode)
         for row in rows
-        if (pair := listed.get(_wanted(row))) and not pair[0].delisted
+        if (pair := listed.get(_find_wanted(row))) and not pair[0].delisted
     ]
     found.sort(key=lambda quote: -cast("int", quote["token"]))  # not the order asked
     single = "/info/quote/" in request.url.path
-    return _success(found[0] if single and found else found)
+    return _reply_success(found[0] if single and found else found)
 
 
-async def _candles(request: Request) -> Response:
+async def _answer_candles(request: Request) -> Response:
     persona_of(request)
     world, path = world_of(request), request.path_params
     if path["interval"] not in _INTERVALS:
         raise RefusedError(400, "the sandbox keeps daily candles: interval 'day'")
     wanted = (str(path["exchange"]).upper(), str(path["token"]))
     item = next(
-        (i for i, one in _listings(world) if (one.exchange, one.token) == wanted), None
+        (i for i, one in _list_listings(world) if (one.exchange, one.token) == wanted),
+        None,
     )
     if item is None:
         raise RefusedError(404, "There is no such instrument")
-    start, end = (_day(request.query_params.get(name, "")) for name in ("from", "to"))
+    start, end = (
+        _read_day(request.query_params.get(name, "")) for name in ("from", "to")
+    )
     if end < start:
         raise RefusedError(400, "to lies before from")
-    return json_reply(list(_bars(world, item, start, end)))
+    return json_reply(list(_write_bars(world, item, start, end)))
 
 
-async def _instruments(request: Request) -> Response:
+async def _answer_instruments(request: Request) -> Response:
     world, only = world_of(request), request.url.path[1:].upper()
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(_COLUMNS.split(","))
-    for item, listing in _listings(world):
+    for item, listing in _list_listings(world):
         if only in {"ALL", listing.exchange}:
-            row = _csv_row(item, listing)
+            row = _write_csv_row(item, listing)
             lines.writerow([row.get(column, "") for column in _COLUMNS.split(",")])
     return Response(text.getvalue(), media_type="application/octet-stream")
 
 
-def _listings(world: World) -> Iterator[tuple[Instrument, Listing]]:
+def _list_listings(world: World) -> Iterator[tuple[Instrument, Listing]]:
     market = world.timeline.market
     session = market.session(world.clock.now())
     for key in UNIVERSE:
@@ -146,14 +163,14 @@ def _listings(world: World) -> Iterator[tuple[Instrument, Listing]]:
             yield item, listing
 
 
-def _wanted(row: object) -> tuple[str, str]:
+def _find_wanted(row: object) -> tuple[str, str]:
     if not isinstance(row, dict):
         raise RefusedError(400, "each instrument is {symbol, exchange}")
     asked = cast("Mapping[str, object]", row)
     return str(asked.get("exchange", "")), str(asked.get("symbol", ""))
 
 
-def _quote(
+def _write_quote(
     world: World, item: Instrument, listing: Listing, mode: str
 ) -> dict[str, object]:
     market, now = world.timeline.market, world.clock.now()
@@ -172,14 +189,14 @@ def _quote(
     return quote
 
 
-def _bars(
+def _write_bars(
     world: World, item: Instrument, start: date, end: date
 ) -> Iterator[list[object]]:
     market = world.timeline.market
     now = market.session(world.clock.now())
     for session in range(now + 1):
         day = market.date_of(session)
-        if not start <= day <= end or (session == now and _trading(world)):
+        if not start <= day <= end or (session == now and _is_trading(world)):
             continue
         opened, closed = (
             market.previous_close(item.key, session),
@@ -190,18 +207,18 @@ def _bars(
         yield [stamp, opened, high, low, closed, 10_000]
 
 
-def _trading(world: World) -> bool:
+def _is_trading(world: World) -> bool:
     return market_open(world.clock.now())
 
 
-def _day(text: str) -> date:
+def _read_day(text: str) -> date:
     try:
         return datetime.fromisoformat(text).date()
     except ValueError:
         raise RefusedError(400, f"{text!r} is no date; write 2026-01-05") from None
 
 
-def _csv_row(item: Instrument, listing: Listing) -> dict[str, object]:
+def _write_csv_row(item: Instrument, listing: Listing) -> dict[str, object]:
     nse = listing.exchange == "NSE"
     return {
         "Exchange": listing.exchange,
@@ -220,7 +237,7 @@ def _csv_row(item: Instrument, listing: Listing) -> dict[str, object]:
     }
 
 
-def _success(data: object) -> Response:
+def _reply_success(data: object) -> Response:
     return json_reply({"data": data, "status": "success"})
 
 
@@ -238,7 +255,7 @@ def arrow_token(world: World, persona: Persona) -> str:
         "iat": int(now.timestamp()),
         "exp": int((now + _TOKEN_LIFE).timestamp()),
     }
-    return _jwt().encode(claims, world.credentials.app_secret, algorithm="HS256")
+    return _sign_token().encode(claims, world.credentials.app_secret, algorithm="HS256")
 
 
 def persona_of(request: Request) -> Persona:
@@ -253,7 +270,7 @@ def persona_of(request: Request) -> Persona:
     if headers.get("appid") != world.credentials.app_id:
         raise RefusedError(401, "Unknown appID")
     try:
-        claims = _jwt().decode(
+        claims = _sign_token().decode(
             headers.get("token", ""),
             world.credentials.app_secret,
             algorithms=["HS256"],
@@ -278,10 +295,10 @@ def request_token(world: World, persona: Persona) -> str:
 
 def user_login(seed: int, account_id: str) -> dict[str, str]:
     """Give the invented password and TOTP secret of a user."""
-    secret = bytes.fromhex(derived(seed, "totp", account_id, length=40))
+    secret = bytes.fromhex(derive_secret(seed, "totp", account_id, length=40))
     return {
         "user_id": account_id,
-        "password": derived(seed, "password", account_id, length=12),
+        "password": derive_secret(seed, "password", account_id, length=12),
         "totp_secret": base64.b32encode(secret).decode(),
     }
 
@@ -289,18 +306,18 @@ def user_login(seed: int, account_id: str) -> dict[str, str]:
 def login_routes() -> list[Route]:
     """List the routes of the login, each open to the fault plan."""
     steps = {
-        "/auth/app/authenticate-token": _authenticate,
-        "/auth/app/login": _login,
-        "/auth/validate-2fa": _second_factor,
+        "/auth/app/authenticate-token": _start_login,
+        "/auth/app/login": _answer_login,
+        "/auth/validate-2fa": _answer_second_factor,
     }
     return [
-        Route(path, faulty(step, "login"), methods=["POST"])
+        Route(path, with_faults(step, "login"), methods=["POST"])
         for path, step in steps.items()
     ]
 
 
-async def _authenticate(request: Request) -> Response:
-    world, asked = world_of(request), await _fields(request)
+async def _start_login(request: Request) -> Response:
+    world, asked = world_of(request), await _read_form(request)
     token, app = asked.get("token", ""), world.credentials
     account_id, expires_at = world.request_tokens.pop(
         token, ("", datetime.min.replace(tzinfo=UTC))
@@ -321,8 +338,8 @@ async def _authenticate(request: Request) -> Response:
     return json_reply({"data": data, "status": "success"})
 
 
-async def _login(request: Request) -> Response:
-    world, asked = world_of(request), await _fields(request)
+async def _answer_login(request: Request) -> Response:
+    world, asked = world_of(request), await _read_form(request)
     user = asked.get("userID", "")
     if asked.get("appID") != world.credentials.app_id:
         raise RefusedError(401, "Unknown appID")
@@ -334,8 +351,8 @@ async def _login(request: Request) -> Response:
     return json_reply({"data": {"requestId": made}, "status": "success"})
 
 
-async def _second_factor(request: Request) -> Response:
-    world, asked = world_of(request), await _fields(request)
+async def _answer_second_factor(request: Request) -> Response:
+    world, asked = world_of(request), await _read_form(request)
     user = world.logins.pop(asked.get("requestId", ""), "")
     if not user or user != asked.get("userID"):
         raise RefusedError(401, "Unknown login request")
@@ -345,7 +362,7 @@ async def _second_factor(request: Request) -> Response:
         real_seconds(),
     )  # a client's clock is real
     codes = {
-        _totp(secret, int(moment) // _STEP + drift)
+        _compute_totp(secret, int(moment) // _STEP + drift)
         for moment in moments
         for drift in (-1, 0, 1)
     }
@@ -365,11 +382,11 @@ class _Jwt(Protocol):
     ) -> dict[str, object]: ...
 
 
-def _jwt() -> _Jwt:
+def _sign_token() -> _Jwt:
     return cast("_Jwt", jwt)
 
 
-def _totp(secret: bytes, step: int) -> str:
+def _compute_totp(secret: bytes, step: int) -> str:
     """Compute the six digits of RFC 6238 with SHA-1."""
     digest = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
     place = digest[-1] & 15
@@ -377,7 +394,7 @@ def _totp(secret: bytes, step: int) -> str:
     return f"{number % 1_000_000:06d}"
 
 
-async def _fields(request: Request) -> Mapping[str, str]:
+async def _read_form(request: Request) -> Mapping[str, str]:
     body = await body_of(request)
     if not isinstance(body, dict):
         raise RefusedError(400, "The body is not a JSON object")

@@ -12,7 +12,15 @@ from holdings_kit.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IST", "START", "Clock", "duration", "iso", "market_open", "trading_date"]
+__all__ = [
+    "IST",
+    "START",
+    "Clock",
+    "format_iso",
+    "market_open",
+    "read_duration",
+    "trading_date",
+]
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 START: Final = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
@@ -59,7 +67,11 @@ class Clock:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ticks = ticks
-        self._base, self._mark, self._speed = _aware(start), ticks(), _fair(speed)
+        self._base, self._mark, self._speed = (
+            _require_zone(start),
+            ticks(),
+            _check_speed(speed),
+        )
 
     @property
     def speed(self) -> float:
@@ -69,7 +81,7 @@ class Clock:
     @speed.setter
     def speed(self, value: float) -> None:
         now = self.now()
-        self._speed = _fair(value)
+        self._speed = _check_speed(value)
         self.set(now)
 
     def now(self) -> datetime:
@@ -79,7 +91,7 @@ class Clock:
 
     def set(self, instant: datetime) -> None:
         """Show `instant` from now on; it may lie in the past."""
-        self._base, self._mark = _aware(instant), self._ticks()
+        self._base, self._mark = _require_zone(instant), self._ticks()
 
     def advance(
         self,
@@ -96,10 +108,10 @@ class Clock:
         self.set(self.now() + step)
 
     def __repr__(self) -> str:
-        return f"Clock({iso(self.now())}, speed={self._speed:g})"
+        return f"Clock({format_iso(self.now())}, speed={self._speed:g})"
 
 
-def duration(text: str) -> timedelta:
+def read_duration(text: str) -> timedelta:
     """Read a length of time such as ``90``, ``1.5s``, ``15m``, ``24h`` or ``2d``.
 
     Raises
@@ -118,7 +130,7 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
 
 
-def iso(instant: datetime) -> str:
+def format_iso(instant: datetime) -> str:
     """Write an instant as both APIs do: UTC, milliseconds, Z."""
     text = instant.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
@@ -142,13 +154,13 @@ def trading_date(instant: datetime) -> date:
     return day
 
 
-def _aware(instant: datetime) -> datetime:
+def _require_zone(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
     return instant.astimezone(UTC)
 
 
-def _fair(speed: float) -> float:
+def _check_speed(speed: float) -> float:
     if speed < 0:
         raise ConfigError(f"speed is {speed:g}; it cannot be negative")
     return speed

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._arrow import arrow_token, request_token
-from holdings_kit.sandbox._clock import duration, iso
+from holdings_kit.sandbox._clock import format_iso, read_duration
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._imports import StepRefusedError, Transaction
 from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
@@ -32,15 +32,15 @@ STEPS: Final = ("choose", "login", "consent", "deny", "cancel", "drop", "import"
 def routes() -> list[Route]:
     """List the control routes."""
     return [
-        *(Route(f"/_sandbox/{step}", _step, methods=["POST"]) for step in STEPS),
-        Route("/_sandbox/clock", _clock, methods=["GET", "POST"]),
-        Route("/_sandbox/faults", _faults, methods=["GET", "POST"]),
-        Route("/_sandbox/calls", _calls),
-        Route("/_sandbox/personas", _personas),
-        Route("/_sandbox/webhook", _register, methods=["POST", "DELETE"]),
-        Route("/_sandbox/webhooks", _deliveries),
-        Route("/_sandbox/arrow/access", _arrow_access),
-        Route("/_sandbox/arrow/request-token", _request_token),
+        *(Route(f"/_sandbox/{step}", _take_step, methods=["POST"]) for step in STEPS),
+        Route("/_sandbox/clock", _answer_clock, methods=["GET", "POST"]),
+        Route("/_sandbox/faults", _answer_faults, methods=["GET", "POST"]),
+        Route("/_sandbox/calls", _answer_calls),
+        Route("/_sandbox/personas", _answer_personas),
+        Route("/_sandbox/webhook", _register_webhook, methods=["POST", "DELETE"]),
+        Route("/_sandbox/webhooks", _answer_deliveries),
+        Route("/_sandbox/arrow/access", _answer_arrow_access),
+        Route("/_sandbox/arrow/request-token", _answer_request_token),
     ]
 
 
@@ -78,10 +78,10 @@ def play(
         return done
 
 
-async def _step(request: Request) -> Response:
-    world, asked = world_of(request), await _asked(request)
+async def _take_step(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
     step = request.url.path.rsplit("/", 1)[-1]
-    transaction_id = _text(asked, "transactionId")
+    transaction_id = _require_text(asked, "transactionId")
     persona, broker = (str(asked.get(name, "")) for name in ("persona", "broker"))
     try:
         done = play(world, step, transaction_id, persona=persona, broker=broker)
@@ -94,38 +94,40 @@ async def _step(request: Request) -> Response:
     return json_reply(details(world, done))
 
 
-async def _clock(request: Request) -> Response:
-    world, asked = world_of(request), await _asked(request)
+async def _answer_clock(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
     try:
         if "set" in asked:
-            world.clock.set(datetime.fromisoformat(_text(asked, "set")))
+            world.clock.set(datetime.fromisoformat(_require_text(asked, "set")))
         if "advance" in asked:
             world.clock.advance(
-                seconds=duration(_text(asked, "advance")).total_seconds()
+                seconds=read_duration(_require_text(asked, "advance")).total_seconds()
             )
         if "speed" in asked:
-            world.clock.speed = float(_text(asked, "speed"))
+            world.clock.speed = float(_require_text(asked, "speed"))
     except (ConfigError, ValueError) as error:
         raise RefusedError(400, str(error)) from None
     await asyncio.to_thread(world.pump)
-    return json_reply({"now": iso(world.clock.now()), "speed": world.clock.speed})
+    return json_reply(
+        {"now": format_iso(world.clock.now()), "speed": world.clock.speed}
+    )
 
 
-async def _faults(request: Request) -> Response:
-    world, asked = world_of(request), await _asked(request)
+async def _answer_faults(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
     if request.method == "POST":
         try:
-            world.faults.load(_text(asked, "plan"))
+            world.faults.load(_require_text(asked, "plan"))
         except ConfigError as error:
             raise RefusedError(400, str(error)) from None
     return json_reply({"left": world.faults.left()})
 
 
-async def _calls(request: Request) -> Response:
+async def _answer_calls(request: Request) -> Response:
     return json_reply(world_of(request).throttle.calls())
 
 
-async def _personas(request: Request) -> Response:
+async def _answer_personas(request: Request) -> Response:
     world = world_of(request)
     return json_reply(
         [
@@ -143,23 +145,23 @@ async def _personas(request: Request) -> Response:
     )
 
 
-async def _register(request: Request) -> Response:
-    world, asked = world_of(request), await _asked(request)
+async def _register_webhook(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
     try:
         world.webhooks.register(
-            _text(asked, "url") if request.method == "POST" else None
+            _require_text(asked, "url") if request.method == "POST" else None
         )
     except ConfigError as error:
         raise RefusedError(400, str(error)) from None
     return json_reply({"url": world.webhooks.url})
 
 
-async def _deliveries(request: Request) -> Response:
+async def _answer_deliveries(request: Request) -> Response:
     return json_reply(world_of(request).webhooks.shown())
 
 
-async def _arrow_access(request: Request) -> Response:
-    world, persona = world_of(request), _queried(request)
+async def _answer_arrow_access(request: Request) -> Response:
+    world, persona = world_of(request), _read_query(request)
     return json_reply(
         {
             "app_id": world.credentials.app_id,
@@ -169,19 +171,19 @@ async def _arrow_access(request: Request) -> Response:
     )
 
 
-async def _request_token(request: Request) -> Response:
-    world, persona = world_of(request), _queried(request)
+async def _answer_request_token(request: Request) -> Response:
+    world, persona = world_of(request), _read_query(request)
     return json_reply({"request_token": request_token(world, persona)})
 
 
-def _queried(request: Request) -> Persona:
+def _read_query(request: Request) -> Persona:
     try:
         return world_of(request).persona(request.query_params.get("persona", "sample"))
     except ConfigError as error:
         raise RefusedError(404, str(error)) from None
 
 
-async def _asked(request: Request) -> Mapping[str, object]:
+async def _read_body(request: Request) -> Mapping[str, object]:
     body = await body_of(request) if request.method == "POST" else None
     if body is None:
         return {}
@@ -190,7 +192,7 @@ async def _asked(request: Request) -> Mapping[str, object]:
     return cast("Mapping[str, object]", body)
 
 
-def _text(asked: Mapping[str, object], name: str) -> str:
+def _require_text(asked: Mapping[str, object], name: str) -> str:
     value = asked.get(name)
     if not isinstance(value, str | int | float):
         raise RefusedError(400, f"{name!r} is missing")

@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox._clock import duration
+from holdings_kit.sandbox._clock import read_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,20 +117,24 @@ fault '418'; it knows ok, 401, 403, 429, 500, 502, timeout, slow, truncate, cut,
 wrong type, empty, success false
     """
     found: dict[str, tuple[Fault, ...]] = {}
-    for at, section in _split(plan, ";", 0):
+    for at, section in _split_plan(plan, ";", 0):
         if not section.strip():
             continue
         target, colon, rest = section.partition(":")
         start = at + len(target) - len(target.lstrip())
         if not colon:
-            raise _wrong(start, f"{section.strip()!r} has no colon after the target")
+            raise _refuse_plan(
+                start, f"{section.strip()!r} has no colon after the target"
+            )
         name = target.strip()
         if name not in TARGETS:
-            raise _wrong(start, f"unknown target {name!r}; known: {', '.join(TARGETS)}")
+            raise _refuse_plan(
+                start, f"unknown target {name!r}; known: {', '.join(TARGETS)}"
+            )
         faults = [
             fault
-            for place, atom in _split(rest, ",", at + len(target) + 1)
-            for fault in _read(name, atom, place)
+            for place, atom in _split_plan(rest, ",", at + len(target) + 1)
+            for fault in _read_fault(name, atom, place)
         ]
         found[name] = found.get(name, ()) + tuple(faults)
     return found
@@ -169,46 +173,48 @@ class Faults:
             }
 
 
-def _split(text: str, mark: str, start: int) -> Iterator[tuple[int, str]]:
+def _split_plan(text: str, mark: str, start: int) -> Iterator[tuple[int, str]]:
     at = start
     for part in text.split(mark):
         yield at, part
         at += len(part) + 1
 
 
-def _read(target: str, atom: str, at: int) -> list[Fault]:
+def _read_fault(target: str, atom: str, at: int) -> list[Fault]:
     start = at + len(atom) - len(atom.lstrip())
     found = _ATOM.fullmatch(atom)
     if found is None:
-        raise _wrong(start, f"{atom.strip()!r} is not a fault; write name [argument]*2")
+        raise _refuse_plan(
+            start, f"{atom.strip()!r} is not a fault; write name [argument]*2"
+        )
     words, times = found[1].split(), int(found[2] or 1)
     known = TARGETS[target]
     name = next((n for n in known if words[: len(n.split())] == n.split()), None)
     if name is None:
-        raise _wrong(
+        raise _refuse_plan(
             start,
             f"{target!r} knows no fault {' '.join(words)!r}; it knows "
             + ", ".join(known),
         )
     rest = words[len(name.split()) :]
-    return [Fault(name, _argument(name, known[name], rest, start))] * times
+    return [Fault(name, _read_argument(name, known[name], rest, start))] * times
 
 
-def _argument(name: str, kind: str, words: list[str], at: int) -> timedelta | None:
+def _read_argument(name: str, kind: str, words: list[str], at: int) -> timedelta | None:
     if not words:
         return _DEFAULT if kind == "duration" else None
     if kind == "retry-after" and words[0] == kind:
         words = words[1:]
     elif kind != "duration":
         wants = f"takes '{kind} 3s'," if kind else "takes no argument,"
-        raise _wrong(at, f"{name!r} {wants} not {' '.join(words)!r}")
+        raise _refuse_plan(at, f"{name!r} {wants} not {' '.join(words)!r}")
     if len(words) != 1:
-        raise _wrong(at, f"{name!r} takes one duration, not {' '.join(words)!r}")
+        raise _refuse_plan(at, f"{name!r} takes one duration, not {' '.join(words)!r}")
     try:
-        return duration(words[0])
+        return read_duration(words[0])
     except ConfigError as error:
-        raise _wrong(at, str(error)) from None
+        raise _refuse_plan(at, str(error)) from None
 
 
-def _wrong(at: int, reason: str) -> ConfigError:
+def _refuse_plan(at: int, reason: str) -> ConfigError:
     return ConfigError(f"fault plan, column {at + 1}: {reason}")

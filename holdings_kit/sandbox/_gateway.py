@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 from starlette.routing import Route
 
 from holdings_kit.errors import SignatureError
-from holdings_kit.sandbox._clock import iso
+from holdings_kit.sandbox._clock import format_iso
 from holdings_kit.sandbox._imports import StepRefusedError, Transaction
 from holdings_kit.sandbox._replies import (
     RefusedError,
     body_of,
-    faulty,
     json_reply,
+    with_faults,
     world_of,
 )
 from holdings_kit.wire import Claims, verify_token
@@ -60,7 +60,7 @@ def details(world: World, found: Transaction) -> dict[str, object]:
         "transactionId": found.id,
         "intent": found.intent,
         "status": found.status,
-        "expireAt": iso(found.expires_at),
+        "expireAt": format_iso(found.expires_at),
         "notes": found.notes,
         "success": None,
         "error": None,
@@ -79,12 +79,12 @@ def details(world: World, found: Transaction) -> dict[str, object]:
 
 def routes() -> list[Route]:
     """List the Gateway's routes, each open to the fault plan."""
-    fetch = faulty(_holdings, "gateway.holdings", "holdings")
-    read = faulty(_transaction, "transaction")
+    fetch = with_faults(_answer_gateway_holdings, "gateway.holdings", "holdings")
+    read = with_faults(_answer_transaction, "transaction")
     return [
         Route(
             "/gateway/{gateway}/transaction",
-            faulty(_create, "create"),
+            with_faults(_create_transaction, "create"),
             methods=["POST"],
         ),
         Route("/v1/{gateway}/engine/transactiondetails", read),
@@ -93,7 +93,7 @@ def routes() -> list[Route]:
     ]
 
 
-def _admit(request: Request) -> Claims:
+def _check_headers(request: Request) -> Claims:
     world = world_of(request)
     name, headers = str(request.path_params["gateway"]), request.headers
     if name != world.credentials.gateway:
@@ -104,8 +104,8 @@ def _admit(request: Request) -> Claims:
     return claims_of(world, name, headers.get("x-gateway-authtoken", ""))
 
 
-async def _create(request: Request) -> Response:
-    world, claims = world_of(request), _admit(request)
+async def _create_transaction(request: Request) -> Response:
+    world, claims = world_of(request), _check_headers(request)
     body = await body_of(request)
     if not isinstance(body, dict):
         raise RefusedError(400, "The body is not a JSON object")
@@ -130,11 +130,13 @@ async def _create(request: Request) -> Response:
             notes=notes,
             auth_id=claims.auth_id,
         )
-    return _success({"transactionId": made.id, "expireAt": iso(made.expires_at)})
+    return _reply_gateway_success(
+        {"transactionId": made.id, "expireAt": format_iso(made.expires_at)}
+    )
 
 
-async def _transaction(request: Request) -> Response:
-    world, claims = world_of(request), _admit(request)
+async def _answer_transaction(request: Request) -> Response:
+    world, claims = world_of(request), _check_headers(request)
     asked = request.query_params.get("transactionId", "")
     try:
         with world.lock:
@@ -146,11 +148,11 @@ async def _transaction(request: Request) -> Response:
         raise RefusedError(403, "The transaction belongs to another user")
     shown = details(world, found)
     nested = request.app.state.nested_details
-    return _success({"transactionDetails": shown} if nested else shown)
+    return _reply_gateway_success({"transactionDetails": shown} if nested else shown)
 
 
-async def _holdings(request: Request) -> Response:
-    world, claims = world_of(request), _admit(request)
+async def _answer_gateway_holdings(request: Request) -> Response:
+    world, claims = world_of(request), _check_headers(request)
     if claims.auth_id is None:
         raise RefusedError(403, "A guest has no holdings; use a connected token")
     persona = world.by_auth.get(claims.auth_id)
@@ -168,7 +170,7 @@ async def _holdings(request: Request) -> Response:
         )
     if data is None:
         raise RefusedError(403, "The user has not imported holdings here")
-    return _success(data)
+    return _reply_gateway_success(data)
 
 
 def _wants_funds(asked: Mapping[str, object]) -> bool:
@@ -178,5 +180,5 @@ def _wants_funds(asked: Mapping[str, object]) -> bool:
     return cast("Mapping[str, object]", config).get("mfHoldings") in {True, "true"}
 
 
-def _success(data: object) -> Response:
+def _reply_gateway_success(data: object) -> Response:
     return json_reply({"success": True, "errors": None, "data": data})

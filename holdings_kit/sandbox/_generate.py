@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
 from holdings_kit.errors import ConfigError
 from holdings_kit.market import MUMBAI
 from holdings_kit.sandbox._payloads import (
-    account_body,
-    arrow_row,
-    basket,
-    v2_row,
+    write_account_body,
+    write_arrow_row,
+    write_basket,
+    write_v2_row,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def generate(
     write_prices(folder / "prices.csv", market)
     paths = [folder / f"{wire}-{day}.ndjson" for day in market.days]
     line: Callable[[Account, Market, int], object] = (
-        webhook if wire == "gateway" else arrow_reply
+        _write_webhook if wire == "gateway" else _write_arrow_reply
     )
     with ExitStack() as stack:
         dumps: list[TextIO] = [
@@ -196,19 +196,19 @@ class Account:
         lot.average = cost // lot.owned
 
 
-def webhook(account: Account, market: Market, day: int) -> dict[str, object]:
+def _write_webhook(account: Account, market: Market, day: int) -> dict[str, object]:
     """Announce an account as the Gateway does, format v2."""
     at = _format_evening(market, day, account.number)
     lots = list(account.lots.values())
     inside = lots[:4] if account.smallcase else []
     smallcases = {
-        "public": [_write_basket(inside, market, day)] if inside else [],
+        "public": [_write_lots_basket(inside, market, day)] if inside else [],
         "private": {"stats": {"currentValue": 0, "totalReturns": 0}}
         if account.number % 3 == 0
         else [],
     }
-    body = account_body(
-        [_write_security(lot, market, inside=lot in inside) for lot in lots],
+    body = write_account_body(
+        [_write_lot_security(lot, market, inside=lot in inside) for lot in lots],
         smallcases,
         at=at,
         auth_id=account.auth_id,
@@ -218,10 +218,10 @@ def webhook(account: Account, market: Market, day: int) -> dict[str, object]:
     return body | {"transactionId": transaction, "timestamp": at}
 
 
-def _write_security(lot: Lot, market: Market, *, inside: bool) -> dict[str, object]:
+def _write_lot_security(lot: Lot, market: Market, *, inside: bool) -> dict[str, object]:
     symbol = market.symbols[lot.number]
     average = lot.average / 100
-    return v2_row(
+    return write_v2_row(
         {
             "nse": symbol,
             "bse": symbol if lot.number % 4 else None,
@@ -236,10 +236,10 @@ def _write_security(lot: Lot, market: Market, *, inside: bool) -> dict[str, obje
     )
 
 
-def _write_basket(lots: list[Lot], market: Market, day: int) -> dict[str, object]:
+def _write_lots_basket(lots: list[Lot], market: Market, day: int) -> dict[str, object]:
     shares = [(lot.number, lot.settled // 2) for lot in lots]
     value = sum(market.closes[day][number] * count for number, count in shares)
-    return basket(
+    return write_basket(
         f"SCNM_{lots[0].number % 20:04}",
         f"Invented Basket {lots[0].number % 20:02}",
         value=value / 100,
@@ -248,23 +248,25 @@ def _write_basket(lots: list[Lot], market: Market, day: int) -> dict[str, object
     )
 
 
-def arrow_reply(account: Account, market: Market, day: int) -> dict[str, object]:
+def _write_arrow_reply(account: Account, market: Market, day: int) -> dict[str, object]:
     """Answer as Arrow does, with whose it is and when beside it."""
     return {
         "account_id": f"GEN{account.number:07}",
         "snapshot_at": _format_evening(market, day, account.number),
         "status": "success",
-        "data": [_write_arrow_row(lot, market, day) for lot in account.lots.values()],
+        "data": [
+            _write_lot_arrow_row(lot, market, day) for lot in account.lots.values()
+        ],
     }
 
 
-def _write_arrow_row(lot: Lot, market: Market, day: int) -> dict[str, object]:
+def _write_lot_arrow_row(lot: Lot, market: Market, day: int) -> dict[str, object]:
     symbol, number = market.symbols[lot.number], lot.number
     close = market.closes[day][number]
     listed = {"symbol": symbol, "isin": market.isins[number]}
     nse = {"exchange": "NSE", "tradingSymbol": f"{symbol}-EQ"}
     bse = {"exchange": "BSE", "tradingSymbol": symbol}
-    return arrow_row(
+    return write_arrow_row(
         [
             {**nse, "token": str(10_000 + number), **listed},
             {**bse, "token": str(1_500_000 + number), **listed},

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from holdings_kit.sandbox._personas import BROKERS, derived
+from holdings_kit.sandbox._personas import BROKERS, derive_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ class Imports:
         """Open a transaction; its id follows from the seed and its number."""
         number = len(self._all)
         made = Transaction(
-            f"TRX_{derived(self._seed, 'transaction', number, length=32)}",
+            f"TRX_{derive_secret(self._seed, 'transaction', number, length=32)}",
             intent,
             version,
             mutual_funds,
@@ -121,13 +121,13 @@ class Imports:
         if found is None:
             message = "invalid_transactionId"
             raise StepRefusedError(message, SDK_CODES[message], "unknown transaction")
-        self._ripen(found)
+        self._advance_status(found)
         return found
 
     def ripen(self) -> None:
         """Bring every transaction up to the clock."""
         for one in self._all.values():
-            self._ripen(one)
+            self._advance_status(one)
 
     def trigger(self, transaction_id: str) -> Transaction:
         """Begin the flow, as the browser SDK does.
@@ -146,15 +146,15 @@ class Imports:
 
     def choose(self, transaction_id: str, broker: str) -> Transaction:
         """Choose a broker; one that is not on the list ends the import."""
-        found = self._at(transaction_id, "INITIALIZED")
+        found = self._find_transaction(transaction_id, "INITIALIZED")
         fault = self._faults.take("import")
         if fault is not None:
             found.fault, found.wait = fault.name, fault.length
         if broker not in BROKERS:
-            return self._fail(found, "no_broker")
+            return self._end_with_error(found, "no_broker")
         found.broker = broker
         if found.fault in _AT_CHOOSER:
-            return self._fail(found, found.fault)
+            return self._end_with_error(found, found.fault)
         return found
 
     def login(self, transaction_id: str, persona: Persona) -> Transaction:
@@ -165,7 +165,7 @@ class Imports:
         StepRefusedError
             No broker is chosen, or the persona is not its customer.
         """
-        found = self._at(transaction_id, "INITIALIZED")
+        found = self._find_transaction(transaction_id, "INITIALIZED")
         if found.broker != persona.broker:
             chosen = found.broker or "no broker"
             raise StepRefusedError(
@@ -175,44 +175,46 @@ class Imports:
             )
         found.persona, found.status = persona, "USED"
         if found.auth_id not in {None, persona.auth_id}:
-            return self._fail(found, "user_mismatch")
+            return self._end_with_error(found, "user_mismatch")
         return found
 
     def consent(self, transaction_id: str) -> Transaction:
         """Allow the import; it completes at once unless a fault delays it."""
-        found = self._at(transaction_id, "USED")
+        found = self._find_transaction(transaction_id, "USED")
         if found.fault == "internal_error":
-            return self._fail(found, found.fault)
+            return self._end_with_error(found, found.fault)
         found.status = "PROCESSING"
         found.ready_at = self._clock.now()
         if found.fault == "processing" and found.wait is not None:
             found.ready_at += found.wait
-        self._ripen(found)
+        self._advance_status(found)
         return found
 
     def deny(self, transaction_id: str) -> Transaction:
         """Refuse the holdings consent."""
-        return self._fail(self._at(transaction_id, "USED"), "consent_denied")
+        return self._end_with_error(
+            self._find_transaction(transaction_id, "USED"), "consent_denied"
+        )
 
     def cancel(self, transaction_id: str) -> Transaction:
         """Leave the flow: 1010 at the chooser, 1011 before the login, 1012 after it."""
-        found = self._at(transaction_id, *_OPEN)
+        found = self._find_transaction(transaction_id, *_OPEN)
         place = 1012 if found.status == "USED" else 1011 if found.broker else 1010
         found.status, found.error = "CANCELLED", ("user_cancelled", place)
         return found
 
-    def _at(self, transaction_id: str, *statuses: str) -> Transaction:
+    def _find_transaction(self, transaction_id: str, *statuses: str) -> Transaction:
         found = self.get(transaction_id)
         if found.status not in statuses:
             message, code = found.error or ("transaction_expired", USED_UP)
             raise StepRefusedError(message, code, f"the transaction is {found.status}")
         return found
 
-    def _fail(self, found: Transaction, message: str) -> Transaction:
+    def _end_with_error(self, found: Transaction, message: str) -> Transaction:
         found.status, found.error = "ERRORED", (message, SDK_CODES[message])
         return found
 
-    def _ripen(self, found: Transaction) -> None:
+    def _advance_status(self, found: Transaction) -> None:
         now = self._clock.now()
         if found.status in _OPEN and now >= found.expires_at:
             message = "transaction_expired"

@@ -12,9 +12,9 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import IST
 from holdings_kit.sandbox._payloads import (
     View,
-    arrow_holdings,
-    gateway_holdings,
     to_bytes,
+    write_arrow_holdings,
+    write_gateway_holdings,
 )
 from holdings_kit.sandbox._timeline import Event, Timeline
 from holdings_kit.schema import INSTANT
@@ -143,9 +143,9 @@ def _payloads(
     local = datetime.combine(timeline.market.date_of(day), _EVENING, IST)
     instant = local.astimezone(UTC)
     view = View(timeline, persona, instant)
-    bodies = [("arrow", "arrow", persona.account_id, arrow_holdings(view))]
+    bodies = [("arrow", "arrow", persona.account_id, write_arrow_holdings(view))]
     for version in ("v1", "v2"):
-        data = gateway_holdings(view, version=version, mutual_funds=True)
+        data = write_gateway_holdings(view, version=version, mutual_funds=True)
         body = to_bytes({"success": True, "errors": None, "data": data})
         bodies.append(("gateway", f"gateway-{version}", persona.auth_id, body))
     return [(day, instant, persona.key, *rest) for rest in bodies]

@@ -22,7 +22,7 @@ __all__ = [
     "Instrument",
     "Listing",
     "Market",
-    "isin_with_check",
+    "add_check_digit",
     "sessions_between",
 ]
 
@@ -98,7 +98,7 @@ class Market:
         """Give the instrument as it is known on a session."""
         found = UNIVERSE[key]
         for number, action in enumerate(self.actions_of(key, session), 1):
-            found = _renewed(found, action.kind, number)
+            found = _rename_listing(found, action.kind, number)
         return found
 
     def actions_of(self, key: str, session: int) -> list[Action]:
@@ -128,19 +128,19 @@ class Market:
                 today = len(closes) - 1
                 basis_points = Random(f"{self.seed}:{key}:{today}").randint(-180, 190)
                 before = self._adjusted(key, today, closes[-1])
-                closes.append(_ticked(before * (10_000 + basis_points), 10_000))
+                closes.append(_round_to_tick(before * (10_000 + basis_points), 10_000))
         return closes[session + 1]
 
     def _adjusted(self, key: str, session: int, paise: int) -> int:
         for action in self.actions:
             if (action.key, action.session) == (key, session):
-                paise = _ticked(paise * action.old, action.new)
+                paise = _round_to_tick(paise * action.old, action.new)
         return paise
 
 
-def _renewed(before: Instrument, kind: str, number: int) -> Instrument:
+def _rename_listing(before: Instrument, kind: str, number: int) -> Instrument:
     if kind == "isin_change":
-        isin = isin_with_check(f"{before.isin[:9]}{number + 1:02d}")
+        isin = add_check_digit(f"{before.isin[:9]}{number + 1:02d}")
         listings = tuple(
             replace(one, token=str(int(one.token) + 50_000)) for one in before.listings
         )
@@ -164,7 +164,7 @@ def _renewed(before: Instrument, kind: str, number: int) -> Instrument:
     return before
 
 
-def _ticked(numerator: int, denominator: int) -> int:
+def _round_to_tick(numerator: int, denominator: int) -> int:
     steps = (2 * numerator + denominator * _TICK) // (2 * denominator * _TICK)
     return max(steps, 1) * _TICK
 
@@ -204,7 +204,7 @@ class Fund:
     nav: str
 
 
-def isin_with_check(body: str) -> str:
+def add_check_digit(body: str) -> str:
     """Append the ISO 6166 check digit to the first eleven characters of an ISIN.
 
     Examples
@@ -221,7 +221,7 @@ def isin_with_check(body: str) -> str:
     return f"{body}{-total % 10}"
 
 
-def _real(
+def _real_instrument(
     symbol: str,
     isin: str,
     name: str,
@@ -239,7 +239,7 @@ def _real(
     return Instrument(symbol, isin, name, held, paise, haircut, kind)
 
 
-def _invented(
+def _invented_instrument(
     number: int,
     symbol: str,
     name: str,
@@ -254,7 +254,7 @@ def _invented(
     )
     return Instrument(
         symbol,
-        isin_with_check(f"INEZ{number:02d}A0101"),
+        add_check_digit(f"INEZ{number:02d}A0101"),
         f"{name} (invented)",
         listings[1:] if bse_only else listings,
         paise,
@@ -264,7 +264,7 @@ def _invented(
 
 
 _REAL: Final = (
-    _real(
+    _real_instrument(
         "GROWW",
         "INE0HOQ01053",
         "Billionbrains Garage Ventures",
@@ -272,7 +272,7 @@ _REAL: Final = (
         paise=15733,
         haircut="16.62",
     ),
-    _real(
+    _real_instrument(
         "IDEA",
         "INE669E01016",
         "Vodafone Idea",
@@ -280,8 +280,10 @@ _REAL: Final = (
         paise=993,
         haircut="27.07",
     ),
-    _real("BSE", "INE118H01025", "BSE", ("19585", ""), paise=288660, haircut="24.67"),
-    _real(
+    _real_instrument(
+        "BSE", "INE118H01025", "BSE", ("19585", ""), paise=288660, haircut="24.67"
+    ),
+    _real_instrument(
         "GOLDETF",
         "INF769K01JP9",
         "Mirae Asset Gold ETF",
@@ -289,7 +291,7 @@ _REAL: Final = (
         paise=12503,
         haircut="12.50",
     ),
-    _real(
+    _real_instrument(
         "YESBANK",
         "INE528G01035",
         "Yes Bank",
@@ -297,7 +299,7 @@ _REAL: Final = (
         paise=2245,
         haircut="16.90",
     ),
-    _real(
+    _real_instrument(
         "SBIN",
         "INE062A01020",
         "State Bank of India",
@@ -305,7 +307,7 @@ _REAL: Final = (
         paise=97310,
         haircut="12.50",
     ),
-    _real(
+    _real_instrument(
         "GOLDBEES",
         "INF204KB17I5",
         "Nippon India ETF Gold BeES",
@@ -313,7 +315,7 @@ _REAL: Final = (
         paise=10672,
         haircut="12.50",
     ),
-    _real(
+    _real_instrument(
         "NSDL",
         "INE301O01023",
         "National Securities Depository",
@@ -324,14 +326,30 @@ _REAL: Final = (
 )
 
 _INVENTED: Final = (
-    _invented(1, "ZASPLIT", "Asha Splitting Mills", 250_000, "20.00", bse_only=False),
-    _invented(2, "ZBONUS", "Bela Bonus Foods", 60_000, "18.50", bse_only=False),
-    _invented(3, "ZCHANGE", "Chitra Changing Cables", 32_000, "25.00", bse_only=False),
-    _invented(4, "ZDELIST", "Dhara Departing Dyes", 4_150, "60.00", bse_only=False),
-    _invented(5, "ZENTER", "Esha Entering Engines", 87_500, "22.75", bse_only=False),
-    _invented(6, "ZFERRY", "Farid Ferrying Freight", 14_900, "30.00", bse_only=False),
-    _invented(7, "ZGREEN", "Gita Green Grids", 112_000, "17.25", bse_only=False),
-    _invented(8, "ZHARBOUR", "Hari Harbour Holdings", 5_480, "35.00", bse_only=True),
+    _invented_instrument(
+        1, "ZASPLIT", "Asha Splitting Mills", 250_000, "20.00", bse_only=False
+    ),
+    _invented_instrument(
+        2, "ZBONUS", "Bela Bonus Foods", 60_000, "18.50", bse_only=False
+    ),
+    _invented_instrument(
+        3, "ZCHANGE", "Chitra Changing Cables", 32_000, "25.00", bse_only=False
+    ),
+    _invented_instrument(
+        4, "ZDELIST", "Dhara Departing Dyes", 4_150, "60.00", bse_only=False
+    ),
+    _invented_instrument(
+        5, "ZENTER", "Esha Entering Engines", 87_500, "22.75", bse_only=False
+    ),
+    _invented_instrument(
+        6, "ZFERRY", "Farid Ferrying Freight", 14_900, "30.00", bse_only=False
+    ),
+    _invented_instrument(
+        7, "ZGREEN", "Gita Green Grids", 112_000, "17.25", bse_only=False
+    ),
+    _invented_instrument(
+        8, "ZHARBOUR", "Hari Harbour Holdings", 5_480, "35.00", bse_only=True
+    ),
 )
 
 UNIVERSE: Final = {item.key: item for item in (*_REAL, *_INVENTED)}
@@ -339,7 +357,7 @@ UNIVERSE: Final = {item.key: item for item in (*_REAL, *_INVENTED)}
 
 FUNDS: Final = (
     Fund(
-        isin_with_check("INFZ01K0101"), "Invented Liquid Fund", "ZLIQUID", "1012.4471"
+        add_check_digit("INFZ01K0101"), "Invented Liquid Fund", "ZLIQUID", "1012.4471"
     ),
-    Fund(isin_with_check("INFZ02K0102"), "Invented Flexi Fund", "ZFLEXI", "48.9310"),
+    Fund(add_check_digit("INFZ02K0102"), "Invented Flexi Fund", "ZFLEXI", "48.9310"),
 )

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from holdings_kit.sandbox._clock import IST, iso, market_open
+from holdings_kit.sandbox._clock import IST, format_iso, market_open
 from holdings_kit.sandbox._market import FUNDS, Instrument, Listing
 from holdings_kit.sandbox._personas import SHOWS_PLEDGES, published_sample
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "View",
-    "account_body",
-    "arrow_holdings",
-    "arrow_row",
-    "basket",
-    "gateway_holdings",
-    "limits",
     "to_bytes",
-    "v2_row",
+    "write_account_body",
+    "write_arrow_holdings",
+    "write_arrow_row",
+    "write_basket",
+    "write_gateway_holdings",
+    "write_limits",
+    "write_v2_row",
 ]
 
 Position: TypeAlias = "tuple[int, object]"  # quantity, average price
@@ -67,39 +67,49 @@ class View:
         return Decimal(self.timeline.market.last_price(key, self.instant)) / 100
 
 
-def arrow_holdings(view: View) -> bytes:
+def write_arrow_holdings(view: View) -> bytes:
     """Write ``GET /user/holdings``; the sample's owner gets the published bytes."""
     if view.persona.key == "sample":
         return published_sample()
-    rows = [_arrow_row(view, k, lot) for k, lot in view.lots.items() if lot.owned]
+    rows = [
+        _write_persona_arrow_row(view, k, lot)
+        for k, lot in view.lots.items()
+        if lot.owned
+    ]
     return to_bytes({"data": rows, "status": "success"})
 
 
-def gateway_holdings(
+def write_gateway_holdings(
     view: View, *, version: str, mutual_funds: bool, empty: bool = False
 ) -> dict[str, object]:
     """Write the ``data`` of a holdings reply, which is also a webhook's body."""
     lots: Mapping[str, Lot] = {} if empty else view.lots
     securities: object = [
-        row for key, lot in lots.items() if (row := _v2_row(view, key, lot))
+        row
+        for key, lot in lots.items()
+        if (row := _write_persona_v2_row(view, key, lot))
     ]
     if version != "v2":
-        v1 = [row for key, lot in lots.items() if (row := _v1_row(view, key, lot))]
+        v1 = [
+            row
+            for key, lot in lots.items()
+            if (row := _write_persona_v1_row(view, key, lot))
+        ]
         securities = {"holdings": v1}
-    data = account_body(
+    data = write_account_body(
         securities,
         _write_smallcases(view, () if empty else view.persona.baskets),
-        at=iso(view.instant),
+        at=format_iso(view.instant),
         auth_id=view.persona.auth_id,
         broker=view.persona.broker,
     )
     if mutual_funds:
         held = view.persona.mutual_funds and not empty
-        data["mutualFunds"] = {"holdings": _fund_rows(view) if held else []}
+        data["mutualFunds"] = {"holdings": _write_fund_rows(view) if held else []}
     return data
 
 
-def limits(view: View) -> dict[str, object]:
+def write_limits(view: View) -> dict[str, object]:
     """Write the ``data`` of ``GET /user/limits``: invented cash, pledged collateral."""
     collateral = sum(
         (
@@ -142,7 +152,7 @@ def to_bytes(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), default=float).encode()
 
 
-def arrow_row(
+def write_arrow_row(
     listings: Iterable[Mapping[str, str]],
     *,
     settled: int,
@@ -174,7 +184,7 @@ def arrow_row(
     }
 
 
-def v2_row(
+def write_v2_row(
     names: Mapping[str, str | None],
     *,
     held: Position,
@@ -186,8 +196,8 @@ def v2_row(
 ) -> dict[str, object]:
     """Write a security of format v2; `pledged` is ``None`` where a broker hides it."""
     row: dict[str, object] = {
-        "holdings": _position(held),
-        "positions": {"nse": _position(nse), "bse": _position(bse)},
+        "holdings": _write_position(held),
+        "positions": {"nse": _write_position(nse), "bse": _write_position(bse)},
         "transactableQuantity": transactable,
         "smallcaseQuantity": in_smallcase,
         "nseTicker": names["nse"],
@@ -200,12 +210,12 @@ def v2_row(
     return row
 
 
-def _position(position: Position) -> dict[str, object]:
+def _write_position(position: Position) -> dict[str, object]:
     quantity, average = position
     return {"quantity": quantity, "averagePrice": average}
 
 
-def basket(
+def write_basket(
     scid: str,
     name: str,
     *,
@@ -226,7 +236,7 @@ def basket(
     }
 
 
-def account_body(
+def write_account_body(
     securities: object, smallcases: object, *, at: str, auth_id: str, broker: str
 ) -> dict[str, object]:
     """Write what a holdings reply and a webhook say of an account."""
@@ -241,15 +251,15 @@ def account_body(
     }
 
 
-def _arrow_row(view: View, key: str, lot: Lot) -> dict[str, object]:
+def _write_persona_arrow_row(view: View, key: str, lot: Lot) -> dict[str, object]:
     item = view.instrument(key)
     dark = item.delisted or _in_maintenance(view.instant)
     traded = market_open(view.instant) and not dark
     last = view.last_price(key)
     known = traded and lot.average is not None
     gain = (last - (lot.average or 0)) * lot.owned if known else None
-    return arrow_row(
-        [_arrow_symbol(item, listing) for listing in item.listings],
+    return write_arrow_row(
+        [_write_symbol(item, listing) for listing in item.listings],
         settled=lot.settled,
         t1=lot.t1,
         pledged=lot.pledged,
@@ -262,7 +272,7 @@ def _arrow_row(view: View, key: str, lot: Lot) -> dict[str, object]:
     )
 
 
-def _arrow_symbol(item: Instrument, listing: Listing) -> dict[str, str]:
+def _write_symbol(item: Instrument, listing: Listing) -> dict[str, str]:
     return {
         "symbol": listing.symbol,
         "tradingSymbol": listing.trading_symbol,
@@ -272,7 +282,7 @@ def _arrow_symbol(item: Instrument, listing: Listing) -> dict[str, str]:
     }
 
 
-def _v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
+def _write_persona_v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     held = lot.owned - lot.today
     if held == 0 and lot.today == 0:
         return None
@@ -281,7 +291,7 @@ def _v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     home = "nse" if "nse" in names else "bse"
     traded = (lot.today, lot.today_average or 0)
     average = lot.average_before if lot.today else lot.average
-    row = v2_row(
+    row = write_v2_row(
         {"nse": None, "bse": None, "isin": item.isin, "name": item.name} | names,
         held=(held, average if held else None),
         nse=traded if home == "nse" else (0, 0),
@@ -295,7 +305,7 @@ def _v2_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     return row
 
 
-def _v1_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
+def _write_persona_v1_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
     item = view.instrument(key)
     nse = next((one for one in item.listings if one.exchange == "NSE"), None)
     shares = lot.owned - lot.in_smallcase
@@ -311,8 +321,16 @@ def _v1_row(view: View, key: str, lot: Lot) -> dict[str, object] | None:
 
 
 def _write_smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, object]:
-    public = [_basket(view, one) for one in baskets if one.visibility == "public"]
-    private = [_basket(view, one) for one in baskets if one.visibility == "private"]
+    public = [
+        _write_persona_basket(view, one)
+        for one in baskets
+        if one.visibility == "public"
+    ]
+    private = [
+        _write_persona_basket(view, one)
+        for one in baskets
+        if one.visibility == "private"
+    ]
     value = sum(
         (_value_basket(view, b) for b in baskets if b.visibility == "private"), 0
     )
@@ -325,12 +343,12 @@ def _write_smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, obje
     return {"public": public, "private": forms[view.persona.private_form]}
 
 
-def _basket(view: View, one: Basket) -> dict[str, object]:
+def _write_persona_basket(view: View, one: Basket) -> dict[str, object]:
     worth = _value_basket(view, one)
     cost = sum(
         ((view.lots[key].average or 0) * n for key, n in one.constituents), Decimal()
     )
-    return basket(
+    return write_basket(
         one.scid,
         one.name,
         value=worth,
@@ -349,7 +367,7 @@ def _value_basket(view: View, one: Basket) -> Decimal:
     )
 
 
-def _fund_rows(view: View) -> list[dict[str, object]]:
+def _write_fund_rows(view: View) -> list[dict[str, object]]:
     yesterday = view.instant.astimezone(IST).date() - timedelta(days=1)
     priced_at = datetime.combine(yesterday, time(), IST)
     rows: list[dict[str, object]] = []
@@ -365,7 +383,7 @@ def _fund_rows(view: View) -> list[dict[str, object]]:
                 "quantity": units,
                 "averagePrice": average if number == 0 else None,
                 "lastPrice": nav,
-                "lastPriceDate": iso(priced_at),
+                "lastPriceDate": format_iso(priced_at),
                 "pnl": _round_to_paisa((nav - average) * units)
                 if number == 0
                 else None,

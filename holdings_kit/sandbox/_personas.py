@@ -18,9 +18,9 @@ __all__ = [
     "SHOWS_PLEDGES",
     "Basket",
     "Persona",
-    "crowd",
-    "derived",
-    "people",
+    "derive_secret",
+    "invent_crowd",
+    "list_personas",
     "published_sample",
     "starting_lots",
 ]
@@ -126,13 +126,13 @@ _HELD: Final = {
 }
 
 
-def derived(seed: int, *parts: object, length: int = 24) -> str:
+def derive_secret(seed: int, *parts: object, length: int = 24) -> str:
     """Make an id or a secret out of the seed: lower-case hex, the same every time."""
     text = ":".join(str(part) for part in (seed, *parts))
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def people(seed: int) -> tuple[Persona, ...]:
+def list_personas(seed: int) -> tuple[Persona, ...]:
     """Give the named personas of a seed; the seed decides their ids.
 
     Examples
@@ -150,7 +150,7 @@ def people(seed: int) -> tuple[Persona, ...]:
                 name,
                 broker,
                 f"SBX{number:04d}",
-                derived(seed, "auth", key),
+                derive_secret(seed, "auth", key),
                 story,
                 form,
                 baskets,
@@ -160,7 +160,7 @@ def people(seed: int) -> tuple[Persona, ...]:
     return tuple(found)
 
 
-def crowd(seed: int, count: int) -> tuple[Persona, ...]:
+def invent_crowd(seed: int, count: int) -> tuple[Persona, ...]:
     """Give `count` more accounts that hold still, their holdings consent given."""
     brokers = tuple(BROKERS)
     return tuple(
@@ -170,7 +170,7 @@ def crowd(seed: int, count: int) -> tuple[Persona, ...]:
             f"Crowd Example {number}",
             brokers[number % len(brokers)],
             f"CRW{number:06d}",
-            derived(seed, "crowd", number),
+            derive_secret(seed, "crowd", number),
             "One of many.",
             linked=True,
         )
@@ -181,17 +181,17 @@ def crowd(seed: int, count: int) -> tuple[Persona, ...]:
 def starting_lots(seed: int, persona: Persona) -> dict[str, Lot]:
     """Give what a persona holds on session 0, by instrument key."""
     if persona.key == "sample":
-        return _sample_lots()
+        return _read_sample_lots()
     random = Random(f"{seed}:start:{persona.key}")
     held = _HELD.get(persona.key)
     if held is None:
         keys = random.sample(tuple(UNIVERSE), random.randint(3, 10))
     else:
         keys = held.split()
-    lots = {key: _first_lot(key, random) for key in keys}
+    lots = {key: _open_lot(key, random) for key in keys}
     for basket in persona.baskets:
         for key, shares in basket.constituents:
-            lots[key] = _with_basket(lots[key], shares)
+            lots[key] = _add_basket(lots[key], shares)
     if persona.key == "chirag":
         lots["ZCHANGE"] = Lot(settled=lots["ZCHANGE"].settled)
     return lots
@@ -204,7 +204,7 @@ def published_sample() -> bytes:
     )
 
 
-def _first_lot(key: str, random: Random) -> Lot:
+def _open_lot(key: str, random: Random) -> Lot:
     paise = UNIVERSE[key].paise
     quantity = max(4, 20 * random.randint(1, 6) * 10_000 // max(paise, 4_000))
     percent = random.randint(70, 120)
@@ -213,7 +213,7 @@ def _first_lot(key: str, random: Random) -> Lot:
     return Lot(settled=quantity // 4 * 4, average=Decimal(average or price))
 
 
-def _with_basket(lot: Lot, shares: int) -> Lot:
+def _add_basket(lot: Lot, shares: int) -> Lot:
     return Lot(
         settled=lot.settled + shares,
         average=lot.average,
@@ -221,7 +221,7 @@ def _with_basket(lot: Lot, shares: int) -> Lot:
     )
 
 
-def _sample_lots() -> dict[str, Lot]:
+def _read_sample_lots() -> dict[str, Lot]:
     reply = cast("dict[str, list[dict[str, object]]]", json.loads(published_sample()))
     lots: dict[str, Lot] = {}
     for row in reply["data"]:

@@ -24,9 +24,9 @@ __all__ = [
     "Endpoint",
     "RefusedError",
     "body_of",
-    "faulty",
     "json_reply",
     "refusal",
+    "with_faults",
     "world_of",
 ]
 
@@ -114,14 +114,14 @@ async def body_of(request: Request) -> object:
 def refusal(path: str, status: int, message: str) -> Response:
     """Say no in the manner of the API that owns the path."""
     said = message or _WORDS.get(status, "Refused")
-    if _is_gateway(path):
+    if _is_gateway_path(path):
         return json_reply(_gateway_error(said), status)
     if path.startswith(("/_sandbox/", "/scdk/")):
         return json_reply({"error": said}, status)
     return json_reply(_arrow_error(status, said), status)
 
 
-def faulty(endpoint: Endpoint, *targets: str) -> Endpoint:
+def with_faults(endpoint: Endpoint, *targets: str) -> Endpoint:
     """Let the fault plan spoil an endpoint; the first target with a fault decides.
 
     Calls are counted under the first target. Arrow's are held to the rate limit.
@@ -130,19 +130,19 @@ def faulty(endpoint: Endpoint, *targets: str) -> Endpoint:
     async def handled(request: Request) -> Response:
         world = world_of(request)
         world.throttle.count(targets[0])
-        if not _is_gateway(request.url.path):
+        if not _is_gateway_path(request.url.path):
             wait = world.throttle.wait(targets[0], request.headers.get("appid", ""))
             if wait > 0:
                 raise RefusedError(429, retry_after=math.ceil(wait))
         fault = world.faults.take(*targets)
         if fault is None:
             return await endpoint(request)
-        return await _suffer(fault, request, endpoint)
+        return await _apply_fault(fault, request, endpoint)
 
     return handled
 
 
-async def _suffer(fault: Fault, request: Request, endpoint: Endpoint) -> Response:
+async def _apply_fault(fault: Fault, request: Request, endpoint: Endpoint) -> Response:
     seconds = fault.length.total_seconds() if fault.length else 0.0
     if fault.name in {"401", "403", "429", "500"}:
         wait = seconds if fault.name == "429" and fault.length else None
@@ -154,15 +154,17 @@ async def _suffer(fault: Fault, request: Request, endpoint: Endpoint) -> Respons
         await _wait(request, seconds)
         raise RefusedError(504)
     if fault.name == "success false":
-        said, gateway = _WORDS[500], _is_gateway(request.url.path)
+        said, gateway = _WORDS[500], _is_gateway_path(request.url.path)
         return json_reply(_gateway_error(said) if gateway else _arrow_error(500, said))
-    return _spoil(fault.name, seconds, request, await endpoint(request))
+    return _spoil_body(fault.name, seconds, request, await endpoint(request))
 
 
-def _spoil(name: str, seconds: float, request: Request, good: Response) -> Response:
+def _spoil_body(
+    name: str, seconds: float, request: Request, good: Response
+) -> Response:
     body, kind = bytes(good.body), good.media_type
     if name == "slow":
-        drip = _drip(body, seconds, request)
+        drip = _send_slowly(body, seconds, request)
         size = {"content-length": str(len(body))}
         return StreamingResponse(drip, good.status_code, size, kind)
     if name == "truncate":
@@ -171,10 +173,10 @@ def _spoil(name: str, seconds: float, request: Request, good: Response) -> Respo
         return _CutResponse(body, good.status_code, media_type=kind)
     if name == "wrong type":
         return Response(body, good.status_code, media_type="text/html")
-    return Response(_emptied(body), good.status_code, media_type=kind)
+    return Response(_empty_rows(body), good.status_code, media_type=kind)
 
 
-def _emptied(body: bytes) -> bytes:
+def _empty_rows(body: bytes) -> bytes:
     try:
         said = json.loads(body)
     except ValueError:
@@ -186,7 +188,7 @@ def _emptied(body: bytes) -> bytes:
     return to_bytes(reply)
 
 
-async def _drip(
+async def _send_slowly(
     body: bytes, seconds: float, request: Request, parts: int = 10
 ) -> AsyncIterator[bytes]:
     size = max(len(body) // parts, 1)
@@ -202,7 +204,7 @@ async def _wait(request: Request, seconds: float) -> None:
         await asyncio.wait_for(closing.wait(), seconds)
 
 
-def _is_gateway(path: str) -> bool:
+def _is_gateway_path(path: str) -> bool:
     return path.startswith(("/v1/", "/gateway/"))
 
 

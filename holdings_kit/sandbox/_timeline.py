@@ -21,7 +21,7 @@ from holdings_kit.sandbox._market import Action, Market
 from holdings_kit.sandbox._personas import (
     SHOWS_PLEDGES,
     Persona,
-    people,
+    list_personas,
     starting_lots,
 )
 
@@ -104,7 +104,7 @@ class Timeline:
 
     def __init__(self, seed: int, first: date) -> None:
         self.seed, self._lock = seed, threading.Lock()
-        self.personas = {persona.key: persona for persona in people(seed)}
+        self.personas = {persona.key: persona for persona in list_personas(seed)}
         self._steps = dict(_schedule(seed))
         actions = tuple(
             Action(session, key, kind, *_ratio(kind))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox._clock import iso
+from holdings_kit.sandbox._clock import format_iso
 from holdings_kit.sandbox._payloads import to_bytes
 from holdings_kit.wire import webhook_checksum
 
@@ -62,7 +62,7 @@ class Delivery:
             "transactionId": self.transaction_id,
             "status": self.status,
             "fault": self.fault,
-            "dueAt": iso(self.due_at),
+            "dueAt": format_iso(self.due_at),
             "answers": self.answers,
             "body": json.loads(self.body),
         }
@@ -107,11 +107,11 @@ class Webhooks:
         """Queue the webhook of a completed import, as the fault plan wants it."""
         fault, now = self._faults.take("webhook"), self._clock.now()
         name = fault.name if fault else None
-        stamp = iso(now)
+        stamp = format_iso(now)
         secret = "forged" if name == "bad checksum" else self._api_secret
         checksum = webhook_checksum(secret, timestamp=stamp, subject=subject)
         body = to_bytes({**facts, "timestamp": stamp, "checksum": checksum})
-        due = now + _delay(fault)
+        due = now + _read_delay(fault)
         with self._lock:
             number = float(len(self._all))
             made = Delivery(number, transaction_id, body, due, due, name)
@@ -119,7 +119,7 @@ class Webhooks:
                 made.status = "missing"
             elif self._url is None:
                 made.status = "unregistered"
-            self._release(made)
+            self._release_reordered(made)
             self._all.append(made)
             if name == "duplicate":
                 again = Delivery(number, transaction_id, body, due, due, name)
@@ -129,32 +129,32 @@ class Webhooks:
     def pump(self) -> None:
         """Send whatever is due, oldest first; returns when nothing is."""
         with self._sending:
-            while (found := self._next()) is not None:
-                self._attempt(found)
+            while (found := self._find_next_due()) is not None:
+                self._send_once(found)
 
     def due(self) -> bool:
         """Tell whether `pump` has something to do."""
-        return self._next() is not None
+        return self._find_next_due() is not None
 
     def shown(self) -> list[dict[str, object]]:
         """List all deliveries in the order of their imports."""
         with self._lock:
             return [one.shown() for one in self._all]
 
-    def _release(self, newer: Delivery) -> None:
+    def _release_reordered(self, newer: Delivery) -> None:
         """Let a held delivery go right after the newer one."""
         for older in self._all:
             if older.fault == "reorder" and older.status == "pending":
                 older.due_at = older.first_at = newer.due_at
                 older.number = newer.number + 0.5
 
-    def _next(self) -> Delivery | None:
+    def _find_next_due(self) -> Delivery | None:
         now = self._clock.now()
         with self._lock:
             ready = [d for d in self._all if d.status == "pending" and d.due_at <= now]
         return min(ready, key=lambda one: (one.due_at, one.number), default=None)
 
-    def _attempt(self, one: Delivery) -> None:
+    def _send_once(self, one: Delivery) -> None:
         try:
             status = self._sender(cast("str", self._url), one.body)
         except (OSError, HTTPException) as error:
@@ -186,7 +186,7 @@ def post_json(url: str, body: bytes) -> int:
         link.close()
 
 
-def _delay(fault: Fault | None) -> timedelta:
+def _read_delay(fault: Fault | None) -> timedelta:
     if fault is None:
         return timedelta()
     if fault.name == "reorder":

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import trading_date
 from holdings_kit.sandbox._imports import Imports, Transaction
-from holdings_kit.sandbox._payloads import View, gateway_holdings
-from holdings_kit.sandbox._personas import Persona, crowd, derived
+from holdings_kit.sandbox._payloads import View, write_gateway_holdings
+from holdings_kit.sandbox._personas import Persona, derive_secret, invent_crowd
 from holdings_kit.sandbox._timeline import Timeline
 from holdings_kit.sandbox._webhooks import Webhooks
 from holdings_kit.wire import mint_token
@@ -50,9 +50,9 @@ class Credentials:
         return cls(
             "sandboxgateway",
             "sandboxapp",
-            derived(seed, "api secret", length=32),
-            derived(seed, "shared secret", length=64),
-            derived(seed, "app secret", length=64),
+            derive_secret(seed, "api secret", length=32),
+            derive_secret(seed, "shared secret", length=64),
+            derive_secret(seed, "app secret", length=64),
         )
 
 
@@ -82,12 +82,12 @@ class World:
         self.seed, self.clock, self.faults = seed, clock, faults
         self.credentials = Credentials.of(seed)
         self.timeline = Timeline(seed, trading_date(clock.now()))
-        everyone = (*self.timeline.personas.values(), *crowd(seed, crowd_count))
+        everyone = (*self.timeline.personas.values(), *invent_crowd(seed, crowd_count))
         self.personas = {one.key: one for one in everyone}
         self.by_auth = {one.auth_id: one for one in everyone}
         self.by_account = {one.account_id: one for one in everyone}
         self.webhooks = Webhooks(clock, faults, self.credentials.api_secret, sender)
-        self.imports = Imports(seed, clock, faults, self._completed)
+        self.imports = Imports(seed, clock, faults, self._announce_import)
         self.lock = threading.RLock()
         self.request_tokens: dict[str, tuple[str, datetime]] = {}
         self.logins: dict[str, str] = {}
@@ -135,7 +135,7 @@ class World:
             return None
         if now - link.imported_at < LONG_LIVED.get(persona.broker, timedelta()):
             link.snapshot_at = max(now, link.snapshot_at)
-        return gateway_holdings(
+        return write_gateway_holdings(
             self.view(persona, link.snapshot_at),
             version=version,
             mutual_funds=mutual_funds,
@@ -145,7 +145,7 @@ class World:
     def next_id(self, kind: str, length: int = 32) -> str:
         """Make the next id of a kind."""
         self._issued += 1
-        return derived(self.seed, kind, self._issued, length=length)
+        return derive_secret(self.seed, kind, self._issued, length=length)
 
     def pump(self) -> None:
         """Do what the clock has made due: finish imports, send webhooks."""
@@ -153,12 +153,12 @@ class World:
             self.imports.ripen()
         self.webhooks.pump()
 
-    def _completed(self, done: Transaction) -> None:
+    def _announce_import(self, done: Transaction) -> None:
         persona, at = done.persona, done.completed_at
         if persona is None or at is None:
             return
         self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
-        facts = gateway_holdings(
+        facts = write_gateway_holdings(
             self.view(persona, at),
             version=done.version,
             mutual_funds=done.mutual_funds,

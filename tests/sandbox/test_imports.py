@@ -10,7 +10,7 @@ import pytest
 from holdings_kit import sandbox
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Clock
-from holdings_kit.sandbox._clock import IST, duration, market_open, trading_date
+from holdings_kit.sandbox._clock import IST, market_open, read_duration, trading_date
 
 MONDAY = datetime(2026, 1, 5, 10, 15, tzinfo=IST)
 
@@ -239,7 +239,7 @@ def test_the_clock_stands_moves_and_runs() -> None:
         lambda: Clock(datetime(2026, 1, 5)),  # noqa: DTZ001
         lambda: Clock(MONDAY, speed=-1),
         lambda: Clock(MONDAY).advance(seconds=-1),
-        lambda: duration("soon"),
+        lambda: read_duration("soon"),
         lambda: sandbox.serve(port=0, seed=0, webhook_url="http://example.com/"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from holdings_kit.sandbox import _pages as pages
-from holdings_kit.sandbox._personas import BROKERS, people
+from holdings_kit.sandbox._personas import BROKERS, list_personas
 
 EVIL = "\"><script>alert(1)</script><b x='"
 VOID = {"meta", "link", "input", "br"}
@@ -40,7 +40,12 @@ class Outline(HTMLParser):
 
 def every_page(text: str) -> dict[str, str]:
     who = replace(
-        people(0)[0], key=text, name=text, broker=text, account_id=text, story=text
+        list_personas(0)[0],
+        key=text,
+        name=text,
+        broker=text,
+        account_id=text,
+        story=text,
     )
     return {
         "welcome": pages.render_welcome(text, [who]),

@@ -13,8 +13,7 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.evidence import Source, sources
 from widgets.formats import shown
-from widgets.held import Held
-from widgets.job import Job
+from widgets.job import Job, Result
 
 if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
@@ -48,10 +47,10 @@ class ComparisonModel(Job):
     reason = Unicode()
     promoted = Int(0)
 
-    changes = Held()
-    shown = Held()
-    value_bridge = Held()
-    collateral_bridge = Held()
+    changes = Result()
+    shown = Result()
+    value_bridge = Result()
+    collateral_bridge = Result()
 
     def __init__(
         self,
@@ -112,11 +111,11 @@ class ComparisonModel(Job):
         first, second = (datetime.fromisoformat(at) for at in (self.before, self.after))
         only = [self.account] if self.account else None
         self.progress = 0.0
-        old = await self.apart(self._store.as_of, first, account_ids=only)
+        old = await self.run_in_thread(self._store.as_of, first, account_ids=only)
         self.progress = 0.3
-        new = await self.apart(self._store.as_of, second, account_ids=only)
+        new = await self.run_in_thread(self._store.as_of, second, account_ids=only)
         self.progress = 0.6
-        changes = await self.apart(
+        changes = await self.run_in_thread(
             hk.compare,
             old.holdings,
             new.holdings,
@@ -124,8 +123,10 @@ class ComparisonModel(Job):
             moves=self._moves,
         )
         self.progress = 0.9
-        value = await self.apart(hk.bridge, changes, by=())
-        collateral = await self.apart(hk.bridge, changes, by=(), of="collateral")
+        value = await self.run_in_thread(hk.bridge, changes, by=())
+        collateral = await self.run_in_thread(
+            hk.bridge, changes, by=(), of="collateral"
+        )
         self._sides = (old, new)
         self.value_bridge, self.collateral_bridge = value, collateral
         self.causes = []

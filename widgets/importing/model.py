@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -19,22 +20,21 @@ from holdings_kit.errors import (
 )
 from holdings_kit.market import freshness
 from holdings_kit.wire import Secret, parse_import_result
-from widgets.held import Held
-from widgets.importing.news import arrived, fresh_words
 from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
-from widgets.job import Job
+from widgets.job import Job, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from holdings_kit.clients import NewTransaction
+    from holdings_kit.clients import Inbox, NewTransaction
+    from holdings_kit.market._freshness import Freshness
     from holdings_kit.schema import Loaded
     from holdings_kit.wire import Transaction
     from widgets.importing.door import Arrow, Gateway
 
 __all__ = ["ImportModel"]
 
-_POLL: Final = 0.5
+_POLL: Final = 0.5  # seconds between two looks at what we wait for
 _WEBHOOK_PATIENCE: Final = 5.0
 
 
@@ -71,7 +71,7 @@ class ImportModel(Job):
     freshness = Unicode()
     auth_id = Unicode()
     users = Dict()  # smallcaseAuthId → broker, of who is connected
-    loaded = Held()
+    loaded = Result()
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class ImportModel(Job):
         door, client = self._gateway, self._gateway.client
         mode: Literal["v1", "v2"] = "v1" if self.version == "v1" else "v2"
         if self.user:
-            fresh = await self.apart(
+            fresh = await self.run_in_thread(
                 client.refresh,
                 self.user,
                 broker=self.broker or self.users.get(self.user) or None,
@@ -187,7 +187,7 @@ class ImportModel(Job):
             if started is None:
                 raise ConfigError("the refresh brought neither holdings nor an import")
         else:
-            started = await self.apart(
+            started = await self.run_in_thread(
                 client.create_import,
                 version=mode,
                 mutual_funds=self.mutual_funds,
@@ -210,7 +210,7 @@ class ImportModel(Job):
         self._reached("completed")
         self.seconds_left = None
         self.busy = "Fetching the holdings"
-        loaded = await self.apart(
+        loaded = await self.run_in_thread(
             client.holdings, self.auth_id, version=mode, mutual_funds=self.mutual_funds
         )
         await self._keep(loaded)
@@ -245,7 +245,9 @@ class ImportModel(Job):
         """Fetch the transaction; a gateway out of reach is asked again later."""
         look = self._gateway.client.transaction
         try:
-            return await self.apart(look, transaction_id, auth_id=self.user or None)
+            return await self.run_in_thread(
+                look, transaction_id, auth_id=self.user or None
+            )
         except SourceUnavailable as error:
             self.busy = f"The gateway does not answer, asking again ({error.message})"
             return None
@@ -283,7 +285,9 @@ class ImportModel(Job):
             return
         self._mark("now", "webhook")
         self.busy = "Holdings are here; waiting for the webhook"
-        if await arrived(inbox, self.transaction_id, within=_WEBHOOK_PATIENCE):
+        if await _wait_for_webhook(
+            inbox, self.transaction_id, within=_WEBHOOK_PATIENCE
+        ):
             self._mark("done", "webhook", note="checksum right")
         else:
             late = "not yet; retries come after 15 min, 24 h, 48 h"
@@ -309,15 +313,40 @@ class ImportModel(Job):
             ) as client:
                 return client.holdings()
 
-        await self._keep(await self.apart(ask))
+        await self._keep(await self.run_in_thread(ask))
 
     async def _keep(self, loaded: Loaded) -> None:
         if self._store is not None:
-            await self.apart(self._store.append, loaded)
+            await self.run_in_thread(self._store.append, loaded)
         at: Any = loaded.snapshots["snapshot_at"].max()
         door = self._gateway if self.source == "gateway" else self._arrow
         now = (door or self._gateway).clock()
         state = freshness(at, now=now, max_age=self._max_age)
-        self.freshness = fresh_words(state)
+        self.freshness = _describe_freshness(state)
         self._mark("done", "fetched", note=number_of(loaded.holdings.height, "row"))
         self.loaded = loaded
+
+
+async def _wait_for_webhook(
+    inbox: Inbox, transaction_id: str, *, within: float
+) -> bool:
+    """Wait some seconds for the webhook of a transaction to be in the inbox."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        read = await asyncio.to_thread(hk.read_webhooks, inbox.accepted)
+        if transaction_id in read.snapshots["transaction_id"].to_list():
+            return True
+        await asyncio.sleep(_POLL)
+    return False
+
+
+def _describe_freshness(state: Freshness) -> str:
+    """Say how current a snapshot is."""
+    if state.open_time is None:
+        return "Not current: the snapshot does not say when it was taken."
+    minutes = round(state.open_time.total_seconds() / 60)
+    word = "Current" if state.fresh else "Not current"
+    since = "less than a minute" if minutes == 0 else f"{minutes} min"
+    if state.open_time == timedelta(0):
+        return f"{word}: the exchange has not been open since the snapshot."
+    return f"{word}: the exchange was open for {since} since the snapshot."

@@ -9,8 +9,7 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode
 
 from holdings_kit import haircuts as lab
 from holdings_kit.errors import ConfigError, HoldingsError
-from widgets.held import Held
-from widgets.job import Job
+from widgets.job import Job, Result
 from widgets.laboratory.recipes import LABELS, MODELS, Model, batches, call
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ class LabModel(Job):
     name = Unicode()
     refusals = Dict()
 
-    haircuts = Held()
-    coverage = Held()
-    by_year = Held()
-    comparison = Held()
+    haircuts = Result()
+    coverage = Result()
+    by_year = Result()
+    comparison = Result()
 
     def __init__(
         self, prices: pl.DataFrame, *, models: Mapping[str, Model] | None = None
@@ -90,14 +89,16 @@ class LabModel(Job):
             "loss": self.loss,
             "draws": 199,
         }
-        coverage = await self.apart(lab.backtest, made, self.prices, **options)
+        coverage = await self.run_in_thread(lab.backtest, made, self.prices, **options)
         self.progress = 0.85
         keys = ("instrument_id", "model", "year")
-        yearly = await self.apart(lab.backtest, made, self.prices, by=keys, **options)
+        yearly = await self.run_in_thread(
+            lab.backtest, made, self.prices, by=keys, **options
+        )
         comparison = None
         if made["model"].n_unique() > 1:
             self.busy, self.progress = "Comparing the models", 0.92
-            comparison = await self.apart(
+            comparison = await self.run_in_thread(
                 lab.compare_models, made, self.prices, **options
             )
         self.haircuts, self.by_year = made, yearly
@@ -117,7 +118,9 @@ class LabModel(Job):
         }
         built = []
         for number, part in enumerate(parts):
-            built.append(await self.apart(call, self.recipes[name], part, options))
+            built.append(
+                await self.run_in_thread(call, self.recipes[name], part, options)
+            )
             whole = (done + (number + 1) / len(parts)) / len(self.models)
             self.progress = _SHARE * whole
         return built

@@ -90,14 +90,14 @@ class HaircutLab(VBox):
     @property
     def coverage(self) -> pl.DataFrame:
         """How the haircuts held (COVERAGE, a row per instrument and model)."""
-        return self._made(self.model.coverage)
+        return self._require_result(self.model.coverage)
 
     @property
     def haircuts(self) -> pl.DataFrame:
         """What the models say each day (HAIRCUTS)."""
-        return self._made(self.model.haircuts)
+        return self._require_result(self.model.haircuts)
 
-    def _made(self, frame: pl.DataFrame | None) -> pl.DataFrame:
+    def _require_result(self, frame: pl.DataFrame | None) -> pl.DataFrame:
         if frame is None:
             raise ConfigError("nothing is built yet; press Run")
         return frame
@@ -125,10 +125,12 @@ class HaircutLab(VBox):
         self._show_breaches(None)
         first = model.by_year["model"][0] if model.by_year.height else ""
         one = model.by_year.filter(pl.col("model") == first)
-        self.heat.value = _drawn(lambda: plot.adequacy_heatmap(one))
+        self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(one))
         duels = model.comparison
         self.duel.value = (
-            "" if duels is None else _drawn(lambda: plot.model_comparison(duels))
+            ""
+            if duels is None
+            else _draw_or_explain(lambda: plot.model_comparison(duels))
         )
         self.children = [
             self.panel,
@@ -145,7 +147,7 @@ class HaircutLab(VBox):
         if model.haircuts is None or not model.name:
             return
         loss: Any = model.loss
-        self.breaches.value = _drawn(
+        self.breaches.value = _draw_or_explain(
             lambda: plot.breach_plot(
                 model.haircuts,
                 model.prices,
@@ -196,7 +198,7 @@ def _coverage_caption(model: LabModel) -> str:
     return f"Coverage at {shown(model.level, 'share')} over {days}"
 
 
-def _drawn(draw: Callable[[], Figure]) -> str:
+def _draw_or_explain(draw: Callable[[], Figure]) -> str:
     """Draw, or say why there is no picture."""
     try:
         return picture(draw())

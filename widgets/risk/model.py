@@ -11,8 +11,7 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError, HoldingsError
 from holdings_kit.risk import Fees, shock_positions
-from widgets.held import Held
-from widgets.job import Job
+from widgets.job import Job, Result
 from widgets.risk.shocks import CUSTOM, preset, scenarios, shocks_of
 
 if TYPE_CHECKING:
@@ -53,9 +52,9 @@ class RiskModel(Job):
     add = Unicode()
 
     names = List()
-    result = Held()
-    effects = Held()
-    plan = Held()
+    result = Result()
+    effects = Result()
+    plan = Result()
 
     def __init__(self, book: Loaded | pl.DataFrame, **choices: object) -> None:
         if isinstance(book, pl.DataFrame):
@@ -122,7 +121,7 @@ class RiskModel(Job):
         rows = self.holdings
         if rows["account_id"].n_unique() > 1:
             raise ConfigError("a pledge is planned for one account; choose one")
-        plan: PledgePlan = await self.apart(
+        plan: PledgePlan = await self.run_in_thread(
             hk.pledge_plan,
             rows,
             need=_rupees(self.need),
