@@ -8,11 +8,12 @@ at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import polars as pl
 
-from holdings_kit.errors import FrameError
+from holdings_kit.errors import ConfigError, FrameError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,11 @@ __all__ = [
     "TOTALS",
     "VALUE",
     "VOLATILITIES",
+    "ArrowStream",
     "Frame",
+    "FrameLike",
     "Loaded",
+    "as_frame",
     "column_names",
     "conform",
     "empty",
@@ -58,6 +62,18 @@ EXCHANGES: Final = ("NSE", "BSE", "NFO", "BFO", "MCX", "MF")
 """Fixed order in which a listing lends its name to an unresolved instrument."""
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+class ArrowStream(Protocol):
+    """A table of another library: pandas, pyarrow, DuckDB."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None, /) -> object:
+        """Hand over the table."""
+        ...
+
+
+FrameLike: TypeAlias = pl.DataFrame | ArrowStream | str | Path
+"""A polars frame, a table of another library, or the path of a file."""
 
 SNAPSHOTS: Final = pl.Schema(
     {
@@ -323,8 +339,9 @@ POSITIONS: Final = pl.Schema(
         "cost_value": VALUE,
         "average_price": MONEY,
         "price": MONEY,
-        "price_basis": pl.String(),  # ltp | close | quote
-        "price_at": INSTANT,
+        "price_basis": pl.String(),  # ltp | close | price | mixed: rows differ
+        "price_date": pl.Date(),  # the trading day of the price; of several the oldest
+        "price_at": INSTANT,  # where the source dates the price to the instant
         "market_value": VALUE,
         "unrealized_pnl": VALUE,
         "return": pl.Float64(),
@@ -332,20 +349,34 @@ POSITIONS: Final = pl.Schema(
         "reported_pnl": MONEY,
         "pnl_difference": VALUE,  # reported − ours, on the broker's own price basis
         "weight": pl.Float64(),
+        "price_note": pl.String(),  # why there is no price
+        "reconciles_count": pl.Int64(),  # rows whose quantities add up
+        "unreconciled_count": pl.Int64(),  # rows whose quantities do not
+        # the known part, where rows of one position are known and others not
+        "priced_quantity": MONEY,  # of the owned, the units whose price is known
+        "costed_quantity": MONEY,  # and those whose cost is known
+        "known_market_value": VALUE,
+        "known_cost_value": VALUE,
+        "known_pnl": VALUE,  # of the units with both
+        "known_pnl_cost_value": VALUE,  # the cost of those units
     }
 )
 
 TOTALS: Final = pl.Schema(
     {
         "positions_count": pl.Int64(),
-        "cost_value": VALUE,  # of the positions whose cost is known
-        "market_value": VALUE,  # of the positions whose price is known
-        "unrealized_pnl": VALUE,  # of the positions that have both
-        "return": pl.Float64(),  # of the same positions, above and below the line
+        "cost_value": VALUE,  # of the units whose cost is known
+        "market_value": VALUE,  # of the units whose price is known
+        "unrealized_pnl": VALUE,  # of the units that have both
+        "return": pl.Float64(),  # of the same units, above and below the line
         "day_pnl": VALUE,
-        "unpriced_count": pl.Int64(),
+        "unpriced_count": pl.Int64(),  # positions with a unit whose price is unknown
         "uncosted_count": pl.Int64(),
         "priced_cost_share": pl.Float64(),  # known cost that is also priced
+        "costed_value_share": pl.Float64(),  # known value whose cost is also known
+        "unreconciled_count": pl.Int64(),  # rows whose quantities do not add up
+        "accounts_count": pl.Int64(),  # null: the positions do not say
+        "empty_accounts_count": pl.Int64(),  # null: who there is, is not known
     }
 )
 
@@ -450,6 +481,96 @@ def column_names(by: str | Sequence[str]) -> list[str]:
     return [by] if isinstance(by, str) else list(by)
 
 
+def as_frame(
+    source: FrameLike | pl.LazyFrame, schema: pl.Schema, *, name: str
+) -> pl.DataFrame | pl.LazyFrame:
+    """Take a frame of any library, or a file, as a polars frame.
+
+    A polars frame stays as it is, lazy or eager. The columns that `schema` names are
+    brought to its types where they come from elsewhere: a file of text, or pandas,
+    whose numbers are floats.
+
+    Parameters
+    ----------
+    source
+        polars, pandas, pyarrow, anything that hands over Arrow data, or the path of a
+        parquet, Arrow, CSV or NDJSON file.
+    schema
+        Columns and types; columns beside it keep theirs.
+    name
+        What the caller calls the frame, for the error.
+
+    Raises
+    ------
+    FrameError
+        It is no frame, or a column does not fit its type.
+    ConfigError
+        There is no such file, or it is of another kind.
+
+    Examples
+    --------
+    >>> schema = pl.Schema({"isin": pl.String(), "last_price": MONEY})
+    >>> table = pl.DataFrame({"isin": ["INE062A01020"], "last_price": [973.1]})
+    >>> as_frame(table.to_arrow(), schema, name="prices")["last_price"].item()
+    Decimal('973.1000')
+    """
+    if isinstance(source, (pl.DataFrame, pl.LazyFrame)):
+        return source
+    frame = _read_table(source, name)
+    found = {c: t for c, t in schema.items() if frame.schema.get(c, t) != t}
+    for column, dtype in found.items():
+        try:
+            frame = frame.with_columns(_as_type(frame[column], dtype))
+        except pl.exceptions.PolarsError as error:
+            reason = f"is {frame.schema[column]}, must be {dtype}: {error}"
+            raise FrameError(name, column, reason.splitlines()[0]) from None
+    return frame
+
+
+def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    if column.dtype == pl.String() and isinstance(dtype, pl.Datetime):
+        return column.str.to_datetime(time_zone="UTC", time_unit="us")
+    if column.dtype == pl.String() and isinstance(dtype, pl.Boolean):
+        return column.str.to_lowercase().replace_strict(
+            ["true", "false"], [True, False], return_dtype=pl.Boolean()
+        )
+    return column.cast(dtype)
+
+
+def _read_table(source: object, name: str) -> pl.DataFrame:
+    if isinstance(source, (str, Path)):
+        return _read_file(Path(source))
+    if isinstance(source, Loaded):
+        raise FrameError(name, name, "got five frames; pass the one you mean")
+    try:
+        made: Any = pl.DataFrame(source)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError, pl.exceptions.PolarsError):
+        kind = type(source).__name__
+        raise FrameError(name, name, f"is {kind}, no frame and no path") from None
+    return made
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    kinds = {
+        ".parquet": pl.read_parquet,
+        ".arrow": pl.read_ipc,
+        ".feather": pl.read_ipc,
+        ".ndjson": pl.read_ndjson,
+        ".jsonl": pl.read_ndjson,
+    }
+    if not path.is_file():
+        raise ConfigError(f"no such file: {str(path)!r}")
+    read = kinds.get(path.suffix.lower())
+    if read is None and path.suffix.lower() != ".csv":
+        known = ", ".join([*kinds, ".csv"])
+        raise ConfigError(f"{str(path)!r}: not a frame; have {known}")
+    try:
+        return read(path) if read else pl.read_csv(path, infer_schema=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{str(path)!r} cannot be read: {reason}") from None
+
+
 def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
     """Check a frame against its schema and put the columns in their order.
 
@@ -530,7 +651,7 @@ def total(column: str) -> pl.Expr:
     return pl.when(known).then(pl.col(column).sum()).alias(column)
 
 
-def any_known(column: str) -> pl.Expr:
+def any_known(column: str | pl.Expr) -> pl.Expr:
     """Sum of the known terms, or null when no term is known.
 
     For totals that carry their coverage beside them.
@@ -538,8 +659,8 @@ def any_known(column: str) -> pl.Expr:
     >>> pl.DataFrame({"a": [None, 2]}).select(any_known("a")).item()
     2
     """
-    some = pl.col(column).count() > 0
-    return pl.when(some).then(pl.col(column).sum()).alias(column)
+    terms = pl.col(column) if isinstance(column, str) else column
+    return pl.when(terms.count() > 0).then(terms.sum())
 
 
 def ratio(numerator: str | pl.Expr, denominator: str | pl.Expr) -> pl.Expr:

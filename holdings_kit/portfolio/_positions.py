@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._position_prices import priced
+from holdings_kit.portfolio._prices import BASES, Pricing, pricing_of, with_price
 from holdings_kit.schema import (
     HOLDINGS,
     MONEY,
     POSITIONS,
     TOTALS,
     VALUE,
-    Frame,
+    FrameLike,
     any_known,
+    as_frame,
     column_names,
     conform,
     cost_value,
@@ -26,8 +27,9 @@ from holdings_kit.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
-__all__ = ["consolidate", "summarize"]
+__all__ = ["consolidate", "make_positions", "summarize"]
 
 _KEYS: Final = ("instrument_id", "account_id", "broker", "source", "asset_class")
 _BUCKETS: Final = (
@@ -39,62 +41,116 @@ _BUCKETS: Final = (
     "smallcase_quantity",
     "owned_quantity",
 )
-_AMOUNTS: Final = ("cost_value", "reported_pnl", "pnl_difference")
+_AMOUNTS: Final = (
+    "cost_value",
+    "market_value",
+    "day_pnl",
+    "reported_pnl",
+    "pnl_difference",
+)
+_KNOWN: Final = (
+    "known_market_value",
+    "known_cost_value",
+    "known_pnl",
+    "known_pnl_cost_value",
+)
+_NAMED: Final = 5  # so many are named in an error
 _DESCRIBED: Final = ("isin", "symbol", "name", "asset_class")
 
 
+@overload
 def consolidate(
-    holdings: Frame,
+    holdings: pl.LazyFrame,
     *,
     by: str | Sequence[str] = ("instrument_id",),
-    quotes: pl.DataFrame | None = None,
-    prices: Sequence[str] = ("ltp", "close", "quote"),
+    prices: FrameLike | pl.LazyFrame | None = None,
+    on: date | None = None,
+    max_age: int | None = None,
+    prefer: Sequence[str] = BASES,
+    actions: FrameLike | pl.LazyFrame | None = None,
     sort: bool = True,
-) -> Frame:
+) -> pl.LazyFrame: ...
+@overload
+def consolidate(
+    holdings: FrameLike,
+    *,
+    by: str | Sequence[str] = ("instrument_id",),
+    prices: FrameLike | pl.LazyFrame | None = None,
+    on: date | None = None,
+    max_age: int | None = None,
+    prefer: Sequence[str] = BASES,
+    actions: FrameLike | pl.LazyFrame | None = None,
+    sort: bool = True,
+) -> pl.DataFrame: ...
+def consolidate(
+    holdings: FrameLike | pl.LazyFrame,
+    *,
+    by: str | Sequence[str] = ("instrument_id",),
+    prices: FrameLike | pl.LazyFrame | None = None,
+    on: date | None = None,
+    max_age: int | None = None,
+    prefer: Sequence[str] = BASES,
+    actions: FrameLike | pl.LazyFrame | None = None,
+    sort: bool = True,
+) -> pl.DataFrame | pl.LazyFrame:
     """Net holdings into one position per instrument, or per account and instrument.
 
-    Quantities are summed per bucket; a bucket that is unknown in one row is unknown in
-    the sum. ``cost_value`` = Σ owned × average and ``average_price`` = Σq·p/Σq, both
-    null when any part is unknown. A price is a fact about the instrument: the latest
-    day's known price in the frame, in the order of `prices`, values every unit of it.
-    ``market_value``, ``unrealized_pnl``, ``return`` (fraction) and ``weight`` (share of
-    the priced value) are null where a part is unknown; ``day_pnl`` needs both a last
-    price and a close. The brokers' own P&L is carried as ``reported_pnl`` and compared
-    in ``pnl_difference``, never used.
-
-    Every row counts: several snapshots of one account, or one account read through two
-    sources, count twice. `Store.current` gives one snapshot per account.
+    A row is valued by its own last price (basis ``ltp``), else its own close
+    (``close``), else the newest price in `prices` that is not after its valuation day
+    (``price``). No price comes from another row: an account's answer does not depend
+    on who else is in the frame. Rows of one position may have different prices; their
+    values are added, `price` is then the mean and `price_basis` ``mixed``.
 
     Parameters
     ----------
     holdings
-        `HOLDINGS`, eager or lazy; lazy stays lazy.
+        `HOLDINGS`: polars, pandas, pyarrow or the path of a file; lazy stays lazy.
+        One snapshot per account (shares and funds may come from two): see
+        `Store.current`.
     by
         Columns that make a position; must contain ``instrument_id``. Any of
         ``account_id``, ``broker``, ``source``, ``asset_class`` besides.
-    quotes
-        Prices for what the payload leaves open, basis ``quote``: either
-        ``instrument_id`` and ``last_price`` in rupees, or the API's own ``token`` and
-        ``ltp`` in integer paise. Optional ``price_at``, and ``exchange`` beside a
-        token.
     prices
-        Which basis is preferred; put ``"quote"`` first to let quotes override.
+        A table of prices: ``instrument_id``, ``isin`` or ``symbol`` beside
+        ``close_price`` or ``last_price`` in rupees, with ``date`` or ``price_at``; or
+        the API's own ``token`` and ``ltp`` in integer paise. Undated prices count only
+        without `on` and `max_age`, and where no dated one does.
+    on
+        The valuation day of all rows, a date in India; None: the day of each row's
+        snapshot. On a later day than the snapshot's, the newest price counts, whatever
+        its basis.
+    max_age
+        Trading days between a price and the valuation day, at most; None: any.
+    prefer
+        Order of the bases; leave one out and it is not used.
+    actions
+        `ACTIONS`: a price of the other side of an ex-date is not used, because it is
+        the price of another unit.
     sort
         Largest value first; False leaves the rows in any order, which is cheaper for
         many accounts.
 
     Returns
     -------
-    Frame
-        `POSITIONS`, with the other columns of `by` first, largest value first.
+    polars.DataFrame or polars.LazyFrame
+        `POSITIONS`, with the other columns of `by` first. A quantity, cost or value
+        that is unknown in one row is unknown in the sum; the ``known_`` columns hold
+        the known part, `priced_quantity` and `costed_quantity` the units it is of.
+        ``return`` is P&L over the size of the cost, a fraction. ``day_pnl`` needs last
+        price and close of one payload and of neighbouring trading days. A close is of
+        the trading day before the day of its snapshot. Why there is no price stands in
+        `price_note`. The brokers' own P&L is carried as ``reported_pnl`` and compared
+        in ``pnl_difference``, never used.
 
     Raises
     ------
     FrameError
-        A promised column is missing or of another type; `quotes` has two prices of one
-        instant for one instrument.
+        A promised column is missing or of another type; several snapshots of one
+        account; `prices` has two prices of one day for one instrument, or names no
+        instrument of the holdings.
     ConfigError
-        `by` lacks ``instrument_id`` or names a column that makes no position.
+        `by` lacks ``instrument_id`` or names a column that makes no position; an
+        argument about prices is none.
 
     Examples
     --------
@@ -104,60 +160,135 @@ def consolidate(
     ... "exchange": "NSE", "token": "3045"}], "qty": "3", "depositoryQty": "3",
     ... "t1Qty": "0", "brokerCollateralQty": "0", "avgPrice": "882.53", "ltp": "",
     ... "close": "973.10"}]}'''
-    >>> loaded = read_arrow(body, account_id="A1", snapshot_at=datetime.now(UTC))
+    >>> at = datetime(2026, 1, 5, 11, tzinfo=UTC)
+    >>> loaded = read_arrow(body, account_id="A1", snapshot_at=at)
     >>> row = consolidate(loaded.holdings).row(0, named=True)
-    >>> row["price_basis"], str(row["unrealized_pnl"])
-    ('close', '271.71000000')
+    >>> row["price_basis"], str(row["price_date"]), str(row["unrealized_pnl"])
+    ('close', '2026-01-02', '271.71000000')
     """
+    given = as_frame(holdings, HOLDINGS, name="holdings")
+    rows = conform(given.lazy(), HOLDINGS, name="holdings")
     keys = _checked(by)
-    apart = isinstance(holdings, pl.DataFrame) and all_apart(holdings, keys)
-    made = positions(holdings.lazy(), keys, quotes=quotes, prices=prices, apart=apart)
+    pricing = pricing_of(prices, on=on, max_age=max_age, prefer=prefer, actions=actions)
+    _refuse_several_snapshots(rows)
+    if pricing.table is not None:
+        _refuse_strange_prices(rows, pricing)
+    one_each = isinstance(given, pl.DataFrame) and has_one_row_each(given, keys)
+    made = make_positions(rows, keys, pricing=pricing, one_each=one_each)
+    if isinstance(given, pl.LazyFrame):
+        return _largest_first(made, keys) if sort else made
     if not sort:
-        return _like(holdings, made)
-    if isinstance(holdings, pl.LazyFrame):
-        return _largest_first(made, keys)
-    rows = made.collect()
-    narrow = rows.select("market_value", *keys).with_row_index("_place")
-    return rows[_largest_first(narrow.lazy(), keys).collect()["_place"]]
+        return made.collect()
+    found = made.collect()
+    narrow = found.select("market_value", *keys).with_row_index("_place")
+    return found[_largest_first(narrow.lazy(), keys).collect()["_place"]]
 
 
-def all_apart(holdings: pl.DataFrame, keys: Sequence[str]) -> bool:
+def has_one_row_each(holdings: pl.DataFrame, keys: Sequence[str]) -> bool:
     """Tell whether no two rows make one position; then there is nothing to sum."""
     return bool(holdings.select(keys).is_unique().all())
 
 
-def positions(
+def make_positions(
     holdings: pl.LazyFrame,
     keys: Sequence[str],
     *,
-    quotes: pl.DataFrame | None = None,
-    prices: Sequence[str] = ("ltp", "close", "quote"),
-    apart: bool = False,
+    pricing: Pricing,
+    one_each: bool = False,
 ) -> pl.LazyFrame:
-    """Give what `consolidate` gives, unsorted; `apart` as `all_apart` tells it."""
-    rows = conform(holdings, HOLDINGS, name="holdings").with_columns(
-        cost_value=cost_value(), pnl_difference=_pnl_difference()
-    )
-    grouped = _renamed(rows, keys) if apart else _summed(rows, keys)
-    valued = grouped.join(
-        priced(rows, quotes, prices), on="instrument_id", how="left"
+    """Give what `consolidate` gives, unsorted and without its checks."""
+    priced = with_price(holdings.with_columns(cost_value=cost_value()), pricing)
+    value = product("owned_quantity", "price")
+    rows = priced.with_columns(
+        market_value=value, pnl_difference=_pnl_difference()
     ).with_columns(
-        # both at eight places; the quotient of exact sums, rounded once
-        average_price=pl.when(pl.col("owned_quantity") != 0)
-        .then(pl.col("cost_value") / pl.col("owned_quantity").cast(VALUE))
-        .cast(MONEY),
-        market_value=product("owned_quantity", "price"),
+        known_market_value="market_value",
+        known_cost_value="cost_value",
+        known_pnl=(pl.col("market_value") - pl.col("cost_value")).cast(VALUE),
+        known_pnl_cost_value=pl.when(pl.col("market_value").is_not_null()).then(
+            "cost_value"
+        ),
+        priced_quantity=pl.when(pl.col("price").is_not_null()).then("owned_quantity"),
+        costed_quantity=pl.when(pl.col("cost_value").is_not_null()).then(
+            "owned_quantity"
+        ),
+        reconciles_count=_count(pl.col("reconciles")),
+        unreconciled_count=_count(~pl.col("reconciles")),
     )
+    grouped = _renamed(rows, keys) if one_each else _summed(rows, keys)
     value, cost = pl.col("market_value"), pl.col("cost_value")
-    day = (pl.col("last_price") - pl.col("close_price")).cast(MONEY)
-    shown = valued.with_columns(
-        (value - cost).cast(VALUE).alias("unrealized_pnl"),
-        ratio(value - cost, cost).alias("return"),
-        product("owned_quantity", day).alias("day_pnl"),
+    pnl = (value - cost).cast(VALUE)
+    shown = grouped.with_columns(
+        # both at eight places; the quotient of exact sums, rounded once
+        pl.when(pl.col("owned_quantity") != 0)
+        .then(cost / pl.col("owned_quantity").cast(VALUE))
+        .cast(MONEY)
+        .alias("average_price"),
+        pnl.alias("unrealized_pnl"),
+        ratio(pnl, cost.abs()).alias("return"),
         ratio(value, value.sum()).alias("weight"),
     )
     rest = [key for key in keys if key not in POSITIONS]
     return shown.select(*rest, *_as_promised(POSITIONS))
+
+
+def _count(flag: pl.Expr) -> pl.Expr:
+    return flag.fill_null(value=False).cast(pl.Int64())
+
+
+def _refuse_several_snapshots(rows: pl.LazyFrame) -> None:
+    """Refuse two snapshots of one account: their rows are not to be added.
+
+    Shares and funds may come from two snapshots, one that was asked for each.
+    """
+    fund = (pl.col("asset_class") == "mutual_fund").fill_null(value=False)
+    several = (
+        rows.filter(pl.col("account_id").is_not_null())
+        .group_by("source", "account_id", fund.alias("fund"))
+        .agg(pl.col("snapshot_id").n_unique().alias("n"), pl.col("snapshot_at").min())
+        .filter(pl.col("n") > 1)
+        .sort("account_id", "source", nulls_last=True)
+        .collect()
+    )
+    if several.height:
+        named = ", ".join(
+            f"{account!r} ({n} snapshots)"
+            for account, n in several.head(_NAMED).select("account_id", "n").iter_rows()
+        )
+        more = f" and {several.height - _NAMED} more" if several.height > _NAMED else ""
+        reason = (
+            f"several snapshots of one account: {named}{more}; pass one of each, "
+            "such as Store.current() gives"
+        )
+        raise FrameError("holdings", "snapshot_id", reason)
+
+
+def _refuse_strange_prices(rows: pl.LazyFrame, pricing: Pricing) -> None:
+    """Refuse a table none of whose keys is a holding's: it is keyed by other names."""
+    table = pricing.table
+    if table is None or table.rows.is_empty():
+        return
+    keys = list(table.keys)
+    columns = {"instrument_id", *keys, *(["isin"] if len(keys) == 1 else [])}
+    held = rows.select(sorted(columns)).unique().collect()
+    if held.is_empty():
+        return
+    named = table.rows.select(keys).unique()
+    hits = named.join(held, on=keys, how="semi").height
+    if keys == ["instrument_id"] and not hits:
+        isins = held.select(instrument_id="isin").drop_nulls()
+        hits = named.join(isins, on=keys, how="semi").height
+    if not hits:
+        shown = [
+            " ".join(map(str, row)) for row in named.sort(keys).head(_NAMED).iter_rows()
+        ]
+        more = f" and {named.height - _NAMED} more" if named.height > _NAMED else ""
+        have = ", ".join(held["instrument_id"].drop_nulls().unique().sort().head(3))
+        reason = (
+            f"no holding has any of its keys: {', '.join(shown)}{more}; "
+            f"the holdings have {have}"
+        )
+        raise FrameError("prices", keys[-1], reason)
 
 
 def _largest_first(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
@@ -167,26 +298,50 @@ def _largest_first(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
     )
 
 
-def summarize(positions: Frame, *, by: str | Sequence[str] = ()) -> Frame:
+@overload
+def summarize(
+    positions: pl.LazyFrame,
+    *,
+    by: str | Sequence[str] = (),
+    accounts: FrameLike | pl.LazyFrame | None = None,
+) -> pl.LazyFrame: ...
+@overload
+def summarize(
+    positions: FrameLike,
+    *,
+    by: str | Sequence[str] = (),
+    accounts: FrameLike | pl.LazyFrame | None = None,
+) -> pl.DataFrame: ...
+def summarize(
+    positions: FrameLike | pl.LazyFrame,
+    *,
+    by: str | Sequence[str] = (),
+    accounts: FrameLike | pl.LazyFrame | None = None,
+) -> pl.DataFrame | pl.LazyFrame:
     """Total positions per group; every total says how much of it is covered.
 
     ``cost_value`` sums the known costs, ``market_value`` the known values,
-    ``unrealized_pnl`` and ``return`` only positions that have both: an unpriced
-    position leaves the numerator and the denominator together. ``priced_cost_share``
-    is the part of the known cost that is also priced, a fraction; ``unpriced_count``
-    and ``uncosted_count`` count what is left out. A total of nothing known is null.
+    ``unrealized_pnl`` and ``return`` only units that have both: what has no price
+    leaves the numerator and the denominator together. ``priced_cost_share`` is the
+    part of the known cost that is also priced, ``costed_value_share`` the part of the
+    known value whose cost is also known, fractions; the counts say what is left out. A
+    total of nothing known is null. Netting positions over accounts changes no total.
 
     Parameters
     ----------
     positions
-        `POSITIONS`, eager or lazy; lazy stays lazy.
+        `POSITIONS`, of any library or a file; lazy stays lazy.
     by
         Columns to group by; none gives one row.
+    accounts
+        Who there is: a frame with ``account_id``, such as the current snapshots. With
+        it accounts that own nothing are counted, and by ``account_id`` they have a row.
 
     Returns
     -------
-    Frame
-        The columns of `by`, then `TOTALS`.
+    polars.DataFrame or polars.LazyFrame
+        The columns of `by`, then `TOTALS`. ``accounts_count`` is null where the
+        positions are not by account and `accounts` is not given.
 
     Raises
     ------
@@ -199,40 +354,102 @@ def summarize(positions: Frame, *, by: str | Sequence[str] = ()) -> Frame:
     >>> summarize(empty(POSITIONS)).select("positions_count", "market_value").row(0)
     (0, None)
     """
-    rows = conform(positions.lazy(), POSITIONS, name="positions")
+    given = as_frame(positions, POSITIONS, name="positions")
+    rows = conform(given.lazy(), POSITIONS, name="positions")
     keys = column_names(by)
+    have = rows.collect_schema()
     for column in keys:
-        if column not in rows.collect_schema():
+        if column not in have:
             raise FrameError("positions", column, "missing; consolidate by it first")
-    both = pl.col("unrealized_pnl").is_not_null()
-    rows = rows.with_columns(_both=pl.when(both).then("cost_value"))
+    there = None if accounts is None else _account_names(accounts)
+    by_account = "account_id" in have
+    pnl, both = pl.col("unrealized_pnl"), pl.col("_both")
+    rows = rows.with_columns(
+        _cost=pl.coalesce("known_cost_value", "cost_value"),
+        _value=pl.coalesce("known_market_value", "market_value"),
+        _pnl=pl.coalesce("known_pnl", "unrealized_pnl"),
+        _both=pl.coalesce(
+            "known_pnl_cost_value", pl.when(pnl.is_not_null()).then("cost_value")
+        ),
+    )
+    costed = both + pl.col("_pnl")
+    names = pl.col("account_id" if by_account else "instrument_id").drop_nulls()
     sums = [
         pl.len().cast(pl.Int64()).alias("positions_count"),
-        any_known("cost_value"),
-        any_known("market_value"),
-        any_known("unrealized_pnl"),
+        any_known("_cost").alias("cost_value"),
+        any_known("_value").alias("market_value"),
+        any_known("_pnl").alias("unrealized_pnl"),
         any_known("day_pnl"),
-        any_known("_both"),
+        both.abs().sum().alias("_both"),
+        pl.col("_cost").abs().sum().alias("_cost"),
+        pl.col("_value").abs().sum().alias("_value"),
+        costed.abs().sum().alias("_costed"),
         pl.col("price").null_count().cast(pl.Int64()).alias("unpriced_count"),
         pl.col("cost_value").null_count().cast(pl.Int64()).alias("uncosted_count"),
+        pl.col("unreconciled_count").sum(),
+        pl.when(pl.lit(by_account))
+        .then(names.n_unique())
+        .cast(pl.Int64())
+        .alias("accounts_count"),
     ]
     grouped = (
         rows.group_by(keys, maintain_order=True).agg(sums)
         if keys
         else rows.select(sums)
     )
+    if there is not None:
+        grouped = _with_everyone(grouped, rows, keys, there, by_account=by_account)
+    else:
+        unknown = pl.lit(None, pl.Int64())
+        grouped = grouped.with_columns(empty_accounts_count=unknown)
     totals = grouped.with_columns(
         ratio("unrealized_pnl", "_both").alias("return"),
-        ratio(pl.col("_both").fill_null(0), "cost_value").alias("priced_cost_share"),
+        ratio("_both", "_cost").alias("priced_cost_share"),
+        ratio("_costed", "_value").alias("costed_value_share"),
+    ).select(*keys, *_as_promised(TOTALS))
+    return totals if isinstance(given, pl.LazyFrame) else totals.collect()
+
+
+def _account_names(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
+    schema = pl.Schema({"account_id": pl.String()})
+    table = as_frame(accounts, schema, name="accounts").lazy()
+    known = conform(table, schema, name="accounts").select("account_id")
+    return known.drop_nulls().unique().sort("account_id")
+
+
+def _with_everyone(
+    grouped: pl.LazyFrame,
+    rows: pl.LazyFrame,
+    keys: list[str],
+    there: pl.LazyFrame,
+    *,
+    by_account: bool,
+) -> pl.LazyFrame:
+    """Count the accounts there are; by account give those without positions a row."""
+    counts = ["positions_count", "unpriced_count", "uncosted_count"]
+    counts += ["unreconciled_count"]
+    if keys == ["account_id"]:
+        empty = pl.col("positions_count").is_null()
+        return there.join(
+            grouped, on="account_id", how="full", coalesce=True, maintain_order="left"
+        ).with_columns(
+            pl.col(counts).fill_null(0),
+            pl.col("_both", "_cost", "_value", "_costed").fill_null(0),
+            accounts_count=pl.lit(1, pl.Int64()),
+            empty_accounts_count=empty.cast(pl.Int64()),
+        )
+    if keys:  # a group knows who holds something in it, not who holds nothing
+        return grouped.with_columns(empty_accounts_count=pl.lit(None, pl.Int64()))
+    if not by_account:
+        none = pl.lit(None, pl.Int64())
+        size = there.select(accounts_count=pl.len().cast(pl.Int64()))
+        sized = grouped.drop("accounts_count").join(size, how="cross")
+        return sized.with_columns(empty_accounts_count=none)
+    idle = there.join(rows.select("account_id"), on="account_id", how="anti")
+    size = idle.select(empty_accounts_count=pl.len().cast(pl.Int64()))
+    return grouped.join(size, how="cross").with_columns(
+        accounts_count=pl.col("accounts_count") + pl.col("empty_accounts_count")
     )
-    return _like(positions, totals.select(*keys, *_as_promised(TOTALS)))
-
-
-def _like(given: Frame, made: pl.LazyFrame) -> Frame:
-    """Give back what was given: lazy for lazy, eager for eager."""
-    if isinstance(given, pl.LazyFrame):
-        return made
-    return made.collect()
 
 
 def _as_promised(schema: pl.Schema) -> list[pl.Expr]:
@@ -251,20 +468,73 @@ def _checked(by: str | Sequence[str]) -> list[str]:
     return keys
 
 
+_PRICE_FACTS: Final = ("price", "price_basis", "price_date", "price_at", "price_note")
+_COUNTS: Final = ("reconciles_count", "unreconciled_count")
+_UNITS: Final = ("priced_quantity", "costed_quantity")
+
+
 def _renamed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     """Give what `_summed` gives where every row is a position of its own."""
     one = pl.lit(1, pl.Int64()).alias("accounts_count")
-    return rows.select(*keys, *_described(keys), *_BUCKETS, one, *_AMOUNTS)
+    return rows.select(
+        *keys,
+        *_described(keys),
+        *_BUCKETS,
+        one,
+        *_AMOUNTS,
+        *_KNOWN,
+        *_UNITS,
+        *_COUNTS,
+        *_PRICE_FACTS,
+    )
 
 
 def _summed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     one = "account_id" in keys  # then there is nothing to count
     accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
-    return rows.group_by(keys).agg(
-        pl.col(_described(keys)).min(),  # whatever the order of the rows
-        *(total(bucket) for bucket in _BUCKETS),
-        accounts.cast(pl.Int64()).alias("accounts_count"),
-        *(total(amount) for amount in _AMOUNTS),
+    basis = pl.col("price_basis")
+    all_priced = pl.col("price").null_count() == 0
+    mixed = pl.col("price").n_unique() > 1
+    return (
+        rows.group_by(keys)
+        .agg(
+            pl.col(_described(keys)).min(),  # whatever the order of the rows
+            *(total(bucket) for bucket in _BUCKETS),
+            accounts.cast(pl.Int64()).alias("accounts_count"),
+            *(total(amount) for amount in _AMOUNTS),
+            *(any_known(amount) for amount in (*_KNOWN, *_UNITS)),
+            pl.col(_COUNTS).sum(),
+            pl.col("price_note").min(),
+            pl.when(all_priced).then(pl.col("price").max()).alias("price"),
+            mixed.alias("_mixed"),
+            pl.when(all_priced & (basis.n_unique() == 1))
+            .then(basis.min())
+            .when(all_priced)
+            .then(pl.lit("mixed"))
+            .alias("price_basis"),
+            pl.when(all_priced & (pl.col("price_date").null_count() == 0))
+            .then(pl.col("price_date").min())
+            .alias("price_date"),
+            pl.when(all_priced & (pl.col("price_at").null_count() == 0))
+            .then(pl.col("price_at").min())
+            .alias("price_at"),
+        )
+        .with_columns(
+            price=pl.when(
+                pl.col("_mixed")
+                & pl.col("price").is_not_null()
+                & (pl.col("owned_quantity") != 0)
+            )
+            .then(
+                (pl.col("market_value") / pl.col("owned_quantity").cast(VALUE)).cast(
+                    MONEY
+                )
+            )
+            .otherwise("price"),
+            price_basis=pl.when(pl.col("_mixed") & pl.col("price").is_not_null())
+            .then(pl.lit("mixed"))
+            .otherwise("price_basis"),
+        )
     )
 
 

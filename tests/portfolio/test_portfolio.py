@@ -91,64 +91,47 @@ class TestPublishedFigures:
         assert positions["day_pnl"].null_count() == 7
 
 
-class TestQuotes:
+class TestPriceTable:
     def test_paise_by_token_fill_what_is_missing(self) -> None:
-        quotes = pl.DataFrame({"token": [14366, 3045], "ltp": [1002, 98010]})
-        positions = hk.consolidate(seed(IDEA={"close": ""}), quotes=quotes)
+        prices = pl.DataFrame({"token": [14366, 3045], "ltp": [1002, 98010]})
+        positions = hk.consolidate(seed(IDEA={"close": ""}), prices=prices)
         idea = positions.filter(symbol="IDEA").row(0, named=True)
-        assert (idea["price"], idea["price_basis"]) == (Decimal("10.02"), "quote")
+        assert (idea["price"], idea["price_basis"]) == (Decimal("10.02"), "price")
         assert positions.filter(symbol="SBIN")["price_basis"].item() == "close"
 
-    def test_the_order_of_prices_is_the_callers(self) -> None:
-        quotes = pl.DataFrame(
+    def test_the_order_of_bases_is_the_callers(self) -> None:
+        prices = pl.DataFrame(
             {"instrument_id": ["NSE:SBIN"], "last_price": [Decimal("980.10")]}
         )
-        order = ("quote", "ltp", "close")
-        positions = hk.consolidate(seed(), quotes=quotes, prices=order)
+        order = ("price", "ltp", "close")
+        positions = hk.consolidate(seed(), prices=prices, prefer=order)
         sbin = positions.filter(symbol="SBIN").row(0, named=True)
-        assert sbin["price_basis"] == "quote"
-        assert sbin["day_pnl"] == 21
+        assert sbin["price_basis"] == "price"
+        assert sbin["day_pnl"] is None  # nobody says of which day the price is
 
     def test_two_prices_for_one_token_are_refused(self) -> None:
-        quotes = pl.DataFrame({"token": [14366, 14366], "ltp": [1002, 1003]})
+        prices = pl.DataFrame({"token": [14366, 14366], "ltp": [1002, 1003]})
         with pytest.raises(FrameError, match="two prices for 14366"):
-            hk.consolidate(seed(), quotes=quotes)
+            hk.consolidate(seed(), prices=prices)
 
     def test_a_token_is_its_exchanges_own(self) -> None:
-        quotes = pl.DataFrame(
+        prices = pl.DataFrame(
             {"exchange": ["BSE", "NSE"], "token": [14366] * 2, "ltp": [1, 1002]}
         )
-        positions = hk.consolidate(seed(IDEA={"close": ""}), quotes=quotes)
+        positions = hk.consolidate(seed(IDEA={"close": ""}), prices=prices)
         assert positions.filter(symbol="IDEA")["price"].item() == Decimal("10.02")
 
-    def test_quotes_of_neither_form_are_refused(self) -> None:
-        quotes = pl.DataFrame({"token": [1], "ltp": [1.5]})
-        with pytest.raises(FrameError, match="paise"):
-            hk.consolidate(seed(), quotes=quotes)
+    def test_prices_of_neither_form_are_refused(self) -> None:
+        for prices in ({"token": [1], "ltp": [1.5]}, {"token": [1]}, {"ltp": [150]}):
+            with pytest.raises(FrameError, match="paise"):
+                hk.consolidate(seed(), prices=pl.DataFrame(prices))
 
-
-class TestPrices:
-    def test_a_price_belongs_to_the_instrument(self) -> None:
-        """An account without prices is valued at the price another account reports."""
-        bare = seed().with_columns(
-            account_id=pl.lit("other"), close_price=pl.lit(None, pl.Decimal(18, 4))
-        )
-        both = pl.concat([seed(), bare])
-        netted = hk.summarize(hk.consolidate(both)).row(0, named=True)
-        assert netted["market_value"] == 2 * Decimal("23398.23")
-        by = ("account_id", "instrument_id")
-        split = hk.summarize(hk.consolidate(both, by=by), by=["account_id"])
-        assert split["market_value"].to_list() == [Decimal("23398.23")] * 2
-
-    def test_the_latest_day_wins(self) -> None:
-        later = seed(SBIN={"close": "1000.00"}).with_columns(
-            account_id=pl.lit("later"),
-            snapshot_at=pl.lit(datetime(2026, 1, 6, 10, tzinfo=UTC)).cast(
-                HOLDINGS["snapshot_at"]
-            ),
-        )
-        positions = hk.consolidate(pl.concat([seed(), later]))
-        assert positions.filter(symbol="SBIN")["price"].item() == 1000
+    def test_arguments_about_prices_are_checked(self) -> None:
+        with pytest.raises(ConfigError, match="prefer="):
+            hk.consolidate(seed(), prices=("quote", "ltp"))
+        for wrong in ({"prefer": ("quote",)}, {"max_age": -1}, {"on": AT}):
+            with pytest.raises(ConfigError):
+                hk.consolidate(seed(), **wrong)
 
 
 def test_bad_calls_are_named() -> None:
