@@ -32,6 +32,7 @@ from .risk import value_at_risk as value_at_risk
 from .schema import Loaded as Loaded
 from .store import Store as Store
 from .store import cluster as cluster
+from .store import population as population
 from .store import scan_arrow as scan_arrow
 from .store import scan_webhooks as scan_webhooks
 

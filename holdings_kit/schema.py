@@ -541,7 +541,8 @@ def _read_table(source: object, name: str) -> pl.DataFrame:
     if isinstance(source, (str, Path)):
         return _read_file(Path(source))
     if isinstance(source, Loaded):
-        raise FrameError(name, name, "got five frames; pass the one you mean")
+        untyped: Any = source
+        return untyped.lazy()  # says that it is five frames
     try:
         made: Any = pl.DataFrame(source)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError, pl.exceptions.PolarsError):

@@ -108,8 +108,8 @@ def run(
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
         loaded = counted(store)
-        say(portfolio_report(loaded, quotes=quotes))
-        page = write_report(loaded, out, title="Holdings: demo", quotes=quotes)
+        say(portfolio_report(loaded, prices=quotes))
+        page = write_report(loaded, out, title="Holdings: demo", prices=quotes)
         say(f"\nreport      {page}, and the frames behind it as parquet beside it")
         return store
 

@@ -65,7 +65,7 @@ class ArrowMarket(Session):
         -------
         polars.DataFrame
             `QUOTES`, rupees, a row for each one asked for, ready for
-            ``consolidate(quotes=…)``.
+            ``consolidate(prices=…)``.
 
         Raises
         ------

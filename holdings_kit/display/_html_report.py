@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from holdings_kit.display import plot
 from holdings_kit.display._report import figures, sections
 from holdings_kit.display._report_text import find_figure_columns, write_cells
+from holdings_kit.portfolio._prices import BASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from holdings_kit.display._report import Figures, Section
-    from holdings_kit.schema import Loaded
+    from holdings_kit.schema import FrameLike, Loaded
 
 __all__ = ["write_report"]
 
@@ -41,7 +42,8 @@ def write_report(
     folder: str | Path,
     *,
     title: str = "Holdings",
-    quotes: pl.DataFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    prefer: Sequence[str] = BASES,
 ) -> Path:
     """Write ``report.html`` and the frames behind it as parquet into a folder.
 
@@ -57,8 +59,9 @@ def write_report(
         Made if it is not there.
     title
         Of the page.
-    quotes
-        Prices for what the payloads leave open, see `consolidate`.
+    prices, prefer
+        Prices for what the payloads leave open, and the order of the bases, as for
+        `consolidate`.
 
     Returns
     -------
@@ -81,7 +84,7 @@ def write_report(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = figures(loaded, quotes=quotes)
+    made = figures(loaded, prices=prices, prefer=prefer)
     frames = {
         "holdings": loaded.holdings,
         "positions": made.positions,

@@ -17,14 +17,15 @@ from holdings_kit.display._report_text import (
     write_units,
 )
 from holdings_kit.portfolio import consolidate, look_through, summarize
+from holdings_kit.portfolio._prices import BASES
 from holdings_kit.read import unresolved
 from holdings_kit.risk import Quantity, collateral
 from holdings_kit.schema import any_known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from holdings_kit.schema import Loaded
+    from holdings_kit.schema import FrameLike, Loaded
     from holdings_kit.store import StoreView
 
 __all__ = [
@@ -76,11 +77,16 @@ class Figures(NamedTuple):
     collateral: pl.DataFrame  # COLLATERAL of both quantities, by `quantity`
 
 
-def figures(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> Figures:
-    """Value what was loaded; `quotes` as in `consolidate`."""
+def figures(
+    loaded: Loaded,
+    *,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    prefer: Sequence[str] = BASES,
+) -> Figures:
+    """Value what was loaded; `prices` and `prefer` as in `consolidate`."""
     return Figures(
-        consolidate(loaded.holdings, quotes=quotes),
-        consolidate(look_through(loaded), quotes=quotes),
+        consolidate(loaded.holdings, prices=prices, prefer=prefer),
+        consolidate(look_through(loaded), prices=prices, prefer=prefer),
         pl.concat(
             collateral(loaded.holdings, quantity=quantity).with_columns(
                 quantity=pl.lit(quantity)
@@ -102,7 +108,12 @@ def sections(loaded: Loaded, made: Figures) -> list[Section]:
     return [part for part in parts if part is not None]
 
 
-def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> str:
+def portfolio_report(
+    loaded: Loaded,
+    *,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    prefer: Sequence[str] = BASES,
+) -> str:
     """Write what a loaded portfolio holds and what is not known of it, as text.
 
     Shares in smallcases are counted once (`look_through`). Every total is followed by
@@ -112,8 +123,9 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     ----------
     loaded
         What a door returned; more than one account is netted.
-    quotes
-        Prices for what the payloads leave open, see `consolidate`.
+    prices, prefer
+        Prices for what the payloads leave open, and the order of the bases, as for
+        `consolidate`.
 
     Examples
     --------
@@ -123,7 +135,7 @@ def portfolio_report(loaded: Loaded, *, quotes: pl.DataFrame | None = None) -> s
     >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
     READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
     """
-    return write_text(sections(loaded, figures(loaded, quotes=quotes)))
+    return write_text(sections(loaded, figures(loaded, prices=prices, prefer=prefer)))
 
 
 def _read(loaded: Loaded) -> Section:
@@ -162,7 +174,7 @@ def _positions(positions: pl.DataFrame) -> Section | None:
         write_rupees("average_price").alias("average"),
         write_rupees("price"),
         pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
-        pl.col("price_at").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
+        pl.col("price_date").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
         write_rupees("cost_value").alias("cost"),
         write_rupees("market_value").alias("value"),
         write_rupees("unrealized_pnl").alias("P&L"),
@@ -175,8 +187,11 @@ def _positions(positions: pl.DataFrame) -> Section | None:
 
 def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     total = summarize(positions).row(0, named=True)
-    share = total["priced_cost_share"]
-    covered = "unknown" if share is None else f"{share:.2%}"
+    covered, costed = (
+        "unknown" if total[name] is None else f"{total[name]:.2%}"
+        for name in ("priced_cost_share", "costed_value_share")
+    )
+    off = total["unreconciled_count"]
     known = {
         "cost": rupees(total["cost_value"]),
         "value": rupees(total["market_value"]),
@@ -186,15 +201,16 @@ def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     return (
         Section(
             "Total",
-            "P&L and return are of the positions with both a price and a cost",
+            "P&L and return are of the units with both a price and a cost",
             pl.DataFrame([known]),
         ),
         Section(
             "Coverage",
-            f"{covered} of the known cost is priced; "
-            f"of {number_of(total['positions_count'], 'position')}, "
+            f"{covered} of the known cost is priced, {costed} of the known value has "
+            f"a known cost; of {number_of(total['positions_count'], 'position')}, "
             f"{total['unpriced_count']} without a price and "
-            f"{total['uncosted_count']} without a known cost",
+            f"{total['uncosted_count']} without a known cost"
+            + (f"; {number_of(off, 'row')} that does not add up" if off else ""),
         ),
     )
 
@@ -219,11 +235,13 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
     """List what a reader has to know before using the numbers above."""
     points: list[str] = []
     unpriced = positions.filter(pl.col("price").is_null())
-    if unpriced.height:
-        points.append(f"no price: {_names(unpriced)}")
+    points += [
+        f"{note}: {_names(rows)}"
+        for (note,), rows in unpriced.group_by("price_note", maintain_order=True)
+    ]
     uncosted = positions.filter(pl.col("cost_value").is_null())
     if uncosted.height:
-        points.append(f"no known cost: {_names(uncosted)}")
+        points.append(f"no known cost, or not of all units: {_names(uncosted)}")
     off = loaded.holdings.filter(~pl.col("reconciles"))
     if off.height:
         points.append(f"quantities that do not add up: {_names(off)}")

@@ -2,15 +2,15 @@ from ._exposure import (
     CONCENTRATION as CONCENTRATION,
 )
 from ._exposure import (
+    EXPOSURES as EXPOSURES,
+)
+from ._exposure import (
     concentration as concentration,
 )
 from ._exposure import (
     look_through as look_through,
 )
-from ._funds import (
-    EXPOSURES as EXPOSURES,
-)
-from ._funds import (
+from ._exposure import (
     open_funds as open_funds,
 )
 from ._positions import (

@@ -6,20 +6,22 @@ counted beside the figures, never inside them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final, overload
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._funds import EXPOSURES, open_funds
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
+    POSITIONS,
     SNAPSHOTS,
     VALUE,
-    Frame,
+    FrameLike,
     Loaded,
     any_known,
+    as_frame,
     column_names,
     conform,
 )
@@ -29,12 +31,30 @@ if TYPE_CHECKING:
 
 __all__ = ["CONCENTRATION", "EXPOSURES", "concentration", "look_through", "open_funds"]
 
+_RATIO: Final = pl.Decimal(38, 12)  # weights of a constituents table
+_CONSTITUENTS: Final = pl.Schema(
+    {"fund_id": pl.String(), "instrument_id": pl.String(), "weight": _RATIO}
+)
+
+EXPOSURES: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "name": pl.String(),
+        "asset_class": pl.String(),
+        "via": pl.String(),  # the fund it is held through; null: held directly
+        "residual": pl.Boolean(),  # the part of a fund that its table does not name
+        "market_value": VALUE,
+        "weight": pl.Float64(),
+    }
+)
+
 CONCENTRATION: Final = pl.Schema(
     {
         "positions_count": pl.Int64(),
         "market_value": VALUE,  # of the positions whose price is known
         "weight": pl.Float64(),  # of the group in the whole
-        "hhi": pl.Float64(),  # Σ weight² inside the group, 1/n … 1
+        "hhi": pl.Float64(),  # Σ weight² of the units of the group, 1/n … 1
         "effective_number": pl.Float64(),  # 1 / hhi
         "largest_id": pl.String(),
         "largest_share": pl.Float64(),
@@ -43,6 +63,8 @@ CONCENTRATION: Final = pl.Schema(
         "unsettled_share": pl.Float64(),
         "unsettled_unknown_count": pl.Int64(),
         "unpriced_count": pl.Int64(),
+        "unclassified_count": pl.Int64(),  # whose unit is unknown: in no weight
+        "classified_share": pl.Float64(),  # of the known value, what the weights are of
         "priced_cost_share": pl.Float64(),  # known cost that is also priced
     }
 )
@@ -119,13 +141,29 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
     return pl.concat([holdings, rows], how="diagonal")
 
 
+@overload
 def concentration(
-    positions: Frame,
+    positions: pl.LazyFrame,
     *,
     of: str = "instrument_id",
     by: str | Sequence[str] = (),
     top: Sequence[int] = (1, 5, 10),
-) -> Frame:
+) -> pl.LazyFrame: ...
+@overload
+def concentration(
+    positions: FrameLike,
+    *,
+    of: str = "instrument_id",
+    by: str | Sequence[str] = (),
+    top: Sequence[int] = (1, 5, 10),
+) -> pl.DataFrame: ...
+def concentration(
+    positions: FrameLike | pl.LazyFrame,
+    *,
+    of: str = "instrument_id",
+    by: str | Sequence[str] = (),
+    top: Sequence[int] = (1, 5, 10),
+) -> pl.DataFrame | pl.LazyFrame:
     """Measure how concentrated a portfolio is, in total or in each group.
 
     Parameters
@@ -135,7 +173,8 @@ def concentration(
         price and cost columns that are missing give null shares. Lazy stays lazy.
     of
         The unit whose weights are measured: instrument, asset class, broker, account.
-        Rows of one unit are added first.
+        Rows of one unit are added first. Rows whose unit is unknown (null) make no
+        weight: `unclassified_count` counts them, `classified_share` is the rest.
     by
         Columns that make the groups, one row each; none for one row in all.
     top
@@ -144,9 +183,9 @@ def concentration(
     Returns
     -------
     CONCENTRATION
-        Fractions of the known market value. Null where no value is known or it is not
-        positive. `pledged_share` and `unsettled_share` are of the positions that say
-        both quantity and price; the others are counted.
+        Fractions of the known market value. Null where no value is known.
+        `pledged_share` and `unsettled_share` are of the positions that say both
+        quantity and price; the others are counted.
 
     Raises
     ------
@@ -157,7 +196,9 @@ def concentration(
 
     Notes
     -----
-    HHI (Herfindahl–Hirschman) = Σ w², effective number = 1 / HHI.
+    HHI (Herfindahl–Hirschman) = Σ w², effective number = 1 / HHI. A weight is
+    |value| / Σ |value|: what was sold short is exposure too, and the weights of a
+    book with both add up to 1.
 
     Examples
     --------
@@ -169,12 +210,13 @@ def concentration(
     if any(k < 1 for k in top):
         raise ConfigError(f"top {tuple(top)}: each must be at least 1")
     by = column_names(by)
-    have = positions.collect_schema()
+    given = as_frame(positions, POSITIONS, name="positions")
+    have = given.collect_schema()
     for column in (of, *by, "market_value"):
         if column not in have:
             known = ", ".join(repr(name) for name in have)
             raise FrameError("positions", column, f"missing; positions has {known}")
-    rows = positions.lazy().with_columns(
+    rows = given.lazy().with_columns(
         *(
             pl.lit(None, VALUE).alias(name)
             for name in ("cost_value", "price", "pledged_quantity", "t1_quantity")
@@ -196,6 +238,11 @@ def concentration(
         *_bucket_share("pledged"),
         *_bucket_share("unsettled"),
         value.null_count().cast(pl.Int64()).alias("unpriced_count"),
+        pl.col(of).null_count().cast(pl.Int64()).alias("unclassified_count"),
+        _ratio(
+            value.abs().filter(pl.col(of).is_not_null()).sum(), value.abs().sum()
+        ).alias("classified_share"),
+        value.abs().sum().cast(pl.Float64()).alias("_gross"),
         _ratio(pl.col("_priced_cost").sum(), cost.sum()).alias("priced_cost_share"),
     ]
     sums = (
@@ -203,26 +250,20 @@ def concentration(
         if by
         else rows.select(pl.lit(0).alias("_all"), *added)
     )
-    shares = _shares(rows.filter(priced), names, of, top)
-    positive = pl.col("market_value") > 0
-    measured = ["hhi", "largest_share", *map(_top, top)]
-    whole = pl.col("market_value").sum().cast(pl.Float64())
+    classified = rows.filter(priced & pl.col(of).is_not_null())
+    shares = _shares(classified, names, of, top)
+    gross = pl.col("_gross")
     out = (
         sums.join(shares, on=names, how="left", maintain_order="left", nulls_equal=True)
         .with_columns(
-            pl.when(positive).then(pl.col(name)).alias(name) for name in measured
-        )
-        .with_columns(
             (1 / pl.col("hhi")).alias("effective_number"),
-            pl.when(whole > 0)
-            .then(pl.col("market_value").cast(pl.Float64()) / whole)
+            pl.when((gross.sum() > 0) & pl.col("market_value").is_not_null())
+            .then(gross / gross.sum())
             .alias("weight"),
         )
         .select(*by, *CONCENTRATION.names(), *map(_top, top))
     )
-    if isinstance(positions, pl.DataFrame):
-        return out.collect()
-    return out
+    return out if isinstance(given, pl.LazyFrame) else out.collect()
 
 
 def _top(k: int) -> str:
@@ -237,12 +278,12 @@ def _shares(
     unit = pl.col("_value")
     return (
         rows.group_by([*names, pl.col(of).alias("_unit")])
-        .agg(value.sum().cast(pl.Float64()).alias("_value"))
+        .agg(value.sum().abs().cast(pl.Float64()).alias("_value"))
         .with_columns(_square=unit * unit)
         .group_by(names)
         .agg(
             pl.col("_square").sum(),
-            unit.sum().alias("_whole"),
+            pl.when(unit.sum() > 0).then(unit.sum()).alias("_whole"),
             unit.max().alias("_largest"),
             pl.col("_unit").filter(unit == unit.max()).min().alias("largest_id"),
             *(
@@ -284,3 +325,116 @@ def _bucket_share(name: str) -> list[pl.Expr]:
         _ratio(part.sum(), whole.sum()).alias(f"{name}_share"),
         unknown.alias(f"{name}_unknown_count"),
     ]
+
+
+def open_funds(
+    positions: FrameLike, constituents: FrameLike | None = None
+) -> pl.DataFrame:
+    """Split funds into what they hold, with a residual row for the rest.
+
+    Parameters
+    ----------
+    positions
+        POSITIONS: ``instrument_id, symbol, name, asset_class, market_value``.
+    constituents
+        ``fund_id, instrument_id, weight`` and, where known, ``symbol, name,
+        asset_class``; `weight` a fraction of the fund. None leaves every fund closed,
+        which is the picture before the look-through.
+
+    Returns
+    -------
+    EXPOSURES
+        One row per instrument and way of holding it. The rows of one fund add up to
+        its value exactly: the residual takes what the table does not name. The parts
+        of a fund without a price are null.
+
+    Raises
+    ------
+    FrameError
+        A column is missing, a weight is null, negative, or adds to more than 1.
+
+    Examples
+    --------
+    >>> schema = {name: EXPOSURES[name] for name in EXPOSURES if name != "via"}
+    >>> fund = pl.DataFrame(
+    ...     [{"instrument_id": "FUND", "market_value": 100}], schema=schema
+    ... )
+    >>> table = pl.DataFrame(
+    ...     {"fund_id": ["FUND"], "instrument_id": ["SBIN"], "weight": [0.6]}
+    ... )
+    >>> open_funds(fund, table).select("instrument_id", "weight").rows()
+    [('SBIN', 0.6), ('FUND', 0.4)]
+    """
+    facts = ("instrument_id", "symbol", "name", "asset_class")
+    rows = as_frame(positions, POSITIONS, name="positions").lazy().collect()
+    for column in (*facts, "market_value"):
+        if column not in rows.columns:
+            raise FrameError("positions", column, "missing")
+    none = pl.DataFrame(schema=_CONSTITUENTS)
+    given = none if constituents is None else constituents
+    table = _weights(
+        as_frame(given, _CONSTITUENTS, name="constituents").lazy().collect()
+    )
+    held = rows.select(*facts, pl.col("market_value").cast(VALUE))
+    funds = held.filter(
+        pl.col("instrument_id").is_in(table["fund_id"].unique().implode())
+    )
+    parts = (
+        funds.rename({"instrument_id": "via"})
+        .select("via", "market_value")
+        .join(table, left_on="via", right_on="fund_id", maintain_order="left_right")
+        .with_columns((pl.col("market_value") * pl.col("weight")).cast(VALUE))
+    )
+    named = parts.group_by("via").agg(pl.col("market_value").sum().alias("_named"))
+    rest = (
+        funds.with_columns(pl.col("instrument_id").alias("via"))
+        .join(named, on="via", how="left", maintain_order="left")
+        .with_columns(pl.col("market_value") - pl.col("_named"))
+        .filter((pl.col("market_value") != 0).fill_null(value=True))
+    )
+    direct = held.join(funds.select("instrument_id"), on="instrument_id", how="anti")
+    flags = pl.lit(value=False).alias("residual")
+    split = pl.concat(
+        [
+            direct.with_columns(flags),
+            parts.drop("weight").with_columns(flags),
+            rest.drop("_named").with_columns(pl.lit(value=True).alias("residual")),
+        ],
+        how="diagonal",
+    )
+    total = pl.col("market_value").sum().cast(pl.Float64())
+    share = pl.col("market_value").cast(pl.Float64()) / total
+    none_via = (
+        [] if "via" in split.columns else [pl.lit(None, pl.String()).alias("via")]
+    )
+    return split.with_columns(
+        pl.when(total > 0).then(share).alias("weight"), *none_via
+    ).select(EXPOSURES.names())
+
+
+def _weights(constituents: pl.DataFrame) -> pl.DataFrame:
+    """Check a constituents table and bring it to one form."""
+    for column in ("fund_id", "instrument_id", "weight"):
+        if column not in constituents.columns:
+            raise FrameError("constituents", column, "missing")
+    said = ("symbol", "name", "asset_class")
+    table = constituents.select(
+        "fund_id",
+        "instrument_id",
+        *(
+            pl.col(name) if name in constituents.columns else pl.lit(None).alias(name)
+            for name in said
+        ),
+        pl.col("weight").cast(_RATIO),
+    ).with_columns(pl.col(name).cast(pl.String()) for name in said)
+    if table["weight"].null_count() or (table["weight"] < 0).any():
+        raise FrameError("constituents", "weight", "holds nulls or negative weights")
+    over = (
+        table.group_by("fund_id")
+        .agg(pl.col("weight").sum())
+        .filter(pl.col("weight") > Decimal("1.000001"))
+    )
+    if over.height:
+        fund, weight = over.row(0)
+        raise FrameError("constituents", "weight", f"adds to {weight} for {fund}")
+    return table

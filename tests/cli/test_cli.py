@@ -93,9 +93,9 @@ def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
     page = (tmp_path / "out/report.html").read_text()
     assert page.count('<img alt="') == page.count("data:image/png;base64,") == 2
     assert not re.search(r"(src|href)=.(?!data:)|@import|url\(", page)
-    assert "339,165.36" in page
+    assert "338,909.46" in page
     positions = pl.read_parquet(tmp_path / "out/positions.parquet")
-    assert f"{positions['market_value'].sum():,.2f}" == "339,165.36"
+    assert f"{positions['market_value'].sum():,.2f}" == "338,909.46"
 
 
 def test_a_page_shows_what_was_set_aside_and_trusts_no_name(tmp_path: Path) -> None:

@@ -343,7 +343,7 @@ def test_login_holdings_limits_quotes_instruments_candles(sb: Any) -> None:
     assert set(quotes["instrument_id"]) == set(loaded.holdings["instrument_id"])
     assert quotes.height == quotes["instrument_id"].n_unique()
     assert quotes["last_price"].null_count() == 0
-    positions = hk.consolidate(loaded.holdings, quotes=quotes)
+    positions = hk.consolidate(loaded.holdings, prices=quotes)
     assert positions["price"].null_count() == 0
     assert limits["segment"].to_list() == [None]
     assert candles.height > 0

@@ -11,7 +11,7 @@ import pytest
 
 import holdings_kit as hk
 
-MODULES = {"cluster", "haircuts", "identity", "market", "plot", "sandbox"}
+MODULES = {"cluster", "haircuts", "identity", "market", "plot", "population", "sandbox"}
 
 
 def test_public_names_are_sorted_and_few() -> None:

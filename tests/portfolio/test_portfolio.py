@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -128,8 +128,10 @@ class TestPriceTable:
 
     def test_arguments_about_prices_are_checked(self) -> None:
         with pytest.raises(ConfigError, match="prefer="):
-            hk.consolidate(seed(), prices=("quote", "ltp"))
-        for wrong in ({"prefer": ("quote",)}, {"max_age": -1}, {"on": AT}):
+            hk.consolidate(seed(), prices=cast("pl.DataFrame", ("quote", "ltp")))
+        wrongs: list[dict[str, Any]]
+        wrongs = [{"prefer": ("quote",)}, {"max_age": -1}, {"on": AT}]
+        for wrong in wrongs:
             with pytest.raises(ConfigError):
                 hk.consolidate(seed(), **wrong)
 

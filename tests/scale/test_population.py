@@ -19,6 +19,14 @@ from holdings_kit.display.plot import (
 )
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.sandbox import generate
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+)
 from holdings_kit.store import Store, population
 
 if TYPE_CHECKING:
@@ -151,16 +159,62 @@ def test_coverage_says_what_is_not_known(stores: Stores) -> None:
     assert row["unreconciled_count"] == 0
 
 
-def test_quotes_price_what_the_gateway_leaves_open(tmp_path: Path) -> None:
+def _row(account: str, day: int, close: int, quantity: int = 100) -> Loaded:
+    at = datetime(2026, 1, day, 10, tzinfo=UTC)
+    facts = {"snapshot_id": account, "account_id": account, "source": "arrow"}
+    facts |= {"snapshot_at": at, "fetched_at": at}
+    line = {"holding_no": 0, "instrument_id": "X", "owned_quantity": quantity}
+    line |= {"average_price": 3000, "close_price": close}
+    lines = [facts | line] if quantity else []
+    return Loaded(
+        _frame(SNAPSHOTS, [facts | {"holdings_count": len(lines)}]),
+        _frame(HOLDINGS, lines),
+        *(pl.DataFrame(schema=schema) for schema in (LISTINGS, BASKETS, REJECTS)),
+    )
+
+
+def _frame(schema: pl.Schema, rows: list[dict]) -> pl.DataFrame:
+    return pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema=schema)
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 16])
+def test_no_bucket_prices_another_account(tmp_path: Path, buckets: int) -> None:
+    """Each is valued at its own close, whoever shares its bucket."""
+    store = Store(tmp_path / "store", buckets=buckets)
+    parts = [_row(f"A{i}", 1 + 3 * i, 4000 - 100 * i) for i in range(8)]
+    store.append(Loaded(*map(pl.concat, zip(*parts, strict=True))))
+    values = population.account_values(store)
+    assert values["unrealized_pnl"].to_list() == [
+        100 * (1000 - 100 * i) for i in range(8)
+    ]
+    assert values["unrealized_pnl"].sum() == 520_000
+    exposed = population.exposure_to(store, "X").row(0, named=True)
+    assert exposed["market_value"] == values["market_value"].sum()
+
+
+def test_an_account_that_owns_nothing_has_its_row(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", buckets=3)
+    parts = [_row("A", 5, 3300), _row("B", 5, 0, quantity=0)]
+    store.append(Loaded(*map(pl.concat, zip(*parts, strict=True))))
+    values = population.account_values(store)
+    assert values["account_id"].to_list() == ["A", "B"]
+    counts = values.select("positions_count", "unpriced_count", "uncollateral_count")
+    assert counts.rows() == [(1, 0, 1), (0, 0, 0)]
+    assert values["market_value"].to_list() == [330_000, None]
+    classes = population.distribution(store, "positions_count", edges=[1])
+    assert classes["accounts_count"].to_list() == [1, 1, 0]
+
+
+def test_prices_value_what_the_gateway_leaves_open(tmp_path: Path) -> None:
     dumps = generate(tmp_path, accounts=20, days=1, instruments=10)
     store = Store(tmp_path / "store", buckets=2)
     hk.scan_webhooks(dumps, into=store, progress=False)
     assert population.account_values(store)["market_value"].null_count() == 20
-    quotes = pl.read_csv(tmp_path / "prices.csv").select(
+    prices = pl.read_csv(tmp_path / "prices.csv").select(
         "instrument_id",
         pl.col("last_price").cast(pl.String()).cast(pl.Decimal(18, 4)),
     )
-    valued = population.account_values(store, quotes=quotes)
+    valued = population.account_values(store, prices=prices)
     assert (valued["market_value"] > 0).all()
 
 

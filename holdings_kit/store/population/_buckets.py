@@ -1,4 +1,4 @@
-"""What one bucket answers to a question about all accounts."""
+"""What one bucket answers to a question about all accounts, and the frames of it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.changes import compare
-from holdings_kit.portfolio import concentration, consolidate, summarize
-from holdings_kit.portfolio._positions import all_apart, positions
+from holdings_kit.portfolio import concentration, summarize
+from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral
 from holdings_kit.schema import HOLDINGS, INSTANT, VALUE, any_known, conform, product
-from holdings_kit.store.population._frames import ACCOUNTS, ACTIVITY, COVERAGE
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from holdings_kit.portfolio._prices import Pricing
     from holdings_kit.store._store import StoreView
 
 __all__ = [
+    "ACCOUNTS",
+    "ACTIVITY",
+    "COVERAGE",
+    "DISTRIBUTION",
+    "EXPOSURE",
+    "MARGIN_STRESS",
     "activity_of",
     "classes_of",
     "coverage_of",
@@ -29,15 +35,86 @@ __all__ = [
     "values_of",
 ]
 
+ACCOUNTS: Final = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "positions_count": pl.Int64(),
+        "unpriced_count": pl.Int64(),
+        "uncosted_count": pl.Int64(),
+        "cost_value": VALUE,
+        "market_value": VALUE,
+        "unrealized_pnl": VALUE,  # of the units with both price and cost
+        "return": pl.Float64(),
+        "day_pnl": VALUE,
+        "priced_cost_share": pl.Float64(),  # known cost that is also priced
+        "costed_value_share": pl.Float64(),  # known value whose cost is also known
+        "unreconciled_count": pl.Int64(),  # rows whose quantities do not add up
+        "hhi": pl.Float64(),
+        "top_1_share": pl.Float64(),
+        "collateral_value": VALUE,  # of what is pledged; null when none is known
+        "uncollateral_count": pl.Int64(),  # holdings whose collateral is unknown
+    }
+)
+DISTRIBUTION: Final = pl.Schema(
+    {
+        "measure": pl.String(),
+        "lower": pl.Float64(),  # inclusive; null at the open end and for unknown
+        "upper": pl.Float64(),  # exclusive
+        "accounts_count": pl.Int64(),
+        "known": pl.Boolean(),  # false: the accounts whose measure is unknown
+    }
+)
+MARGIN_STRESS: Final = pl.Schema(
+    {
+        "haircut_add": pl.Float64(),  # a fraction, added to every haircut
+        "accounts_count": pl.Int64(),  # that use margin
+        "short_count": pl.Int64(),
+        "shortfall_value": VALUE,  # summed over the accounts that are short
+        "unknown_count": pl.Int64(),  # accounts with a holding of unknown collateral
+    }
+)
+EXPOSURE: Final = pl.Schema(
+    {
+        "accounts_count": pl.Int64(),
+        "owned_quantity": pl.Decimal(38, 4),
+        "pledged_quantity": pl.Decimal(38, 4),  # where it is known
+        "pledged_unknown_count": pl.Int64(),
+        "cost_value": VALUE,
+        "market_value": VALUE,
+        "unpriced_count": pl.Int64(),
+    }
+)
+ACTIVITY: Final = pl.Schema(
+    {
+        "before_at": INSTANT,
+        "after_at": INSTANT,
+        "cause": pl.String(),
+        "lines_count": pl.Int64(),  # accounts × instruments
+        "accounts_count": pl.Int64(),
+    }
+)
+COVERAGE: Final = pl.Schema(
+    {
+        "accounts_count": pl.Int64(),
+        "quarantined_count": pl.Int64(),  # snapshots
+        "holdings_count": pl.Int64(),
+        "identified_count": pl.Int64(),  # with an ISIN that verifies
+        "priced_count": pl.Int64(),  # last price or close in the payload
+        "costed_count": pl.Int64(),
+        "haircut_count": pl.Int64(),
+        "unreconciled_count": pl.Int64(),  # the source's own identity fails
+    }
+)
+
 _VALUED: Final = (  # columns of HOLDINGS that the value of an account is made of
     "snapshot_id",
     "account_id",
     "holding_no",
     "snapshot_at",
     "instrument_id",
-    "exchange",
-    "token",
+    "asset_class",
     "owned_quantity",
+    "reconciles",
     "pledged_quantity",
     "average_price",
     "last_price",
@@ -45,21 +122,25 @@ _VALUED: Final = (  # columns of HOLDINGS that the value of an account is made o
     "price_at",
     "haircut",
 )
+_NAMES: Final = ("isin", "symbol", "exchange", "token")  # a table may price by them
 
 
 def values_of(
-    view: StoreView, *, as_of: datetime | None, quotes: pl.DataFrame | None
+    view: StoreView, *, as_of: datetime | None, pricing: Pricing
 ) -> pl.DataFrame:
-    """Value every account of the bucket: `ACCOUNTS`."""
+    """Value every account of the bucket, those that own nothing too: `ACCOUNTS`."""
     by, position = ("account_id",), ("account_id", "instrument_id")
-    read = view.scan(as_of=as_of).holdings.select(_VALUED).collect()
+    scanned = view.scan(as_of=as_of)
+    wanted = _VALUED if pricing.table is None else (*_VALUED, *_NAMES)
+    read = scanned.holdings.select(wanted).collect()
     holdings = read.lazy().with_columns(
         pl.lit(None, dtype).alias(column)  # not asked for, so not read
         for column, dtype in HOLDINGS.items()
-        if column not in _VALUED
+        if column not in wanted
     )
-    held = positions(
-        holdings, position, quotes=quotes, apart=all_apart(read, position)
+    one_each = has_one_row_each(read, position)
+    held = make_positions(
+        holdings, position, pricing=pricing, one_each=one_each
     ).cache()
     pledged = (
         collateral(holdings)
@@ -70,9 +151,10 @@ def values_of(
         )
     )
     joined = (
-        summarize(held, by=by)
+        summarize(held, by=by, accounts=scanned.snapshots)
         .join(concentration(held, by=by, top=(1,)), on="account_id", how="left")
         .join(pledged, on="account_id", how="left")
+        .with_columns(pl.col("uncollateral_count").fill_null(0))
         .select(pl.col(column).cast(dtype) for column, dtype in ACCOUNTS.items())
         .collect()
     )
@@ -85,10 +167,10 @@ def classes_of(
     measure: str,
     edges: list[float],
     as_of: datetime | None,
-    quotes: pl.DataFrame | None,
+    pricing: Pricing,
 ) -> pl.DataFrame:
     """Count the accounts of each class of a measure; class -1 is unknown."""
-    values = values_of(view, as_of=as_of, quotes=quotes)[measure]
+    values = values_of(view, as_of=as_of, pricing=pricing)[measure]
     value = pl.col(measure).cast(pl.Float64())
     above = pl.sum_horizontal((value >= edge).cast(pl.Int64()) for edge in edges)
     place = pl.when(value.is_null() | value.is_nan()).then(-1).otherwise(above)
@@ -132,15 +214,14 @@ def held_of(
     *,
     instrument_id: str,
     as_of: datetime | None,
-    quotes: pl.DataFrame | None,
+    pricing: Pricing,
 ) -> pl.DataFrame:
     """Add up what the bucket holds of one instrument: `EXPOSURE`."""
     rows = view.scan(as_of=as_of).holdings.filter(
         pl.col("instrument_id") == instrument_id
     )
-    positions = consolidate(
-        rows, by=("account_id", "instrument_id"), quotes=quotes
-    ).collect()
+    by = ("account_id", "instrument_id")
+    positions = make_positions(rows, by, pricing=pricing).collect()
     pledged = pl.col("pledged_quantity")
     wide = pl.Decimal(38, 4)
     return positions.select(
@@ -148,8 +229,8 @@ def held_of(
         owned_quantity=any_known("owned_quantity").cast(wide),
         pledged_quantity=any_known("pledged_quantity").cast(wide),
         pledged_unknown_count=pledged.null_count().cast(pl.Int64()),
-        cost_value=any_known("cost_value").cast(VALUE),
-        market_value=any_known("market_value").cast(VALUE),
+        cost_value=any_known("known_cost_value").cast(VALUE),
+        market_value=any_known("known_market_value").cast(VALUE),
         unpriced_count=pl.col("price").null_count().cast(pl.Int64()),
     )
 
