@@ -1,144 +1,306 @@
-"""The table of corporate actions, and what it or the numbers say of each line."""
+"""The table of corporate actions: read, checked, and followed from name to name."""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Final
 
 import polars as pl
 
 from holdings_kit.changes._frames import ACTIONS
-from holdings_kit.changes._ratios import FALL, from_numbers, near
 from holdings_kit.errors import ConfigError
-from holdings_kit.schema import MONEY, VALUE, conform
+from holdings_kit.schema import conform
 
-__all__ = ["read_actions", "with_ratio"]
+__all__ = ["KINDS", "normal_id", "products", "read_actions", "with_root"]
 
-_Q0: Final = pl.col("owned_quantity_before")
-_Q1: Final = pl.col("owned_quantity_after")
-_A0: Final = pl.col("average_price_before").cast(pl.Float64())
-_A1: Final = pl.col("average_price_after").cast(pl.Float64())
+_CHAIN: Final = 6  # renamings of one share that are followed
+_ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
+
+_SPLIT: Final = "'10' or '1:10' (one becomes ten)"
+_NEW_FOR_OLD: Final = "'42:25' (42 new for 25 old)"
+
+KINDS: Final = {
+    # kind: how its ratio is written ("" takes none), needs it, needs the new id
+    "split": (_SPLIT, True, False),
+    "bonus": ("'1:2' (one new for two held)", True, False),
+    "consolidation": ("'10:1' (ten become one)", True, False),
+    "isin_change": (_NEW_FOR_OLD, False, True),
+    "rename": ("", False, False),
+    "merger": (_NEW_FOR_OLD, True, True),
+    "demerger": ("'1:10' (one of the child for ten held)", True, True),
+    "rights": ("'1:15' (one new for fifteen held)", True, False),
+    "buyback": ("'1:10' (at most one taken of ten)", False, False),
+    "dividend": ("", False, False),
+    "call": ("'1:1' (fully paid for partly paid)", False, True),
+    "capital_reduction": ("'10:1' (ten become one)", False, False),
+    "delisting": ("", False, False),
+}
+"""What each kind of action must say."""
+
+FACTOR_KINDS: Final = (
+    "split",
+    "bonus",
+    "consolidation",
+    "isin_change",
+    "rename",
+    "capital_reduction",
+    "call",
+)
+"""Kinds that multiply the units of one line."""
+
+
+def normal_id(column: str = "instrument_id") -> pl.Expr:
+    """Write an identity as it is meant: no blanks around or inside, upper case."""
+    return pl.col(column).str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
 
 
 def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
-    """Check an actions table and read its ratios into whole numbers.
+    """Check an actions table and read its ratios: units of after per unit of before.
+
+    Rows that say the same, however spelled, are one row. What an exchange's file
+    announces without terms (`hk.read_market` leaves them null) is left out.
 
     Raises
     ------
     FrameError
         A column of `ACTIONS` is missing or of another type.
     ConfigError
-        A kind is unknown, or a ratio is not of the form ``a:b``.
+        A row does not say what its kind must say; the message names the row.
     """
     if actions is None:
         table = pl.DataFrame(schema=ACTIONS)
     else:
         table = conform(actions.lazy(), ACTIONS, name="actions").collect()
-    known = ("split", "bonus", "consolidation", "isin_change")
-    parts = pl.col("ratio").str.extract_groups(r"^\s*(\d+)\s*:\s*(\d+)\s*$")
-    a = parts.struct.field("1").cast(pl.Int64())
-    b = parts.struct.field("2").cast(pl.Int64())
-    kind = pl.col("kind")
+    ratio = pl.col("ratio").str.strip_chars()
+    parts = ratio.str.extract_groups(r"^(\d{1,9})(?:\s*:\s*(\d{1,9}))?$")
+    first = parts.struct.field("1").cast(pl.Int64())
+    second = pl.coalesce(parts.struct.field("2").cast(pl.Int64()), 1)
     read = table.select(
-        *ACTIONS.names(),
-        _num=pl.when(kind == "bonus")
+        *ACTIONS.names(), *[c for c in table.columns if c not in ACTIONS]
+    ).with_columns(
+        normal_id("instrument_id"),
+        normal_id("new_instrument_id"),
+        kind=pl.col("kind").str.strip_chars().str.to_lowercase(),
+        ratio=pl.when(~ratio.is_in(["", "-"])).then(ratio),
+        _first=first,
+        _second=second,
+    )
+    read = read.filter(~_announced_only())
+    _check(read)
+    a, b = pl.col("_first"), pl.col("_second")
+    low, high = pl.min_horizontal(a, b), pl.max_horizontal(a, b)
+    kind = pl.col("kind")
+    shrinks = kind.is_in(["consolidation", "capital_reduction"])
+    num = (
+        pl.when(kind == "bonus")
         .then(a + b)
-        .when(kind == "isin_change")
-        .then(1)
-        .otherwise(b),
-        _den=pl.when(kind == "bonus")
-        .then(b)
-        .when(kind == "isin_change")
-        .then(1)
-        .otherwise(a),
+        .when(kind == "split")
+        .then(high)
+        .when(shrinks)
+        .then(low)
+        .otherwise(a)
     )
-    bad = read.filter(
-        ~kind.is_in(known).fill_null(value=False)
-        | ~(pl.col("_num") > 0).fill_null(value=False)
-        | ~(pl.col("_den") > 0).fill_null(value=False)
-    )
-    if bad.height:
-        first = bad.row(0, named=True)
-        raise ConfigError(
-            f"actions: {first['instrument_id']}: kind {first['kind']!r} with ratio "
-            f"{first['ratio']!r}; kinds are {', '.join(known)}, ratios like '1:2'"
-        )
-    return read
-
-
-def _from_table(
-    rows: pl.LazyFrame, actions: pl.LazyFrame, *, late_days: int
-) -> pl.LazyFrame:
-    """Read each row in the actions table, where the numbers bear it out."""
-    day0, day1 = (
-        pl.col(f"snapshot_at_{end}").dt.convert_time_zone("Asia/Kolkata").dt.date()
-        for end in ("before", "after")
-    )
-    ex_date, num, den = pl.col("ex_date"), pl.col("_num"), pl.col("_den")
-    factor = num / den
-    due = (ex_date > day0).fill_null(value=True)
-    window = (ex_date <= day1) & (ex_date > day0 - pl.duration(days=late_days))
-    left = _Q0 * num - _Q1 * den
-    whole = (left == 0) | ((left > 0) & (left < den) & (_Q1.floor() == _Q1))
-    averaged = near(_A0 / _A1, factor, 0.002)
-    renamed = pl.col("new_isin") == pl.col("instrument_id")
-    traded = due & (_Q0 != _Q1) & (near(FALL, factor, 0.25) | renamed)
-    applied = (
-        (num == den)
-        | (whole & (_Q0 != _Q1))
-        | (averaged & (_Q0 != _Q1))
-        | traded.fill_null(value=False)
-    ).fill_null(value=False)
-    pending = (due & (_Q0 == _Q1) & (num != den)).fill_null(value=False)
-    held_both = (_Q0 > 0) & (_Q1 > 0)
-    moved = (pl.col("instrument_id") != pl.col("instrument_id_before")) | (num != den)
+    den = pl.when(kind == "split").then(low).when(shrinks).then(high).otherwise(b)
+    rated = read.with_columns(_num=num.fill_null(1), _den=den.fill_null(1))
+    same = ["instrument_id", "ex_date", "kind", "_num", "_den"]
+    crossing = kind.is_in(["merger", "demerger"])
     return (
-        rows.filter(held_both)
-        .join(actions, left_on="instrument_id_before", right_on="instrument_id")
-        .filter(window.fill_null(value=True) & moved & (applied | pending))
-        .sort(applied, due, ex_date, descending=True)
-        .unique("_place_after", keep="first", maintain_order=True)
-        .select(
-            "_place_after",
-            "ratio",
-            "ex_date",
-            _num=pl.when(applied).then(num).otherwise(1),
-            _den=pl.when(applied).then(den).otherwise(1),
-            _action=pl.when(num != den).then(pl.col("kind")),
-            _pending=pending,
-            _action_confidence=pl.when(pending).then(0.8).otherwise(0.99),
-            _action_words=pl.lit("the actions table says so"),
-            _twin=pl.lit(value=False),
+        rated.with_columns(_child=pl.when(crossing).then("new_instrument_id"))
+        .group_by(*same, "_child", maintain_order=True)
+        .agg(
+            pl.col(
+                "ratio", "new_instrument_id", "cost_share", "cash_per_unit", "source"
+            ).first(ignore_nulls=True)
         )
+        .drop("_child")
+        .with_row_index("_action_no")
     )
 
 
-def with_ratio(
-    rows: pl.DataFrame, actions: pl.DataFrame, *, tolerance: float, late_days: int
+def _announced_only() -> pl.Expr:
+    """Tell a row of an exchange's file that announces an action without its terms.
+
+    A row that somebody wrote has no `source`, and is asked for them.
+    """
+    needs_ratio = [kind for kind, (_, needed, _) in KINDS.items() if needed]
+    needs_name = [kind for kind, (_, _, renames) in KINDS.items() if renames]
+    ratio, new = pl.col("ratio"), pl.col("new_instrument_id")
+    missing = (ratio.is_null() & pl.col("kind").is_in(needs_ratio)) | (
+        new.is_null() & pl.col("kind").is_in(needs_name)
+    )
+    return pl.col("source").is_not_null() & missing.fill_null(value=False)
+
+
+def _check(read: pl.DataFrame) -> None:
+    """Refuse the rows that do not say what their kind must say, the first by name."""
+    kind, ratio = pl.col("kind"), pl.col("ratio")
+    tests: list[tuple[pl.Expr, str]] = [
+        (
+            ~kind.is_in(list(KINDS)).fill_null(value=False),
+            f"kinds are {', '.join(KINDS)}",
+        ),
+        (pl.col("instrument_id").fill_null("") == "", "the row names no instrument_id"),
+    ]
+    for name, (form, needed, renames) in KINDS.items():
+        mine = kind == name
+        if form:
+            bad = ratio.is_not_null() & ~(
+                (pl.col("_first") > 0) & (pl.col("_second") > 0)
+            ).fill_null(value=False)
+            tests.append(
+                (mine & bad, f"the ratio of a {name} is whole numbers like {form}")
+            )
+        else:
+            bad = ratio.is_not_null() & ~ratio.is_in(["1", "1:1"])
+            tests.append((mine & bad, f"a {name} takes no ratio"))
+        if needed:
+            tests.append(
+                (mine & ratio.is_null(), f"a {name} needs a ratio like {form}")
+            )
+        if renames:
+            unnamed = pl.col("new_instrument_id").fill_null("") == ""
+            tests.append((mine & unnamed, f"a {name} needs new_instrument_id"))
+    unit = kind.is_in(["split", "consolidation"]) & (
+        pl.col("_first") == pl.col("_second")
+    )
+    tests += [
+        (unit.fill_null(value=False), "a ratio of one to one changes nothing"),
+        (
+            ~pl.col("cost_share").is_between(0, 1).fill_null(value=True),
+            "cost_share is a fraction between 0 and 1",
+        ),
+        (
+            (pl.col("cash_per_unit") < 0).fill_null(value=False),
+            "cash_per_unit is below 0",
+        ),
+    ]
+    wrong = pl.coalesce(pl.when(test).then(pl.lit(words)) for test, words in tests)
+    bad_rows = read.with_columns(_wrong=wrong).filter(pl.col("_wrong").is_not_null())
+    if bad_rows.height:
+        row = bad_rows.row(0, named=True)
+        more = f" ({bad_rows.height} such rows)" if bad_rows.height > 1 else ""
+        raise ConfigError(
+            f"actions: {row['instrument_id']}: kind {row['kind']!r} with ratio "
+            f"{row['ratio']!r}: {row['_wrong']}{more}"
+        )
+
+
+def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Add `_root`: the oldest name of the same share that the table knows."""
+    names = (
+        actions.filter(
+            pl.col("kind").is_in(FACTOR_KINDS)
+            & (pl.col("new_instrument_id") != pl.col("instrument_id"))
+        )
+        .select(_new="new_instrument_id", _old="instrument_id")
+        .unique("_new", keep="first", maintain_order=True)
+    )
+
+    def older(rows: pl.DataFrame, _: int) -> pl.DataFrame:
+        return (
+            rows.join(
+                names,
+                left_on="_root",
+                right_on="_new",
+                how="left",
+                maintain_order="left",
+            )
+            .with_columns(_root=pl.coalesce("_old", "_root"))
+            .drop("_old")
+        )
+
+    return reduce(older, range(_CHAIN), frame.with_columns(_root=pl.col(column)))
+
+
+def products(
+    windows: pl.DataFrame, actions: pl.DataFrame, *, late_days: int
 ) -> pl.DataFrame:
-    """Add the corporate action of each row, and what was owned before in new shares."""
-    rest = lines = rows.lazy()
-    seen = [from_numbers(rest, tolerance)]
-    if actions.height:
-        told = _from_table(lines, actions.lazy(), late_days=late_days).collect().lazy()
-        rest = lines.join(told, on="_place_after", how="anti")
-        seen = [
-            told,
-            from_numbers(rest, tolerance).select(told.collect_schema().names()),
-        ]
-    found = pl.concat(seen, how="vertical_relaxed")
-    factor_num, factor_den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
-    action = (
-        rows.lazy()
-        .select("_place_after", _Q0)
-        .join(found, on="_place_after", how="left", maintain_order="left")
-        .with_columns(
-            adjusted_quantity=(_Q0.cast(VALUE) * factor_num / factor_den).cast(MONEY),
-            _num=factor_num,
-            _den=factor_den,
-            _pending=pl.col("_pending").fill_null(value=False),
-            _twin=pl.col("_twin").fill_null(value=False),
-        )
-        .drop("_place_after", "owned_quantity_before")
-        .collect()
+    """Multiply the actions of a share that fall between two days, every run of them.
+
+    Parameters
+    ----------
+    windows
+        `_root`, `_day0` and `_day1`, each once.
+    actions
+        As `read_actions` gives them.
+
+    Returns
+    -------
+    pl.DataFrame
+        Per window and run of consecutive actions: `_num`, `_den`, `ratio`, `ex_date`
+        (of the last), `_split`, `_bonus`, `_consolidation`, `_renames`, `_due` (how
+        many of the run fall into the window itself) and `_all_due` (of the window).
+    """
+    table = with_root(
+        actions.filter(pl.col("kind").is_in(FACTOR_KINDS)), actions, "instrument_id"
     )
-    return rows.hstack(action)
+    key = ["_root", "_day0", "_day1"]
+    ex_date = pl.col("ex_date")
+    inside = (ex_date <= pl.col("_day1")) & (
+        ex_date > pl.col("_day0") - pl.duration(days=late_days)
+    )
+    moves = pl.col("_num") != pl.col("_den")
+    within = (
+        windows.join(table, on="_root")
+        .filter(inside.fill_null(value=True) & moves)
+        .with_columns(_is_due=(ex_date > pl.col("_day0")).fill_null(value=True))
+        .sort(*key, "ex_date", "_action_no")
+        .with_columns(_no=pl.int_range(pl.len()).over(key))
+    )
+    start = within.select(*key, _from="_no")
+    run = (
+        start.join(within, on=key)
+        .filter(pl.col("_no") >= pl.col("_from"))
+        .sort(*key, "_from", "_no")
+        .with_columns(
+            pl.col("_num").cum_prod().over(*key, "_from"),
+            pl.col("_den").cum_prod().over(*key, "_from"),
+            _due=pl.col("_is_due").cum_sum().over(*key, "_from"),
+            _words=pl.col("ratio").fill_null("1:1"),
+            **{
+                f"_{kind}": pl.col("kind").is_in(names).cum_max().over(*key, "_from")
+                for kind, names in {
+                    "split": ["split"],
+                    "bonus": ["bonus"],
+                    "consolidation": ["consolidation", "capital_reduction"],
+                }.items()
+            },
+        )
+    )
+    words = (
+        run.join(
+            run.select(*key, "_from", _upto="_no", _one="_words"), on=[*key, "_from"]
+        )
+        .filter(pl.col("_upto") <= pl.col("_no"))
+        .sort(*key, "_from", "_no", "_upto")
+        .group_by(*key, "_from", "_no", maintain_order=True)
+        .agg(ratio_all=pl.col("_one").str.join(" and "))
+    )
+    all_due = within.group_by(key).agg(
+        _all_due=pl.col("_is_due").sum(),
+        _due_words=pl.format(
+            "{} {} of {}",
+            "kind",
+            pl.col("ratio").fill_null("1:1"),
+            pl.col("ex_date").dt.to_string().fill_null("unknown date"),
+        )
+        .filter(pl.col("_is_due"))
+        .str.join(", "),
+    )
+    return (
+        run.join(words, on=[*key, "_from", "_no"])
+        .join(all_due, on=key)
+        .select(
+            *key,
+            "_num",
+            "_den",
+            "ex_date",
+            "_split",
+            "_bonus",
+            "_consolidation",
+            "_due",
+            "_all_due",
+            "_due_words",
+            ratio="ratio_all",
+        )
+    )

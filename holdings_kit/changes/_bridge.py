@@ -1,13 +1,15 @@
 """From the value before to the value after, step by step, to the last paisa.
 
 Every step is a difference of two figures rounded alike, so the steps add up exactly:
-prices move what was held, then quantities move at the new price. A corporate action
-multiplies shares and divides the price; its effect is zero by definition.
+prices move what was held, then quantities move at the new price. A split or bonus
+multiplies shares and divides the price: no effect. A merger or demerger moves value
+from one line to another: what one gives the other gets, together no effect; only a
+fraction paid out in cash leaves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import polars as pl
 
@@ -23,6 +25,7 @@ __all__ = ["BRIDGE", "EFFECTS", "bridge"]
 EFFECTS: Final = {
     "value": (
         "price_effect",
+        "swap_effect",
         "trade_effect",
         "corporate_action_effect",
         "transfer_effect",
@@ -38,6 +41,7 @@ EFFECTS: Final = {
     ),
     "pnl": (
         "price_effect",
+        "swap_effect",
         "trade_effect",
         "corporate_action_effect",
         "average_effect",
@@ -57,6 +61,7 @@ BRIDGE: Final = pl.Schema(
         **dict.fromkeys(EFFECTS["value"], VALUE),
         "value_after": VALUE,
         "residual": VALUE,  # always 0
+        "note": pl.String(),  # null where the bridge is that of a day, or a sum of days
     }
 )
 """Of the value bridge; the others differ in their effects (`EFFECTS`)."""
@@ -132,58 +137,131 @@ def bridge(
     """
     if of not in _STEPS:
         raise ConfigError(f"bridge: of={of!r}; it explains {', '.join(_STEPS)}")
-    if isinstance(changes, pl.DataFrame):  # a lazy plan forms each product once
-        return bridge(changes.lazy(), by=by, of=of).collect()
-    lines = conform(changes, CHANGES, name="changes")
+    lines = conform(changes.lazy(), CHANGES, name="changes")
     have = lines.collect_schema().names()
     keys = column_names(_LINE if by is None else by)
     for key in keys:
         if key not in have:
             raise FrameError("changes", key, "missing, so it cannot be added up over")
     effects = EFFECTS[of]
-    rows = lines.select(*keys, *_STEPS[of]())
-    shown = rows.with_columns(
+    ends = [] if by is None or "step" not in have else ["account_id", "step"]
+    rows = lines.select(
+        *keys,
+        *(pl.col(name).alias(f"_{name}") for name in ends),
+        *_STEPS[of](),
+        _days=_business_days(),
+    ).with_columns(
         lines_count=pl.lit(1, pl.Int64()),
         unknown_before_count=pl.col("value_before").is_null().cast(pl.Int64()),
         unknown_after_count=pl.col("value_after").is_null().cast(pl.Int64()),
     )
     if by is not None:
-        shown = _added_up(shown, keys, effects)
-    parts = [pl.col(c).fill_null(_ZERO) for c in effects]
+        rows = _added_up(rows, keys, effects, telescoped=set(keys) <= {"account_id"})
     left = pl.col("value_after").fill_null(_ZERO) - pl.col("value_before").fill_null(
         _ZERO
     )
-    for part in parts:
-        left = left - part
-    return shown.select(
+    for effect in effects:
+        left = left - pl.col(effect).fill_null(_ZERO)
+    note = pl.when(pl.col("_days") > 1).then(
+        pl.format(
+            "{} days between the snapshots: what was traded on the way counts at the "
+            "last price, so this is not the sum of the days",
+            "_days",
+        )
+    )
+    made = rows.select(
         *keys,
         "lines_count",
         "unknown_before_count",
         "unknown_after_count",
         *(pl.col(c).cast(VALUE) for c in ("value_before", *effects, "value_after")),
         residual=left.cast(VALUE),
+        note=note,
+    )
+    if isinstance(changes, pl.DataFrame):
+        return cast("Frame", made.collect())
+    if by is None:
+        return cast("Frame", made)
+    # of a lazy timeline only the sums are kept, batch by batch
+    return cast(
+        "Frame",
+        pl.defer(
+            lambda: made.collect(engine="streaming"), schema=made.collect_schema()
+        ),
     )
 
 
 _LINE: Final = ("account_id", "instrument_id", "snapshot_at_after", "cause")
 
 
-def _added_up(rows: Frame, keys: list[str], effects: Sequence[str]) -> Frame:
-    """Add lines up; a value is unknown only where none of its lines is known."""
+def _business_days() -> pl.Expr:
+    """Count the week days from one snapshot to the next; the longest counts."""
+    day0, day1 = (
+        pl.col(f"snapshot_at_{end}").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        for end in ("before", "after")
+    )
+    return pl.business_day_count(day0, day1)
+
+
+def _added_up(
+    rows: pl.LazyFrame, keys: list[str], effects: Sequence[str], *, telescoped: bool
+) -> pl.LazyFrame:
+    """Add lines up; a sum is unknown only where none of its terms is known.
+
+    Of a timeline, a total counts the value of the first and the last snapshot only:
+    what one step ends with the next begins with, so the effects of the days add up.
+    """
+    values = ["value_before", *effects, "value_after"]
     counts = ["lines_count", "unknown_before_count", "unknown_after_count"]
-    sums = [
-        *(pl.col(c).sum() for c in counts),
-        *(pl.col(c).sum() for c in effects),
-        *(
-            pl.when((pl.col(f"value_{end}").count() > 0) | (pl.len() == 0))
-            .then(pl.col(f"value_{end}").sum())
-            .alias(f"value_{end}")
-            for end in ("before", "after")
-        ),
-    ]
-    if not keys:
-        return rows.select(sums)
-    return rows.group_by(*keys).agg(sums).sort(keys)
+    known = [f"_known_{column}" for column in values]
+    ends = [n for n in ("_account_id", "_step") if n in rows.collect_schema().names()]
+    groups = [*keys, *(end for end in ends if end not in keys)]
+
+    def sums(days: pl.Expr) -> list[pl.Expr]:
+        return [
+            pl.col(*counts, *values, *known).sum(),
+            days.max().alias("_days"),
+        ]
+
+    rows = rows.with_columns(
+        pl.col(column).is_not_null().cast(pl.Int64()).alias(f"_known_{column}")
+        for column in values
+    )
+    if ends:
+        rows = rows.group_by(groups).agg(sums(pl.col("_days")))
+        if telescoped:
+            step = pl.col("_step")
+            for end, at in (("before", step.min()), ("after", step.max())):
+                here = step == at.over("_account_id")
+                columns = [
+                    f"value_{end}",
+                    f"_known_value_{end}",
+                    f"unknown_{end}_count",
+                ]
+                rows = rows.with_columns(
+                    *(pl.when(here).then(c).otherwise(0).alias(c) for c in columns),
+                    pl.when(here)
+                    .then("lines_count")
+                    .otherwise(0)
+                    .alias(f"_rows_{end}"),
+                )
+            held = [pl.col("_rows_before").sum(), pl.col("_rows_after").sum()]
+        else:
+            held = []
+    else:
+        held = []
+    every = [*sums(pl.col("_days")), *held]
+    total = rows.group_by(keys).agg(every).sort(keys) if keys else rows.select(every)
+    lines = (
+        {f"value_{end}": f"_rows_{end}" for end in ("before", "after")} if held else {}
+    )
+    return total.with_columns(
+        pl.when(
+            (pl.col(f"_known_{column}") > 0)
+            | (pl.col(lines.get(column, "lines_count")) == 0)
+        ).then(column)
+        for column in values
+    )
 
 
 def _times(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
@@ -212,28 +290,56 @@ def _settled_up(
     return [*out, after.alias("value_after")]
 
 
+_CAME: Final = pl.col("action_quantity")
+_MOVED: Final = pl.col("action_value")
+_PAID: Final = pl.col("paid_value")
+_RECEIVED: Final = (_SENT != 0) & pl.col("transfer_account_id").is_null()
+
+
 def _value_steps() -> dict[str, pl.Expr]:
     """Name the steps of the value bridge where both ends are known."""
     before = _held_value(_Q0, _times(_Q0, _P0))
     at = pl.coalesce(_P1, _P0)  # a line that is gone has no price after
-    sent_known = (_SENT == 0) | _SENT_PRICE.is_not_null()
-    sent = pl.when(_SENT == 0).then(_ZERO).otherwise(_times(_SENT, _SENT_PRICE))
-    gone = _P1.is_null()
+    sent_known = (_SENT == 0) | _SENT_PRICE.is_not_null() | _RECEIVED
+    sent = (
+        pl.when(_SENT == 0)
+        .then(_ZERO)
+        .when(_RECEIVED)
+        .then(_times(_SENT, at))
+        .otherwise(_times(_SENT, _SENT_PRICE))
+    )
+    known = _MOVED.is_not_null() & _PAID.is_not_null()
+    # what came is worth more or less than what was given or paid for it
+    gained = (
+        pl.when((_CAME == 0) & (_MOVED == 0) & (_PAID == 0))
+        .then(_ZERO)
+        .otherwise(_times(_CAME, at) - _MOVED - _PAID)
+    )
+    swap = (pl.col("cause") == "merger") & (_CAME > 0)
     price = (
-        pl.when(gone | at.is_null())
+        pl.when(at.is_null())
         .then(_ZERO)
         .when(sent_known)
         .then(_times(_KEPT, at) - before + _times(_SENT, at) - sent)
         .otherwise(_times(_KEPT, at) - before)
     )
     traded = pl.when(_TRADE == 0).then(_ZERO).otherwise(_times(_TRADE, at))
-    return {
-        "price_effect": price,
-        "trade_effect": pl.when(_ODD).then(_ZERO).otherwise(traded),
-        "corporate_action_effect": _ZERO,
+    steps = {
+        "price_effect": price + pl.when(swap).then(_ZERO).otherwise(gained),
+        "swap_effect": pl.when(swap).then(gained).otherwise(_ZERO),
+        "trade_effect": pl.when(_ODD).then(_ZERO).otherwise(traded) + _PAID,
+        "corporate_action_effect": _MOVED,
         "transfer_effect": pl.when(sent_known).then(sent).otherwise(_ZERO),
         "coverage_effect": pl.when(sent_known).then(_ZERO).otherwise(_times(_SENT, at)),
         "unexplained_effect": pl.when(_ODD).then(traded).otherwise(_ZERO),
+    }
+    gap = _held_value(_Q1, _times(_Q1, _P1)) - before
+    return {
+        # value went to, or came from, a line without a price: nobody knows how much
+        name: pl.when(known)
+        .then(step)
+        .otherwise(gap if name == "coverage_effect" else _ZERO)
+        for name, step in steps.items()
     }
 
 
@@ -250,28 +356,45 @@ def _pnl() -> list[pl.Expr]:
     after = _held_value(_Q1, _times(_Q1, _P1) - c1)
     steps = _value_steps()
     average = pl.col("transfer_average_price")
-    whole = (_SENT == 0) | (_SENT_PRICE.is_not_null() & average.is_not_null())
-    sent_cost = pl.when(_SENT == 0).then(_ZERO).otherwise(_times(_SENT, average))
-    rest = c1 - c0 - sent_cost
-    trade_cost = pl.when(_TRADE == 0).then(_ZERO).otherwise(rest)
-    restated = pl.when(_TRADE == 0).then(rest).otherwise(_ZERO)
+    cost_moved = pl.col("action_cost_value")
+    whole = (
+        ((_SENT == 0) | _RECEIVED | (_SENT_PRICE.is_not_null() & average.is_not_null()))
+        & cost_moved.is_not_null()
+        & _MOVED.is_not_null()
+        & _PAID.is_not_null()
+    )
+    moved = c1 - c0 - cost_moved - pl.max_horizontal(_PAID, _ZERO)
+    sent_cost = (
+        pl.when(_SENT == 0)
+        .then(_ZERO)
+        .when(_RECEIVED)
+        .then(moved)
+        .otherwise(_times(_SENT, average))
+    )
+    rest = moved - sent_cost
+    has_trade = (_TRADE != 0) | (_PAID < 0)
+    trade_cost = pl.when(has_trade).then(rest).otherwise(_ZERO)
+    restated = pl.when(has_trade).then(_ZERO).otherwise(rest)
     odd_cost = pl.when(_ODD).then(trade_cost).otherwise(_ZERO)
-    told = {
+    known = {
         "price_effect": steps["price_effect"],
-        "trade_effect": steps["trade_effect"] - (trade_cost - odd_cost),
-        "corporate_action_effect": _ZERO,
+        "swap_effect": steps["swap_effect"],
+        "trade_effect": steps["trade_effect"]
+        - (trade_cost - odd_cost)
+        - pl.max_horizontal(_PAID, _ZERO),
+        "corporate_action_effect": steps["corporate_action_effect"] - cost_moved,
         "average_effect": -restated,
         "transfer_effect": steps["transfer_effect"] - sent_cost,
         "coverage_effect": _ZERO,
         "unexplained_effect": steps["unexplained_effect"] - odd_cost,
     }
-    untold = dict.fromkeys(told, _ZERO) | {"coverage_effect": after - before}
+    unknown = dict.fromkeys(known, _ZERO) | {"coverage_effect": after - before}
     return _settled_up(
         before,
         after,
         {
-            name: pl.when(whole).then(step).otherwise(untold[name])
-            for name, step in told.items()
+            name: pl.when(whole).then(step).otherwise(unknown[name])
+            for name, step in known.items()
         },
     )
 

@@ -10,22 +10,24 @@ import polars as pl
 
 from holdings_kit.changes import _facts as facts
 from holdings_kit.changes import _links as links
-from holdings_kit.changes import _pairs as pairs
+from holdings_kit.changes import _order as lines_of
 from holdings_kit.changes import _transfers as transfers
-from holdings_kit.changes._actions import read_actions, with_ratio
-from holdings_kit.changes._calm import Splitter, merged
-from holdings_kit.changes._decide import decide
+from holdings_kit.changes._actions import normal_id, read_actions
+from holdings_kit.changes._crossings import with_crossings
+from holdings_kit.changes._factors import with_factor
 from holdings_kit.changes._frames import CHANGES
 from holdings_kit.changes._order import ordered, starts
-from holdings_kit.changes._shape import shaped
+from holdings_kit.changes._prices import read_prices, with_prices
+from holdings_kit.changes._rules import decide
+from holdings_kit.changes._still import Splitter, merged, shaped
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.schema import HOLDINGS, Frame, conform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from holdings_kit.changes._calm import Split
     from holdings_kit.changes._order import Order
+    from holdings_kit.changes._still import Split
 
 __all__ = ["compare", "explain"]
 
@@ -39,6 +41,8 @@ def compare(
     *,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
+    prices: pl.DataFrame | pl.LazyFrame | None = None,
+    max_age: int | None = None,
     tolerances: Mapping[str, float] | None = None,
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
@@ -61,6 +65,13 @@ def compare(
     moves
         Who owns which account (`holdings_kit.changes.MOVES`); without it nothing
         is called a transfer.
+    prices
+        A table with ``instrument_id`` or ``isin``, ``date`` and ``close_price`` or
+        ``last_price`` (rupees), such as `PRICES`: it prices the lines whose payload has
+        no price, by the newest one not after the day of the snapshot. A price never
+        crosses an action of its instrument.
+    max_age
+        How many week days old such a price may be; ``None``: any.
     tolerances
         Largest gap still called equal, by ``quantity`` (default 0), ``average_price``
         (0.01 rupees), ``price`` (0), ``haircut`` (0).
@@ -84,10 +95,11 @@ def compare(
     Raises
     ------
     FrameError
-        A frame is not of its schema, or (eager frames) an account has two snapshots
-        in one frame.
+        A frame is not of its schema, `prices` has two prices of one day, or (eager
+        frames) an account has two snapshots in one frame.
     ConfigError
-        An unknown tolerance, action kind or ratio, or an account with two owners.
+        An unknown tolerance, a row of `actions` that does not say what its kind must,
+        an account with two owners, or a negative `max_age`.
 
     Examples
     --------
@@ -113,6 +125,8 @@ def compare(
         keys=("account_id",),
         actions=actions,
         moves=moves,
+        prices=read_prices(prices),
+        max_age=max_age,
         tolerances=_tolerances(tolerances),
         missing_share=missing_share,
         transfer_window=transfer_window,
@@ -149,6 +163,8 @@ def explain(
     keys: Sequence[str],
     actions: pl.DataFrame | None,
     moves: pl.DataFrame | None,
+    prices: pl.DataFrame | None,
+    max_age: int | None,
     tolerances: Mapping[str, float] | None,
     missing_share: float | None,
     transfer_window: timedelta,
@@ -160,30 +176,40 @@ def explain(
     table, owners = read_actions(actions), transfers.read_moves(moves)
     first, second = pl.collect_all(
         [
-            pairs.read(before, keys, name="before"),
-            pairs.read(after, keys, name="after"),
+            lines_of.read_side(before, keys, name="before"),
+            lines_of.read_side(after, keys, name="after"),
         ]
+    )
+    first, second = (
+        with_prices(_with_normal_ids(side), prices, table, max_age=max_age)
+        for side in (first, second)
     )
     sides = (first, second)
     order = ordered(*sides, keys)
     if order is None:
-        sides = (pairs.one_each(sides[0], keys), pairs.one_each(sides[1], keys))
+        sides = (
+            lines_of.sum_duplicates(sides[0], keys),
+            lines_of.sum_duplicates(sides[1], keys),
+        )
         order = cast("Order", ordered(*sides, keys))
-    accounts = pairs.account_facts(order, *sides)
+    accounts = lines_of.account_facts(order, *sides)
 
     def moved(rows: pl.DataFrame) -> pl.DataFrame:
-        told = pairs.with_absent(rows, accounts)
-        told = links.linked(told, keys, table, average)
-        told = with_ratio(told, table, tolerance=average, late_days=late_days)
-        told = transfers.with_transfers(
-            told, keys, owners, window=transfer_window, tolerance=average
+        changed = lines_of.with_absent(rows, accounts)
+        changed = links.linked(changed, keys, table, average).with_columns(
+            _india_day("before").alias("_day0"), _india_day("after").alias("_day1")
         )
-        asked = facts.with_facts(
-            facts.with_missing(told.lazy(), keys, missing_share), allowed
+        for stage in (with_crossings, with_factor):
+            changed = stage(changed, table, tolerance=average, late_days=late_days)
+        changed = transfers.with_transfers(
+            changed, keys, owners, window=transfer_window, tolerance=average
         )
-        return shaped(decide(asked.collect()), ["_place_after", *keys])
+        found = facts.with_facts(
+            facts.with_missing(changed.lazy(), keys, missing_share), allowed
+        )
+        return shaped(decide(found.collect()), ["_place_after", *keys])
 
-    listed = pl.concat([table["instrument_id"], table["new_isin"]])
+    listed = pl.concat([table["instrument_id"], table["new_instrument_id"]])
     calm = Splitter(
         order,
         sides,
@@ -204,6 +230,18 @@ def explain(
     return pl.concat(told)
 
 
+def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:
+    """Write identities as they are meant; most are, so the few names are asked."""
+    names = side.select(pl.col("instrument_id").unique())
+    odd = names.with_columns(_meant=normal_id()).filter(
+        pl.col("_meant") != pl.col("instrument_id")
+    )
+    if odd.is_empty():
+        return side
+    column = pl.col("instrument_id").replace(odd["instrument_id"], odd["_meant"])
+    return side.with_columns(column)
+
+
 def _explained(
     waiting: list[Split], moved: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
@@ -217,6 +255,11 @@ def _explained(
     for part in waiting:
         stop = part.first + part.told.height
         yield merged(part, told.filter(place >= part.first, place < stop))
+
+
+def _india_day(end: str) -> pl.Expr:
+    at = pl.col(f"snapshot_at_{end}")
+    return at.dt.convert_time_zone("Asia/Kolkata").dt.date()
 
 
 def _tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from holdings_kit.changes._factors import price_band
 from holdings_kit.changes._frames import BUCKETS
-from holdings_kit.changes._pairs import held
-from holdings_kit.schema import MONEY
+from holdings_kit.changes._order import held
+from holdings_kit.schema import MONEY, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = [
     "TOLERANCES",
     "haircut_moved",
+    "is_still",
+    "plain_symbol",
     "price_moved",
-    "quiet",
     "with_facts",
     "with_missing",
 ]
@@ -67,7 +69,7 @@ def _appeared(end: str) -> pl.Expr:
     ).fill_null(value=False)
 
 
-def quiet(tolerances: Mapping[str, float]) -> pl.Expr:
+def is_still(tolerances: Mapping[str, float]) -> pl.Expr:
     """Held on both sides and nothing moved but, perhaps, price and haircut."""
     quantities = (*BUCKETS, "position_quantity", "owned_quantity")
     return (
@@ -78,6 +80,7 @@ def quiet(tolerances: Mapping[str, float]) -> pl.Expr:
             differs("owned_quantity", tolerances["quantity"]),
             moved("average_price", tolerances["average_price"]),
             pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
+            pl.col("price_before").is_not_null() & pl.col("price_after").is_null(),
             _jump(),
             _appeared("before"),
             _appeared("after"),
@@ -94,6 +97,7 @@ def with_missing(
         & ~pl.col("_present_after")
         & pl.col("_link").is_null()
         & (pl.col("transferred_quantity") == 0)
+        & pl.col("_cross").is_null()
     )
     if share is None:
         return rows.with_columns(_missing=pl.lit(0), _suspect=pl.lit(value=False))
@@ -116,90 +120,233 @@ def _positive(number: pl.Expr) -> pl.Expr:
     return pl.when(number < 0).then(pl.lit(0, MONEY)).otherwise(number)
 
 
-def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
-    """Add what the rules ask: what was traded, settled, pledged, and what is odd."""
+def _quantities() -> dict[str, pl.Expr]:
+    """Take the actions out of the change: what is left was traded."""
     q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
-    zero = pl.lit(0, MONEY)
-    trade = q1 - pl.col("adjusted_quantity") - pl.col("transferred_quantity")
-    bought_in = _positive(q1 - pl.col("adjusted_quantity"))
-    t0, t1 = _by_action("t1_quantity"), pl.col("t1_quantity_after")
-    settles = bought_in - (t1 - t0)
-    d0, d1 = _by_action("position_quantity"), pl.col("position_quantity_after")
-    booked = (q1 - pl.col("adjusted_quantity")) - (d1 - d0)
-    p0, p1 = _by_action("pledged_quantity"), pl.col("pledged_quantity_after")
     acted = pl.col("_num") != pl.col("_den")
-    same_pledge = acted & (p1 == pl.col("pledged_quantity_before"))
-    buckets = (
-        pl.col("settled_quantity_before").is_not_null()
-        & pl.col("settled_quantity_after").is_not_null()
+    adjusted = (
+        pl.when(acted)
+        .then(
+            (q0.cast(VALUE) * pl.col("_num") / pl.col("_den")).cast(MONEY, strict=False)
+        )
+        .otherwise(q0)
     )
-    slack = (q0 + q1).cast(pl.Float64()) * tolerances["average_price"] / 2
-    paid = (pl.col("cost_value_after") - pl.col("cost_value_before")).cast(pl.Float64())
-    both = (q0 != 0) & (q1 != 0)
-    equal_cost = (paid.abs() <= slack) & moved(
-        "average_price", tolerances["average_price"]
+    at = pl.coalesce("price_after", "price_before")
+    fraction = pl.col("_fraction")
+    return {
+        "adjusted_quantity": adjusted,
+        "action_quantity": (pl.col("_grown") - fraction - adjusted).cast(
+            MONEY, strict=False
+        ),
+        "action_value": pl.when(fraction == 0)
+        .then("action_value")
+        .otherwise(pl.col("action_value") - fraction.cast(VALUE) * at)
+        .cast(VALUE),
+        "traded_quantity": (
+            q1 - pl.col("_grown") + fraction - pl.col("transferred_quantity")
+        ).cast(MONEY, strict=False),
+        "_acted": acted,
+    }
+
+
+def _implied(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
+    """Ask the change of cost what was paid, and whether the market asked it."""
+    trade = pl.col("traded_quantity").cast(pl.Float64())
+    sent = (
+        pl.when(pl.col("transferred_quantity") == 0)
+        .then(0.0)
+        .otherwise(
+            pl.col("transferred_quantity").cast(pl.Float64())
+            * pl.coalesce("transfer_average_price", "average_price_before").cast(
+                pl.Float64()
+            )
+        )
     )
-    against = (pl.col("traded_quantity").cast(pl.Float64()) * paid < 0) & (
-        paid.abs() > slack
+    kept = (pl.col("_grown") - pl.col("_fraction")).cast(pl.Float64())
+    cost = (
+        pl.when("_late")
+        .then(kept * pl.col("average_price_before").cast(pl.Float64()))
+        .otherwise(pl.col("_base_cost").cast(pl.Float64()))
     )
-    plain = both & ~acted & (pl.col("transferred_quantity") == 0)
-    rows = rows.with_columns(
-        traded_quantity=trade.cast(MONEY),
-        _acted=acted,
-        _settle=pl.when(buckets & t0.is_not_null())
-        .then(_positive(pl.when(settles < t0).then(settles).otherwise(t0)))
+    paid = pl.col("cost_value_after").cast(pl.Float64()) - cost - sent
+    factor = pl.col("_num") / pl.col("_den")
+    p0 = pl.col("price_before").cast(pl.Float64()) / factor
+    p1 = pl.col("price_after").cast(pl.Float64())
+    low, high = pl.min_horizontal(p0, p1), pl.max_horizontal(p0, p1)
+    slack = (
+        (pl.col("owned_quantity_after") + pl.col("owned_quantity_before")).cast(
+            pl.Float64()
+        )
+        * tolerances["average_price"]
+        / 2
+    )
+    implied = pl.when(trade != 0).then(paid / trade)
+    room = slack / trade.abs()
+    band = price_band()
+    return {
+        "_paid": paid,
+        "_slack": slack,
+        "_implied": implied,
+        "_odd_price": (
+            (trade > 0)
+            & (
+                (implied < low * (1 - band) - room)
+                | (implied > high * (1 + band) + room)
+            )
+        ).fill_null(value=False),
+    }
+
+
+def _buckets() -> dict[str, pl.Expr]:
+    """Find what settled, was sold and bought again, and was pledged."""
+    zero = pl.lit(0, MONEY)
+    q1 = pl.col("owned_quantity_after")
+    growth = q1 - (pl.col("_grown") - pl.col("_fraction"))
+    t0, t1 = _by_action("t1_quantity"), pl.col("t1_quantity_after")
+    d0, d1 = _by_action("position_quantity"), pl.col("position_quantity_after")
+    booked = growth - (d1 - d0)
+    p0, p1 = _by_action("pledged_quantity"), pl.col("pledged_quantity_after")
+    s0, s1 = _by_action("settled_quantity"), pl.col("settled_quantity_after")
+    came = pl.max_horizontal(pl.col("transferred_quantity"), zero) + pl.max_horizontal(
+        pl.col("action_quantity"), zero
+    )
+    # T+1 shares settled only if the delivered ones rose by them
+    rise = (s1 + p1.fill_null(zero)) - (s0 + p0.fill_null(zero)) - came
+    same_pledge = pl.col("_acted") & (p1 == pl.col("pledged_quantity_before"))
+    known = s0.is_not_null() & s1.is_not_null()
+    churn = (t1 - t0) - _positive(growth)
+    return {
+        "_settle": pl.when(known & t0.is_not_null())
+        .then(_positive(pl.when(rise < t0).then(rise).otherwise(t0)))
         .when(d0 > 0)
         .then(_positive(pl.when(booked < d0).then(booked).otherwise(d0)))
         .when(d0 < 0)
         .then(_positive(pl.when(booked > d0).then(-booked).otherwise(-d0)))
-        .cast(MONEY),
-        _churn=pl.when(buckets & ~acted).then(_positive(-settles)).cast(MONEY),
-        _pledge=pl.when(same_pledge)
+        .cast(MONEY, strict=False),
+        "_churn": pl.when(known & ~pl.col("_acted"))
+        .then(_positive(churn))
+        .cast(MONEY, strict=False),
+        "_pledge": pl.when(same_pledge)
         .then(zero)
         .when(_appeared("after"))
         .then(p1)
         .when(_appeared("before"))
         .then(-p0)
         .otherwise(p1 - p0)
-        .cast(MONEY),
-        _guessed=_appeared("after") | _appeared("before"),
-        _implied=pl.when(trade != 0).then(paid / trade.cast(pl.Float64())),
+        .cast(MONEY, strict=False),
+        "_guessed": _appeared("after") | _appeared("before"),
+    }
+
+
+def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
+    """Add what the rules ask: what was traded, settled, pledged, and what is odd."""
+    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
+    zero = pl.lit(0, MONEY)
+    rows = (
+        rows.with_columns(**_quantities())
+        .with_columns(**_implied(tolerances))
+        .with_columns(**_buckets())
     )
-    return rows.with_columns(
-        _traded=(
-            pl.col("traded_quantity").cast(pl.Float64()).abs() > tolerances["quantity"]
-        )
-        & ~(acted & (pl.col("traded_quantity").cast(pl.Float64()).abs() < 1)),
-        _against=(plain & against).fill_null(value=False),
-        _free=(plain & (pl.col("traded_quantity") != 0) & equal_cost).fill_null(
-            value=False
-        ),
+    trade, paid, slack = pl.col("traded_quantity"), pl.col("_paid"), pl.col("_slack")
+    size = trade.cast(pl.Float64())
+    both = (q0 != 0) & (q1 != 0)
+    a0, a1 = pl.col("average_price_before"), pl.col("average_price_after")
+    moved_average = moved("average_price", tolerances["average_price"])
+    crossed = pl.col("_cross").is_not_null()
+    acted, sent = pl.col("_acted"), pl.col("transferred_quantity")
+    equal_cost = (paid.abs() <= slack) & moved_average
+    against = (size * paid < 0) & (paid.abs() > slack)
+    plain = both & ~acted & (sent == 0)
+    rose = (trade > 0) & (sent == 0) & ~acted
+    exchange = (
+        (pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(zero))
+        | (pl.col("position_quantity_after") > 0)
+    ).fill_null(value=False)
+    # what an exchange sold has a price; what came without one came otherwise
+    unknown = a1.is_null() & (a0.is_not_null() | (q0 == 0)) & ~exchange
+    booking = (
+        (pl.col("position_quantity_before") != 0)
+        | (pl.col("position_quantity_after") != 0)
+    ).fill_null(value=False)
+    opened_far = (
+        (q0 == 0)
+        & ~(
+            a1.cast(pl.Float64()) / pl.col("price_after").cast(pl.Float64())
+        ).is_between(1 / (1 + price_band()), 1 + price_band())
+    ).fill_null(value=False)
+    restated = (
+        both
+        & ~acted
+        & ~crossed
+        & ~booking
+        & ~pl.col("_only_average")
+        & (trade == 0)
+        & (sent == 0)
+        & (pl.col("_churn").fill_null(zero) == 0)
+        & moved_average
+    ).fill_null(value=False)
+    entitled = (
+        pl.coalesce("symbol_after", "symbol_before").str.contains(r"-RE\d*$")
+        & (q0 == 0)
+    ).fill_null(value=False) & ~exchange
+    rows = rows.with_columns(
+        _traded=(size.abs() > tolerances["quantity"]),
+        _against=(plain & ~crossed & against).fill_null(value=False),
+        _free=(plain & ~crossed & (trade != 0) & equal_cost).fill_null(value=False),
         _half_known=q0.is_null() != q1.is_null(),
-        _restated=(
-            both
-            & ~acted
-            & (pl.col("traded_quantity") == 0)
-            & (pl.col("transferred_quantity") == 0)
-            & (pl.col("_churn").fill_null(zero) == 0)
-            & moved("average_price", tolerances["average_price"])
-        ).fill_null(value=False),
-        _unrestated=(
-            acted
-            & ~(
-                paid.abs()
-                <= slack + 0.002 * pl.col("cost_value_before").cast(pl.Float64()).abs()
+        _restated=restated,
+        _entitled=entitled,
+        _received=(
+            rose
+            & (
+                unknown
+                | (both & pl.col("_odd_price") & ~against & ~equal_cost & ~exchange)
+                | entitled
             )
-        ).fill_null(value=True)
-        & acted
-        & (pl.col("traded_quantity") == 0),
-        _jump=_jump() & both & (pl.col("traded_quantity") == 0) & ~acted,
+        ).fill_null(value=False),
+        _unknown_cost=unknown.fill_null(value=False),
+        _far_average=opened_far,
+        _unrestated=(acted & pl.col("_late"))
+        | pl.col("_uncosted")
+        | pl.col("_only_average"),
+        _jump=_jump() & both & (trade == 0) & ~acted & ~crossed,
         symbol=pl.coalesce("symbol_after", "symbol_before"),
         _price_moved=price_moved(tolerances),
+        _price_gone=(
+            pl.col("price_before").is_not_null()
+            & pl.col("price_after").is_null()
+            & both
+        ).fill_null(value=False),
         _haircut_moved=haircut_moved(tolerances),
-        _renamed=(pl.col("symbol_before") != pl.col("symbol_after")).fill_null(
-            value=False
-        ),
+        _renamed=(
+            plain_symbol("symbol_before") != plain_symbol("symbol_after")
+        ).fill_null(value=False),
+        _suspended=pl.col("suspended_after").fill_null(value=False),
     )
+    odd = (
+        pl.col("_received")
+        | (pl.col("_far_average") & ~crossed)
+        | pl.col("_odd_price")
+        | pl.col("_against")
+        | pl.col("_free")
+        | (pl.col("_restated"))
+    )
+    # shares that came otherwise than by the market may be what another line became
+    return rows.with_columns(
+        _mixed=(odd & ~crossed).any().over("_group"),
+        traded_quantity=pl.when("_received").then(zero).otherwise(trade),
+        transferred_quantity=pl.when("_received")
+        .then(trade)
+        .otherwise(sent)
+        .cast(MONEY, strict=False),
+        _traded=pl.col("_traded") & ~pl.col("_received"),
+    )
+
+
+def plain_symbol(column: str) -> pl.Expr:
+    """Write a symbol without blanks, case and series."""
+    text = pl.col(column).str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
+    return text.str.replace(r"-(EQ|BE|BZ|A|B|T|X|XT|Z|SM|ST)$", "")
 
 
 def price_moved(tolerances: Mapping[str, float]) -> pl.Expr:

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.schema import INSTANT, MONEY, RATE, VALUE
+from holdings_kit.schema import ACTIONS, INSTANT, MONEY, RATE, VALUE
 
 __all__ = ["ACTIONS", "BUCKETS", "CAUSES", "CHANGES", "MOVES", "QUANTITIES"]
 
@@ -19,17 +19,24 @@ CAUSES: Final = (
     "unexplained",
     "transfer_out",
     "transfer_in",
+    "merger",
+    "demerger",
     "split",
     "bonus",
     "consolidation",
+    "rights",
+    "buyback",
     "isin_change",
+    "delisted",
     "opened",
     "closed",
+    "received",
     "bought",
     "sold",
     "pledged",
     "unpledged",
     "settled",
+    "pending_action",
     "average_restated",
     "symbol_rename",
     "haircut_changed",
@@ -38,26 +45,16 @@ CAUSES: Final = (
 )
 """Every cause, in the order in which the rules are asked."""
 
-ACTIONS: Final = pl.Schema(
-    {
-        "instrument_id": pl.String(),  # as held before the action
-        "ex_date": pl.Date(),
-        "kind": pl.String(),  # split | bonus | consolidation | isin_change
-        "ratio": pl.String(),  # split 1:2 one becomes two; bonus 1:1 one for one held
-        "new_isin": pl.String(),  # null: the ISIN stays
-    }
-)
-
 MOVES: Final = pl.Schema({"person_id": pl.String(), "account_id": pl.String()})
 """Who owns which account."""
 
 _PAIRED: Final = {
-    **dict.fromkeys(QUANTITIES, MONEY),  # owned: with today's trades told apart
-    "price": MONEY,  # last traded, else previous close
-    "price_basis": pl.String(),  # ltp | close
+    **dict.fromkeys(QUANTITIES, MONEY),  # owned: with today's trades
+    "price": MONEY,  # last traded, else previous close, else from `prices`
+    "price_basis": pl.String(),  # ltp | close | price
     "close_price": MONEY,
     "average_price": MONEY,
-    "cost_value": VALUE,  # Σ owned × average, null if one average is unknown
+    "cost_value": VALUE,  # sum of owned x average, null if one average is unknown
     "haircut": RATE,
 }
 
@@ -69,7 +66,7 @@ CHANGES: Final = pl.Schema(
         "symbol": pl.String(),
         "symbol_before": pl.String(),
         "cause": pl.String(),
-        "confidence": pl.Float64(),  # in [0, 1]
+        "confidence": pl.Float64(),  # in [0, 1]: how often such a row is right
         "evidence": pl.String(),
         # everything that happened, main cause first; quantity null where none moved
         "parts": pl.List(pl.Struct({"cause": pl.String(), "quantity": MONEY})),
@@ -82,8 +79,14 @@ CHANGES: Final = pl.Schema(
         },
         "ratio": pl.String(),  # of the corporate action, as in ACTIONS
         "adjusted_quantity": MONEY,  # owned before, in shares of after
-        "traded_quantity": MONEY,  # net: bought − sold
-        "transferred_quantity": MONEY,  # in − out
+        "action_quantity": MONEY,  # came (+) or went (-) by an action, see below
+        "traded_quantity": MONEY,  # net: bought - sold
+        "transferred_quantity": MONEY,  # in - out, received without payment
+        # owned after = adjusted + action + traded + transferred
+        "related_instrument_id": pl.String(),  # the other line of the action
+        "action_value": VALUE,  # value that came from or went to other lines, or cash
+        "action_cost_value": VALUE,  # cost that came from or went to other lines
+        "paid_value": VALUE,  # cash paid (+) or received (-) in the action
         "transfer_account_id": pl.String(),  # the person's other account
         "transfer_price": MONEY,  # the sending account's price before
         "transfer_average_price": MONEY,  # the sending account's average before

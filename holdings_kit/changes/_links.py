@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.changes._pairs import held
+from holdings_kit.changes._actions import with_root
+from holdings_kit.changes._facts import plain_symbol
+from holdings_kit.changes._order import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +44,20 @@ _COLUMNS: Final = (
     "cost_value",
 )
 _EQUAL: Final = pl.col("_equal_quantity") & pl.col("_equal_cost")
+_ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
+# of two ISINs one is right; of an ISIN and a listing, or two listings, both may be
+_TWO_ISINS: Final = _OLD.str.contains(_ISIN) & _NEW.str.contains(_ISIN)
+_ONE_SHARE: Final = ~_TWO_ISINS & _SYMBOL
 
 LINK_RULES: Final = (
-    ("the actions table names the new ISIN", pl.col("_named"), 0.99),
+    ("the actions table names the new identity", pl.col("_named"), 0.99),
+    ("one listing, its ISIN is not known on both sides", _ONE_SHARE, 0.97),
+    (
+        "one listing and token, its ISIN is not known on both sides",
+        ~_TWO_ISINS & _TOKEN & ~(_OLD.str.contains(_ISIN) | _NEW.str.contains(_ISIN)),
+        0.9,
+    ),
+    ("one token, its ISIN is not known on both sides", ~_TWO_ISINS & _TOKEN, 0.9),
     (
         "same symbol and issuer, quantity and cost equal",
         _SYMBOL & _ISSUER & _EQUAL,
@@ -53,22 +66,28 @@ LINK_RULES: Final = (
     (
         "same symbol and issuer, cost equal",
         _SYMBOL & _ISSUER & pl.col("_equal_cost"),
-        0.95,
+        0.96,
     ),
-    ("same symbol, issuer and class of shares", _SYMBOL & _CLASS, 0.85),
-    ("same listing, quantity and cost equal", _TOKEN & _EQUAL, 0.85),
-    ("same name, quantity and cost equal", _NAME & _EQUAL, 0.85),
-    ("same issuer and class, quantity and cost equal", _CLASS & _EQUAL, 0.8),
-    ("same symbol, quantity and cost equal", _SYMBOL & _EQUAL, 0.7),
+    ("same symbol, issuer and class of shares", _SYMBOL & _CLASS, 0.92),
+    ("same listing, quantity and cost equal", _TOKEN & _EQUAL, 0.88),
+    ("same name, quantity and cost equal", _NAME & _EQUAL, 0.88),
+    ("same issuer and class, quantity and cost equal", _CLASS & _EQUAL, 0.88),
+    ("same symbol, quantity and cost equal", _SYMBOL & _EQUAL, 0.75),
 )
 """Reason, condition, confidence: first match wins; a tie links nothing."""
+_SAME_SHARE: Final = ~_TWO_ISINS & _SYMBOL
 
 
 def _end(rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str) -> pl.LazyFrame:
     return rows.select(
         *keys,
         pl.col("instrument_id").alias(f"_{old}_id"),
-        *(pl.col(f"{column}_{end}").alias(f"_{old}_{column}") for column in _COLUMNS),
+        *(
+            pl.col(f"{column}_{end}").alias(f"_{old}_{column}")
+            for column in _COLUMNS
+            if column != "symbol"
+        ),
+        plain_symbol(f"symbol_{end}").alias(f"_{old}_symbol"),
     )
 
 
@@ -80,16 +99,14 @@ def _candidates(
         side.with_columns(pl.col(f"_{end}_id").str.head(7).alias("_issuer"))
         for side, end in ((gone, "old"), (came, "new"))
     ]
-    named = gone.join(
-        actions.lazy()
-        .select(_old_id="instrument_id", _new_id="new_isin")
-        .drop_nulls()
-        .unique(),
-        on="_old_id",
-    ).join(came, on=[*keys, "_new_id"])
+    named = (
+        with_root(gone.collect(), actions, "_old_id")
+        .join(with_root(came.collect(), actions, "_new_id"), on=[*keys, "_root"])
+        .lazy()
+    )
     where = list(keys)
     pairs = [
-        named.with_columns(pl.lit(value=True).alias("_named")),
+        named.with_columns(_named=pl.lit(value=True)),
         *(
             gone.join(
                 came,
@@ -151,7 +168,14 @@ def _links(
     for end in ("_old_id", "_new_id"):
         here = [*keys, end]
         ranked = ranked.filter(best.over(here)).filter(pl.len().over(here) == 1)
-    return ranked.select(*keys, "_old_id", "_new_id", "_link", "_link_confidence")
+    return ranked.select(
+        *keys,
+        "_old_id",
+        "_new_id",
+        "_link",
+        "_link_confidence",
+        _same_share=_SAME_SHARE.fill_null(value=False) & ~pl.col("_named"),
+    )
 
 
 def linked(
@@ -162,7 +186,9 @@ def linked(
 ) -> pl.DataFrame:
     """Make one row of an old and a new identity of the same security."""
     alone = rows.with_columns(
-        _link=pl.lit(None, pl.String()), _link_confidence=pl.lit(None, pl.Float64())
+        _link=pl.lit(None, pl.String()),
+        _link_confidence=pl.lit(None, pl.Float64()),
+        _same_share=pl.lit(value=False),
     )
     gone = rows.filter(held("before") & ~held("after"))
     came = rows.filter(~held("before") & held("after"))

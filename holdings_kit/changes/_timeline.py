@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from holdings_kit.changes._actions import read_actions
 from holdings_kit.changes._explain import explain
 from holdings_kit.changes._frames import CHANGES
-from holdings_kit.schema import HOLDINGS, INSTANT, MONEY, SNAPSHOTS, conform
+from holdings_kit.changes._prices import read_prices
+from holdings_kit.changes._transfers import read_moves
+from holdings_kit.schema import (
+    HOLDINGS,
+    INSTANT,
+    MONEY,
+    SNAPSHOTS,
+    Frame,
+    conform,
+    empty,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 __all__ = ["SPANS", "TIMELINE", "spans", "timeline"]
 
@@ -33,19 +46,23 @@ SPANS: Final = pl.Schema(
 
 _SNAPSHOT: Final = ["account_id", "snapshot_id"]
 _STEP: Final = ["account_id", "step"]
+_ORDER: Final = ["account_id", "step", "instrument_id"]
+_ROWS: Final = 200_000  # of the history, looked at together
 
 
 def timeline(
-    history: pl.DataFrame,
+    history: Frame,
     *,
     snapshots: pl.DataFrame | None = None,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
+    prices: pl.DataFrame | pl.LazyFrame | None = None,
+    max_age: int | None = None,
     tolerances: Mapping[str, float] | None = None,
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
     late_days: int = 15,
-) -> pl.DataFrame:
+) -> Frame:
     """Explain every account from each of its snapshots to the next.
 
     A transfer may leave in one step and arrive in another within `transfer_window`.
@@ -54,21 +71,26 @@ def timeline(
     are compared with each other. If a later snapshot misses the lines as well, they
     were sold.
 
+    Accounts are explained some thousand snapshots' lines at a time. A lazy history
+    stays lazy, and `hk.bridge` of it keeps only the sums: memory is that of one slice
+    of accounts, whatever the population.
+
     Parameters
     ----------
     history
-        `HOLDINGS` with many snapshots per account, in any order.
+        `HOLDINGS` with many snapshots per account, in any order; eager or lazy.
     snapshots
         `SNAPSHOTS`: names snapshots without any row, which `history` cannot show, and
         leaves out those that are quarantined.
-    actions, moves, tolerances, missing_share, transfer_window, late_days
+    actions, moves, prices, max_age, tolerances, missing_share, transfer_window,
+    late_days
         As in `holdings_kit.compare`.
 
     Returns
     -------
-    pl.DataFrame
-        `TIMELINE`, sorted by account, step and instrument. An account with a single
-        snapshot has no step.
+    Frame
+        `TIMELINE`, sorted by account, step and instrument (lazy: account by account,
+        with `moves` person by person). An account with a single snapshot has no step.
 
     Raises
     ------
@@ -79,42 +101,173 @@ def timeline(
 
     Examples
     --------
-    >>> from holdings_kit.schema import empty
-    >>> timeline(empty(HOLDINGS)).height
-    0
+    >>> from datetime import UTC, datetime
+    >>> from decimal import Decimal
+    >>> line = {"account_id": "A1", "instrument_id": "INE669E01016"}
+    >>> days = [(5, 100), (6, 100), (7, 60)]
+    >>> history = pl.DataFrame(
+    ...     [
+    ...         line
+    ...         | {
+    ...             "snapshot_id": str(day),
+    ...             "snapshot_at": datetime(2026, 1, day, 12, tzinfo=UTC),
+    ...             "owned_quantity": Decimal(owned),
+    ...             "average_price": Decimal(10),
+    ...         }
+    ...         for day, owned in days
+    ...     ],
+    ...     schema=HOLDINGS,
+    ... )
+    >>> timeline(history).select("step", "cause").rows()
+    [(0, 'unchanged'), (1, 'sold')]
     """
-    rows, steps = _ranked(conform(history, HOLDINGS, name="history"), snapshots)
+    rows = conform(history, HOLDINGS, name="history")
+    listed = (
+        None if snapshots is None else conform(snapshots, SNAPSHOTS, name="snapshots")
+    )
+    owners = read_moves(moves)
+    read_actions(actions)  # say now, not when collected, what is wrong
+    explain_steps = partial(
+        explain,
+        keys=("account_id", "step"),
+        actions=actions,
+        moves=moves,
+        prices=read_prices(prices),
+        max_age=max_age,
+        tolerances=tolerances,
+        transfer_window=transfer_window,
+        late_days=late_days,
+    )
 
-    def told(
+    def explained(part: pl.DataFrame, names: pl.DataFrame | None) -> pl.DataFrame:
+        return _explained(
+            part, names, explain_steps, share=missing_share, owners=owners
+        )
+
+    if isinstance(rows, pl.DataFrame):
+        slices = _slices(rows.lazy(), listed, owners)
+        parts = list(_eager_parts(rows, listed, slices, explained))
+        whole = pl.concat([empty(TIMELINE), *parts])
+        return whole if owners is None else whole.sort(_ORDER)
+
+    def batches(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        _batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        left = n_rows
+        for names in _slices(rows, listed, owners).partition_by("_slice"):
+            some = names["account_id"].implode()
+            mine = pl.col("account_id").is_in(some, nulls_equal=True)
+            part = rows.filter(mine).collect(engine="streaming")
+            made = explained(part, None if listed is None else listed.filter(mine))
+            if predicate is not None:
+                made = made.filter(predicate)
+            if with_columns is not None:
+                made = made.select(with_columns)
+            if left is not None:
+                made = made.head(left)
+                left -= made.height
+            yield made
+            if left is not None and left <= 0:
+                return
+
+    return register_io_source(batches, schema=TIMELINE, is_pure=True)
+
+
+def _slices(
+    rows: pl.LazyFrame, listed: pl.DataFrame | None, owners: pl.LazyFrame | None
+) -> pl.DataFrame:
+    """Cut the accounts into slices of about `_ROWS` rows, no person in two of them."""
+    counts = rows.group_by("account_id").agg(_rows=pl.len())
+    if listed is not None:
+        more = listed.lazy().select("account_id").unique().with_columns(_rows=pl.lit(1))
+        counts = pl.concat([counts, more], how="vertical_relaxed")
+        counts = counts.group_by("account_id").agg(pl.col("_rows").sum())
+    person = pl.col("account_id")
+    if owners is not None:
+        counts = counts.join(owners, on="account_id", how="left", nulls_equal=False)
+        person = pl.coalesce(
+            pl.format("p{}", "person_id"), pl.format("a{}", "account_id")
+        )
+    return (
+        counts.with_columns(_person=person)
+        .sort("_person", "account_id")
+        .with_columns(_slice=pl.col("_rows").cum_sum() // _ROWS)
+        .with_columns(pl.col("_slice").min().over("_person"))
+        .select("account_id", "_slice")
+        .collect(engine="streaming")
+    )
+
+
+def _eager_parts(
+    rows: pl.DataFrame,
+    listed: pl.DataFrame | None,
+    slices: pl.DataFrame,
+    explained: Callable[[pl.DataFrame, pl.DataFrame | None], pl.DataFrame],
+) -> Iterator[pl.DataFrame]:
+    numbers = slices["_slice"].unique().sort()
+    if numbers.len() <= 1:
+        yield explained(rows, listed)
+        return
+    frames = [rows] if listed is None else [rows, listed]
+    places = [
+        frame.select("account_id")
+        .join(
+            slices, on="account_id", how="left", nulls_equal=True, maintain_order="left"
+        )
+        .to_series(1)
+        for frame in frames
+    ]
+    for number in numbers:
+        part, *rest = (
+            frame.filter(place == number)
+            for frame, place in zip(frames, places, strict=True)
+        )
+        yield explained(part, rest[0] if rest else None)
+
+
+def _explained(
+    history: pl.DataFrame,
+    snapshots: pl.DataFrame | None,
+    explain_steps: Callable[..., pl.DataFrame],
+    *,
+    share: float | None,
+    owners: pl.LazyFrame | None,
+) -> pl.DataFrame:
+    """Explain whole accounts; those with a doubtful snapshot once more without it."""
+    rows, steps = _ranked(history, snapshots)
+
+    def changes_of(
         rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
     ) -> pl.DataFrame:
         before, after = _shifted(rows, steps)
-        changes = explain(
-            before,
-            after,
-            keys=("account_id", "step"),
-            actions=actions,
-            moves=moves,
-            tolerances=tolerances,
-            missing_share=share,
-            transfer_window=transfer_window,
-            late_days=late_days,
-        )
-        return _dated(changes, steps)
+        return _dated(explain_steps(before, after, missing_share=share), steps)
 
-    first = told(rows, steps, missing_share)
-    bad = _incomplete(first)
+    first = changes_of(rows, steps, share)
     doubted = first.filter(pl.col("cause") == "suspect_fetch")
     last = steps.group_by("account_id").agg(last=pl.col("rank").max() - 1)
     final = doubted.join(last, on="account_id").filter(pl.col("step") == pl.col("last"))
     if doubted.height == final.height:
         return first.select(TIMELINE.names())
-    kept = steps.join(bad, on=["account_id", "rank"], how="anti")
-    again = kept.with_columns(rank=_rank())
-    second = told(
-        rows.drop("rank").join(again, on=_SNAPSHOT).select(rows.columns),
-        again,
-        None,
+    bad = _incomplete(first)
+    accounts = doubted.select("account_id").unique()
+    if owners is not None:  # what a person moved needs both accounts
+        people = owners.collect()
+        theirs = people.join(accounts, on="account_id", how="semi").select("person_id")
+        accounts = pl.concat(
+            [
+                accounts,
+                people.join(theirs, on="person_id", how="semi").select("account_id"),
+            ]
+        ).unique()
+    some = steps.join(accounts, on="account_id", how="semi")
+    again = some.join(bad, on=["account_id", "rank"], how="anti").with_columns(
+        rank=_rank()
+    )
+    second = changes_of(
+        rows.drop("rank").join(again, on=_SNAPSHOT).select(rows.columns), again, None
     )
     return _merged(first, second, bad=bad, final=final, steps=steps)
 
@@ -131,10 +284,9 @@ def _ranked(
     names = ["account_id", "snapshot_id", "snapshot_at"]
     steps = history.select(names).unique()
     if snapshots is not None:
-        listed = conform(snapshots, SNAPSHOTS, name="snapshots")
-        set_aside = listed.filter(pl.col("status") == "quarantined")
+        set_aside = snapshots.filter(pl.col("status") == "quarantined")
         steps = (
-            pl.concat([steps, listed.select(names)])
+            pl.concat([steps, snapshots.select(names)])
             .unique()
             .join(set_aside, on=_SNAPSHOT, how="anti")
         )
@@ -232,9 +384,9 @@ def _merged(
         .join(at, on=["account_id", "snapshot_at_after"])
         .with_columns(step=pl.col("rank") - 1)
     )
-    calm = first.join(affected, on="account_id", how="anti")
+    others = first.join(affected, on="account_id", how="anti")
     return pl.concat(
-        [frame.select(TIMELINE.names()) for frame in (calm, doubted, renumbered)]
+        [frame.select(TIMELINE.names()) for frame in (others, doubted, renumbered)]
     ).sort("account_id", "step", "instrument_id")
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_moves", "with_transfers"]
 
-_DELTA: Final = pl.col("owned_quantity_after") - pl.col("adjusted_quantity")
+_DELTA: Final = (
+    pl.col("owned_quantity_after") - pl.col("_grown") + pl.col("_fraction")
+).cast(MONEY)
 
 _SENT: Final = {
     "transfer_price": MONEY,
@@ -66,39 +68,65 @@ def _pairs(
     columns = [*keys, "person_id", "instrument_id"]
     out = owned.filter(_DELTA < 0).select(
         *columns,
-        _moved=-_DELTA,
+        _sent=-_DELTA,
         _at=pl.col("snapshot_at_after"),
         _price=pl.col("price_before"),
         _average=pl.col("average_price_before"),
     )
     quantity = pl.col("owned_quantity_before") + pl.col("owned_quantity_after")
     paid = pl.col("cost_value_after") - pl.col("cost_value_before")
+    low = pl.min_horizontal("price_before", "price_after").cast(pl.Float64())
+    high = pl.max_horizontal("price_before", "price_after").cast(pl.Float64())
     into = owned.filter(_DELTA > 0).select(
         *columns,
-        _moved=_DELTA,
+        _came=_DELTA,
         _at=pl.col("snapshot_at_after"),
-        _implied=paid.cast(pl.Float64()) / _DELTA.cast(pl.Float64()),
-        _slack=quantity.cast(pl.Float64()) * tolerance / _DELTA.cast(pl.Float64()),
+        _paid=paid.cast(pl.Float64()),
+        _slack=quantity.cast(pl.Float64()) * tolerance,
+        _low=low * 0.8,
+        _high=high * 1.25,
     )
-    on = ["person_id", "instrument_id", "_moved"]
+    on = ["person_id", "instrument_id"]
     apart = (pl.col("_at_in") - pl.col("_at")).abs()
-    gap = (pl.col("_implied_in") - pl.col("_average").cast(pl.Float64())).abs()
-    same = (gap <= pl.col("_slack_in")).fill_null(value=False)
-    unknown = gap.is_null()
+    moved = pl.min_horizontal("_sent", "_came_in").cast(MONEY)
     right = into.rename({c: f"{c}_in" for c in into.collect_schema() if c not in on})
+    both = out.join(right, on=on).with_columns(_moved=moved)
+    carried = pl.col("_moved").cast(pl.Float64()) * pl.col("_average").cast(
+        pl.Float64()
+    )
+    rest = pl.col("_paid_in") - carried
+    more = (pl.col("_came_in") - pl.col("_moved")).cast(pl.Float64())
+    whole = pl.col("_came_in") == pl.col("_moved")
+    # what arrived costs what it cost where it left, the rest what the market asked
+    same = (
+        pl.when(whole)
+        .then(rest.abs() <= pl.col("_slack_in"))
+        .otherwise((rest / more).is_between(pl.col("_low_in"), pl.col("_high_in")))
+        .fill_null(value=False)
+    )
+    unknown = pl.col("_paid_in").is_null() | pl.col("_average").is_null()
+    equal = pl.col("_sent") == pl.col("_came_in")
     found = (
-        out.join(right, on=on)
-        .filter(
+        both.filter(
             (pl.col("account_id") != pl.col("account_id_in"))
             & (apart <= window).fill_null(value=True)
             & (same | unknown)
         )
-        .with_columns(_transfer_confidence=pl.when(same).then(0.9).otherwise(0.7))
+        .with_columns(
+            _transfer_confidence=pl.when(same & whole)
+            .then(pl.when(equal).then(0.95).otherwise(0.9))
+            .when(same)
+            .then(0.8)
+            .when(equal)
+            .then(0.85)
+            .otherwise(0.75)
+        )
         .sort(
             "_transfer_confidence",
+            equal,
             apart,
             *keys,
-            descending=[True, False, *[False] * len(keys)],
+            descending=[True, True, False, *[False] * len(keys)],
         )
         .unique([*keys, "instrument_id"], keep="first", maintain_order=True)
         .unique(

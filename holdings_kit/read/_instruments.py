@@ -2,8 +2,9 @@
 
 Order of resolution: ISIN in the payload, else (exchange, token), else (exchange,
 trading symbol) or (exchange, symbol) in the master, else the row's own first listing.
-Nothing is merged that the facts do not join: a key that the master maps to two ISINs
-resolves to neither, and is reported.
+Nothing is merged that the facts do not join: a key that the master maps to two ISINs,
+and a holding whose token and symbol the master gives to two ISINs, resolve to neither,
+and are reported.
 """
 
 from __future__ import annotations
@@ -106,7 +107,11 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
         isin_ok("isin")
     )
     key = ["snapshot_id", "account_id", "holding_no"]
-    found = _match_listings(loaded.listings, master)
+    every = _match_listings(loaded.listings, master)
+    torn = _contradictions(every)
+    found = every.filter(pl.col("found").is_not_null()).join(
+        torn, on=key, how="anti", nulls_equal=True
+    )
     first = found.sort("order", maintain_order=True).group_by(key, maintain_order=True)
     known = first.agg(pl.col("found", "found_name", "found_class").first())
     named = pl.col("isin").is_not_null() & isin_ok("isin")
@@ -124,8 +129,13 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
         )
         .select(loaded.holdings.columns)
     )
+    unnamed = torn.join(
+        loaded.holdings.filter(~named.fill_null(value=False)), on=key, how="semi"
+    )
     return loaded._replace(
-        holdings=holdings, baskets=_resolve_baskets(loaded.baskets, master)
+        snapshots=_with_notices(loaded.snapshots, unnamed),
+        holdings=holdings,
+        baskets=_resolve_baskets(loaded.baskets, master),
     )
 
 
@@ -178,14 +188,74 @@ def _match_listings(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFram
     order = pl.col("exchange").replace_strict(
         list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
     )
+    return looked.with_columns(
+        order=order,
+        found=pl.coalesce("isin_0", "isin_1", "isin_2"),
+        found_name=pl.coalesce("name_0", "name_1", "name_2"),
+    ).with_columns(found_class=asset_class("found"))
+
+
+def _contradictions(found: pl.DataFrame) -> pl.DataFrame:
+    """List the holdings whose listings, tokens and symbols mean several ISINs."""
+    key = ["snapshot_id", "account_id", "holding_no"]
+    isins = [f"isin_{number}" for number in range(3)]
+    known = pl.concat_list(isins).list.drop_nulls()
+    first = pl.col("_isins").list.first()
+    # most listings mean one ISIN: only holdings with another are looked at whole
+    rows = found.select(*key, "exchange", "token", "symbol", _isins=known).filter(
+        pl.col("_isins").list.len() > 0
+    )
+    several = rows.filter(
+        (pl.col("_isins").list.n_unique() > 1) | (first.n_unique().over(key) > 1)
+    )
     return (
-        looked.with_columns(
-            order=order,
-            found=pl.coalesce("isin_0", "isin_1", "isin_2"),
-            found_name=pl.coalesce("name_0", "name_1", "name_2"),
+        several.join(several.select(key).unique(), on=key, how="semi", nulls_equal=True)
+        .group_by(key, maintain_order=True)
+        .agg(
+            pl.format(
+                "{} {} token {}", "exchange", "symbol", pl.col("token").fill_null("-")
+            )
+            .str.join(", ")
+            .alias("_names"),
+            pl.col("_isins")
+            .list.explode(keep_nulls=False, empty_as_null=False)
+            .unique()
+            .sort()
+            .str.join(", "),
         )
-        .filter(pl.col("found").is_not_null())
-        .with_columns(found_class=asset_class("found"))
+        .select(*key, value=pl.format("{}: {}", "_names", "_isins"))
+    )
+
+
+def _with_notices(snapshots: pl.DataFrame, torn: pl.DataFrame) -> pl.DataFrame:
+    """Add a notice to the snapshot of every holding whose identities disagree."""
+    if torn.is_empty():
+        return snapshots
+    notice = pl.struct(
+        kind=pl.lit("identity_conflict"),
+        pointer=pl.format("holding {}", "holding_no"),
+        value="value",
+    ).struct.json_encode()
+    key = ["snapshot_id", "account_id"]
+    more = torn.group_by(key).agg(_more=notice.str.join(","))
+    old = (
+        pl.col("notices").str.strip_chars().str.strip_prefix("[").str.strip_suffix("]")
+    )
+    said = (
+        pl.concat_list(pl.when(old.str.strip_chars() != "").then(old), "_more")
+        .list.drop_nulls()
+        .list.join(",")
+    )
+    return (
+        snapshots.join(
+            more, on=key, how="left", nulls_equal=True, maintain_order="left"
+        )
+        .with_columns(
+            notices=pl.when(pl.col("_more").is_not_null())
+            .then(pl.format("[{}]", said))
+            .otherwise("notices")
+        )
+        .drop("_more")
     )
 
 

@@ -32,9 +32,10 @@ def audit(
 
     ``bad_check_digit`` the ISIN breaks ISO 6166 · ``token_two_isins`` one listing, two
     securities · ``isin_two_tokens`` one security, two tokens on one exchange ·
-    ``symbol_two_isins`` one symbol, two ISINs · ``name_differs`` the name held is not
-    the master's name of that ISIN · ``deleted_isin`` the master has that listing
-    under another ISIN · ``unknown_isin`` the master does not have it at all.
+    ``symbol_two_isins`` one symbol, two ISINs · ``token_not_symbol`` the master gives
+    the token of a holding and its symbol to two securities · ``name_differs`` the name
+    held is not the master's name of that ISIN · ``deleted_isin`` the master has that
+    listing under another ISIN · ``unknown_isin`` the master does not have it at all.
 
     Parameters
     ----------
@@ -61,7 +62,8 @@ def audit(
     ('error', 'bad_check_digit')
     """
     known = pl.col("isin").is_not_null()
-    held = conform(holdings.lazy(), HOLDINGS, name="holdings").filter(known).collect()
+    rows = conform(holdings.lazy(), HOLDINGS, name="holdings").collect()
+    held = rows.filter(known)
     master = (
         conform(instruments.lazy(), INSTRUMENTS, name="instruments")
         .filter(known)
@@ -86,6 +88,7 @@ def audit(
             for by, what, told in shared
         ),
         *_compare_with_master(held, master, lines),
+        _find_torn(rows, master),
     ]
     order = pl.Enum(["error", "warning", "info"])
     return (
@@ -135,6 +138,37 @@ def _find_shared_tokens(
         pl.format("{} {}", *by).alias("key"),
         "holdings_count",
         pl.format(f"{what}s {{}}", pl.col(what).list.join(", ")).alias("detail"),
+    )
+
+
+def _find_torn(rows: pl.DataFrame, master: pl.DataFrame) -> pl.DataFrame:
+    """Find holdings whose token means one security in the master, its symbol not."""
+
+    def meant(column: str) -> pl.DataFrame:
+        return (
+            master.drop_nulls(["exchange", column])
+            .group_by("exchange", column)
+            .agg(pl.col("isin").unique())
+            .filter(pl.col("isin").list.len() == 1)
+            .select("exchange", column, pl.col("isin").list.first().alias(f"_{column}"))
+        )
+
+    listed = rows.select("exchange", "token", "symbol").drop_nulls()
+    torn = (
+        listed.group_by("exchange", "token", "symbol")
+        .len("holdings_count")
+        .join(meant("token"), on=["exchange", "token"])
+        .join(meant("symbol"), on=["exchange", "symbol"])
+        .filter(pl.col("_token") != pl.col("_symbol"))
+    )
+    return torn.select(
+        pl.lit("error").alias("severity"),
+        pl.lit("token_not_symbol").alias("kind"),
+        pl.format("{} {} token {}", "exchange", "symbol", "token").alias("key"),
+        "holdings_count",
+        pl.format("the token is {}, the symbol {}", "_token", "_symbol").alias(
+            "detail"
+        ),
     )
 
 

@@ -208,7 +208,7 @@ def _write_webhook(account: Account, market: Market, day: int) -> dict[str, obje
         else [],
     }
     body = write_account_body(
-        [_write_lot_security(lot, market, inside=lot in inside) for lot in lots],
+        [_write_lot_security(lot, market, day, inside=lot in inside) for lot in lots],
         smallcases,
         at=at,
         auth_id=account.auth_id,
@@ -218,14 +218,16 @@ def _write_webhook(account: Account, market: Market, day: int) -> dict[str, obje
     return body | {"transactionId": transaction, "timestamp": at}
 
 
-def _write_lot_security(lot: Lot, market: Market, *, inside: bool) -> dict[str, object]:
+def _write_lot_security(
+    lot: Lot, market: Market, day: int, *, inside: bool
+) -> dict[str, object]:
     symbol = market.symbols[lot.number]
     average = lot.average / 100
     return write_v2_row(
         {
             "nse": symbol,
             "bse": symbol if lot.number % 4 else None,
-            "isin": market.isins[lot.number],
+            "isin": market.isin(lot.number, day),
             "name": f"Invented Company {lot.number:04} Ltd",
         },
         held=(lot.settled + lot.pledged, average if lot.known else None),
@@ -263,7 +265,7 @@ def _write_arrow_reply(account: Account, market: Market, day: int) -> dict[str, 
 def _write_lot_arrow_row(lot: Lot, market: Market, day: int) -> dict[str, object]:
     symbol, number = market.symbols[lot.number], lot.number
     close = market.closes[day][number]
-    listed = {"symbol": symbol, "isin": market.isins[number]}
+    listed = {"symbol": symbol, "isin": market.isin(number, day)}
     nse = {"exchange": "NSE", "tradingSymbol": f"{symbol}-EQ"}
     bse = {"exchange": "BSE", "tradingSymbol": symbol}
     return write_arrow_row(
@@ -307,7 +309,8 @@ class Market(NamedTuple):
     haircuts
         Per day and instrument.
     split_day, split
-        On this day (an index) this instrument (an index) split; -1 for none.
+        On this day (an index) this instrument (an index) split and got a new ISIN;
+        -1 for none.
     """
 
     days: list[date]
@@ -317,6 +320,12 @@ class Market(NamedTuple):
     haircuts: list[list[int]]
     split_day: int
     split: int
+
+    def isin(self, number: int, day: int) -> str:
+        """Give the ISIN of an instrument on a day; a split brings a new one."""
+        if number == self.split and day >= self.split_day >= 0:
+            return _invent_isin(number, serial=2)
+        return self.isins[number]
 
 
 def invent_market(
@@ -355,11 +364,11 @@ def invent_market(
     )
 
 
-def _invent_isin(number: int) -> str:
+def _invent_isin(number: int, *, serial: int = 1) -> str:
     """Invent an ISIN; issuer codes in use begin with a digit, so nobody has this."""
     letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     issuer = "".join(letters[number // 36**place % 36] for place in (2, 1, 0))
-    body = f"INEZ{issuer}0101"
+    body = f"INEZ{issuer}01{serial:02}"
     digits = "".join(str(int(letter, 36)) for letter in body)
     total = 0
     for place, digit in enumerate(reversed(digits)):
@@ -373,15 +382,13 @@ def write_prices(path: Path, market: Market) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["day", "instrument_id", "last_price", "haircut"])
-        for day, closes, haircuts in zip(
-            market.days, market.closes, market.haircuts, strict=True
-        ):
-            for isin, close, haircut in zip(
-                market.isins, closes, haircuts, strict=True
-            ):
-                rows.writerow(
-                    [day, isin, format_paise(close), f"{haircut / 10_000:.4f}"]
-                )
+        days = zip(market.days, market.closes, market.haircuts, strict=True)
+        for number, (day, closes, haircuts) in enumerate(days):
+            figures = enumerate(zip(closes, haircuts, strict=True))
+            for place, (close, haircut) in figures:
+                isin = market.isin(place, number)
+                share = f"{haircut / 10_000:.4f}"
+                rows.writerow([day, isin, format_paise(close), share])
 
 
 def format_paise(paise: int) -> str:

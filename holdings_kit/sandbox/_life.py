@@ -49,8 +49,13 @@ EVENTS: Final = pl.Schema(
         "other_account_id": pl.String(),  # the other side of a transfer
     }
 )
-_RATIO: Final = {"split": "1:5", "bonus": "1:2", "isin_change": None}
-"""Kind → ratio: one share becomes five; one new share for two held."""
+_LISTED: Final = {
+    "split": ("split", "1:5"),
+    "bonus": ("bonus", "1:2"),
+    "isin_change": ("isin_change", None),
+    "delisting": ("delisting", None),
+}
+"""Action of the market → kind and ratio in the table; the others are not listed."""
 _EVENING: Final = time(15, 0)
 
 
@@ -132,7 +137,7 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
     return Life(
         pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
-        pl.DataFrame(_actions(timeline, days), schema=ACTIONS, orient="row"),
+        pl.DataFrame(_actions(timeline, days), schema=ACTIONS),
         pl.DataFrame(_moves(timeline), schema=MOVES, orient="row"),
     )
 
@@ -180,21 +185,26 @@ def _truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:
     ]
 
 
-def _actions(timeline: Timeline, days: int) -> list[tuple[object, ...]]:
+def _actions(timeline: Timeline, days: int) -> list[dict[str, object]]:
     market = timeline.market
-    return [
-        (
-            market.instrument(action.key, action.session - 1).isin,
-            market.date_of(action.session),
-            action.kind,
-            _RATIO[action.kind],
-            market.instrument(action.key, action.session).isin
-            if action.kind == "isin_change"
-            else None,
+    rows: list[dict[str, object]] = []
+    for action in market.actions:
+        if action.session >= days or action.kind not in _LISTED:
+            continue
+        kind, ratio = _LISTED[action.kind]
+        before = market.instrument(action.key, action.session - 1).isin
+        after = market.instrument(action.key, action.session).isin
+        rows.append(
+            {
+                "instrument_id": before,
+                "ex_date": market.date_of(action.session),
+                "kind": kind,
+                "ratio": ratio,
+                "new_instrument_id": after if after != before else None,
+                "source": "sandbox",
+            }
         )
-        for action in market.actions
-        if action.session < days and action.kind in _RATIO
-    ]
+    return rows
 
 
 def _moves(timeline: Timeline) -> list[tuple[str, str]]:

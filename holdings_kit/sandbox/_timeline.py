@@ -269,7 +269,7 @@ _CAUSES: Final = {
     "bonus": ("bonus", "bonus"),
     "isin_change": ("isin_change", "isin_change"),
     "symbol_rename": ("symbol_rename", "symbol_rename"),
-    "delisting": ("price_only", None),
+    "delisting": ("delisted", "delisted"),
     "haircut_changed": ("haircut_changed", None),
 }
 _ACTIONS: Final = frozenset(_CAUSES)

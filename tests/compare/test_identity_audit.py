@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 from polars.testing import assert_frame_equal
 
@@ -110,3 +112,45 @@ def test_lazy_frames_are_audited_too() -> None:
     assert_frame_equal(
         hk.identity.audit(held.lazy(), MASTER.lazy()), hk.identity.audit(held, MASTER)
     )
+
+
+GOLD = pl.DataFrame(
+    [
+        {
+            "isin": "INF204KB17I5",
+            "exchange": "NSE",
+            "token": "14428",
+            "symbol": "GOLDETF",
+        },
+        {
+            "isin": "INE528G01035",
+            "exchange": "NSE",
+            "token": "14286",
+            "symbol": "YESBANK",
+        },
+    ],
+    schema=INSTRUMENTS,
+).with_columns(exchange=pl.lit("NSE"))
+BODY = b"""{"status": "success", "data": [
+{"symbols": [{"exchange": "NSE", "symbol": "GOLDETF", "tradingSymbol": "GOLDETF-EQ",
+"token": "14286"}], "qty": "3", "new": 1},
+{"symbols": [{"exchange": "NSE", "symbol": "YESBANK", "token": "14286"}],
+"qty": "1"}]}"""
+
+
+def test_a_token_that_contradicts_the_symbol_resolves_to_neither() -> None:
+    loaded = hk.read_arrow(
+        BODY,
+        account_id="A1",
+        snapshot_at=datetime(2026, 1, 5, tzinfo=UTC),
+        instruments=GOLD,
+    )
+    names = loaded.holdings["instrument_id"].to_list()
+    assert names == ["NSE:GOLDETF", "INE528G01035"]
+    found = loaded.notices.filter(kind="identity_conflict")
+    assert found.select("pointer", "value").rows() == [
+        ("holding 0", "NSE GOLDETF token 14286: INE528G01035, INF204KB17I5")
+    ]
+    assert loaded.notices.filter(kind="unknown_field").height == 1
+    audited = hk.identity.audit(loaded.holdings, GOLD).filter(kind="token_not_symbol")
+    assert audited.select("severity", "holdings_count").rows() == [("error", 1)]

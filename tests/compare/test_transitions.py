@@ -29,8 +29,8 @@ QUIET = ("unchanged", "price_only")
 
 def accounts(frame: pl.DataFrame, n: int) -> pl.DataFrame:
     return frame.with_columns(
-        pl.format("{}-{}", pl.lit(f"{n:02}"), "account_id").alias("account_id"),
-        pl.format("{}-{}", pl.lit(f"{n:02}"), "snapshot_id").alias("snapshot_id"),
+        pl.format("{}-{}", pl.lit(f"{n:03}"), "account_id").alias("account_id"),
+        pl.format("{}-{}", pl.lit(f"{n:03}"), "snapshot_id").alias("snapshot_id"),
     )
 
 
@@ -42,7 +42,7 @@ def action(words: str) -> dict[str, object]:
         "kind": kind,
         "ratio": None if ratio == "-" else ratio,
         "ex_date": date.fromisoformat(day),
-        "new_isin": isin[0] if isin else None,
+        "new_instrument_id": isin[0] if isin else None,
     }
 
 
@@ -60,7 +60,7 @@ def compared(case: dict[str, str], lines: Lines) -> pl.DataFrame:
     before, after = (accounts(side, number) for side in sides)
     listed = case["actions"]
     moves = pl.DataFrame(
-        {"person_id": ["P", "P"], "account_id": [f"{number:02}-a", f"{number:02}-b"]},
+        {"person_id": ["P", "P"], "account_id": [f"{number:03}-a", f"{number:03}-b"]},
         schema=MOVES,
     )
     actions = pl.DataFrame([action(listed)], schema=ACTIONS) if listed else None
@@ -79,7 +79,7 @@ def expected(case: dict[str, str]) -> dict[str, list[str]]:
 def found(changes: pl.DataFrame) -> dict[str, list[str]]:
     own = changes.filter(~pl.col("symbol").str.starts_with("BY"))
     return {
-        f"{account[3:]}:{symbol}": [part["cause"] for part in parts]
+        f"{account[4:]}:{symbol}": [part["cause"] for part in parts]
         for account, symbol, parts in own.select("account_id", "symbol", "parts").rows()
     }
 

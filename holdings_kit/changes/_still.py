@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.changes import _facts as facts
-from holdings_kit.changes import _pairs as pairs
-from holdings_kit.changes._frames import QUANTITIES
-from holdings_kit.changes._rules import CALM
-from holdings_kit.changes._shape import shaped
-from holdings_kit.schema import MONEY
+from holdings_kit.changes import _order as lines_of
+from holdings_kit.changes._frames import CHANGES, QUANTITIES
+from holdings_kit.changes._rules import STILL
+from holdings_kit.schema import MONEY, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +34,7 @@ _FIGURES: Final = (
     "snapshot_at",
     "symbol",
 )
-_HAIRCUT, _PRICE, _EQUAL = range(len(CALM))
+_HAIRCUT, _PRICE, _EQUAL = range(len(STILL))
 _PRICES: Final = ("price_before", "price_after")
 
 
@@ -62,7 +61,7 @@ class Splitter:
     ) -> None:
         self._order, self._sides, self._keys = order, sides, keys
         self._allowed = tolerances
-        self._still = facts.quiet(tolerances)
+        self._still = facts.is_still(tolerances)
         if listed:
             self._still &= ~pl.col("instrument_id").is_in(listed)
         self._usual = _usual(order, sides)
@@ -79,14 +78,16 @@ class Splitter:
                     _present_after=pl.col("_after").is_not_null(),
                 ),
                 self._order.names(lines),
-                pairs.fetched(*self._sides, lines, _FIGURES),
+                lines_of.fetch_sides(*self._sides, lines, _FIGURES),
             ],
             how="horizontal",
         ).with_columns(
             instrument_id_before=pl.when("_present_before").then("instrument_id")
         )
         moved = rows.select(~self._still).to_series()
-        names = pairs.fetched(*self._sides, lines.filter(moved), pairs.NAMES[1:])
+        names = lines_of.fetch_sides(
+            *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "suspended")
+        )
         return Split(
             self._told(rows, moved),
             pl.concat([rows.filter(moved), names], how="horizontal"),
@@ -99,19 +100,24 @@ class Splitter:
             _haircut_moved=facts.haircut_moved(self._allowed),
             _price_moved=facts.price_moved(self._allowed),
             _jump=pl.lit(value=False),
+            _price_gone=pl.lit(value=False),
         )
         told = rows.with_columns(
             cause=pl.coalesce(
-                pl.when(rule.when).then(pl.lit(rule.cause)) for rule in CALM
+                pl.when(rule.when).then(pl.lit(rule.cause)) for rule in STILL
             ),
             confidence=pl.coalesce(
-                pl.when(rule.when).then(rule.confidence) for rule in CALM
+                pl.when(rule.when).then(rule.confidence) for rule in STILL
             ),
             evidence=self._evidence(rows, moved),
             adjusted_quantity="owned_quantity_before",
             traded_quantity=pl.col("owned_quantity_after")
             - pl.col("owned_quantity_before"),
             transferred_quantity=pl.lit(0, MONEY),
+            action_quantity=pl.lit(0, MONEY),
+            action_value=pl.lit(0, VALUE),
+            action_cost_value=pl.lit(0, VALUE),
+            paid_value=pl.lit(0, VALUE),
         ).with_columns(
             parts=pl.concat_list(
                 pl.struct(pl.col("cause"), quantity=pl.lit(None, MONEY))
@@ -128,14 +134,14 @@ class Splitter:
         said, special = rows.select(
             evidence=pl.when("_price_moved")
             .then(usual["evidence"])
-            .otherwise(CALM[_EQUAL].evidence),
+            .otherwise(STILL[_EQUAL].evidence),
             special=(pl.col("_haircut_moved") | (pl.col("_price_moved") & alone))
             & ~moved,
         )
         if not special.any():
             return said
         words = rows.filter(special).select(
-            pl.coalesce(pl.when(rule.when).then(rule.evidence) for rule in CALM)
+            pl.coalesce(pl.when(rule.when).then(rule.evidence) for rule in STILL)
         )
         return said.scatter(special.arg_true(), words.to_series())
 
@@ -144,10 +150,12 @@ def _usual(order: Order, sides: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFra
     """Per instrument: the prices of one of its lines, and what is said of them."""
     lines = order.lines.drop_nulls(["_before", "_after"])
     one = lines.unique("_code", keep="any").select("_code", "_before", "_after")
-    prices = pairs.fetched(*sides, one, ["price"]).with_columns(
-        one["_code"], _jump=pl.lit(value=False)
+    prices = lines_of.fetch_sides(*sides, one, ["price"]).with_columns(
+        one["_code"], _jump=pl.lit(value=False), _price_gone=pl.lit(value=False)
     )
-    said = prices.with_columns(evidence=CALM[_PRICE].evidence).drop("_jump")
+    said = prices.with_columns(evidence=STILL[_PRICE].evidence).drop(
+        "_jump", "_price_gone"
+    )
     every = pl.int_range(order.instruments.len(), dtype=pl.UInt32(), eager=True)
     return (
         pl.DataFrame({"_code": every})
@@ -178,3 +186,33 @@ def merged(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
     old = part.moved.join(explained, on="_place_after", how="anti")["_place_after"]
     row = pl.int_range(height, dtype=pl.UInt32(), eager=True)
     return lines.filter(~row.is_in((old - part.first).implode()))
+
+
+def shaped(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """Keep the promised columns; what a suspect snapshot would say is unknown."""
+    have = set(rows.columns)
+    doubted = "_suspect" in have  # lines of which nothing moved are not
+    odd = [
+        pl.col(c)
+        for c in ("_pending", "_cross_pending", "_unrestated", "_jump")
+        if c in have
+    ]
+    pnl_known = pl.all_horizontal(
+        pl.col(f"{column}_after").is_not_null()
+        for column in ("owned_quantity", "price", "average_price")
+    )
+    columns: list[pl.Expr] = []
+    for column, dtype in CHANGES.items():
+        if column == "symbol":
+            value = pl.coalesce("symbol_after", "symbol_before")
+        elif column == "pnl_reliable":
+            value = pl.when(pnl_known).then(~pl.any_horizontal(*odd))
+        elif column not in have:
+            value = pl.lit(None, dtype)
+        else:
+            value = pl.col(column)
+        if doubted and column.endswith("_after") and column != "snapshot_at_after":
+            value = pl.when(~pl.col("_suspect")).then(value)
+        columns.append(value.cast(dtype).alias(column))
+    extra = [key for key in keys if key not in CHANGES]
+    return rows.select(*extra, *columns)
