@@ -83,7 +83,7 @@ class ArrowMarket(Session):
         >>> quotes.select("trading_symbol", "last_price").row(0)
         ('SBIN-EQ', Decimal('971.5000'))
         """
-        asked = _asked(instruments)
+        asked = _list_what_to_quote(instruments)
         at = self._clock()
         answers = [
             self._quotes(batch, mode).with_columns(exchange=pl.lit(exchange))
@@ -216,7 +216,7 @@ class ArrowMarket(Session):
         return decode_quotes(self._http.send(call), source="arrow quotes")
 
 
-def _asked(instruments: Loaded | pl.DataFrame) -> pl.DataFrame:
+def _list_what_to_quote(instruments: Loaded | pl.DataFrame) -> pl.DataFrame:
     """List what to ask quotes for: exchange, trading_symbol, token, instrument_id."""
     if isinstance(instruments, Loaded):
         return _first_listings(instruments)

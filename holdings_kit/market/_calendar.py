@@ -8,13 +8,12 @@ from __future__ import annotations
 import warnings
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -376,7 +375,7 @@ class _Xbom(Protocol):
 
 
 def _xbom() -> _Xbom:
-    module = import_module("exchange_calendars.exchange_calendar_xbom")
+    module = load_optional("exchange_calendars.exchange_calendar_xbom")
     return cast("_Xbom", module.XBOMExchangeCalendar)
 
 

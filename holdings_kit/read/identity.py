@@ -84,8 +84,8 @@ def audit(
     found = [
         _find_bad_digits(both, lines),
         *(
-            _find_shared_tokens(both, lines, by=by, what=what, told=told)
-            for by, what, told in shared
+            _find_shared_tokens(both, lines, by=by, what=what, finding=finding)
+            for by, what, finding in shared
         ),
         *_compare_with_master(held, master, lines),
         _find_torn(rows, master),
@@ -115,7 +115,7 @@ def _find_shared_tokens(
     *,
     by: tuple[str, str],
     what: str,
-    told: tuple[str, str],
+    finding: tuple[str, str],
 ) -> pl.DataFrame:
     """Find keys with more than one of what they should have one of."""
     known = both.drop_nulls([*by, what]).select(*by, what, isin_="isin").unique()
@@ -133,8 +133,8 @@ def _find_shared_tokens(
         .join(held, on=by)
     )
     return others.select(
-        pl.lit(told[1]).alias("severity"),
-        pl.lit(told[0]).alias("kind"),
+        pl.lit(finding[1]).alias("severity"),
+        pl.lit(finding[0]).alias("kind"),
         pl.format("{} {}", *by).alias("key"),
         "holdings_count",
         pl.format(f"{what}s {{}}", pl.col(what).list.join(", ")).alias("detail"),
@@ -198,7 +198,7 @@ def _compare_with_master(
     moved = pl.concat([f.select("isin", "now") for f in (tokens, symbols)]).unique()
     unknown = absent.join(moved, on="isin", how="anti").select("isin").unique()
 
-    def told(
+    def report_rows(
         frame: pl.DataFrame, kind: str, severity: str, detail: pl.Expr
     ) -> pl.DataFrame:
         rows = (
@@ -215,7 +215,7 @@ def _compare_with_master(
     said = pl.format("held as {}, the master says {}", "name", "theirs")
     now = pl.format("the master lists it under {} now", "now")
     return [
-        told(differ, "name_differs", "warning", said),
-        told(moved, "deleted_isin", "error", now),
-        told(unknown, "unknown_isin", "info", pl.lit("not in the master")),
+        report_rows(differ, "name_differs", "warning", said),
+        report_rows(moved, "deleted_isin", "error", now),
+        report_rows(unknown, "unknown_isin", "info", pl.lit("not in the master")),
     ]

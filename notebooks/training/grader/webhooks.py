@@ -57,7 +57,7 @@ def lesson3(handler: Handler) -> Graded:
         kind = "a forged" if forge else "a genuine"
         return None if right else f"for {kind} delivery your code gave {got[0]}"
 
-    def made(**changes: object) -> str | None:
+    def answer(**changes: object) -> str | None:
         body: dict[str, object] = {
             "securities": [],
             "smallcases": {},
@@ -79,13 +79,13 @@ def lesson3(handler: Handler) -> Graded:
     def funds() -> str | None:
         trx, stamp = "TRX_" + "0" * 32, "2026-01-05T10:15:30.123Z"
         checksum = webhook_checksum(_KEY, timestamp=stamp, subject=trx)
-        return made(checksum=checksum, kind="a mutual-fund import", wanted=200)
+        return answer(checksum=checksum, kind="a mutual-fund import", wanted=200)
 
     def exact() -> str | None:
         """Sign an epoch number as it was received, digit by digit."""
         stamp = "1767608130123"
         checksum = webhook_checksum(_KEY, timestamp=stamp, subject=_WHO)
-        return made(
+        return answer(
             timestamp=int(stamp), checksum=checksum, kind="an epoch time", wanted=200
         )
 
@@ -112,12 +112,14 @@ def lesson3(handler: Handler) -> Graded:
             Rule(
                 "a missing checksum is a wrong one",
                 "what does your code do where the field is not there?",
-                lambda: made(checksum=None, kind="a missing checksum"),
+                lambda: answer(checksum=None, kind="a missing checksum"),
             ),
             Rule(
                 "another user's checksum does not fit",
                 "the subject is part of the message",
-                lambda: made(smallcaseAuthId="f" * 24, kind="another user's checksum"),
+                lambda: answer(
+                    smallcaseAuthId="f" * 24, kind="another user's checksum"
+                ),
             ),
             Rule(
                 "the timestamp is taken exactly as received",
