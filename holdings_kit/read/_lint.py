@@ -216,7 +216,7 @@ def _check_claims(text: str, leaves: pl.DataFrame) -> pl.DataFrame:
     ).height
     if "Market data pending" in text and filled:
         words = "the page says market data is pending, "
-        words += f"close is told in {filled} of {count}"
+        words += f"close is filled in {filled} of {count}"
         said.append(_report_places("data[].close", "/data/0/close", words))
     return pl.DataFrame(said, schema=CHECKED, orient="row")
 

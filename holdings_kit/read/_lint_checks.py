@@ -73,16 +73,6 @@ def check_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFram
     words = pl.lit(value=False)
     for path, values in VALUES.items():
         words |= (pl.col("path") == path) & ~pl.col("value").is_in(values)
-    seen = set(leaves["path"])
-    missing = fields.filter(pl.col("required") & ~pl.col("path").is_in(seen))
-    rows = leaves["row"].n_unique() - (1 if (leaves["row"] == "").any() else 0)
-    partial = (
-        leaves.filter(pl.col("row") != "")
-        .group_by("path", "field", maintain_order=True)
-        .agg(pl.col("row").n_unique(), pl.col("pointer").first())
-        .join(fields.filter("required"), on="path")
-        .filter(pl.col("row") < rows)
-    )
     return [
         _count_places(
             known, ~declared, "warning", "undeclared_field", "not documented, says {}"
@@ -118,6 +108,23 @@ def check_fields(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFram
         _count_places(
             known, words, "warning", "enum_drift", "not one of the known words: {}"
         ),
+        *_find_missing(leaves, fields),
+    ]
+
+
+def _find_missing(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFrame]:
+    """Find required fields that are nowhere, and those that are not in every row."""
+    seen = set(leaves["path"])
+    missing = fields.filter(pl.col("required") & ~pl.col("path").is_in(seen))
+    rows = leaves["row"].n_unique() - (1 if (leaves["row"] == "").any() else 0)
+    partial = (
+        leaves.filter(pl.col("row") != "")
+        .group_by("path", "field", maintain_order=True)
+        .agg(pl.col("row").n_unique(), pl.col("pointer").first())
+        .join(fields.filter("required"), on="path")
+        .filter(pl.col("row") < rows)
+    )
+    return [
         missing.select(
             pl.lit("warning").alias("severity"),
             pl.lit("missing_field").alias("kind"),
@@ -231,12 +238,12 @@ def check_earlier(leaves: pl.DataFrame, earlier: pl.DataFrame) -> list[pl.DataFr
         (
             (pl.col("empty") == 1) & (pl.col("empty_before") < 1),
             "emptied",
-            "told before, empty everywhere now",
+            "filled before, empty everywhere now",
         ),
         (
             (pl.col("empty") < 1) & (pl.col("empty_before") == 1),
             "filled",
-            "empty everywhere before, told now",
+            "empty everywhere before, filled now",
         ),
         (
             ~step.is_between(1 / 50, 50) & (pl.col("middle_before") > 0),

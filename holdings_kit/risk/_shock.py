@@ -236,6 +236,7 @@ def _read_shocks(
 
 
 _STEP: Final = ["scenario", "step"]
+_FIGURES: Final = ("price_shock", "haircut_add", "haircut_floor")
 _ONE: Final = pl.lit(Decimal(1)).cast(VALUE)
 
 
@@ -274,64 +275,70 @@ def _resolve_shocks(
     positions: pl.DataFrame, shocks: pl.DataFrame, collateral: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Resolve SHOCKS to one row per step and instrument; the narrowest scope wins."""
+    book = _list_instruments(positions, collateral)
+    named = shocks.filter(pl.col("scope") == "instrument_id")["key"]
+    unknown = named.filter(~named.is_in(book["instrument_id"].implode()))
+    if len(unknown):
+        raise ConfigError(
+            f"shock for {unknown[0]!r}: no such instrument in the book; "
+            "asset classes are equity, etf, mutual_fund, bond; 'all' is everything"
+        )
+    rows = shocks.select(_STEP).unique(maintain_order=True).join(book, how="cross")
+    for scope in ("instrument_id", "asset_class", "all"):
+        keyed = scope != "all"
+        part = shocks.filter(pl.col("scope") == scope).select(
+            *_STEP,
+            *(["key"] if keyed else []),
+            *(pl.col(figure).alias(f"{figure}_{scope}") for figure in _FIGURES),
+            pl.lit(value=True).alias(f"hit_{scope}"),
+        )
+        rows = rows.join(
+            part,
+            left_on=[*_STEP, *([scope] if keyed else [])],
+            right_on=[*_STEP, *(["key"] if keyed else [])],
+            how="left",
+            maintain_order="left",
+        )
+    return rows.select(
+        *_STEP,
+        "instrument_id",
+        _take_narrowest("price_shock"),
+        _take_narrowest("haircut_add").alias("haircut_after_add"),
+        _take_narrowest("haircut_floor"),
+    )
+
+
+def _list_instruments(
+    positions: pl.DataFrame, collateral: pl.DataFrame | None
+) -> pl.DataFrame:
+    """List the book's instruments with their asset class, unknown in collateral."""
     for column in ("instrument_id", "asset_class", "market_value", "unrealized_pnl"):
         if column not in positions.columns:
             raise FrameError("positions", column, "missing")
     book = positions.group_by("instrument_id", maintain_order=True).agg(
         pl.col("asset_class").drop_nulls().first()
     )
-    if collateral is not None:
-        more = collateral.select("instrument_id").unique(maintain_order=True)
-        more = more.join(book, on="instrument_id", how="anti", nulls_equal=True)
-        none = pl.lit(None, pl.String()).alias("asset_class")
-        book = pl.concat([book, more.with_columns(none)])
-    named = shocks.filter(pl.col("scope") == "instrument_id")["key"]
-    lost = named.filter(~named.is_in(book["instrument_id"].implode()))
-    if len(lost):
-        raise ConfigError(
-            f"shock for {lost[0]!r}: no such instrument in the book; "
-            "asset classes are equity, etf, mutual_fund, bond; 'all' is everything"
-        )
-    steps = shocks.select(_STEP).unique(maintain_order=True)
-    rows = steps.join(book, how="cross")
-    figures = ["price_shock", "haircut_add", "haircut_floor"]
-    for scope, key in (
-        ("instrument_id", "instrument_id"),
-        ("asset_class", "asset_class"),
-        ("all", None),
-    ):
-        named_key = ["key"] if key else []
-        part = shocks.filter(pl.col("scope") == scope).select(
-            *_STEP,
-            *named_key,
-            *(pl.col(figure).alias(f"{figure}_{scope}") for figure in figures),
-            pl.lit(value=True).alias(f"hit_{scope}"),
-        )
-        rows = rows.join(
-            part,
-            left_on=[*_STEP, *([key] if key else [])],
-            right_on=[*_STEP, *named_key],
-            how="left",
-            maintain_order="left",
-        )
-    narrow = [
+    if collateral is None:
+        return book
+    more = collateral.select("instrument_id").unique(maintain_order=True)
+    more = more.join(book, on="instrument_id", how="anti", nulls_equal=True)
+    return pl.concat(
+        [book, more.with_columns(pl.lit(None, pl.String()).alias("asset_class"))]
+    )
+
+
+def _take_narrowest(figure: str) -> pl.Expr:
+    """Take a figure from the narrowest scope that names the instrument, else 0."""
+    return (
         pl.when(pl.col("hit_instrument_id"))
-        .then(f"{f}_instrument_id")
+        .then(f"{figure}_instrument_id")
         .when(pl.col("hit_asset_class"))
-        .then(f"{f}_asset_class")
-        .otherwise(f"{f}_all")
+        .then(f"{figure}_asset_class")
+        .otherwise(f"{figure}_all")
         .fill_null(0.0)
         .round(6)
         .cast(RATE)
-        .alias(f)
-        for f in figures
-    ]
-    return rows.with_columns(narrow).select(
-        *_STEP,
-        "instrument_id",
-        "price_shock",
-        pl.col("haircut_add").alias("haircut_after_add"),
-        "haircut_floor",
+        .alias(figure)
     )
 
 
