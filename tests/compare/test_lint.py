@@ -54,7 +54,7 @@ def test_the_page_contradicts_its_own_sample(tmp_path: Path) -> None:
         "IDEA-EQ: the page says avgPrice 6.53, the sample 6.61",
         "IDEA-EQ: the page says haircut 26.97, the sample 27.07",
         "YESBANK-EQ: the page says haircut 17.88, the sample 16.90",
-        "the page says market data is pending, close is told in 8 of 8",
+        "the page says market data is pending, close is filled in 8 of 8",
     ]
     undeclared = found.filter(pl.col("kind") == "undeclared_field")["field"]
     assert undeclared.to_list() == ["data[].symbols[].tradingSymbol"]
