@@ -108,16 +108,16 @@ class ImportModel(Job):
         """
         if self.source == "arrow":
             raise ConfigError("Arrow has no browser flow; enter a token and fetch")
-        self._blank()
-        self.begin(self._import(hand), what="Creating the import")
+        self._clear_steps()
+        self.begin(self._run_import(hand), what="Creating the import")
 
     def fetch(self, token: str) -> None:
         """Fetch from Arrow with a token that is used for this fetch and forgotten."""
-        self._blank()
+        self._clear_steps()
         if not token.strip():
             raise ConfigError("the token is empty; log in to Arrow and paste it")
         secret, token = Secret(token.strip()), ""
-        self.begin(self._fetch(secret), what="Fetching from Arrow")
+        self.begin(self._fetch_from_arrow(secret), what="Fetching from Arrow")
 
     def heard(self, result: object) -> None:
         """Take what the browser SDK handed back: a result, or why there is none."""
@@ -128,9 +128,9 @@ class ImportModel(Job):
         message = error.message if isinstance(error, ImportFailed) else ""
         order = list(GATEWAY_STEPS)
         if message in FAILED_AT:
-            self._reached(order[order.index(FAILED_AT[message]) - 1])
+            self._mark_reached(order[order.index(FAILED_AT[message]) - 1])
         waiting = [key for key, state in self.states.items() if state == "now"]
-        self._mark("failed", *waiting)
+        self._mark_steps("failed", *waiting)
         self.seconds_left = None
         self.retryable = (
             error.retryable
@@ -141,33 +141,33 @@ class ImportModel(Job):
     def cancelled(self) -> None:
         """Say that nobody waits any more; the transaction runs out by itself."""
         waiting = [key for key, state in self.states.items() if state == "now"]
-        self._mark("failed", *waiting, note="cancelled")
+        self._mark_steps("failed", *waiting, note="cancelled")
         self.seconds_left, self.retryable = None, True
 
-    def _blank(self) -> None:
+    def _clear_steps(self) -> None:
         self.cancel()
         self._result, self.loaded = None, None
         self.states, self.remarks = {}, {}
         self.seconds_left, self.retryable = None, False
         self.transaction_id = self.freshness = ""
         first = next(iter(self.names))
-        self._mark("now", first)
+        self._mark_steps("now", first)
 
-    def _mark(self, state: str, *keys: str, note: str = "") -> None:
+    def _mark_steps(self, state: str, *keys: str, note: str = "") -> None:
         self.states = {**self.states, **dict.fromkeys(keys, state)}
         if note:
             self.remarks = {**self.remarks, **dict.fromkeys(keys, note)}
 
-    def _reached(self, step: str) -> None:
+    def _mark_reached(self, step: str) -> None:
         """Tick all steps up to this one; the next of the user's waits."""
         order = list(GATEWAY_STEPS)
         at = order.index(step)
-        self._mark("done", *order[: at + 1])
+        self._mark_steps("done", *order[: at + 1])
         if step != "fetched":
             following = "fetched" if step == "completed" else order[at + 1]
-            self._mark("now", following)
+            self._mark_steps("now", following)
 
-    async def _import(self, hand: Callable[[dict[str, str]], None] | None) -> None:
+    async def _run_import(self, hand: Callable[[dict[str, str]], None] | None) -> None:
         door, client = self._gateway, self._gateway.client
         mode: Literal["v1", "v2"] = "v1" if self.version == "v1" else "v2"
         if self.user:
@@ -180,8 +180,8 @@ class ImportModel(Job):
                 max_age=self._max_age,
             )
             if fresh.transaction is None and fresh.loaded is not None:
-                self._mark("none", *list(GATEWAY_STEPS)[:-1])
-                await self._keep(fresh.loaded)
+                self._mark_steps("none", *list(GATEWAY_STEPS)[:-1])
+                await self._store_loaded(fresh.loaded)
                 return
             started = fresh.transaction
             if started is None:
@@ -194,7 +194,7 @@ class ImportModel(Job):
                 notes=self.notes or None,
             )
         self.transaction_id = started.transaction_id
-        self._reached("created")
+        self._mark_reached("created")
         if hand is not None:
             token = client.token(self.user or None)
             hand(
@@ -205,23 +205,25 @@ class ImportModel(Job):
                 }
             )
         self.busy = "Waiting for the user at the broker's page"
-        token, broker = await self._watch(started)
+        token, broker = await self._wait_for_end_of_import(started)
         self.auth_id = client.auth_id(token)
-        self._reached("completed")
+        self._mark_reached("completed")
         self.seconds_left = None
         self.busy = "Fetching the holdings"
         loaded = await self.run_in_thread(
             client.holdings, self.auth_id, version=mode, mutual_funds=self.mutual_funds
         )
-        await self._keep(loaded)
+        await self._store_loaded(loaded)
         self.users = {**self.users, self.auth_id: broker or ""}
         self._compare_broker(broker)
-        await self._webhook()
+        await self._follow_webhook()
 
-    async def _watch(self, started: NewTransaction) -> tuple[Secret, str | None]:
+    async def _wait_for_end_of_import(
+        self, started: NewTransaction
+    ) -> tuple[Secret, str | None]:
         """Ask the gateway until the import ends, here or in the browser."""
         while True:
-            self._tick(started)
+            self._count_down(started)
             if self._result is not None:
                 result, self._result = self._result, None
                 try:
@@ -229,19 +231,21 @@ class ImportModel(Job):
                 except ImportFailed as failure:
                     if failure.message != "timed_out":  # it may still complete
                         raise
-                    self._mark("now", "completed", note="the page gave up waiting")
+                    self._mark_steps(
+                        "now", "completed", note="the page gave up waiting"
+                    )
                 else:
                     return handed.auth_token, handed.broker
-            seen = await self._look(started.transaction_id)
+            seen = await self._fetch_transaction(started.transaction_id)
             if seen is not None:
                 if seen.failure is not None:
                     raise seen.failure
                 if seen.status == "COMPLETED" and seen.auth_token is not None:
                     return seen.auth_token, seen.broker
-                self._advance(seen.status)
+                self._follow_status(seen.status)
             await asyncio.sleep(_POLL)
 
-    async def _look(self, transaction_id: str) -> Transaction | None:
+    async def _fetch_transaction(self, transaction_id: str) -> Transaction | None:
         """Fetch the transaction; a gateway out of reach is asked again later."""
         look = self._gateway.client.transaction
         try:
@@ -252,19 +256,19 @@ class ImportModel(Job):
             self.busy = f"The gateway does not answer, asking again ({error.message})"
             return None
 
-    def _advance(self, status: str) -> None:
+    def _follow_status(self, status: str) -> None:
         step = REACHED.get(status)
         if step is None:
             raise WireError("gateway", "/status", f"unknown status {status}")
         if step != "created":
-            self._reached(step)
+            self._mark_reached(step)
 
     def opened(self) -> None:
         """Take note that the page has opened the broker's window."""
         if self.states.get("triggered") == "now":
-            self._reached("triggered")
+            self._mark_reached("triggered")
 
-    def _tick(self, started: NewTransaction) -> None:
+    def _count_down(self, started: NewTransaction) -> None:
         if started.expires_at is None or self.states.get("consented") == "done":
             self.seconds_left = None
             return
@@ -278,28 +282,28 @@ class ImportModel(Job):
                 f" These come from {said.name}, though {wanted.name} was expected."
             )
 
-    async def _webhook(self) -> None:
+    async def _follow_webhook(self) -> None:
         inbox = self._gateway.inbox
         if inbox is None:
-            self._mark("none", "webhook", note="no inbox is listening")
+            self._mark_steps("none", "webhook", note="no inbox is listening")
             return
-        self._mark("now", "webhook")
+        self._mark_steps("now", "webhook")
         self.busy = "Holdings are here; waiting for the webhook"
         if await _wait_for_webhook(
             inbox, self.transaction_id, within=_WEBHOOK_PATIENCE
         ):
-            self._mark("done", "webhook", note="checksum right")
+            self._mark_steps("done", "webhook", note="checksum right")
         else:
             late = "not yet; retries come after 15 min, 24 h, 48 h"
-            self._mark("todo", "webhook", note=late)
+            self._mark_steps("todo", "webhook", note=late)
 
-    async def _fetch(self, token: Secret) -> None:
+    async def _fetch_from_arrow(self, token: Secret) -> None:
         if self._arrow is None:
             raise ConfigError("no Arrow door was given; pass arrow=Arrow(…)")
         if not self.account_id.strip():
             raise ConfigError("the user id is empty; Arrow's replies name none")
-        self._mark("done", "token", note="used once, not kept")
-        self._mark("now", "fetched")
+        self._mark_steps("done", "token", note="used once, not kept")
+        self._mark_steps("now", "fetched")
         door = self._arrow
 
         def ask() -> Loaded:
@@ -313,9 +317,9 @@ class ImportModel(Job):
             ) as client:
                 return client.holdings()
 
-        await self._keep(await self.run_in_thread(ask))
+        await self._store_loaded(await self.run_in_thread(ask))
 
-    async def _keep(self, loaded: Loaded) -> None:
+    async def _store_loaded(self, loaded: Loaded) -> None:
         if self._store is not None:
             await self.run_in_thread(self._store.append, loaded)
         at: Any = loaded.snapshots["snapshot_at"].max()
@@ -323,7 +327,9 @@ class ImportModel(Job):
         now = (door or self._gateway).clock()
         state = freshness(at, now=now, max_age=self._max_age)
         self.freshness = _describe_freshness(state)
-        self._mark("done", "fetched", note=number_of(loaded.holdings.height, "row"))
+        self._mark_steps(
+            "done", "fetched", note=number_of(loaded.holdings.height, "row")
+        )
         self.loaded = loaded
 
 

@@ -87,16 +87,16 @@ class ImportTrigger(VBox):
     ) -> None:
         self.model = ImportModel(gateway, arrow=arrow, store=store, max_age=max_age)
         self.sdk = _Sdk(url=gateway.sdk_url)
-        self.sdk.on_msg(self._from_page)
+        self.sdk.on_msg(self._receive_message)
         self.panel = Panel(
             self.model,
-            _controls(self.model, arrow=arrow is not None),
+            _list_import_controls(self.model, arrow=arrow is not None),
             title="Import holdings",
             press={
-                "start": lambda: self.model.start(hand=self._hand),
+                "start": lambda: self.model.start(hand=self._send_session),
                 "fetch": self.model.fetch,
                 "cancel": self.model.cancel,
-                "retry": lambda: self.model.start(hand=self._hand),
+                "retry": lambda: self.model.start(hand=self._send_session),
             },
         )
         self.steps, self.summary = HTML(), HTML()
@@ -137,10 +137,10 @@ class ImportTrigger(VBox):
             raise ConfigError("nothing is imported yet; start an import")
         return self.model.loaded
 
-    def _hand(self, session: dict[str, str]) -> None:
+    def _send_session(self, session: dict[str, str]) -> None:
         self.sdk.send({"type": "trigger", "session": session})
 
-    def _from_page(
+    def _receive_message(
         self, _widget: object, content: dict[str, Any], _buffers: object
     ) -> None:
         if content.get("transactionId") != self.model.transaction_id:
@@ -169,7 +169,7 @@ class ImportTrigger(VBox):
         self.panel.change("start", disabled=busy, label=label)
 
     def _show_users(self, _change: object) -> None:
-        self.panel.change("user", options=_users(self.model))
+        self.panel.change("user", options=_list_users(self.model))
 
     def _show_loaded(self, _change: object) -> None:
         loaded = self.model.loaded
@@ -177,7 +177,7 @@ class ImportTrigger(VBox):
             self.summary.value = ""
             self.children = [self.panel, self.sdk, self.steps, self.summary]
             return
-        self.summary.value = _summary(loaded) + notice(
+        self.summary.value = _summarize_import(loaded) + notice(
             self.model.freshness,
             "good" if self.model.freshness.startswith("Current") else "warn",
         )
@@ -188,18 +188,18 @@ class ImportTrigger(VBox):
         self.children = [*self.children[:4], self.table]
 
 
-def _users(model: ImportModel) -> list[tuple[str, str]]:
+def _list_users(model: ImportModel) -> list[tuple[str, str]]:
     known = [(key, f"{key} ({broker})") for key, broker in model.users.items()]
     return [("", "somebody new"), *known]
 
 
-def _controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
+def _list_import_controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
     sources = [("gateway", "smallcase Gateway"), *([("arrow", "Arrow")] * arrow)]
     brokers = [("", "any"), *((b.key, b.name) for b in BROKERS.values())]
     formats = [("v2", "v2, with smallcases"), ("v1", "v1")]
     return [
         c.select("source", "Source", sources),
-        c.select("user", "User", _users(model), when=_GATEWAY),
+        c.select("user", "User", _list_users(model), when=_GATEWAY),
         c.select("broker", "Broker expected", brokers, when=_GATEWAY),
         c.select("version", "Format", formats, when=_GATEWAY),
         c.field("notes", "Notes", maxlength=256, when=_GATEWAY),
@@ -214,7 +214,7 @@ def _controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
     ]
 
 
-def _summary(loaded: Loaded) -> str:
+def _summarize_import(loaded: Loaded) -> str:
     snapshot = loaded.snapshots.row(0, named=True)
     totals = hk.summarize(hk.consolidate(loaded.holdings)).row(0, named=True)
     unpriced = totals["unpriced_count"]

@@ -10,7 +10,7 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode
 from holdings_kit import haircuts as lab
 from holdings_kit.errors import ConfigError, HoldingsError
 from widgets.job import Job, Result
-from widgets.laboratory.recipes import LABELS, MODELS, Model, batches, call
+from widgets.laboratory.recipes import LABELS, MODELS, Model, call_model, split_prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,15 +68,15 @@ class LabModel(Job):
         if unknown or not self.models:
             known = ", ".join(self.recipes)
             raise ConfigError(f"choose at least one model of: {known}")
-        self.begin(self._run(), what="Building the models")
+        self.begin(self._run_models(), what="Building the models")
 
-    async def _run(self) -> None:
+    async def _run_models(self) -> None:
         self.progress, self.refusals = 0.0, {}
         built = []
         for done, name in enumerate(self.models):
             self.busy = f"Building {self.labels[name]}"
             try:
-                built += await self._build(name, done)
+                built += await self._build_model(name, done)
             except HoldingsError as error:
                 self.refusals = {**self.refusals, name: str(error)}
         if not built:
@@ -105,10 +105,10 @@ class LabModel(Job):
         self.comparison = comparison
         self.coverage = coverage
 
-    async def _build(self, name: str, done: int) -> list[pl.DataFrame]:
+    async def _build_model(self, name: str, done: int) -> list[pl.DataFrame]:
         """Build one model, in batches where it is one of ours."""
         own = name not in MODELS
-        parts = [self.prices] if own else list(batches(self.prices))
+        parts = [self.prices] if own else list(split_prices(self.prices))
         options = {
             "level": self.level,
             "horizon": self.horizon,
@@ -119,7 +119,7 @@ class LabModel(Job):
         built = []
         for number, part in enumerate(parts):
             built.append(
-                await self.run_in_thread(call, self.recipes[name], part, options)
+                await self.run_in_thread(call_model, self.recipes[name], part, options)
             )
             whole = (done + (number + 1) / len(parts)) / len(self.models)
             self.progress = _SHARE * whole

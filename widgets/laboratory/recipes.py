@@ -12,7 +12,7 @@ from holdings_kit import haircuts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LABELS", "MODELS", "Model", "batches", "call"]
+__all__ = ["LABELS", "MODELS", "Model", "call_model", "split_prices"]
 
 Model: TypeAlias = "Callable[..., pl.DataFrame]"
 """A function prices → HAIRCUTS; a researcher's own is one too."""
@@ -44,7 +44,7 @@ LABELS: Final = {
 _BATCH: Final = 25
 
 
-def call(
+def call_model(
     model: Model, prices: pl.DataFrame, options: Mapping[str, Any]
 ) -> pl.DataFrame:
     """Call a model with those of the options that its signature names."""
@@ -52,7 +52,7 @@ def call(
     return model(prices, **{k: v for k, v in options.items() if k in known})
 
 
-def batches(prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def split_prices(prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Split prices by instrument, so that work can report and be cancelled."""
     names = prices["instrument_id"].unique(maintain_order=True)
     for start in range(0, names.len(), _BATCH):

@@ -73,7 +73,7 @@ class HaircutLab(VBox):
         self.model = model = LabModel(prices, models=models)
         self.panel = Panel(
             model,
-            _controls(model),
+            _list_lab_controls(model),
             title="Haircut laboratory",
             press={"run": model.run, "cancel": model.cancel},
         )
@@ -83,7 +83,7 @@ class HaircutLab(VBox):
         self.daily: HoldingsTable | None = None
         super().__init__([self.panel, self.summary])
         self.add_class("hk-tool")
-        model.observe(self._show, "coverage")
+        model.observe(self._show_coverage, "coverage")
         model.observe(self._show_breaches, "name")
         model.observe(self._show_busy, "busy")
 
@@ -106,19 +106,19 @@ class HaircutLab(VBox):
         self.panel.change("run", disabled=bool(self.model.busy))
         self.panel.change("cancel", disabled=not self.model.busy)
 
-    def _show(self, _change: object) -> None:
+    def _show_coverage(self, _change: object) -> None:
         model = self.model
         columns = [n for n in _COVERAGE if model.coverage[n].count() or n == "model"]
         self.table = HoldingsTable(
             model.coverage,
-            caption=_coverage_caption(model),
+            caption=_write_caption(model),
             columns=columns,
             page_size=10,
         )
         self.daily = HoldingsTable(
             model.haircuts, caption="Haircuts, day by day", page_size=10
         )
-        self.summary.value = _summary(model.coverage, model.labels) + "".join(
+        self.summary.value = _summarize_models(model.coverage, model.labels) + "".join(
             notice(f"{model.labels[name]} was left out: {why}", "warn")
             for name, why in model.refusals.items()
         )
@@ -158,7 +158,7 @@ class HaircutLab(VBox):
         )
 
 
-def _controls(model: LabModel) -> list[c.Control]:
+def _list_lab_controls(model: LabModel) -> list[c.Control]:
     seeds = [("first", "first return"), ("mean:250", "mean of 250 days")]
     losses = [("terminal", "at the end"), ("worst", "worst on the way")]
     names = [(name, name) for name in model.names]
@@ -176,7 +176,7 @@ def _controls(model: LabModel) -> list[c.Control]:
     ]
 
 
-def _summary(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
+def _summarize_models(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
     sums = coverage.group_by("model", maintain_order=True).agg(
         pl.col("n", "breaches", "expected").sum(), pl.col("mean_haircut").mean()
     )
@@ -193,7 +193,7 @@ def _summary(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
     )
 
 
-def _coverage_caption(model: LabModel) -> str:
+def _write_caption(model: LabModel) -> str:
     days = number_of(model.horizon, "day")
     return f"Coverage at {shown(model.level, 'share')} over {days}"
 

@@ -64,10 +64,10 @@ class Panel(anywidget.AnyWidget):
             **{name: getattr(model, name) for name in shown},
         )
         if names:
-            model.observe(self._follow, names=names)
+            model.observe(self._copy_to_page, names=names)
         if shown:
             model.observe(lambda change: setattr(self, change.name, change.new), shown)
-        self.on_msg(self._hear)
+        self.on_msg(self._receive_message)
 
     def change(self, name: str, **more: Any) -> None:
         """Describe one control anew: its options, its label, `disabled`."""
@@ -76,16 +76,18 @@ class Panel(anywidget.AnyWidget):
             for control in self.controls
         ]
 
-    def _follow(self, change: Any) -> None:
+    def _copy_to_page(self, change: Any) -> None:
         self.values = {**self.values, change.name: change.new}
 
-    def _hear(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+    def _receive_message(
+        self, _widget: object, content: dict[str, Any], _buffers: object
+    ) -> None:
         name = content.get("name", "")
         known = {control["name"]: control for control in self.controls}
         if name not in known or known[name].get("disabled"):
             return
         if content.get("type") == "set":
-            self._set(name, content.get("value"))
+            self._set_choice(name, content.get("value"))
         elif content.get("type") == "press":
             self.error = ""
             sent = content.get("secrets") or {}
@@ -95,7 +97,7 @@ class Panel(anywidget.AnyWidget):
             except HoldingsError as error:
                 self.error = str(error)
 
-    def _set(self, name: str, value: object) -> None:
+    def _set_choice(self, name: str, value: object) -> None:
         problems = {key: text for key, text in self.problems.items() if key != name}
         try:
             setattr(self._model, name, value)

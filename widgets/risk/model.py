@@ -35,7 +35,7 @@ class RiskModel(Job):
     result
         SHOCKED, one row.
     effects
-        Each position before and after (`holdings_kit.risk._shock.shock_positions`).
+        Each position before and after (`holdings_kit.risk.shock_positions`).
     plan
         The last pledge plan; ``None`` before.
     """
@@ -65,12 +65,12 @@ class RiskModel(Job):
         self.accounts: list[str] = accounts[:_MOST_ACCOUNTS]
         self._ready = False
         super().__init__(**choices)
-        self._load()
+        self._value_book()
 
     @property
     def holdings(self) -> pl.DataFrame:
         """The holdings of the account chosen, each share once."""
-        return self._of_account(self._through)
+        return self._select_account(self._through)
 
     @property
     def positions(self) -> pl.DataFrame:
@@ -89,7 +89,7 @@ class RiskModel(Job):
 
     def concentration(self) -> pl.DataFrame:
         """Measure concentration as reported and after look-through, a row each."""
-        before = hk.concentration(hk.consolidate(self._of_account(self._reported)))
+        before = hk.concentration(hk.consolidate(self._select_account(self._reported)))
         after = hk.concentration(self._positions)
         view = pl.Series("view", ["as reported", "looked through"])
         return pl.concat([before, after]).insert_column(0, view)
@@ -113,9 +113,9 @@ class RiskModel(Job):
     def plan_pledge(self) -> None:
         """Search the cheapest pledge that meets the need, in a thread."""
         self.plan = None
-        self.begin(self._plan(), what="Searching the cheapest pledge")
+        self.begin(self._run_plan(), what="Searching the cheapest pledge")
 
-    async def _plan(self) -> None:
+    async def _run_plan(self) -> None:
         if self.need <= 0:
             raise ConfigError("the need is 0; enter the margin to reach, in rupees")
         rows = self.holdings
@@ -124,8 +124,8 @@ class RiskModel(Job):
         plan: PledgePlan = await self.run_in_thread(
             hk.pledge_plan,
             rows,
-            need=_rupees(self.need),
-            cash=_rupees(self.cash),
+            need=_read_amount(self.need),
+            cash=_read_amount(self.cash),
             fees=Fees(),
             rules=self.rules,  # pyright: ignore[reportArgumentType]
             horizon_days=self.horizon_days,
@@ -133,37 +133,37 @@ class RiskModel(Job):
         self.plan = plan
 
     @observe("account")
-    def _reload(self, _change: object) -> None:
+    def _reload_book(self, _change: object) -> None:
         if self._ready:
             self.sliders, self.off_list = {}, []
-            self._load()
+            self._value_book()
 
     @observe("scenario")
-    def _preset(self, _change: object) -> None:
+    def _apply_preset(self, _change: object) -> None:
         known = dict(scenarios())
         if self.scenario not in known:
             raise ConfigError(f"unknown scenario {self.scenario!r}")
         found = preset(self.scenario)
         if found is not None:
             self.sliders = {"all": found}
-        self._shock()
+        self._apply_shock()
 
     @observe("sliders", "off_list", "need", "cash", "rules")
-    def _reshock(self, _change: object) -> None:
-        self._shock()
+    def _shock_again(self, _change: object) -> None:
+        self._apply_shock()
 
     @observe("quantity")
-    def _recount(self, _change: object) -> None:
+    def _plan_again(self, _change: object) -> None:
         if self._ready:
             self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
-            self._shock()
+            self._apply_shock()
 
-    def _of_account(self, holdings: pl.DataFrame) -> pl.DataFrame:
+    def _select_account(self, holdings: pl.DataFrame) -> pl.DataFrame:
         if not self.account:
             return holdings
         return holdings.filter(pl.col("account_id") == self.account)
 
-    def _load(self) -> None:
+    def _value_book(self) -> None:
         """Value the book once; a slider then only moves it."""
         self._positions = hk.consolidate(self.holdings)
         self._classes = {
@@ -178,9 +178,9 @@ class RiskModel(Job):
         self.names = [(key, symbol or key) for key, symbol in top.iter_rows()]
         self.plan = None
         self._ready = True
-        self._shock()
+        self._apply_shock()
 
-    def _shock(self) -> None:
+    def _apply_shock(self) -> None:
         if not self._ready:
             return
         shocks = shocks_of(
@@ -194,8 +194,8 @@ class RiskModel(Job):
                 self._positions,
                 shocks,
                 collateral=self._collateral,
-                cash=_rupees(self.cash) if self.single else None,
-                need=_rupees(self.need) if self.single else None,
+                cash=_read_amount(self.cash) if self.single else None,
+                need=_read_amount(self.need) if self.single else None,
                 rules=self.rules,  # pyright: ignore[reportArgumentType]
             )
             effects = shock_positions(self._positions, shocks)
@@ -207,5 +207,5 @@ class RiskModel(Job):
         self.result = result
 
 
-def _rupees(amount: float) -> Decimal:
+def _read_amount(amount: float) -> Decimal:
     return Decimal(str(round(amount, 2)))

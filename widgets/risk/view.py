@@ -74,16 +74,16 @@ class RiskExplorer(VBox):
 
     def __init__(self, book: Loaded | pl.DataFrame, **choices: Any) -> None:
         self.model = model = RiskModel(book, **choices)
-        self.book = Panel(model, _book(model), title="What if?", press={})
+        self.book = Panel(model, _list_book_controls(model), title="What if?", press={})
         self.shocks = Panel(
             model,
-            _shocks(model),
+            _list_shock_controls(model),
             title="",
             press={"pin": model.pin, "reset": model.reset},
         )
         self.planner = Panel(
             model,
-            _planner(),
+            _list_plan_controls(),
             title="",
             press={"plan": model.plan_pledge, "cancel": model.cancel},
         )
@@ -124,13 +124,13 @@ class RiskExplorer(VBox):
             self.figures.value = notice("This book is empty: nothing to shock.")
             return
         row = self.model.result.row(0, named=True)
-        self.figures.value = tiles(_figure(row, *each) for each in _FIGURES) + notice(
-            _coverage(row, single=self.model.single), "warn"
-        )
-        self.worst.value = _worst(self.model.effects)
+        self.figures.value = tiles(
+            _make_tile(row, *each) for each in _FIGURES
+        ) + notice(_describe_coverage(row, single=self.model.single), "warn")
+        self.worst.value = _draw_worst(self.model.effects)
 
     def _show_names(self, _change: object) -> None:
-        self.shocks.change("sliders", rows=_rows(self.model))
+        self.shocks.change("sliders", rows=_list_instrument_options(self.model))
         self.shocks.change("off_list", options=self.model.names)
         self._show_shares()
 
@@ -156,7 +156,7 @@ class RiskExplorer(VBox):
             self.planned.value = ""
             self.children = [*self.parts]
             return
-        self.planned.value = _plan_words(plan)
+        self.planned.value = _describe_plan(plan)
         self.table = HoldingsTable(
             plan.plan.sort("pledge_quantity", descending=True),
             caption="What to pledge, and why the rest is left out",
@@ -166,12 +166,12 @@ class RiskExplorer(VBox):
         self.children = [*self.parts, self.table]
 
 
-def _rows(model: RiskModel) -> list[tuple[str, str]]:
+def _list_instrument_options(model: RiskModel) -> list[tuple[str, str]]:
     kinds = [(kind, f"Class: {kind.replace('_', ' ')}") for kind in model.classes]
     return [("all", "Everything"), *kinds, *model.names]
 
 
-def _book(model: RiskModel) -> list[c.Control]:
+def _list_book_controls(model: RiskModel) -> list[c.Control]:
     accounts = [(key, key) for key in model.accounts]
     if len(accounts) > 1:
         accounts = [("", f"all {len(accounts)}"), *accounts]
@@ -194,7 +194,7 @@ def _book(model: RiskModel) -> list[c.Control]:
     ]
 
 
-def _shocks(model: RiskModel) -> list[c.Control]:
+def _list_shock_controls(model: RiskModel) -> list[c.Control]:
     return [
         c.select("scenario", "Scenario", scenarios(), group="Shocks"),
         c.button("reset", "Reset sliders", group="Shocks"),
@@ -208,7 +208,7 @@ def _shocks(model: RiskModel) -> list[c.Control]:
         c.grid(
             "sliders",
             "A slider at 0 follows the wider row",
-            _rows(model),
+            _list_instrument_options(model),
             _SLIDERS,
             first="Applies to",
             group="Shocks",
@@ -218,7 +218,7 @@ def _shocks(model: RiskModel) -> list[c.Control]:
     ]
 
 
-def _planner() -> list[c.Control]:
+def _list_plan_controls() -> list[c.Control]:
     return [
         c.field(
             "horizon_days", "Days", kind="number", min=0, step=1, group="Pledge planner"
@@ -228,7 +228,7 @@ def _planner() -> list[c.Control]:
     ]
 
 
-def _figure(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
+def _make_tile(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
     before, after = row[f"{name}_before"], row[f"{name}_after"]
     if after is None or before is None:
         return label, UNKNOWN, "unknown"
@@ -237,7 +237,7 @@ def _figure(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
     return label, f"₹ {shown(after, 'money')}", f"{sign}{shown(change, 'money')}"
 
 
-def _coverage(row: dict[str, Any], *, single: bool) -> str:
+def _describe_coverage(row: dict[str, Any], *, single: bool) -> str:
     said = []
     if row["unpriced_count"]:
         said.append(f"{number_of(row['unpriced_count'], 'position')} without a price")
@@ -252,7 +252,7 @@ def _coverage(row: dict[str, Any], *, single: bool) -> str:
     return text[:1].upper() + text[1:] + ("." if text else "")
 
 
-def _worst(effects: pl.DataFrame) -> str:
+def _draw_worst(effects: pl.DataFrame) -> str:
     """Draw the positions that lose most, bars in parts of the largest loss."""
     lost = effects.drop_nulls("value_effect").sort("value_effect").head(_WORST)
     lost = lost.filter(lost["value_effect"] < 0)
@@ -273,7 +273,7 @@ def _worst(effects: pl.DataFrame) -> str:
     return bars("Largest losses", heads, rows)
 
 
-def _plan_words(plan: PledgePlan) -> str:
+def _describe_plan(plan: PledgePlan) -> str:
     if plan.status == "infeasible":
         unmet = shown(plan.unmet_value, "money")
         said = f"Pledging everything still leaves ₹ {unmet} of the need unmet."

@@ -76,7 +76,7 @@ class TableModel(HasTraits):
             self.selected = []
             if self.sort_by not in names:
                 self.sort_by = ""
-        self._refresh()
+        self._refresh_rows()
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -115,16 +115,16 @@ class TableModel(HasTraits):
         )
 
     @observe("query", "sort_by", "descending")
-    def _refilter(self, _change: object) -> None:
-        self._refresh()
+    def _filter_again(self, _change: object) -> None:
+        self._refresh_rows()
 
     @observe("page", "page_size")
-    def _repage(self, _change: object) -> None:
+    def _page_again(self, _change: object) -> None:
         self._show_page()
 
-    def _refresh(self) -> None:
+    def _refresh_rows(self) -> None:
         try:
-            order = self._ordered()
+            order = self._sort_rows()
         except ConfigError as error:
             self.error = str(error)
             return
@@ -134,7 +134,7 @@ class TableModel(HasTraits):
         self.page = 1
         self._show_page()
 
-    def _ordered(self) -> pl.Series:
+    def _sort_rows(self) -> pl.Series:
         wanted = condition(self.query, self._frame.schema)
         rows = self._frame.lazy().with_row_index(_ROW)
         if wanted is not None:

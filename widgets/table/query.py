@@ -49,18 +49,18 @@ def condition(query: str, schema: pl.Schema) -> pl.Expr | None:
     ConfigError
         A column is not there, or its value cannot be compared with the text.
     """
-    terms = [_term(term, schema) for term in _split(query)]
+    terms = [_read_term(term, schema) for term in _split_terms(query)]
     return reduce(and_, terms) if terms else None
 
 
-def _split(query: str) -> list[str]:
+def _split_terms(query: str) -> list[str]:
     try:
         return shlex.split(query)
     except ValueError:  # an open quotation mark: still being typed
         return query.replace('"', " ").replace("'", " ").split()
 
 
-def _term(term: str, schema: pl.Schema) -> pl.Expr:
+def _read_term(term: str, schema: pl.Schema) -> pl.Expr:
     found = _TERM.match(term)
     if found is None:
         return pl.col(SEARCH).str.contains(term.lower(), literal=True)
@@ -69,7 +69,7 @@ def _term(term: str, schema: pl.Schema) -> pl.Expr:
         raise ConfigError(f"no column {column!r}; have {', '.join(schema)}")
     dtype = schema[column]
     if dtype.is_numeric():
-        return _COMPARE[sign](pl.col(column), pl.lit(_number(text, column)))
+        return _COMPARE[sign](pl.col(column), pl.lit(_parse_number(text, column)))
     if dtype == pl.Boolean():
         wanted = pl.lit(text.lower() in {"yes", "true", "1"})
         return _COMPARE[sign](pl.col(column), wanted)
@@ -77,7 +77,7 @@ def _term(term: str, schema: pl.Schema) -> pl.Expr:
     return _COMPARE[sign](shown, pl.lit(text.lower()))
 
 
-def _number(text: str, column: str) -> Decimal:
+def _parse_number(text: str, column: str) -> Decimal:
     plain = text.replace(",", "")
     try:
         value = Decimal(plain.removesuffix("%"))

@@ -35,9 +35,9 @@ class HoldingsTable(TableModel, anywidget.AnyWidget):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType]
-        self.on_msg(self._answer)
+        self.on_msg(self._answer_message)
 
-    def _answer(
+    def _answer_message(
         self, _widget: object, content: dict[str, str], _buffers: object
     ) -> None:
         """Send what only Python has: all rows as CSV, or the chosen ones as text."""
