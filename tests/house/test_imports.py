@@ -94,6 +94,25 @@ def test_a_newcomer_sees_few_entries() -> None:
     assert len(shown - {"py.typed"}) <= 16
 
 
+def test_every_entry_is_explained_in_one_line() -> None:
+    lines = (ROOT / "docs" / "architecture.md").read_text().splitlines()
+    first_cells = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    explained = {name for cell in first_cells for name in cell.split("`")[1::2]}
+    entries = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in PACKAGE.iterdir()
+        if path.name not in {"__pycache__", "py.typed"}
+    }
+    assert explained == entries
+
+
+def test_the_rooms_are_explained_in_the_order_of_their_imports() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [name for name in ROOMS if (PACKAGE / name).is_dir()]
+    places = [text.index(f"| `{name}/` |") for name in rooms]
+    assert places == sorted(places)
+
+
 def test_a_room_hides_its_files_but_for_the_public_modules() -> None:
     """`hk.plot`, `hk.cluster` and the like are modules that a user names."""
     public = {"identity", "statistics", "cluster", "population", "plot"}
