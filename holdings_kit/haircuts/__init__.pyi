@@ -39,3 +39,4 @@ from ._published import published as published
 from ._rules import sebi_2005 as sebi_2005
 from ._rules import sebi_2020 as sebi_2020
 from ._universe import Universe as Universe
+from .statistics._overlapping import power as power

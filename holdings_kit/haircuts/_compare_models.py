@@ -11,7 +11,6 @@ import polars as pl
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._backtest import breaches
 from holdings_kit.haircuts._frames import AnyFrame, Floats, read_haircuts
-from holdings_kit.haircuts._hac import usual_lags
 from holdings_kit.haircuts.statistics import diebold_mariano
 from holdings_kit.haircuts.statistics._result import check_level
 from holdings_kit.schema import conform
@@ -224,9 +223,8 @@ def procyclicality(
 
 
 def _duels(names: list[str], matrix: Floats, horizon: int) -> pl.DataFrame:
-    lags = max(usual_lags(max(matrix.shape[0], 1)), 2 * (horizon - 1))
     rows = [
-        (first, second, *diebold_mariano(matrix[:, i], matrix[:, j], lags=lags)[:2])
+        (first, second, *_duel(matrix[:, i], matrix[:, j], horizon))
         for i, first in enumerate(names)
         for j, second in enumerate(names)
         if i != j
@@ -234,6 +232,11 @@ def _duels(names: list[str], matrix: Floats, horizon: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=DUELS, orient="row").with_columns(
         pl.col("statistic").fill_nan(None)
     )
+
+
+def _duel(losses: Floats, others: Floats, horizon: int) -> tuple[float, float | None]:
+    found = diebold_mariano(losses, others, horizon=horizon)
+    return found.statistic, found.p_value
 
 
 def _confidence(

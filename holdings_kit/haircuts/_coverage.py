@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from holdings_kit.haircuts import _runs
-from holdings_kit.haircuts._frames import Floats, Ints
-from holdings_kit.haircuts._series import Setting, each
+from holdings_kit.haircuts._frames import Bools, Floats, Ints
+from holdings_kit.haircuts._numeric import beta_quantile, binomial_pmf, chi2_sf
+from holdings_kit.haircuts.statistics._coverage import clopper_pearson, zones
+from holdings_kit.haircuts.statistics._dynamics import LAGS, draw_hits, rank_of_hits
+from holdings_kit.haircuts.statistics._laws import (
+    BOUNDS,
+    NOMINAL,
+    Cache,
+    duration_table,
+    haas_table,
+    joint_law,
+    mid_p_values,
+    pof,
+    run_law,
+    transition_ratio,
+    tuff_law,
+    tuff_term,
+    weibull,
+)
+from holdings_kit.haircuts.statistics._overlapping import (
+    Loss,
+    combine_offsets,
+    count_under_garch,
+    detectable_ratio,
+    follows_enough,
+    garch_note,
+    offsets_note,
+)
+from holdings_kit.haircuts.statistics._result import share_as_large, side_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["COVERAGE", "Column", "coverage", "filled", "rates"]
+__all__ = [
+    "COVERAGE",
+    "POOLED",
+    "Column",
+    "Setting",
+    "built_for",
+    "coverage",
+    "exact_sizes",
+    "filled",
+    "rate_limits",
+    "rates",
+]
 
-Column: TypeAlias = Floats | pl.Series | list[float | None] | list[str]
+Column: TypeAlias = (
+    Floats | pl.Series | list[float | None] | list[str | None] | list[str]
+)
 
 COVERAGE: Final = pl.Schema(
     {
-        "instrument_id": pl.String(),  # these two are replaced by the keys asked for
+        "instrument_id": pl.String(),  # the first three give way to the keys asked for
         "model": pl.String(),
+        "name": pl.String(),
+        "level": pl.Float64(),  # what the haircut was judged at
+        "horizon": pl.Int64(),
         "n": pl.Int64(),  # windows judged: haircut and loss both known
         "breaches": pl.Int64(),
         "expected": pl.Float64(),  # n × (1 − level)
         "ratio": pl.Float64(),  # breaches / expected
+        "side": pl.String(),  # "too many" or "too few"; what a two-sided p speaks of
         "rate": pl.Float64(),
         "rate_lower": pl.Float64(),  # Clopper–Pearson, 95 %, of n/H windows
         "rate_upper": pl.Float64(),
@@ -36,9 +80,13 @@ COVERAGE: Final = pl.Schema(
         "first_breach": pl.Date(),
         "worst_shortfall": pl.Float64(),  # loss − haircut, of breaches
         "mean_shortfall": pl.Float64(),
-        # windows that do not overlap, one instrument: null otherwise
-        "exact_p": pl.Float64(),  # binomial, two-sided
-        "kupiec_p": pl.Float64(),
+        # coverage of one instrument, any horizon: at most one of the two
+        "offsets_p": pl.Float64(),  # the haircut follows volatility; two-sided
+        "garch_p": pl.Float64(),  # it does not; too many only
+        "detectable_ratio": pl.Float64(),  # found in 80 of 100 cases; null: none is
+        # one instrument, windows of one day: null otherwise
+        "exact_p": pl.Float64(),  # binomial, two-sided, never rejects above 5 %
+        "kupiec_p": pl.Float64(),  # mid-p
         "tuff_p": pl.Float64(),
         "christoffersen_p": pl.Float64(),
         "conditional_coverage_p": pl.Float64(),
@@ -46,59 +94,172 @@ COVERAGE: Final = pl.Schema(
         "duration_p": pl.Float64(),
         "dynamic_quantile_p": pl.Float64(),
         "traffic_light": pl.String(),
-        # right for overlapping windows too
-        "hac_p": pl.Float64(),
-        "offsets_p": pl.Float64(),
-        "bootstrap_p": pl.Float64(),
+        "seed": pl.Int64(),  # of all that was drawn
         "note": pl.String(),
     }
 )
+
+POOLED: Final = (
+    "pooled: instruments fall together, and no test of a pooled rate was found to hold "
+    "its size; the rate, no p"
+)
+ERROR: Final = 0.05
+HOLDS: Final = (0.03, 0.07)
+"""Where the size of a test at nominal 5 % must lie for its p-value to be printed."""
+DAILY: Final = 1
+TINY: Final = 1e-10
+
+
+class Setting(NamedTuple):
+    """How the windows of a backtest relate.
+
+    Attributes
+    ----------
+    p
+        Expected share of breaches.
+    horizon
+        Days of a window.
+    alone
+        A row of the answer is one series of one instrument.
+    loss
+        Terminal or worst within the window.
+    draws, seed
+        Of the simulations.
+    cache
+        Where drawn tables are kept.
+    """
+
+    p: float
+    horizon: int
+    alone: bool
+    loss: Loss = "terminal"
+    draws: int = 499
+    seed: int = 0
+    cache: Cache = "platform"
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether windows of a row share no day and no market."""
+        return self.alone and self.horizon == DAILY
+
+    @property
+    def level(self) -> float:
+        """The coverage aimed at, 1 − p."""
+        return round(1 - self.p, 12)
+
+
+class Runs(NamedTuple):
+    """Counts of each run of breaches.
+
+    Attributes
+    ----------
+    n, x
+        Windows and breaches.
+    n00, n01, n10, n11
+        Transitions from a day without (0) or with (1) a breach to the next.
+    first
+        Number of the window of the first breach, from 1; NaN without one.
+    run, waits
+        Of each breach of all runs: its run, and the windows since the one before.
+    """
+
+    n: Floats
+    x: Floats
+    n00: Floats
+    n01: Floats
+    n10: Floats
+    n11: Floats
+    first: Floats
+    run: Ints
+    waits: Floats
+
+
+class Series(NamedTuple):
+    """Rows cut into runs, their counts, and what is noted of each.
+
+    `follows` is true of a run whose haircut follows volatility.
+    """
+
+    rows: pl.DataFrame
+    starts: Ints
+    runs: Runs
+    follows: Bools
+    notes: list[list[str]]
 
 
 def coverage(rows: pl.DataFrame, by: Sequence[str], setting: Setting) -> pl.DataFrame:
     """Judge each run of `by` in rows of breaches whose haircut and loss are known."""
     rows = _ordered(rows, by)
     if rows.height == 0:
-        return filled(rows.select(by), {}, alone=setting.alone)
+        return filled(rows.select(by), {}, setting)
     starts = _starts(rows, by)
     hits = rows["breach"].to_numpy()
-    found = _runs.counted(hits, starts)
+    found = _count_runs(hits, starts)
     columns = _plain(rows, starts, found, setting)
-    if setting.disjoint:
-        columns |= _runs.ratios(found, setting.p)
-        columns["traffic_light"] = _runs.zones(found["x"], found["n"], setting.p)
-    columns |= each(rows, starts, setting)
-    return filled(rows.select(by).gather(starts[:-1]), columns, alone=setting.alone)
+    notes: list[list[str]] = [[] for _ in found.n]
+    if setting.alone:
+        follows = follows_enough(_slopes(rows, starts), setting.horizon)
+        series = Series(rows, starts, found, follows, notes)
+        columns |= _test_coverage(series, setting)
+        if setting.disjoint:
+            columns |= _test_days(series, setting)
+    else:
+        for note in notes:
+            note.append(POOLED)
+    _note_what_was_built(rows, starts, setting, notes)
+    columns["note"] = ["; ".join(dict.fromkeys(note)) for note in notes]
+    return filled(rows.select(by).gather(starts[:-1]), columns, setting)
 
 
 def filled(
-    keys: pl.DataFrame, columns: Mapping[str, Column], *, alone: bool
+    keys: pl.DataFrame, columns: Mapping[str, Column], setting: Setting
 ) -> pl.DataFrame:
     """Put columns beside the keys of each row: `COVERAGE`, null where there is none.
 
     Rows that pool instruments or models have no column for what they pool.
     """
-    absent = keys.columns if alone else [*keys.columns, "instrument_id", "model"]
-    frame = keys
+    frame = keys.with_columns(
+        pl.lit(setting.level).alias("level"),
+        pl.lit(setting.horizon, pl.Int64()).alias("horizon"),
+        pl.lit(setting.seed, pl.Int64()).alias("seed"),
+    )
+    absent = {"instrument_id", "model", "name", "level", "horizon", "seed"}
     for name, dtype in COVERAGE.items():
-        if name not in absent:
+        if name not in absent and name not in keys.columns:
             values = columns.get(name)
             column = pl.Series(name, [None] * keys.height if values is None else values)
             if column.dtype.is_float():
                 column = column.fill_nan(None)
             frame = frame.with_columns(column.cast(dtype))
-    return frame
+    order = [name for name in COVERAGE if name in frame.columns]
+    return frame.select(*keys.columns, *(n for n in order if n not in keys.columns))
 
 
 def rates(n: Floats, x: Floats, p: float) -> dict[str, Column]:
     """Set x breaches of n windows beside the n p that the level lets expect."""
+    sides = [side_of(*pair) for pair in zip(x.tolist(), (n * p).tolist(), strict=True)]
     return {
         "n": n,
         "breaches": x,
         "expected": n * p,
         "ratio": x / (n * p),
+        "side": sides,
         "rate": x / n,
     }
+
+
+def rate_limits(x: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Clopper–Pearson limits of the rate, as `clopper_pearson`, for columns."""
+    none, every = x <= 0, x >= n
+    inner = np.where(none | every, n / 2, x)
+    lower = beta_quantile(inner, n - inner + 1, ERROR / 2)
+    upper = beta_quantile(inner + 1, n - inner, 1 - ERROR / 2)
+    one_sided = ERROR ** (1 / n)
+    lower = np.where(none, 0.0, np.where(every, one_sided, lower))
+    return lower, np.where(every, 1.0, np.where(none, 1 - one_sided, upper))
+
+
+# Rows and runs.
 
 
 def _ordered(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
@@ -124,19 +285,47 @@ def _starts(rows: pl.DataFrame, by: Sequence[str]) -> Ints:
     return np.append(first, rows.height).astype(np.int64)
 
 
+def _count_runs(hits: Bools, starts: Ints) -> Runs:
+    first = starts[:-1]
+    before = np.append(False, hits[:-1])
+    inside = np.ones(hits.size, bool)
+    inside[first] = False
+
+    def total(flags: Bools) -> Floats:
+        return np.add.reduceat(flags.astype(np.float64), first)
+
+    at = np.flatnonzero(hits)
+    run = np.searchsorted(starts, at, side="right") - 1
+    fresh = np.append(True, run[1:] != run[:-1]) if at.size else np.zeros(0, bool)
+    since = np.where(fresh, first[run] - 1, np.append(-1, at[:-1])[: at.size])
+    wait = np.full(first.size, np.nan)
+    wait[run[fresh]] = (at - since)[fresh]
+    return Runs(
+        n=np.diff(starts).astype(np.float64),
+        x=total(hits),
+        n00=total(~hits & ~before & inside),
+        n01=total(hits & ~before & inside),
+        n10=total(~hits & before & inside),
+        n11=total(hits & before & inside),
+        first=wait,
+        run=run.astype(np.int64),
+        waits=(at - since).astype(np.float64),
+    )
+
+
 def _plain(
-    rows: pl.DataFrame, starts: Ints, found: dict[str, Floats], setting: Setting
+    rows: pl.DataFrame, starts: Ints, found: Runs, setting: Setting
 ) -> dict[str, Column]:
     """Take counts, rates and shortfalls of each run."""
-    n, x, first = found["n"], found["x"], starts[:-1]
+    n, x, first = found.n, found.x, starts[:-1]
     hits, short = rows["breach"].to_numpy(), rows["shortfall"].to_numpy()
     mean = np.add.reduceat(rows["haircut"].to_numpy(), first) / n
     deep = np.add.reduceat(np.where(hits, short, 0.0), first)
     worst = np.maximum.reduceat(short, first)
     any_hit = np.where(x > 0, 1.0, np.nan)
     independent = _independent(rows, starts, setting)
-    lower, upper = _runs.rate_limits(x / n * independent, independent)
-    day = np.where(x > 0, first + np.nan_to_num(found["first"], nan=1.0) - 1, 0)
+    lower, upper = rate_limits(x / n * independent, independent)
+    day = np.where(x > 0, first + np.nan_to_num(found.first, nan=1.0) - 1, 0)
     dated = rows["date"].gather(day.astype(np.int64))
     even = _break_even(rows["loss"].to_numpy(), starts, setting.p)
     return {
@@ -170,3 +359,232 @@ def _break_even(lost: Floats, starts: Ints, p: float) -> Floats:
         place = last - first - 1 - int((last - first) * p + 1e-9)
         out[run] = np.partition(lost[first:last], max(place, 0))[max(place, 0)]
     return np.maximum(out, 0.0)
+
+
+def _slopes(rows: pl.DataFrame, starts: Ints) -> Floats:
+    """Slope of ln haircut on ln volatility of each run; 0 where one stands still."""
+    first = starts[:-1]
+    haircut, sigma = rows["haircut"].to_numpy(), rows["sigma"].to_numpy()
+    known = (haircut > 0) & (sigma > 0)
+    count = np.maximum(np.add.reduceat(known.astype(np.float64), first), 1.0)
+    x = np.where(known, np.log(np.where(known, sigma, 1.0)), 0.0)
+    y = np.where(known, np.log(np.where(known, haircut, 1.0)), 0.0)
+    size = np.diff(starts)
+
+    def centred(values: Floats) -> Floats:
+        mean = np.add.reduceat(values, first) / count
+        return np.where(known, values - np.repeat(mean, size), 0.0)
+
+    x, y = centred(x), centred(y)
+    across, spread = np.add.reduceat(x * y, first), np.add.reduceat(x * x, first)
+    moving = spread > 1e-12 * count
+    return np.where(moving, across / np.where(moving, spread, 1.0), 0.0)
+
+
+# Tests.
+
+
+def _test_coverage(series: Series, setting: Setting) -> dict[str, Column]:
+    """Test the rate of each run by the method that holds for its haircut."""
+    rows, starts, found, follows, notes = series
+    hits, moves = rows["breach"].to_numpy(), rows["move"].to_numpy()
+    n = found.n.astype(np.int64)
+    offsets = combine_offsets(
+        hits, rows["day"].to_numpy(), starts, setting.p, setting.horizon
+    )
+    offsets = np.where(follows & (n > setting.horizon), offsets, np.nan)
+    garch = np.full(n.size, np.nan)
+    ratios = np.full(n.size, np.nan)
+    for run, (start, end) in enumerate(pairwise(starts.tolist())):
+        windows = int(n[run]) // setting.horizon
+        if n[run] <= setting.horizon:
+            notes[run].append(f"{n[run]} windows of {setting.horizon} days are too few")
+        elif follows[run]:
+            ratio = detectable_ratio(int(n[run]), setting.level, setting.horizon)
+            ratios[run] = np.nan if ratio is None else ratio
+            notes[run].append(offsets_note(windows, ratio))
+        else:
+            counted = count_under_garch(
+                int(found.x[run]),
+                moves[start:end],
+                setting.p,
+                setting.horizon,
+                loss=setting.loss,
+                seed=setting.seed,
+            )
+            garch[run] = np.nan if counted.p_value is None else counted.p_value
+            ratios[run] = np.nan if counted.ratio is None else counted.ratio
+            notes[run].append("the haircut hardly follows volatility")
+            notes[run].append(garch_note(windows, counted, setting.seed))
+        if not found.x[run]:
+            bound = clopper_pearson(0, max(1, windows)).upper
+            notes[run].append(f"no breach: the rate is at most {bound:.4%} (95 %)")
+        if setting.horizon > DAILY:
+            notes[run].append(f"windows of {setting.horizon} days overlap")
+    return {"offsets_p": offsets, "garch_p": garch, "detectable_ratio": ratios}
+
+
+def _test_days(series: Series, setting: Setting) -> dict[str, Column]:
+    """Run the tests that need windows of one day, in whole columns where it goes."""
+    rows, starts, found, follows, notes = series
+    n, x, p = found.n.astype(np.int64), found.x.astype(np.int64), setting.p
+    chained = transition_ratio(found.n00, found.n01, found.n10, found.n11)
+    joint = pof(found.x, found.n, p) + chained
+    between = np.bincount(
+        found.run, weights=tuff_term(found.waits, p), minlength=n.size
+    )
+    mixed = chi2_sf(between + pof(found.x, found.n, p), found.x + 1)
+    mixed = -np.log(np.maximum(mixed, 1e-300))
+    waiting = tuff_term(np.nan_to_num(found.first, nan=1.0), p)
+    columns = {
+        name: np.full(n.size, np.nan)
+        for name in (
+            "exact_p",
+            "kupiec_p",
+            "tuff_p",
+            "christoffersen_p",
+            "conditional_coverage_p",
+            "haas_p",
+        )
+    }
+    for days in np.unique(n).tolist():
+        here = n == days
+        counts = x[here]
+        columns["exact_p"][here] = _exact(days, p)[counts]
+        columns["kupiec_p"][here] = mid_p_values(days, p)[counts]
+        some = here & (x > 0)
+        columns["tuff_p"][some] = tuff_law(p, days).mid_p(waiting[some])
+        columns["conditional_coverage_p"][here] = joint_law(days, p).mid_p(joint[here])
+        haas = haas_table(days, p, mixed=True, cache=setting.cache)
+        columns["haas_p"][here] = haas.p_value(mixed[here])
+        for count in np.unique(counts[counts > 0]).tolist():
+            same = here & (x == count)
+            law = run_law(days, count)
+            columns["christoffersen_p"][same] = law.mid_p(chained[same])
+        out = _outside(days, p)
+        for name in out:
+            columns[f"{name}_p"][here] = np.nan
+        if out:
+            for run in np.flatnonzero(here).tolist():
+                notes[run].append(f"outside 5 ± 2 %, none printed: {', '.join(out)}")
+    columns["exact_p"][~follows] = columns["kupiec_p"][~follows] = np.nan
+    for run in np.flatnonzero(~follows).tolist():
+        notes[run].append(
+            "no exact_p and kupiec_p: they take breaches as independent, and those of "
+            "such a haircut cluster"
+        )
+    columns |= _test_durations(series, setting)
+    columns["dynamic_quantile_p"] = _test_dynamics(rows, starts, setting)
+    return {**columns, "traffic_light": zones(found.x, found.n, p)}
+
+
+def _test_durations(series: Series, setting: Setting) -> dict[str, Floats]:
+    """Run the duration test on all runs with as many breaches at once."""
+    rows, starts, found, _, notes = series
+    x = found.x.astype(np.int64)
+    at = np.flatnonzero(rows["breach"].to_numpy())
+    place = at - starts[found.run]
+    begin = np.searchsorted(found.run, np.arange(x.size + 1))
+    out = np.full(x.size, np.nan)
+    for count in np.unique(x[x > 1]).tolist():
+        same = np.flatnonzero(x == count)
+        positions = np.stack([place[begin[run] : begin[run + 1]] for run in same])
+        days = found.n[same]
+        ratio, shape = weibull(positions.astype(np.float64), days)
+        for size in np.unique(days).tolist():
+            here = days == size
+            table = duration_table(int(size), count, setting.cache)
+            out[same[here]] = table.p_value(ratio[here])
+        ended: list[int] = same[np.isin(shape, BOUNDS)].tolist()
+        for run in ended:
+            notes[run].append("duration: shape on the bound")
+    return {"duration_p": out}
+
+
+def _test_dynamics(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats:
+    hits, haircut = rows["breach"].to_numpy(), rows["haircut"].to_numpy()
+    out = np.full(starts.size - 1, np.nan)
+    for run, (start, end) in enumerate(pairwise(starts.tolist())):
+        size = end - start
+        if size > LAGS + 2:
+            drawn = draw_hits(size, setting.p, LAGS, setting.draws, setting.seed)
+            cut = haircut[start:end]
+            rank = rank_of_hits(hits[start:end], cut, setting.p)
+            out[run] = share_as_large(rank, drawn.ranks(cut))
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _exact(n: int, p: float) -> Floats:
+    """Binomial p-value of every count: all counts that are at most as likely."""
+    mass = binomial_pmf(n, p)
+    order = np.sort(mass)
+    total = np.cumsum(order)
+    at = np.searchsorted(order, mass * (1 + 1e-7), side="right") - 1
+    return np.minimum(total[at], 1.0)
+
+
+@lru_cache(maxsize=4096)
+def _outside(n: int, p: float) -> tuple[str, ...]:
+    """Name the tests that reject outside 5 ± 2 % of right models here."""
+    sizes = exact_sizes(n, p)
+    return tuple(
+        name for name, size in sizes.items() if not HOLDS[0] <= size <= HOLDS[1]
+    )
+
+
+def exact_sizes(n: int, p: float) -> dict[str, float]:
+    """Share of right models that each mid-p test rejects at 5 %, by its exact law.
+
+    Of `christoffersen`, among the series with a breach.
+    """
+    mass = binomial_pmf(n, p)
+    joint, first = joint_law(n, p), tuff_law(p, n)
+    sizes = {
+        "kupiec": float(mass[mid_p_values(n, p) <= NOMINAL].sum()),
+        "tuff": float(first.mass[first.mid_p(first.values) <= NOMINAL].sum()),
+        "conditional_coverage": float(
+            joint.mass[joint.mid_p(joint.values) <= NOMINAL].sum()
+        ),
+    }
+    rejected = some = 0.0
+    for x in np.flatnonzero(mass > TINY).tolist():
+        if x:
+            law = run_law(n, x)
+            share = float(law.mass[law.mid_p(law.values) <= NOMINAL].sum())
+            rejected += float(mass[x]) * share
+            some += float(mass[x])
+    return {**sizes, "christoffersen": rejected / some if some else 0.0}
+
+
+def _note_what_was_built(
+    rows: pl.DataFrame, starts: Ints, setting: Setting, notes: list[list[str]]
+) -> None:
+    """Warn where haircuts built for one level or horizon are judged at another."""
+    for column in ("level", "horizon"):
+        if column not in rows.columns or rows[column].null_count() == rows.height:
+            continue
+        values = rows[column].cast(pl.Float64()).fill_null(np.nan).to_numpy()
+        high = np.fmax.reduceat(values, starts[:-1])
+        low = np.fmin.reduceat(values, starts[:-1])
+        for note, *ends in zip(notes, low.tolist(), high.tolist(), strict=True):
+            note.extend(built_for(column, ends, setting))
+
+
+def built_for(column: str, ends: Sequence[float], setting: Setting) -> list[str]:
+    """Say what haircuts were built for, if it is not what they are judged at.
+
+    `ends` are the lowest and the highest level or horizon of a row of the answer.
+    """
+    judged = setting.level if column == "level" else float(setting.horizon)
+    others = [value for value in ends if abs(value - judged) > TINY]
+    if not others:
+        return []
+    if column == "level":
+        return [f"built for level {max(others):.6g}, judged at {judged:.6g}"]
+    built, at = _days(int(max(others))), _days(int(judged))
+    return [f"built for {built}, judged at {at}"]
+
+
+def _days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,14 +15,14 @@ from holdings_kit.haircuts._frames import (
     read_closes,
     read_haircuts,
 )
-from holdings_kit.haircuts._volatility import check_days
+from holdings_kit.haircuts._volatility import check_days, volatility
+from holdings_kit.haircuts.statistics._overlapping import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BOOK", "Book", "Loss", "losses", "netted"]
+__all__ = ["BOOK", "Book", "Loss", "losses", "netted", "windows"]
 
-Loss: TypeAlias = Literal["terminal", "worst"]
 BOOK: Final = "(book)"
 """`instrument_id` under which a netted book stands beside its names."""
 
@@ -76,18 +76,39 @@ def losses(
     >>> losses(prices, horizon=2, loss="worst")["loss"].round(2).to_list()
     [0.2, None, None]
     """
+    return windows(prices, horizon=horizon, loss=loss).select(
+        "instrument_id", "date", "loss"
+    )
+
+
+def windows(prices: AnyFrame, *, horizon: int, loss: Loss) -> pl.DataFrame:
+    """Give `losses`, and beside them what the tests of overlapping windows need.
+
+    `day` is the place of the close among those of its instrument, `end_date` the last
+    close of the window, `move` the log return of its first day, `sigma` the EWMA
+    volatility (λ = 0.94) known on `date`, by which one sees whether a haircut moves.
+    """
     check_days(horizon, "horizon")
     if loss not in {"terminal", "worst"}:
         raise ConfigError(f"loss {loss!r}: give 'terminal' or 'worst'")
     closes = read_closes(prices)
+    starts = closes.starts
     first = horizon if loss == "terminal" else 1
     low = _ahead(closes.close, first)
     for day in range(first + 1, horizon + 1):
         low = np.minimum(low, _ahead(closes.close, day))
     for day in range(1, horizon + 1):
-        low[np.maximum(closes.starts[1:] - day, closes.starts[:-1])] = np.nan
-    lost = pl.Series("loss", 1 - low / closes.close, nan_to_null=True)
-    return closes.keys.with_columns(lost)
+        low[np.maximum(starts[1:] - day, starts[:-1])] = np.nan
+    size = closes.close.size
+    at = np.arange(size)
+    end = np.minimum(at + horizon, max(size - 1, 0))
+    return closes.keys.with_columns(
+        pl.Series("loss", 1 - low / closes.close, nan_to_null=True),
+        pl.Series("day", at - np.repeat(starts[:-1], np.diff(starts)), pl.Int64()),
+        closes.keys["date"].gather(end).alias("end_date"),
+        pl.Series("move", _ahead(closes.returns(), 1)),
+        pl.Series("sigma", volatility(closes, decay=0.94, seed="first")),
+    )
 
 
 def netted(
@@ -171,5 +192,6 @@ def netted(
 def _ahead(close: Floats, days: int) -> Floats:
     """Close `days` rows later; NaN past the end."""
     out = np.full(close.size, np.nan)
-    out[:-days] = close[days:]
+    if days < close.size:
+        out[: close.size - days] = close[days:]
     return out

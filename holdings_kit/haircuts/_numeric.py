@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 __all__ = [
     "beta_quantile",
     "binomial_cdf",
+    "binomial_pmf",
+    "chi2_quantile",
     "chi2_sf",
+    "log_choose",
     "log_gamma",
     "normal_cdf",
     "normal_pdf",
     "normal_quantile",
+    "normal_tail",
     "t_cdf",
     "t_quantile",
     "xlogy",
@@ -46,14 +50,24 @@ def t_quantile(level: float, df: Floats) -> Floats:
     return np.asarray(_SPECIAL.stdtrit(df, level), dtype=np.float64)
 
 
-def t_cdf(value: float, df: float) -> float:
+def t_cdf(value: Floats | float, df: float) -> Floats:
     """Student-t distribution function."""
-    return float(_SPECIAL.stdtr(df, value))
+    return np.asarray(_SPECIAL.stdtr(df, value))
+
+
+def normal_tail(value: Floats) -> Floats:
+    """Upper tail of the standard normal law, for whole columns."""
+    return np.asarray(_SPECIAL.ndtr(-value))
 
 
 def chi2_sf(statistic: Floats | float, df: Floats | float) -> Floats:
     """Upper tail of the chi-square law."""
     return np.asarray(_SPECIAL.chdtrc(df, np.maximum(statistic, 0.0)))
+
+
+def chi2_quantile(level: float, df: float) -> float:
+    """Quantile of the chi-square law."""
+    return float(_SPECIAL.chdtri(df, 1 - level))
 
 
 def binomial_cdf(breaches: Floats | float, n: Floats | float, p: float) -> Floats:
@@ -62,6 +76,24 @@ def binomial_cdf(breaches: Floats | float, n: Floats | float, p: float) -> Float
     return np.where(
         x < 0, 0.0, _SPECIAL.bdtr(np.maximum(x, 0), np.asarray(n, dtype=np.int64), p)
     )
+
+
+def binomial_pmf(n: int, p: float) -> Floats:
+    """Probability of each count 0 … n, computed in logarithms."""
+    x = np.arange(n + 1.0)
+    logs = log_choose(float(n), x) + x * np.log(p) + (n - x) * np.log1p(-p)
+    return np.exp(logs)
+
+
+def log_choose(n: Floats | float, k: Floats | float) -> Floats:
+    """Logarithm of the binomial coefficient; −∞ where there is no such choice."""
+    n, k = np.broadcast_arrays(np.asarray(n, float), np.asarray(k, float))
+    there = (k >= 0) & (k <= n)
+    of = np.where(there, k, 0.0)
+    total = np.where(n >= 0, n, 0.0)
+    rest = np.maximum(total - of, 0.0)
+    logs = _SPECIAL.gammaln(total + 1) - _SPECIAL.gammaln(of + 1)
+    return np.where(there, logs - _SPECIAL.gammaln(rest + 1), -np.inf)
 
 
 def beta_quantile(a: Floats, b: Floats, level: Floats | float) -> Floats:

@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from holdings_kit.haircuts import _runs
-from holdings_kit.haircuts._coverage import Column, filled, rates
-from holdings_kit.haircuts._series import POOLED
-from holdings_kit.haircuts.statistics._overlapping import hac_mean
+from holdings_kit.haircuts._coverage import (
+    POOLED,
+    Column,
+    built_for,
+    filled,
+    rate_limits,
+    rates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdings_kit.haircuts._series import Setting
+    from holdings_kit.haircuts._coverage import Setting
 
 __all__ = ["Part", "combine", "part_of"]
 
+BUILT: Final = ("level", "horizon")
 _SPARE: Final = 4  # times its own share of the largest losses, and so many more
 _MORE: Final = 64
 
@@ -54,6 +59,14 @@ def part_of(
         short.sum().alias("short"),
         short.max().alias("worst"),
         pl.col("date").filter("breach").min().alias("first"),
+        *(
+            pl.col(column).cast(pl.Float64()).min().alias(f"{column}_low")
+            for column in BUILT
+        ),
+        *(
+            pl.col(column).cast(pl.Float64()).max().alias(f"{column}_high")
+            for column in BUILT
+        ),
     )
     guess = (pl.len().over(by) * p * _SPARE).floor() + _MORE
     keep = guess if largest is None else pl.lit(largest)
@@ -89,6 +102,8 @@ def combine(
             pl.col("n", "x", "haircut", "short").sum(),
             pl.col("worst").max(),
             pl.col("first").min(),
+            pl.col(*(f"{column}_low" for column in BUILT)).min(),
+            pl.col(*(f"{column}_high" for column in BUILT)).max(),
         )
         .sort(by)
     )
@@ -114,7 +129,7 @@ def combine(
     rows = sums.with_columns(place=place).with_columns(even=even)
     hidden = pl.col("even").is_null() | (pl.col("even") < pl.col("bound"))
     need = rows.filter(hidden)["place"].to_list()
-    answer = filled(rows.select(by), _columns(rows, setting), alone=False)
+    answer = filled(rows.select(by), _columns(rows, setting), setting)
     return answer, max(need, default=-1) + 1
 
 
@@ -125,12 +140,8 @@ def _columns(rows: pl.DataFrame, setting: Setting) -> dict[str, Column]:
     mean = rows["haircut"].to_numpy() / n
     dates = rows["rate"].list.len().to_numpy().astype(np.float64)
     independent = np.maximum(dates / setting.horizon, 1.0)
-    lower, upper = _runs.rate_limits(x / n * independent, independent)
+    lower, upper = rate_limits(x / n * independent, independent)
     hit = np.where(x > 0, 1.0, np.nan)
-    hac: list[float | None] = [
-        hac_mean(daily.to_numpy(), setting.p, setting.horizon).p_value
-        for daily in rows["rate"]
-    ]
     return {
         **rates(n, x, setting.p),
         "rate_lower": lower,
@@ -141,6 +152,17 @@ def _columns(rows: pl.DataFrame, setting: Setting) -> dict[str, Column]:
         "first_breach": rows["first"],
         "worst_shortfall": rows["worst"],
         "mean_shortfall": rows["short"].to_numpy() / np.maximum(x, 1) * hit,
-        "hac_p": hac,
-        "note": [POOLED] * rows.height,
+        "note": _notes(rows, setting),
     }
+
+
+def _notes(rows: pl.DataFrame, setting: Setting) -> list[str]:
+    notes: list[str] = []
+    for row in rows.iter_rows(named=True):
+        parts = [POOLED]
+        for column in BUILT:
+            ends = [row[f"{column}_low"], row[f"{column}_high"]]
+            if ends[0] is not None:
+                parts += built_for(column, ends, setting)
+        notes.append("; ".join(parts))
+    return notes

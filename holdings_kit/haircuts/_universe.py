@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.haircuts._backtest import judged, keyed
-from holdings_kit.haircuts._coverage import coverage
-from holdings_kit.haircuts._frames import PRICES
+from holdings_kit.haircuts._backtest import Judged, Span, cover, is_alone, judge
+from holdings_kit.haircuts._coverage import Setting
+from holdings_kit.haircuts._frames import PRICES, read_haircuts
 from holdings_kit.haircuts._pooled import Part, combine, part_of
-from holdings_kit.haircuts._series import Setting
 from holdings_kit.haircuts.statistics._result import check_level
 from holdings_kit.schema import column_names
 
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
-    from holdings_kit.haircuts._losses import Loss
+    from holdings_kit.haircuts.statistics._laws import Cache
+    from holdings_kit.haircuts.statistics._overlapping import Loss
     from holdings_kit.store import Mapper
 
     Model: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
@@ -145,10 +145,12 @@ class Universe:
         horizon: int = 1,
         level: float = 0.99,
         loss: Loss = "terminal",
-        by: str | Sequence[str] = ("instrument_id", "model"),
+        by: str | Sequence[str] = ("instrument_id", "model", "name"),
         start: date | None = None,
-        draws: int = 999,
+        end: date | None = None,
+        draws: int = 499,
         seed: int = 0,
+        cache: Cache = "platform",
     ) -> pl.DataFrame:
         """Judge models as `backtest` does, a slice at a time.
 
@@ -159,7 +161,7 @@ class Universe:
             ``partial(ewma, decay=0.995)``. The name replaces that of the model.
         on
             As for `map`.
-        horizon, level, loss, by, start, draws, seed
+        horizon, level, loss, by, start, end, draws, seed, cache
             As for `backtest`.
 
         Returns
@@ -179,15 +181,17 @@ class Universe:
         if not models:
             raise ConfigError("models is empty: name at least one")
         by = column_names(by)
-        whole = {"instrument_id", "model"} <= set(by)
-        setting = Setting(check_level(level), horizon, whole, draws, seed)
-        judge = partial(
-            _judged, models=dict(models), horizon=horizon, loss=loss, start=start, by=by
+        setting = Setting(
+            check_level(level), horizon, is_alone(by), loss, draws, seed, cache
+        )
+        span = Span(start, end)
+        judged = partial(
+            _judged, models=dict(models), horizon=horizon, loss=loss, span=span, by=by
         )
         if "instrument_id" in by:
-            rows = self._each(partial(_covered, judge=judge, setting=setting), on)
+            rows = self._each(partial(_covered, judged=judged, setting=setting), on)
             return pl.concat(rows).sort(by)
-        part = partial(_part, judge=judge, p=setting.p)
+        part = partial(_part, judged=judged, by=by, p=setting.p)
         found, largest = combine(self._each(part, on), by, setting)
         if largest:  # some slice holds more of the largest losses than its share
             again = self._each(partial(part, largest=largest), on)
@@ -259,8 +263,8 @@ def _judged(
     by: Sequence[str],
     horizon: int,
     loss: Loss,
-    start: date | None,
-) -> pl.DataFrame:
+    span: Span,
+) -> Judged:
     prices = piece.read()
     haircuts = pl.concat(
         [
@@ -271,17 +275,22 @@ def _judged(
         ],
         how="diagonal",
     )
-    rows = judged(haircuts, prices, horizon=horizon, loss=loss, start=start)
-    return keyed(rows, by)
+    rows = read_haircuts(haircuts)
+    return judge(rows, prices, by=by, horizon=horizon, loss=loss, span=span)
 
 
 def _covered(
-    piece: Slice, *, judge: partial[pl.DataFrame], setting: Setting
+    piece: Slice, *, judged: partial[Judged], setting: Setting
 ) -> pl.DataFrame:
-    return coverage(judge(piece), judge.keywords["by"], setting)
+    return cover(judged(piece), setting)
 
 
 def _part(
-    piece: Slice, *, judge: partial[pl.DataFrame], p: float, largest: int | None = None
+    piece: Slice,
+    *,
+    judged: partial[Judged],
+    by: Sequence[str],
+    p: float,
+    largest: int | None = None,
 ) -> Part:
-    return part_of(judge(piece), judge.keywords["by"], p, largest=largest)
+    return part_of(judged(piece).rows, by, p, largest=largest)

@@ -30,7 +30,7 @@ from holdings_kit.haircuts.statistics._independence import (
     haas,
     transitions,
 )
-from holdings_kit.haircuts.statistics._overlapping import overlapping
+from holdings_kit.haircuts.statistics._overlapping import overlapping, power
 from holdings_kit.haircuts.statistics._result import TestResult
 from holdings_kit.haircuts.statistics._shortfall import (
     acerbi_szekely,
@@ -60,6 +60,7 @@ __all__ = [
     "pinball",
     "pinball_losses",
     "plus_factor",
+    "power",
     "traffic_light",
     "transitions",
     "tuff",

@@ -14,13 +14,26 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._numeric import (
     beta_quantile,
     binomial_cdf,
+    binomial_pmf,
     chi2_sf,
-    xlogy,
 )
-from holdings_kit.haircuts.statistics._result import TestResult, check_level, unknown
+from holdings_kit.haircuts.statistics._laws import (
+    NOMINAL,
+    mid_p_values,
+    pof,
+    tuff_law,
+    tuff_term,
+)
+from holdings_kit.haircuts.statistics._result import (
+    TestResult,
+    check_level,
+    side_of,
+    size_note,
+    unknown,
+)
 
 if TYPE_CHECKING:
-    from holdings_kit.haircuts._frames import Floats
+    from holdings_kit.haircuts._frames import Floats, Ints
 
 __all__ = [
     "Limits",
@@ -28,17 +41,18 @@ __all__ = [
     "clopper_pearson",
     "kupiec",
     "plus_factor",
-    "pof",
     "traffic_light",
     "tuff",
-    "tuff_term",
+    "zones",
 ]
 
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 GREEN: Final = 0.95
 YELLOW: Final = 0.9999
 PLUS: Final = (0.0, 0.0, 0.0, 0.0, 0.0, 0.40, 0.50, 0.65, 0.75, 0.85, 1.0)
-FEW: Final = 10
+BASEL_EXPECTED: Final = 2.5
+YELLOW_TAIL: Final = 0.10782  # P(X ≥ 5) of 250 days at 99 %
+RED_TAIL: Final = 0.00026  # P(X ≥ 10) of the same
 
 
 class Limits(NamedTuple):
@@ -48,25 +62,17 @@ class Limits(NamedTuple):
     upper: float
 
 
-def pof(breaches: Floats | float, n: Floats | float, p: float) -> Floats:
-    """Likelihood ratio of Kupiec's proportion of failures, for whole columns."""
-    x = np.asarray(breaches, dtype=np.float64)
-    rest = n - x
-    fitted = xlogy(x, x / n) + xlogy(rest, rest / n)
-    return np.maximum(2 * (fitted - xlogy(x, p) - rest * np.log1p(-p)), 0.0)
-
-
 def kupiec(
     breaches: int,
     observations: int,
     level: float,
     *,
-    method: Literal["asymptotic", "exact"] = "asymptotic",
+    method: Literal["mid_p", "exact", "asymptotic"] = "mid_p",
 ) -> TestResult:
-    """Kupiec's proportion-of-failures test (1995), chi-square with 1 degree.
+    """Kupiec's proportion-of-failures test (1995), by the binomial law.
 
     2[x ln(x/n) + (n − x) ln(1 − x/n) − x ln p − (n − x) ln(1 − p)], with 0 ln 0 = 0,
-    in logarithms throughout.
+    in logarithms throughout. It takes the days as independent.
 
     Parameters
     ----------
@@ -75,48 +81,60 @@ def kupiec(
     level
         1 − p.
     method
-        ``exact`` sums the binomial probability of every count whose ratio is at least
-        as large. The asymptotic p-value rejects too often in small samples: at 1 % the
-        nominal 5 % test rejects 9.48 % of true models for n = 250.
+        ``mid_p``: the probability of the counts with a smaller tail than x, plus half
+        that of x; at nominal 5 % it rejects 3.5 to 6 % of right models. ``exact``: that
+        of every count whose ratio is at least as large, never above 5 %, often far
+        below. ``asymptotic``: chi-square with 1 degree, which rejects too often in
+        small samples; the note says how often.
+
+    Returns
+    -------
+    TestResult
+        The ratio; `side` says whether breaches were too many or too few.
 
     Raises
     ------
     ConfigError
-        Counts that cannot be, or a level outside (0, 1).
+        Counts that cannot be, a level outside (0, 1), an unknown method.
 
     Examples
     --------
-    >>> found = kupiec(17, 1043, 0.99)
-    >>> round(found.statistic, 4), round(found.p_value, 6)
-    (3.5118, 0.060933)
+    >>> found = kupiec(17, 1043, 0.99, method="asymptotic")
+    >>> round(found.statistic, 4), round(found.p_value, 6), found.side
+    (3.5118, 0.060933, 'too many')
+    >>> round(kupiec(17, 1043, 0.99).p_value, 4)
+    0.0508
     """
     p = check_level(level)
     _check(breaches, observations)
+    if method not in {"mid_p", "exact", "asymptotic"}:
+        raise ConfigError(f"method {method!r}: mid_p, exact or asymptotic")
     if observations == 0:
         return unknown("no observations")
     ratio = float(pof(breaches, observations, p))
+    side = side_of(breaches, observations * p)
+    notes = [_no_breach(observations)] if breaches == 0 else []
+    if method == "mid_p":
+        found = float(mid_p_values(observations, p)[breaches])
+        note = "; ".join([*notes, "binomial law, mid-p"])
+        return TestResult(ratio, found, None, note, side)
+    law = pof(np.arange(observations + 1.0), observations, p)
+    mass = binomial_pmf(observations, p)
     if method == "asymptotic":
-        return TestResult(
-            ratio, float(chi2_sf(ratio, 1)), 1, _kupiec_note(breaches, observations, p)
-        )
-    counts = np.arange(observations + 1.0)
-    cdf = binomial_cdf(counts, observations, p)
-    mass = np.diff(cdf, prepend=0.0)
-    as_far = pof(counts, observations, p) >= ratio - 1e-9
-    exact = float(min(1.0, mass[as_far].sum()))
-    return TestResult(ratio, exact, None, "exact: binomial law of the ratio")
+        size = float(mass[chi2_sf(law, 1) < NOMINAL].sum())
+        note = "; ".join([*notes, size_note(size)])
+        return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note, side)
+    exact = float(min(1.0, mass[law >= ratio - 1e-9].sum()))
+    note = "; ".join([*notes, "exact: binomial law of the ratio"])
+    return TestResult(ratio, exact, None, note, side)
 
 
-def _kupiec_note(breaches: int, observations: int, p: float) -> str:
-    if breaches == 0:
-        bound = clopper_pearson(0, observations).upper
-        return (
-            f"no breach: the true rate is at most {bound:.4%} (95 %), not nil; this is "
-            "the formula, printed tables accept 0 where it may reject"
-        )
-    if observations * p < FEW:
-        return "few breaches expected: prefer method='exact'"
-    return "asymptotic"
+def _no_breach(observations: int) -> str:
+    bound = clopper_pearson(0, observations).upper
+    return (
+        f"no breach: the true rate is at most {bound:.4%} (95 %), not nil; this is "
+        "the formula, printed tables accept 0 where it may reject"
+    )
 
 
 def binomial(
@@ -160,7 +178,8 @@ def binomial(
         exact = float(mass[mass <= mass[breaches] * (1 + 1e-7)].sum())
     else:
         raise ConfigError(f"alternative {alternative!r}: two-sided, greater or less")
-    return TestResult(z, min(1.0, exact), None, f"exact, {alternative}")
+    side = side_of(breaches, observations * p) if alternative == "two-sided" else None
+    return TestResult(z, min(1.0, exact), None, f"exact, {alternative}", side)
 
 
 def clopper_pearson(
@@ -191,17 +210,16 @@ def clopper_pearson(
     return Limits(float(lower[0]), float(upper[0]))
 
 
-def tuff_term(wait: Floats | float, p: float) -> Floats:
-    """Likelihood ratio of one waiting time, for whole columns."""
-    v = np.asarray(wait, dtype=np.float64)
-    fitted = xlogy(v - 1, v - 1) - xlogy(v, v)
-    return np.maximum(-2 * (np.log(p) + (v - 1) * np.log1p(-p) - fitted), 0.0)
+def tuff(
+    first: int,
+    level: float,
+    *,
+    observations: int | None = None,
+    method: Literal["mid_p", "asymptotic"] = "mid_p",
+) -> TestResult:
+    """Kupiec's time until first failure, by its geometric law.
 
-
-def tuff(first: int, level: float) -> TestResult:
-    """Kupiec's time until first failure, chi-square with 1 degree.
-
-    −2[ln p + (v − 1) ln(1 − p) + v ln v − (v − 1) ln(v − 1)].
+    −2[ln p + (v − 1) ln(1 − p) + v ln v − (v − 1) ln(v − 1)]. Of little power.
 
     Parameters
     ----------
@@ -209,35 +227,59 @@ def tuff(first: int, level: float) -> TestResult:
         v, the number of the day of the first breach, 1 for the first day.
     level
         1 − p.
+    observations
+        Days looked at; the law is then that of a first breach within them.
+    method
+        ``mid_p``: P(larger) + ½ P(equal). ``asymptotic``: chi-square with 1 degree;
+        the note says how often it rejects right models.
+
+    Raises
+    ------
+    ConfigError
+        A day before the first or after the last, a level outside (0, 1).
 
     Examples
     --------
-    >>> round(tuff(58, 0.95).statistic, 4)
-    1.7354
+    >>> found = tuff(58, 0.95, method="asymptotic")
+    >>> round(found.statistic, 4), round(found.p_value, 5)
+    (1.7354, 0.18773)
     """
     p = check_level(level)
-    if first < 1:
-        raise ConfigError(f"first {first}: the first day is day 1")
+    if first < 1 or (observations is not None and first > observations):
+        raise ConfigError(f"first {first}: a day from 1 to the last of `observations`")
     ratio = float(tuff_term(first, p))
-    return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, "asymptotic; of little power")
+    side = side_of(1 / first, p)
+    law = tuff_law(p, observations)
+    if method == "asymptotic":
+        return TestResult(
+            ratio, float(chi2_sf(ratio, 1)), 1, size_note(law.size(1)), side
+        )
+    if method != "mid_p":
+        raise ConfigError(f"method {method!r}: mid_p or asymptotic")
+    return TestResult(ratio, float(law.mid_p(ratio)), None, "geometric, mid-p", side)
 
 
 def traffic_light(breaches: int, observations: int, level: float) -> TestResult:
     """Basel traffic light by the binomial distribution function.
 
-    Green up to 0.95, yellow up to 0.9999, then red; for 250 days at 99 % that is 0–4,
-    5–9 and 10 or more.
+    Green up to P(X ≤ x) = 0.95, yellow up to 0.9999, then red; for 250 days at 99 %
+    that is 0–4, 5–9 and 10 or more. In fewer days than these 250, where less than 2.5
+    breaches are expected, the function jumps over its limits: there yellow and red
+    also need as rare an event as in Basel's own table, P(X ≥ x) at most that of 5 and
+    of 10 in 250 days. Below one expected breach there is no light.
 
     Returns
     -------
     TestResult
         `statistic` is P(X ≤ x), `p_value` is P(X ≥ x), `note` the zone: ``green``,
-        ``yellow`` or ``red``.
+        ``yellow`` or ``red``; with too few observations the note says so instead.
 
     Examples
     --------
     >>> [traffic_light(x, 250, 0.99).note for x in (4, 5, 10)]
     ['green', 'yellow', 'red']
+    >>> traffic_light(1, 20, 0.99).note
+    'too few observations for a light: 20, at 99% it takes 100'
     """
     p = check_level(level)
     _check(breaches, observations)
@@ -245,8 +287,29 @@ def traffic_light(breaches: int, observations: int, level: float) -> TestResult:
         return unknown("no observations")
     below = float(binomial_cdf(breaches, observations, p))
     above = 1 - float(binomial_cdf(breaches - 1, observations, p))
-    zone = "green" if below <= GREEN else "yellow" if below <= YELLOW else "red"
+    zone = zones(np.array([breaches]), np.array([observations]), p)[0]
+    if zone is None:
+        need = int(np.ceil(1 / p - 1e-9))
+        percent = f"{100 * level:.6g}%"
+        zone = f"too few observations for a light: {observations}, at {percent} it "
+        zone += f"takes {need}"
     return TestResult(below, above, None, zone)
+
+
+def zones(breaches: Floats | Ints, n: Floats | Ints, p: float) -> list[str | None]:
+    """Light of each row, for whole columns; none where too few days are seen."""
+    x, days = np.asarray(breaches, np.float64), np.asarray(n, np.float64)
+    below = binomial_cdf(x, days, p)
+    above = 1 - binomial_cdf(x - 1, days, p)
+    expected = days * p + 1e-9
+    enough = expected >= BASEL_EXPECTED
+    yellow = (below > GREEN) & (enough | (above <= YELLOW_TAIL))
+    red = (below > YELLOW) & (enough | (above <= RED_TAIL))
+    names = np.where(red, "red", np.where(yellow, "yellow", "green"))
+    return [
+        str(name) if seen else None
+        for name, seen in zip(names, expected >= 1, strict=True)
+    ]
 
 
 def plus_factor(breaches: int) -> float:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._numeric import chi2_sf, xlogy
-from holdings_kit.haircuts.statistics._coverage import pof, tuff_term
+from holdings_kit.haircuts._numeric import chi2_sf
+from holdings_kit.haircuts.statistics._laws import (
+    DRAWS,
+    NOMINAL,
+    Cache,
+    haas_table,
+    joint_law,
+    pof,
+    run_law,
+    transition_ratio,
+    tuff_term,
+)
 from holdings_kit.haircuts.statistics._result import (
     Hits,
     TestResult,
     as_hits,
     check_level,
-    simulated,
+    side_of,
+    size_note,
     unknown,
 )
 
@@ -26,10 +37,10 @@ __all__ = [
     "christoffersen",
     "conditional_coverage",
     "haas",
-    "transition_ratio",
     "transitions",
-    "waits",
 ]
+
+TINY: Final = 1e-300
 
 
 class Transitions(NamedTuple):
@@ -73,27 +84,10 @@ def transitions(hits: Hits) -> Transitions:
     return Transitions(*kinds, first=bool(flags[0]))
 
 
-def transition_ratio(
-    n00: Floats | float, n01: Floats | float, n10: Floats | float, n11: Floats | float
-) -> Floats:
-    """G statistic of the 2×2 table, for whole columns."""
-    cells = [np.asarray(n, dtype=np.float64) for n in (n00, n01, n10, n11)]
-    quiet, after = cells[0] + cells[1], cells[2] + cells[3]
-    total = quiet + after
-    free = sum(xlogy(n, n) for n in cells) - xlogy(quiet, quiet) - xlogy(after, after)
-    still, struck = cells[0] + cells[2], cells[1] + cells[3]
-    tied = xlogy(still, still) + xlogy(struck, struck) - xlogy(total, total)
-    return np.maximum(2 * (free - tied), 0.0)
-
-
 def christoffersen(
-    hits: Hits | Transitions,
-    *,
-    method: Literal["asymptotic", "monte_carlo"] = "asymptotic",
-    draws: int = 9999,
-    seed: int = 0,
+    hits: Hits | Transitions, *, method: Literal["mid_p", "asymptotic"] = "mid_p"
 ) -> TestResult:
-    """Christoffersen's independence test (1998), chi-square with 1 degree.
+    """Christoffersen's independence test (1998).
 
     The likelihood ratio of a first-order Markov chain against independence.
 
@@ -102,20 +96,19 @@ def christoffersen(
     hits
         Breaches in time order, or their `Transitions` where only counts are known.
     method
-        ``monte_carlo`` permutes the hits: given their number every order is equally
-        likely under independence, so the p-value is exact up to simulation. The
-        asymptotic test at 5 % rejects 1.4 % of true models for 1 % of 250 days.
-    draws, seed
-        Of the simulation.
+        ``mid_p``: P(larger) + ½ P(equal) by the exact law of the ratio when the
+        breaches fall on any of the days (Wald–Wolfowitz runs). ``asymptotic``:
+        chi-square with 1 degree; the note says how often it rejects right models.
 
     Raises
     ------
     ConfigError
-        Hits with nulls, or a simulation asked for counts alone.
+        Hits with nulls, or an unknown method.
 
     Examples
     --------
-    >>> found = christoffersen(Transitions(n00=932, n01=53, n10=53, n11=4))
+    >>> table = Transitions(n00=932, n01=53, n10=53, n11=4)
+    >>> found = christoffersen(table, method="asymptotic")
     >>> round(found.statistic, 5), round(found.p_value, 5)
     (0.25866, 0.61104)
     """
@@ -123,62 +116,53 @@ def christoffersen(
     if table.breaches == 0:
         return unknown("no breach: independence cannot be tested")
     ratio = float(transition_ratio(*table[:4]))
+    law = run_law(table.observations, table.breaches)
+    given = f"given {table.breaches} breaches"
     if method == "asymptotic":
-        return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, "asymptotic")
-    flags = _need_order(hits)
-    p_value = simulated(ratio, lambda rng: _ratio(rng.permutation(flags)), draws, seed)
-    return TestResult(ratio, p_value, None, f"{draws} permutations")
+        note = f"{size_note(law.size(1))}, {given}"
+        return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note)
+    _check_method(method)
+    return TestResult(ratio, float(law.mid_p(ratio)), None, f"mid-p, {given}")
 
 
 def conditional_coverage(
     hits: Hits | Transitions,
     level: float,
     *,
-    method: Literal["asymptotic", "monte_carlo"] = "asymptotic",
-    draws: int = 9999,
-    seed: int = 0,
+    method: Literal["mid_p", "asymptotic"] = "mid_p",
 ) -> TestResult:
-    """Coverage and independence together, chi-square with 2 degrees.
+    """Coverage and independence together.
 
     Kupiec's ratio over all n days plus the independence ratio over n − 1 transitions.
 
     Parameters
     ----------
-    hits, draws, seed
+    hits
         As in `christoffersen`.
     level
         1 − p.
     method
-        ``monte_carlo`` draws independent hits of probability p.
+        ``mid_p``: by the exact law for independent days. ``asymptotic``: chi-square
+        with 2 degrees; the note says how often it rejects right models.
 
     Examples
     --------
-    >>> found = conditional_coverage(Transitions(932, 53, 53, 4), 0.95)
+    >>> table = Transitions(932, 53, 53, 4)
+    >>> found = conditional_coverage(table, 0.95, method="asymptotic")
     >>> round(found.statistic, 5), round(found.p_value, 5)
     (0.72013, 0.69763)
     """
     p = check_level(level)
     table = hits if isinstance(hits, Transitions) else transitions(hits)
-
-    def joint(found: Transitions) -> float:
-        covered = float(pof(found.breaches, found.observations, p))
-        return covered + float(transition_ratio(*found[:4]))
-
-    ratio = joint(table)
+    n = table.observations
+    ratio = float(pof(table.breaches, n, p) + transition_ratio(*table[:4]))
+    side = side_of(table.breaches, n * p)
+    law = joint_law(n, p)
     if method == "asymptotic":
-        return TestResult(ratio, float(chi2_sf(ratio, 2)), 2, "asymptotic")
-    p_value = simulated(
-        ratio,
-        lambda rng: joint(transitions(rng.random(table.observations) < p)),
-        draws,
-        seed,
-    )
-    return TestResult(ratio, p_value, None, f"{draws} draws of independent hits")
-
-
-def waits(flags: Bools) -> Floats:
-    """Days from the start to the first hit and from hit to hit."""
-    return np.diff(np.flatnonzero(flags), prepend=-1).astype(np.float64)
+        note = size_note(law.size(2))
+        return TestResult(ratio, float(chi2_sf(ratio, 2)), 2, note, side)
+    _check_method(method)
+    return TestResult(ratio, float(law.mid_p(ratio)), None, "mid-p", side)
 
 
 def haas(
@@ -186,9 +170,8 @@ def haas(
     level: float,
     *,
     part: Literal["mixed", "independence"] = "mixed",
-    method: Literal["asymptotic", "monte_carlo"] = "asymptotic",
-    draws: int = 9999,
-    seed: int = 0,
+    method: Literal["monte_carlo", "asymptotic"] = "monte_carlo",
+    cache: Cache = "platform",
 ) -> TestResult:
     """Haas's test on the time between failures (2001).
 
@@ -203,14 +186,24 @@ def haas(
         1 − p.
     part
         ``mixed``, or the ``independence`` part alone.
-    method, draws, seed
-        ``monte_carlo`` draws independent hits of probability p; with few breaches the
-        chi-square law is far off.
+    method
+        ``monte_carlo`` ranks the chi-square probability among that of 19,999 series of
+        independent hits. ``asymptotic`` takes the chi-square law, which is far off with
+        few breaches; the note says how far.
+    cache
+        Folder in which drawn tables are kept; ``platform`` is that of the user, None
+        keeps none. The usual n and levels come with the package.
+
+    Raises
+    ------
+    ConfigError
+        Hits with nulls, an unknown part or method, a folder that cannot be written.
 
     Examples
     --------
-    >>> haas([False] * 57 + [True], 0.95, part="independence").df
-    1
+    >>> found = haas([False] * 57 + [True], 0.95, part="independence", cache=None)
+    >>> round(found.statistic, 4), found.note
+    (1.7354, '19,999 series of independent hits, seed 0 (drawn)')
     """
     p = check_level(level)
     flags = as_hits(hits)
@@ -220,30 +213,28 @@ def haas(
     count = int(flags.sum())
     if flags.size == 0 or (count == 0 and not mixed):
         return unknown("no breach: there is no time between failures")
-
-    def ratio(found: Bools) -> float:
-        between = float(tuff_term(waits(found), p).sum())
-        covered = float(pof(float(found.sum()), found.size, p)) if mixed else 0.0
-        return between + covered
-
-    observed, df = ratio(flags), count + mixed
+    ratio = float(tuff_term(_waits(flags), p).sum())
+    if mixed:
+        ratio += float(pof(float(count), flags.size, p))
+    df = count + mixed
+    probability = float(chi2_sf(ratio, df))
+    side = side_of(count, flags.size * p) if mixed else None
+    table = haas_table(flags.size, p, mixed=mixed, cache=cache)
     if method == "asymptotic":
-        return TestResult(observed, float(chi2_sf(observed, df)), df, "asymptotic")
-
-    def rank(rng: np.random.Generator) -> float:
-        drawn = rng.random(flags.size) < p
-        degrees = float(drawn.sum()) + mixed
-        return -float(chi2_sf(ratio(drawn), degrees)) if degrees else -1.0
-
-    p_value = simulated(-float(chi2_sf(observed, df)), rank, draws, seed)
-    return TestResult(observed, p_value, None, f"{draws} draws of independent hits")
+        note = size_note(float(table.p_value(-np.log(NOMINAL))))
+        return TestResult(ratio, probability, df, note, side)
+    if method != "monte_carlo":
+        raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
+    rank = -np.log(max(probability, TINY))
+    note = f"{DRAWS['haas']:,} series of independent hits, seed 0 ({table.source})"
+    return TestResult(ratio, float(table.p_value(rank)), None, note, side)
 
 
-def _ratio(flags: Bools) -> float:
-    return float(transition_ratio(*transitions(flags)[:4]))
+def _waits(flags: Bools) -> Floats:
+    """Days from the start to the first hit and from hit to hit."""
+    return np.diff(np.flatnonzero(flags), prepend=-1).astype(np.float64)
 
 
-def _need_order(hits: Hits | Transitions) -> Bools:
-    if isinstance(hits, Transitions):
-        raise ConfigError("monte_carlo needs the hits themselves, not their counts")
-    return as_hits(hits)
+def _check_method(method: str) -> None:
+    if method != "mid_p":
+        raise ConfigError(f"method {method!r}: mid_p or asymptotic")

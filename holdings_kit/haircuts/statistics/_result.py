@@ -1,18 +1,15 @@
-"""What every test returns, what it takes as hits, and simulated p-values."""
+"""What every test returns, and what it takes as hits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._frames import Bools, Floats
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = [
     "Hits",
@@ -21,7 +18,10 @@ __all__ = [
     "as_floats",
     "as_hits",
     "check_level",
-    "simulated",
+    "share",
+    "share_as_large",
+    "side_of",
+    "size_note",
     "unknown",
 ]
 
@@ -44,6 +44,8 @@ class TestResult(NamedTuple):
         Degrees of freedom of the chi-square law, ``None`` for any other law.
     note
         The convention used, or why there is no number.
+    side
+        Of a two-sided test: ``too many`` or ``too few`` breaches; else ``None``.
     """
 
     __test__ = False  # the name is no invitation to a test collector
@@ -52,6 +54,7 @@ class TestResult(NamedTuple):
     p_value: float | None
     df: int | None
     note: str
+    side: str | None = None
 
 
 def unknown(note: str) -> TestResult:
@@ -90,15 +93,27 @@ def check_level(level: float) -> float:
     return 1 - level
 
 
-def simulated(
-    observed: float, draw: Callable[[np.random.Generator], float], draws: int, seed: int
-) -> float:
+def side_of(breaches: float, expected: float) -> str | None:
+    """Say on which side of the expected number the breaches are."""
+    if breaches == expected:
+        return None
+    return "too many" if breaches > expected else "too few"
+
+
+def size_note(size: float) -> str:
+    """Say how often an asymptotic p-value rejects a right model at nominal 5 %."""
+    return f"asymptotic: at nominal 5 % it rejects {size:.1%} of right models here"
+
+
+def share(flags: Bools) -> float:
+    """Share of flags that are true."""
+    return int(np.count_nonzero(flags)) / max(flags.size, 1)
+
+
+def share_as_large(observed: float, drawn: Floats) -> float:
     """Monte-Carlo p-value, (1 + number of draws ≥ observed)/(draws + 1).
 
-    A draw that does not determine its statistic (NaN) counts as 0. Equal values
-    count as at least as large, so the p-value errs on the side of no rejection.
+    Equal values count as at least as large, so it errs on the side of no rejection.
     """
-    generator = np.random.default_rng(seed)
-    values = np.nan_to_num(np.array([draw(generator) for _ in range(draws)]))
-    above = np.count_nonzero(values >= observed - 1e-9)
-    return float((1 + above) / (draws + 1))
+    above = np.count_nonzero(drawn >= observed - 1e-9 * (1 + abs(observed)))
+    return float((1 + above) / (drawn.size + 1))
