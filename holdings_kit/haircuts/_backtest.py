@@ -88,7 +88,7 @@ def backtest(
     window: int = 250,
     step: int | None = None,
     book: Mapping[str, float] | None = None,
-    draws: int = 499,
+    draws: int = 999,
     seed: int = 0,
     cache: Cache = "platform",
 ) -> pl.DataFrame:

@@ -133,7 +133,7 @@ class Setting(NamedTuple):
     horizon: int
     alone: bool
     loss: Loss = "terminal"
-    draws: int = 499
+    draws: int = 999
     seed: int = 0
     cache: Cache = "platform"
 

@@ -148,7 +148,7 @@ class Universe:
         by: str | Sequence[str] = ("instrument_id", "model", "name"),
         start: date | None = None,
         end: date | None = None,
-        draws: int = 499,
+        draws: int = 999,
         seed: int = 0,
         cache: Cache = "platform",
     ) -> pl.DataFrame:

@@ -32,6 +32,7 @@ __all__ = [
     "Table",
     "draw_positions",
     "duration_table",
+    "forget_tables",
     "haas_table",
     "joint_law",
     "make_tables",
@@ -424,6 +425,11 @@ def _folder(cache: Cache) -> Path | None:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
     return base / "holdings_kit" / "nulls"
+
+
+def forget_tables() -> None:
+    """Forget the tables in memory; those in folders stay."""
+    _stored.cache_clear()
 
 
 def make_tables(place: Path) -> None:
