@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -181,7 +181,7 @@ def test_nolde_ziegel_is_rarely_wrong_on_a_right_model() -> None:
 def test_haas_of_evenly_spaced_breaches_and_of_a_burst() -> None:
     even = ([False] * 19 + [True]) * 10
     burst = [False] * 190 + [True] * 10
-    options = {"part": "independence", "method": "asymptotic"}
+    options: dict[str, Any] = {"part": "independence", "method": "asymptotic"}
     calm = ht.haas(even, 0.95, **options)
     wild = ht.haas(burst, 0.95, **options)
     assert (calm.df, wild.df) == (10, 10)

@@ -127,3 +127,27 @@ def test_nothing_to_show_is_said() -> None:
     drawn(plot.model_comparison(hc.compare_models(haircuts, none)))
     coverage = hc.backtest(haircuts, none, by=("instrument_id", "model", "year"))
     drawn(plot.adequacy_heatmap(coverage))
+
+
+def test_a_picture_draws_on_the_axes_and_under_the_title_it_is_given(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    from matplotlib.figure import Figure as Plain
+
+    figure = Plain(figsize=(8, 6))
+    left, right = figure.subplots(1, 2)
+    same = plot.breach_plot(models, wide, instrument_id="A", ax=left, title="Left")
+    plot.haircut_drawdown(models, wide, ax=right, title="Right")
+    assert same is figure
+    assert (left.get_title(), right.get_title()) == ("Left", "Right")
+    assert "Losses of A" in plot.alt_text(figure)
+    assert "points lie above" in plot.alt_text(figure)
+    wider = plot.rolling_zones(models, wide, instrument_id="A", figsize=(11, 3))
+    assert tuple(wider.get_size_inches()) == (11, 3)
+    measures = hc.procyclicality(models)
+    pair = plot.procyclicality(measures, ax=[left, right], title="Both")
+    assert pair is figure
+    with pytest.raises(ConfigError, match="2 are drawn on"):
+        plot.procyclicality(measures, ax=[left])
+    with pytest.raises(ConfigError, match="figsize beside ax"):
+        plot.haircut_drawdown(models, wide, ax=left, figsize=(3, 3))

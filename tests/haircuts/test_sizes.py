@@ -127,7 +127,9 @@ def test_weibull_is_the_maximum_that_scipy_finds() -> None:
             seen = np.log(a**b * b) + (b - 1) * np.log(gaps) - (a * gaps) ** b
             return -float(seen.sum() - ((a * ends) ** b).sum())
 
-        best = optimize.minimize_scalar(minus, bounds=(-3.9, 3.9), method="bounded")
+        best: Any = optimize.minimize_scalar(
+            minus, bounds=(-3.9, 3.9), method="bounded"
+        )
         hits = np.zeros(n, bool)
         hits[at] = True
         found = ht.duration(hits)

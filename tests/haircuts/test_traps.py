@@ -10,7 +10,6 @@ import pytest
 from scipy import stats
 
 from holdings_kit import haircuts as hc
-from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts import statistics as ht
 
 if TYPE_CHECKING:

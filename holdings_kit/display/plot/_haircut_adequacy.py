@@ -31,7 +31,13 @@ _LABELLED: Final = 15  # breaches up to which each point carries its name
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
+def adequacy_heatmap(
+    coverage: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw breaches against expectation, security by year, for one model.
 
     Parameters
@@ -40,6 +46,9 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
         What `haircuts.backtest` returns for ``by=("instrument_id", "model", "year")``,
         of one model. The number in a cell is the count of breaches; the colour is
         breaches over expected breaches, white where they agree.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -65,6 +74,8 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     for column in ("instrument_id", "model", "year"):
         if column not in coverage.columns:
             raise FrameError("coverage", column, "is missing; backtest with it in `by`")
+    if "n" in coverage.columns:
+        coverage = coverage.filter(pl.col("n") > 0)  # others have no year
     models = coverage["model"].unique().to_list()
     if len(models) > 1:
         raise ConfigError(f"coverage holds {len(models)} models; filter one")
@@ -75,7 +86,7 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     alt = f"Breaches of {securities} in {number_of(len(years), 'year')}: "
     alt += f"{total} where {expected:.1f} are expected."
     size = (max(5.0, 1.2 + 0.6 * len(years)), max(3.0, 1.0 + 0.3 * len(names)))
-    figure, (axes,) = new_figure(alt, size=size)
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     if not names:
         nothing(axes, "No coverage to show.")
         return figure
@@ -93,13 +104,19 @@ def adequacy_heatmap(coverage: pl.DataFrame) -> Figure:
     axes.grid(visible=False)
     axes.set_xticks(range(len(years)), [str(year) for year in years])
     axes.set_yticks(range(len(names)), names)
-    axes.set_title(f"{models[0]}: breaches per security and year")
+    axes.set_title(title or f"{models[0]}: breaches per security and year")
     figure.colorbar(mesh, ax=axes, label="Breaches / expected", extend="max")
     return figure
 
 
 def haircut_drawdown(
-    haircuts: AnyFrame, prices: AnyFrame, *, horizon: int = 10
+    haircuts: AnyFrame,
+    prices: AnyFrame,
+    *,
+    horizon: int = 10,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw each security's haircut against the worst fall that followed.
 
@@ -115,6 +132,9 @@ def haircut_drawdown(
         `PRICES`.
     horizon
         Days to liquidate.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -138,7 +158,7 @@ def haircut_drawdown(
     short = worst.filter("breach")
     alt = f"Haircut against the worst loss within {number_of(horizon, 'day')}: "
     alt += f"{short.height} of {worst.height} points lie above the line y = x."
-    figure, (axes,) = new_figure(alt, size=(5.5, 5.0))
+    figure, (axes,) = new_figure(alt, size=(5.5, 5.0), ax=ax, figsize=figsize)
     if worst.height == 0:
         nothing(axes, "No haircut with a loss after it.")
         return figure
@@ -156,7 +176,7 @@ def haircut_drawdown(
     _name_points(axes, named.head(_LABELLED), edge)
     percent_axis(axes.xaxis, "Haircut")
     percent_axis(axes.yaxis, f"Worst loss within {number_of(horizon, 'day')}")
-    axes.set_title("Haircut against realised drawdown")
+    axes.set_title(title or "Haircut against realised drawdown")
     axes.legend(frameon=False)
     return figure
 

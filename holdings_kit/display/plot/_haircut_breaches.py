@@ -13,20 +13,20 @@ from holdings_kit.display.plot._style import (
     GREY,
     VERMILION,
     YELLOW,
+    Axes,
     date_axis,
     legend_outside,
     new_figure,
     nothing,
     percent_axis,
 )
-from holdings_kit.haircuts import breaches
-from holdings_kit.haircuts import statistics as tests
+from holdings_kit.haircuts import breaches, statistics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from holdings_kit.haircuts._frames import AnyFrame
-    from holdings_kit.haircuts._losses import Loss
+    from holdings_kit.haircuts.statistics._overlapping import Loss
 
 __all__ = ["breach_plot", "rolling_zones"]
 
@@ -40,6 +40,9 @@ def breach_plot(
     instrument_id: str,
     horizon: int = 1,
     loss: Loss = "terminal",
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw losses of one instrument against its haircuts; breaches stand out.
 
@@ -53,6 +56,9 @@ def breach_plot(
         The instrument shown.
     horizon, loss
         See `haircuts.losses`.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -80,7 +86,10 @@ def breach_plot(
     days = number_of(horizon, "day")
     alt = f"Losses of {instrument_id} over {days} against its haircut: "
     figure, (axes,) = new_figure(
-        alt + (said or "nothing to judge") + ".", size=(9.0, 4.0)
+        alt + (said or "nothing to judge") + ".",
+        size=(9.0, 4.0),
+        ax=ax,
+        figsize=figsize,
     )
     if judged.height == 0:
         nothing(axes, f"No haircut of {instrument_id} with a loss after it.")
@@ -95,7 +104,7 @@ def breach_plot(
         axes.step(one["date"], one["haircut"], where="post", color=colour, label=name)
         hit = one.filter("breach")
         axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)
-    axes.set_title(f"{instrument_id}: loss over {days} and haircut")
+    axes.set_title(title or f"{instrument_id}: loss over {days} and haircut")
     date_axis(axes.xaxis)
     percent_axis(axes.yaxis, "Fraction of value")
     axes.set_xlabel("Date")
@@ -110,6 +119,9 @@ def rolling_zones(
     instrument_id: str,
     level: float = 0.99,
     window: int = 250,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw the breaches of the last `window` days, with the Basel zones behind.
 
@@ -124,7 +136,11 @@ def rolling_zones(
     level
         Coverage aimed at; it sets the zones with `window`.
     window
-        Days counted; nothing is drawn before there are as many.
+        Days counted; nothing is drawn before there are as many. There are no zones
+        where fewer than one breach is expected.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -137,7 +153,7 @@ def rolling_zones(
     >>> from holdings_kit.display.plot import alt_text
     >>> figure = rolling_zones(basel(prices), prices, instrument_id="X", window=2)
     >>> alt_text(figure)
-    'Breaches of X in the last 2 days: basel ends at 1, yellow.'
+    'Breaches of X in the last 2 days: basel ends at 1, no light.'
     """
     rows = breaches(haircuts, prices).filter(
         (pl.col("instrument_id") == instrument_id) & pl.col("breach").is_not_null()
@@ -155,11 +171,12 @@ def rolling_zones(
     )
     last = counts.group_by("model", maintain_order=True).last()
     said = "; ".join(
-        f"{model} ends at {count}, {tests.traffic_light(count, window, level).note}"
+        f"{model} ends at {count}, {_zone(count, window, level) or 'no light'}"
         for model, count in last.select("model", "count").iter_rows()
     )
     alt = f"Breaches of {instrument_id} in the last {window} days: "
-    figure, (axes,) = new_figure(alt + (said or "too few days") + ".", size=(9.0, 4.0))
+    alt += (said or "too few days") + "."
+    figure, (axes,) = new_figure(alt, size=(9.0, 4.0), ax=ax, figsize=figsize)
     if counts.height == 0:
         nothing(axes, f"Fewer than {window} days of {instrument_id} to count.")
         return figure
@@ -176,17 +193,22 @@ def rolling_zones(
     date_axis(axes.xaxis)
     axes.set_ylabel(f"Breaches in {window} days")
     axes.set_xlabel("Date")
-    axes.set_title(f"{instrument_id}: rolling breaches and zones at {level:.1%}")
+    usual = f"{instrument_id}: rolling breaches and zones at {level:.1%}"
+    axes.set_title(title or usual)
     legend_outside(axes)
     return figure
 
 
+def _zone(count: int, window: int, level: float) -> str | None:
+    """Light of a count, None where the window is too short for one."""
+    note = statistics.traffic_light(count, window, level).note
+    return note if note in _ZONES else None
+
+
 def _bands(window: int, level: float, top: int) -> list[tuple[str, float, float]]:
     """Zones as stripes between counts."""
-    zone = [
-        tests.traffic_light(x, window, level).note for x in range(min(top, window) + 1)
-    ]
-    return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zone)]
+    zones = [_zone(x, window, level) for x in range(min(top, window) + 1)]
+    return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zones) if name]
 
 
 def _ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
@@ -195,7 +217,5 @@ def _ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
 
 
 def _first_red(window: int, level: float) -> int:
-    for count in range(window + 1):
-        if tests.traffic_light(count, window, level).note == "red":
-            return count
-    return window
+    reds = (x for x in range(window + 1) if _zone(x, window, level) == "red")
+    return next(reds, min(window, 10))

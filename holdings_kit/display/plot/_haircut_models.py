@@ -20,6 +20,8 @@ from holdings_kit.display.plot._style import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
     from holdings_kit.haircuts import Comparison
@@ -32,7 +34,13 @@ _SET_SIZE: Final = 0.10
 _STRONGEST: Final = 4.0
 
 
-def model_comparison(comparison: Comparison) -> Figure:
+def model_comparison(
+    comparison: Comparison,
+    *,
+    ax: Sequence[Axes] | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw mean losses, best model first, and who beats whom.
 
     Parameters
@@ -41,6 +49,9 @@ def model_comparison(comparison: Comparison) -> Figure:
         What `haircuts.compare_models` returns. Filled bars lie in the 90 % model
         confidence set; a cell is the Diebold–Mariano statistic of the row against
         the column, bold at 5 %, negative where the row is better.
+    ax, figsize, title
+        The caller's two axes to draw on, the size of a new figure in inches, and a
+        title over the two.
 
     Examples
     --------
@@ -61,8 +72,14 @@ def model_comparison(comparison: Comparison) -> Figure:
     of = number_of(len(names), "model")
     best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
     figure, (left, right) = new_figure(
-        best or "No model to compare.", size=(9.0, 1.5 + 0.5 * len(names)), columns=2
+        best or "No model to compare.",
+        size=(9.0, 1.5 + 0.5 * len(names)),
+        columns=2,
+        ax=ax,
+        figsize=figsize,
     )
+    if title:
+        figure.suptitle(title)
     if not names:
         nothing(left, "No model to compare.")
         right.set_axis_off()
@@ -79,7 +96,13 @@ def model_comparison(comparison: Comparison) -> Figure:
     return figure
 
 
-def procyclicality(measures: pl.DataFrame) -> Figure:
+def procyclicality(
+    measures: pl.DataFrame,
+    *,
+    ax: Sequence[Axes] | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw how much haircuts move: peak to trough, and the greatest rise in n days.
 
     Parameters
@@ -87,6 +110,9 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
     measures
         What `haircuts.procyclicality` returns. A dot is a security; the bar is the
         median of its model.
+    ax, figsize, title
+        The caller's two axes to draw on, the size of a new figure in inches, and a
+        title over the two.
 
     Examples
     --------
@@ -109,7 +135,11 @@ def procyclicality(measures: pl.DataFrame) -> Figure:
         for model, ratio in medians.sort("model").iter_rows()
     )
     alt = f"Median ratio of the highest to the lowest haircut: {said or 'none'}."
-    figure, (left, right) = new_figure(alt, size=(9.0, 3.6), columns=2)
+    figure, (left, right) = new_figure(
+        alt, size=(9.0, 3.6), columns=2, ax=ax, figsize=figsize
+    )
+    if title:
+        figure.suptitle(title)
     if not models:
         nothing(left, "No haircut to measure.")
         right.set_axis_off()
@@ -154,7 +184,7 @@ def _duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
         row, column = names.index(model), names.index(other)
         if statistic is not None:
             cells[row, column] = statistic
-            weight = "bold" if p_value < _SIGNIFICANT else "normal"
+            weight = "bold" if (p_value or 1) < _SIGNIFICANT else "normal"
             ink = ink_on(statistic, _STRONGEST)
             words = {"ha": "center", "va": "center", "weight": weight, "color": ink}
             axes.text(column, row, f"{statistic:.1f}", **words)

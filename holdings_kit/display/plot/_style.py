@@ -8,7 +8,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from holdings_kit.errors import FrameError
+from holdings_kit.errors import ConfigError, FrameError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,20 +61,42 @@ _LAKH: Final = 100_000
 
 
 def new_figure(
-    alt: str, *, size: tuple[float, float] = (7.0, 4.0), columns: int = 1, rows: int = 1
+    alt: str,
+    *,
+    size: tuple[float, float] = (7.0, 4.0),
+    columns: int = 1,
+    rows: int = 1,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> tuple[Any, list[Axes]]:
     """Make a figure that carries its alt text, and its axes row by row.
+
+    `figsize` takes the place of `size`. With `ax`, the caller's axes (a list of them
+    where there are several), nothing new is made, and the alt text joins that of
+    their figure.
 
     Examples
     --------
     >>> figure, (axes,) = new_figure("An empty picture.")
     >>> alt_text(figure)
     'An empty picture.'
+    >>> new_figure("Another.", ax=axes)[0] is figure, alt_text(figure)
+    (True, 'An empty picture. Another.')
     """
-    figure: Any = Figure(figsize=size, layout="constrained")
-    figure.set_label(alt)
-    made = figure.subplots(rows, columns, squeeze=False)
-    axes: list[Axes] = list(made.flat)
+    if ax is None:
+        figure: Any = Figure(figsize=figsize or size, layout="constrained")
+        figure.set_label(alt)
+        axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
+    else:
+        if figsize is not None:
+            raise ConfigError("figsize beside ax: the size is that of the axes' figure")
+        axes = list(ax) if hasattr(ax, "__iter__") else [ax]
+        if len(axes) != rows * columns:
+            raise ConfigError(
+                f"ax: {len(axes)} axes where {rows * columns} are drawn on"
+            )
+        figure = axes[0].figure
+        figure.set_label(f"{figure.get_label()} {alt}".strip())
     for each in axes:
         tidy(each)
     return figure, axes

@@ -103,7 +103,7 @@ def kupiec(
     >>> round(found.statistic, 4), round(found.p_value, 6), found.side
     (3.5118, 0.060933, 'too many')
     >>> round(kupiec(17, 1043, 0.99).p_value, 4)
-    0.0508
+    0.0501
     """
     p = check_level(level)
     _check(breaches, observations)

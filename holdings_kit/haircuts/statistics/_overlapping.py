@@ -121,7 +121,7 @@ def overlapping(
     >>> hits = ([False] * 95 + [True] * 5) * 3
     >>> found = overlapping(hits, 0.95, horizon=5)
     >>> round(found.p_value, 3), found.side
-    (0.811, None)
+    (0.885, None)
     """
     p = check_level(level)
     flags = as_hits(hits)

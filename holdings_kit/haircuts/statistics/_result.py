@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,8 @@ __all__ = [
     "size_note",
     "unknown",
 ]
+
+EQUAL: Final = 1e-9
 
 Hits: TypeAlias = pl.Series | Sequence[bool] | Bools
 """Breaches in time order, true on a day whose loss exceeded the haircut."""
@@ -95,7 +97,7 @@ def check_level(level: float) -> float:
 
 def side_of(breaches: float, expected: float) -> str | None:
     """Say on which side of the expected number the breaches are."""
-    if breaches == expected:
+    if abs(breaches - expected) <= EQUAL * max(expected, 1.0):
         return None
     return "too many" if breaches > expected else "too few"
 
