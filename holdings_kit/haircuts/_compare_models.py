@@ -50,7 +50,8 @@ class Comparison(NamedTuple):
     scores
         One row per model, best first.
     duels
-        Diebold–Mariano for every ordered pair of models.
+        Diebold–Mariano for every ordered pair of models. No p-value where less than one
+        breach is expected in the disjoint windows: there the test loses its size.
     losses
         Mean pinball loss per `date`, one column per model.
 
@@ -164,7 +165,7 @@ def compare_models(
         .sort("mean_loss", "model")
     )
     return Comparison(
-        conform(scores, SCORES, name="scores"), _duels(names, matrix, horizon), wide
+        conform(scores, SCORES, name="scores"), _duels(names, matrix, horizon, p), wide
     )
 
 
@@ -222,9 +223,9 @@ def procyclicality(
     )
 
 
-def _duels(names: list[str], matrix: Floats, horizon: int) -> pl.DataFrame:
+def _duels(names: list[str], matrix: Floats, horizon: int, p: float) -> pl.DataFrame:
     rows = [
-        (first, second, *_duel(matrix[:, i], matrix[:, j], horizon))
+        (first, second, *_duel(matrix[:, i], matrix[:, j], horizon, p))
         for i, first in enumerate(names)
         for j, second in enumerate(names)
         if i != j
@@ -234,9 +235,13 @@ def _duels(names: list[str], matrix: Floats, horizon: int) -> pl.DataFrame:
     )
 
 
-def _duel(losses: Floats, others: Floats, horizon: int) -> tuple[float, float | None]:
+def _duel(
+    losses: Floats, others: Floats, horizon: int, p: float
+) -> tuple[float, float | None]:
+    """Compare two models; no p-value with less than one independent breach expected."""
     found = diebold_mariano(losses, others, horizon=horizon)
-    return found.statistic, found.p_value
+    few = losses.size * p < horizon
+    return found.statistic, None if few else found.p_value
 
 
 def _confidence(

@@ -7,14 +7,14 @@ another method.
 
 from __future__ import annotations
 
-from math import sqrt
+from dataclasses import dataclass
+from math import ceil, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, load_optional
-from holdings_kit.risk._price_book import FEWEST, Book, read_book
+from holdings_kit.errors import ConfigError, FrameError, load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +41,14 @@ RISK: Final = pl.Schema(
         "es": pl.Float64(),
         "quantile_method": pl.String(),
         "sign": pl.String(),
-        "observations": pl.Int64(),
+        "window": pl.Int64(),  # returns asked for
+        "observations": pl.Int64(),  # returns there are
         "first_date": pl.Date(),
         "last_date": pl.Date(),
         "covered_value": pl.Float64(),  # of the positions with price and full history
         "covered_share": pl.Float64(),  # of the known market value
         "uncovered": pl.List(pl.String()),  # instruments left out
+        "note": pl.String(),  # why there is no figure, or what to mind
     }
 )
 
@@ -62,6 +64,7 @@ CONTRIBUTIONS: Final = pl.Schema(
 
 _SIGN: Final = "a loss is positive"
 _BURN_IN: Final = 20  # days whose volatility is still the seed's
+_FEWEST: Final = 2  # returns below which no history is read
 
 
 def value_at_risk(
@@ -103,8 +106,10 @@ def value_at_risk(
     Returns
     -------
     RISK
-        One row per method. Null figures where no position is covered or the window
-        holds too few days.
+        One row per method. Null figures, and a `note` that says why, where no position
+        is covered or the window holds too few returns: ``historical`` needs
+        1/(1 − level), 100 at 99 %, ``ewma`` 20, ``filtered_historical`` the sum of
+        the two. `note` also says when there are fewer returns than `window` asks for.
 
     Raises
     ------
@@ -135,27 +140,80 @@ def value_at_risk(
         if method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise ConfigError(f"method {method!r} is not known; have {known}")
-    book = read_book(positions, prices, window)
-    rows = [
-        _measure(method, book, level=level, decay=decay, interpolation=interpolation)
-        for method in methods
-    ]
+    book = _read_book(positions, prices, window)
     scale = sqrt(horizon_days)
-    whole = float(book.values.sum())
-    common = book.facts | {"level": level, "horizon_days": horizon_days, "sign": _SIGN}
-    made = [
-        common
-        | {
-            "method": method,
-            "var_value": None if found is None else found[0] * scale,
-            "es_value": None if found is None else found[1] * scale,
-            "var": None if found is None or whole <= 0 else found[0] * scale / whole,
-            "es": None if found is None or whole <= 0 else found[1] * scale / whole,
-            "quantile_method": "normal" if method == "ewma" else interpolation,
-        }
-        for method, found in zip(methods, rows, strict=True)
-    ]
-    return pl.DataFrame(made, schema=RISK)
+    common = book.facts | {
+        "level": level,
+        "horizon_days": horizon_days,
+        "sign": _SIGN,
+        "window": window,
+    }
+    rows: list[dict[str, Any]] = []
+    for method in methods:
+        need = _needed(method, level)
+        enough = len(book.returns) >= need
+        found = (
+            _measure(
+                method, book, level=level, decay=decay, interpolation=interpolation
+            )
+            if enough
+            else None
+        )
+        rows.append(
+            common
+            | _as_columns(found, scale, float(book.values.sum()))
+            | {
+                "method": method,
+                "quantile_method": "normal" if method == "ewma" else interpolation,
+                "note": _note(book, found, scale, need, window),
+            }
+        )
+    return pl.DataFrame(rows, schema=RISK)
+
+
+def _needed(method: Method, level: float) -> int:
+    """Returns below which a method has nothing to say.
+
+    A quantile of a history has to lie within it: at 99 % the worst of 100 days.
+    """
+    tail = ceil(1 / (1 - level) - 1e-9)
+    if method == "historical":
+        return tail
+    return _BURN_IN if method == "ewma" else _BURN_IN + tail
+
+
+def _as_columns(
+    found: tuple[float, float] | None, scale: float, whole: float
+) -> dict[str, float | None]:
+    names = ("var_value", "es_value")
+    if found is None:
+        return dict.fromkeys((*names, "var", "es"))
+    values = [part * scale for part in found]
+    shares = [part / whole if whole > 0 else None for part in values]
+    return dict(zip((*names, "var", "es"), (*values, *shares), strict=True))
+
+
+def _note(
+    book: _Book,
+    found: tuple[float, float] | None,
+    scale: float,
+    need: int,
+    window: int,
+) -> str | None:
+    """Say why there is no figure, or what to mind about it."""
+    have = len(book.returns)
+    if not book.ids:
+        return "no position has a price and a full history"
+    if have < need:
+        return f"{have} returns are too few: {need} are needed; no figure"
+    if found is None:
+        return "no returns that move; no figure"
+    notes: list[str] = []
+    if have < window:
+        notes.append(f"{window} returns were asked for, there are {have}")
+    if bool((book.values >= 0).all()) and found[0] * scale > float(book.values.sum()):
+        notes.append("more than a book without short positions can lose")
+    return "; ".join(notes) or None
 
 
 def var_contributions(
@@ -178,7 +236,7 @@ def var_contributions(
     -------
     CONTRIBUTIONS
         One row per covered instrument, rupees, a loss is positive. A negative part
-        lowers the portfolio's risk.
+        lowers the portfolio's risk. No row with fewer than 20 returns.
 
     Raises
     ------
@@ -192,17 +250,17 @@ def var_contributions(
     Examples
     --------
     >>> from datetime import date, timedelta
-    >>> days = [date(2026, 1, 1) + timedelta(d) for d in range(5)]
+    >>> days = [date(2026, 1, 1) + timedelta(d) for d in range(21)]
     >>> prices = pl.DataFrame(
-    ...     {"instrument_id": ["P"] * 5, "date": days, "close": [100, 90, 99, 99, 99]}
+    ...     {"instrument_id": ["P"] * 21, "date": days, "close": [100, 90, 99] * 7}
     ... )
     >>> book = pl.DataFrame({"instrument_id": ["P"], "market_value": [1000.0]})
-    >>> var_contributions(book, prices, window=4)["share"].item()
+    >>> var_contributions(book, prices, window=20)["share"].item()
     1.0
     """
     _check(level, decay, window, horizon_days)
-    book = read_book(positions, prices, window)
-    if not len(book.returns):
+    book = _read_book(positions, prices, window)
+    if len(book.returns) < _needed("ewma", level):
         return pl.DataFrame(schema=CONTRIBUTIONS)
     covariance = _ewma_covariance(book.returns, decay)
     marginal = covariance @ book.values
@@ -231,7 +289,7 @@ def _check(level: float, decay: float, window: int, horizon_days: int) -> None:
         raise ConfigError(f"level {level}: a confidence in [0.5, 1), such as 0.99")
     if not 0 < decay < 1:
         raise ConfigError(f"decay {decay}: must lie between 0 and 1")
-    if window < FEWEST:
+    if window < _FEWEST:
         raise ConfigError(f"window {window}: needs at least two returns")
     if horizon_days < 1:
         raise ConfigError(f"horizon_days {horizon_days}: must be at least 1")
@@ -252,7 +310,7 @@ def _ewma_variance(pnl: Floats, decay: float) -> Floats:
 
 
 def _measure(
-    method: Method, book: Book, *, level: float, decay: float, interpolation: str
+    method: Method, book: _Book, *, level: float, decay: float, interpolation: str
 ) -> tuple[float, float] | None:
     """VaR and ES over one day, rupees; None where there is nothing to measure."""
     if not len(book.returns):
@@ -291,3 +349,74 @@ def _tail_mean(pnl: Floats, tail: float) -> float:
     whole = min(int(mass), len(worst) - 1)
     total = float(worst[:whole].sum()) + (mass - whole) * float(worst[whole])
     return -total / mass
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Book:
+    """Values today (N), simple returns of the window (T × N), and the coverage."""
+
+    ids: list[str]
+    values: Floats
+    returns: Floats
+    facts: dict[str, Any]
+
+
+def _read_book(positions: pl.DataFrame, prices: pl.DataFrame, window: int) -> _Book:
+    """Join values and returns; leave out, and list, what has no full history."""
+    for name, frame, columns in (
+        ("positions", positions, ("instrument_id", "market_value")),
+        ("prices", prices, ("instrument_id", "date", "close")),
+    ):
+        for column in columns:
+            if column not in frame.columns:
+                raise FrameError(name, column, "missing")
+    held = (
+        positions.group_by("instrument_id", maintain_order=True)
+        .agg(
+            pl.when(pl.col("market_value").null_count() == 0).then(
+                pl.col("market_value").sum().cast(pl.Float64())
+            )
+        )
+        .filter(pl.col("instrument_id").is_not_null())
+    )
+    book = pl.col("instrument_id").is_in(held["instrument_id"].implode())
+    closes = prices.select(
+        "instrument_id", "date", pl.col("close").cast(pl.Float64())
+    ).filter((pl.col("close") > 0) & book)
+    if closes.select("instrument_id", "date").is_duplicated().any():
+        raise FrameError("prices", "close", "two closes for one instrument and day")
+    days = closes["date"].unique().sort().tail(window + 1)
+    recent = closes.filter(pl.col("date").is_in(days.implode()))
+    full = recent.group_by("instrument_id").len().filter(pl.col("len") == len(days))
+    kept = held.filter(
+        pl.col("market_value").is_not_null()
+        & pl.col("instrument_id").is_in(full["instrument_id"].implode())
+    )
+    ids: list[str] = kept["instrument_id"].to_list()
+    enough = bool(ids) and len(days) > _FEWEST
+    matrix = (
+        recent.filter(pl.col("instrument_id").is_in(ids))
+        .pivot(on="instrument_id", on_columns=ids, index="date", values="close")
+        .sort("date")
+        .select(ids)
+        .to_numpy()
+        if enough
+        else np.ones((1, len(ids)))
+    )
+    values = kept["market_value"].to_numpy()
+    known = float(held["market_value"].sum())
+    return _Book(
+        ids=ids,
+        values=values,
+        returns=matrix[1:] / matrix[:-1] - 1,
+        facts={
+            "observations": max(len(days) - 1, 0) if enough else 0,
+            "first_date": days[0] if len(days) else None,
+            "last_date": days[-1] if len(days) else None,
+            "covered_value": float(values.sum()),
+            "covered_share": float(values.sum()) / known if known > 0 else None,
+            "uncovered": held.filter(~pl.col("instrument_id").is_in(ids))[
+                "instrument_id"
+            ].to_list(),
+        },
+    )

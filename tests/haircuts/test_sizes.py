@@ -166,7 +166,7 @@ def test_defaults_reject_five_in_a_hundred_right_models(n: int, level: float) ->
             "kupiec": ht.kupiec(int(flags.sum()), n, level),
             "haas": ht.haas(flags, level, cache=None),
             "duration": ht.duration(flags, cache=None),
-            "dynamic": ht.dynamic_quantile(flags, path, level, draws=199),
+            "dynamic": ht.dynamic_quantile(flags, path, level),
         }
         for name, test in tests.items():
             if test.p_value is not None:

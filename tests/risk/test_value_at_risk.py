@@ -108,7 +108,35 @@ def test_nothing_to_measure_is_null() -> None:
     assert var_contributions(_book(X=1.0), _prices(RETURNS)).height == 0
     assert value_at_risk(_book(), _prices(RETURNS))["es_value"].null_count() == 3
     short = value_at_risk(_book(P=1.0), _prices(RETURNS[:10]), window=5)
-    assert short.filter(pl.col("method") == "filtered_historical")["var"].item() is None
+    assert short["var"].to_list() == [None] * 3
+    assert short["window"].to_list() == [5] * 3
+
+
+@pytest.mark.parametrize(
+    ("days", "answered"),
+    [(3, []), (19, []), (20, ["ewma"]), (99, ["ewma"])]
+    + [(100, ["historical", "ewma"]), (119, ["historical", "ewma"])]
+    + [(120, ["historical", "ewma", "filtered_historical"])],
+)
+def test_too_few_returns_have_no_figure_and_a_reason(
+    days: int, answered: list[str]
+) -> None:
+    out = value_at_risk(_book(P=1000.0), _prices(RETURNS[:days]))
+    said = out.filter(pl.col("var").is_not_null())
+    assert said["method"].to_list() == answered
+    for note in out.filter(pl.col("var").is_null())["note"]:
+        assert f"{days} returns are too few" in note
+    for note in said["note"]:
+        assert f"250 returns were asked for, there are {days}" in note
+    parts = var_contributions(_book(P=1000.0), _prices(RETURNS[:days]))
+    assert parts.height == (days >= 20)
+
+
+def test_a_loss_above_a_long_only_book_is_flagged() -> None:
+    wild = np.where(np.arange(300)[:, None] % 2, 1.2, -0.5)
+    out = value_at_risk(_book(P=1000.0), _prices(wild), methods=["ewma"])
+    assert out["var"].item() > 1
+    assert "can lose" in out["note"].item()
 
 
 @pytest.mark.parametrize(
