@@ -52,6 +52,7 @@ def book_effects(
     cash: Cash,
     need: Decimal | float | None = None,
     quantity: Quantity = "pledged",
+    max_haircut_age: int | None = None,
     rules: Rules | Practice | None = None,
 ) -> pl.DataFrame:
     """Put each model's haircuts in the place of the published ones.
@@ -61,9 +62,10 @@ def book_effects(
     holdings
         `HOLDINGS`, one snapshot per account.
     haircuts
-        `HAIRCUTS` of one or many models; of each, the newest row up to the day of the
-        snapshot counts. Where a model is silent the published haircut stays.
-    cash, quantity, rules
+        `HAIRCUTS` of one or many models; of each, the newest row known at the instant
+        of the snapshot counts: that of its own day only from 15:30 in India on. Where a
+        model is silent the published haircut stays.
+    cash, quantity, max_haircut_age, rules
         As in `hk.collateral`.
     need
         Margin each account has to reach, rupees.
@@ -116,7 +118,10 @@ def book_effects(
     effects = [pl.DataFrame(schema=BOOK_EFFECTS)]
     for name in table["model"].unique(maintain_order=True):
         given = collateral(
-            holdings, quantity=quantity, haircuts=table.filter(model=name)
+            holdings,
+            quantity=quantity,
+            haircuts=table.filter(model=name),
+            max_haircut_age=max_haircut_age,
         )
         effects.append(
             _effect(published, given, name, cash=cash, need=wanted, rules=chosen)

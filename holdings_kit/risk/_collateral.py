@@ -6,6 +6,7 @@ Collateral is a view of the same shares, not further wealth: never add it to val
 
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -40,6 +41,8 @@ COLLATERAL: Final = pl.Schema(
         "price": MONEY,  # previous close
         "haircut": RATE,
         "haircut_basis": pl.String(),  # published | given
+        "haircut_date": pl.Date(),  # of the haircut given; null: published, or undated
+        "haircut_age_days": pl.Int64(),  # calendar days from it to the snapshot
         "eligible": pl.Boolean(),  # null: no list says
         "cash_equivalent": pl.Boolean(),  # null: no master says; counted as non-cash
         "collateral_value": VALUE,
@@ -49,6 +52,8 @@ COLLATERAL: Final = pl.Schema(
 
 _KEYS: Final = ("snapshot_id", "account_id", "holding_no", "instrument_id", "symbol")
 _WIDE: Final = pl.Decimal(38, 14)  # 4 + 4 + 6 places: the product is formed exactly
+_CLOSE: Final = time(15, 30)  # trading ends, the close is known
+_IN_INDIA: Final = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata")
 _QUANTITIES: Final = {
     "pledged": pl.col("pledged_quantity"),
     "pledgeable": pl.col("settled_quantity").cast(VALUE).floor().cast(MONEY),
@@ -66,6 +71,7 @@ def collateral(
     *,
     quantity: Quantity = "pledged",
     haircuts: pl.DataFrame | pl.LazyFrame | None = None,
+    max_haircut_age: int | None = None,
     cash: Cash | None = None,
     rules: Rules | Practice | None = None,
     instruments: pl.DataFrame | pl.LazyFrame | None = None,
@@ -82,7 +88,13 @@ def collateral(
     haircuts
         ``instrument_id, haircut[, date]``, fractions. A row here replaces the
         published haircut; where it is missing or null the published one stays. With
-        `date`, the newest row up to the day of the snapshot counts.
+        `date`, the newest row known at the instant of the snapshot counts: a haircut
+        uses the close of its date, so it is known from 15:30 in India on, and a
+        snapshot of 10:15 has that of an earlier day.
+    max_haircut_age
+        Calendar days after which a dated haircut counts no more, and the published one
+        stays; None: it never ages. `haircut_date` and `haircut_age_days` say how old
+        each is.
     cash
         Rupees of one account, or a frame ``account_id, cash_value``. Adds
         ``usable_value`` under `rules`, filled in row order, so that its sum over an
@@ -105,7 +117,7 @@ def collateral(
     Raises
     ------
     ConfigError
-        An unknown `quantity`, or one sum of cash for several accounts.
+        An unknown `quantity`, a negative age, or one sum of cash for several accounts.
     FrameError
         A frame lacks a column, or has two rows for one key.
 
@@ -133,6 +145,8 @@ def collateral(
     if quantity not in get_args(Quantity):
         known = ", ".join(get_args(Quantity))
         raise ConfigError(f"quantity {quantity!r} is not known; have {known}")
+    if max_haircut_age is not None and max_haircut_age < 0:
+        raise ConfigError(f"max_haircut_age {max_haircut_age}: cannot be negative")
     chosen = as_rules(rules)
     rows = conform(holdings, HOLDINGS, name="holdings").lazy()
     rows = rows.select(
@@ -142,12 +156,14 @@ def collateral(
         pl.when((pl.col("haircut") != 0) | pl.col("close_price").is_not_null())
         .then("haircut")
         .alias("haircut"),
-        pl.col("snapshot_at")
-        .dt.convert_time_zone("Asia/Kolkata")
+        _IN_INDIA.dt.date().alias("on"),
+        # the day whose close is known at the instant of the snapshot
+        (_IN_INDIA - pl.duration(hours=_CLOSE.hour, minutes=_CLOSE.minute))
         .dt.date()
-        .alias("on"),
+        .alias("closed"),
     )
-    rows = _add_eligibility(_add_haircuts(rows, haircuts), instruments)
+    rows = _add_haircuts(rows, haircuts, max_haircut_age)
+    rows = _add_eligibility(rows, instruments)
     rows = rows.with_columns(_explain_unknown(quantity), _compute_collateral_value())
     if cash is not None:
         rows = _add_usable_value(rows, read_cash(cash, rows), chosen)
@@ -209,13 +225,17 @@ def refuse_duplicates(
 
 
 def _add_haircuts(
-    rows: pl.LazyFrame, haircuts: pl.DataFrame | pl.LazyFrame | None
+    rows: pl.LazyFrame,
+    haircuts: pl.DataFrame | pl.LazyFrame | None,
+    max_age: int | None,
 ) -> pl.LazyFrame:
     """Let the haircuts given replace the published ones, and say which is which."""
     basis = pl.when(pl.col("haircut").is_not_null()).then(pl.lit("published"))
     rows = rows.with_columns(basis.alias("haircut_basis"))
+    undated = pl.lit(None, pl.Date()).alias("haircut_date")
     if haircuts is None:
-        return rows
+        none = pl.lit(None, pl.Int64()).alias("haircut_age_days")
+        return rows.with_columns(undated, none)
     table = haircuts.lazy().collect()
     for column in ("instrument_id", "haircut"):
         if column not in table.columns:
@@ -231,6 +251,14 @@ def _add_haircuts(
     else:
         rows = rows.join(
             table.lazy(), on="instrument_id", how="left", maintain_order="left"
+        ).with_columns(undated)
+    age = (pl.col("on") - pl.col("haircut_date")).dt.total_days()
+    rows = rows.with_columns(age.cast(pl.Int64()).alias("haircut_age_days"))
+    if max_age is not None:
+        fresh = (pl.col("haircut_age_days") <= max_age).fill_null(value=True)
+        rows = rows.with_columns(
+            pl.when(fresh).then(column).alias(column)
+            for column in ("given", "haircut_date", "haircut_age_days")
         )
     return rows.with_columns(
         pl.coalesce("given", "haircut").alias("haircut"),
@@ -242,13 +270,13 @@ def _add_haircuts(
 
 
 def _join_newest(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
-    """Join the newest row up to the day of the snapshot; to an unknown day, none."""
-    left = rows.with_row_index("_place").with_columns(pl.col("on").alias("date"))
+    """Join the newest row known at the snapshot; to an unknown instant, none."""
+    left = rows.with_row_index("_place").with_columns(pl.col("closed").alias("date"))
     joined = (
         left.filter(pl.col("date").is_not_null())
         .sort("date")
         .join_asof(
-            table.sort("date").lazy(),
+            table.with_columns(haircut_date="date").sort("date").lazy(),
             on="date",
             by="instrument_id",
             check_sortedness=False,

@@ -172,7 +172,7 @@ def value_at_risk(
 
 
 def _needed(method: Method, level: float) -> int:
-    """Returns below which a method has nothing to say.
+    """Give the number of returns below which a method has nothing to say.
 
     A quantile of a history has to lie within it: at 99 % the worst of 100 days.
     """

@@ -12,7 +12,8 @@ import pytest
 import holdings_kit as hk
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError
-from holdings_kit.risk import Rules, margin
+from holdings_kit.risk import Rules, collateral, margin
+from holdings_kit.schema import HOLDINGS
 
 SEED = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
 AT = datetime(2026, 1, 5, 10, 15, tzinfo=UTC)
@@ -119,3 +120,39 @@ def test_impossible_questions_are_refused(seed: pl.DataFrame) -> None:
     capped = Rules(security_cap=Decimal("0.25"))
     with pytest.raises(ConfigError, match="security_cap"):
         hc.book_effects(seed, model, cash=0, need=1, rules=capped)
+
+
+@pytest.mark.parametrize(
+    ("at", "given", "age"),
+    [
+        ((4, 45), "0.2", 3),  # 10:15 in India: Friday's, today's close is not there
+        ((9, 59), "0.2", 3),  # 15:29
+        ((10, 0), "0.3", 0),  # 15:30
+        ((18, 29), "0.3", 0),  # 23:59
+        ((18, 31), "0.3", 1),  # past midnight: a new day
+    ],
+)
+def test_a_book_sees_no_haircut_before_its_close(
+    at: tuple[int, int], given: str, age: int
+) -> None:
+    line = {"account_id": "A", "snapshot_id": "1", "instrument_id": "X"}
+    line |= {"snapshot_at": datetime(2026, 1, 5, *at, tzinfo=UTC)}
+    line |= {"pledged_quantity": Decimal(10), "close_price": Decimal(100)}
+    book = pl.DataFrame([line | {"haircut": Decimal("0.5")}], schema=HOLDINGS)
+    dated = pl.DataFrame(
+        {
+            "instrument_id": ["X"] * 3,
+            "date": [date(2026, 1, 2), date(2026, 1, 5), date(2026, 1, 6)],
+            "haircut": [0.2, 0.3, 0.4],
+        }
+    )
+    row = collateral(book, haircuts=dated).row(0, named=True)
+    assert row["haircut"] == Decimal(given)
+    assert row["haircut_age_days"] == age
+    old = collateral(book, haircuts=dated, max_haircut_age=2).row(0, named=True)
+    assert old["haircut_basis"] == ("given" if age <= 2 else "published")
+    assert (old["haircut_date"] is None) == (age > 2)
+    bare = collateral(book, haircuts=dated.head(1).drop("date")).row(0, named=True)
+    assert (bare["haircut_basis"], bare["haircut_date"]) == ("given", None)
+    with pytest.raises(ConfigError, match="negative"):
+        collateral(book, max_haircut_age=-1)

@@ -114,9 +114,15 @@ def test_nothing_to_measure_is_null() -> None:
 
 @pytest.mark.parametrize(
     ("days", "answered"),
-    [(3, []), (19, []), (20, ["ewma"]), (99, ["ewma"])]
-    + [(100, ["historical", "ewma"]), (119, ["historical", "ewma"])]
-    + [(120, ["historical", "ewma", "filtered_historical"])],
+    [
+        (3, []),
+        (19, []),
+        (20, ["ewma"]),
+        (99, ["ewma"]),
+        (100, ["historical", "ewma"]),
+        (119, ["historical", "ewma"]),
+        (120, ["historical", "ewma", "filtered_historical"]),
+    ],
 )
 def test_too_few_returns_have_no_figure_and_a_reason(
     days: int, answered: list[str]

@@ -18,7 +18,7 @@ from holdings_kit.risk import collateral
 from holdings_kit.schema import HOLDINGS, VALUE, any_known, column_names, empty
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
     from holdings_kit.risk import Quantity
@@ -91,6 +91,7 @@ def collateral_effects(
     *,
     by: str | Sequence[str] = ("model",),
     quantity: Quantity = "pledged",
+    max_haircut_age: int | None = None,
     as_of: datetime | None = None,
     on: Mapper | None = None,
 ) -> pl.DataFrame:
@@ -104,13 +105,13 @@ def collateral_effects(
     store, on
         As for `published_panel`.
     haircuts
-        `HAIRCUTS` of one or many models; of each, the newest row up to the day of the
-        snapshot counts, and where a model is silent the published haircut stays. It
-        goes to every worker: pass the newest rows, or a lazy scan of files that all
-        of them reach.
+        `HAIRCUTS` of one or many models; of each, the newest row known at the instant
+        of the snapshot counts (see `holdings_kit.risk.collateral`), and where a model
+        is silent the published haircut stays. It goes to every worker: pass the newest
+        rows, or a lazy scan of files that all of them reach.
     by
         Keys of a row: any of `model`, `account_id`, `instrument_id`, `symbol`.
-    quantity
+    quantity, max_haircut_age
         As for `collateral`.
     as_of
         The snapshots current at that instant; None: now.
@@ -146,7 +147,8 @@ def collateral_effects(
     for key in by:
         if key not in _KEYS:
             raise FrameError("collateral", key, f"is no key; have {', '.join(_KEYS)}")
-    ask = partial(_effects, haircuts=haircuts, by=by, quantity=quantity, as_of=as_of)
+    value = partial(collateral, quantity=quantity, max_haircut_age=max_haircut_age)
+    ask = partial(_effects, haircuts=haircuts, by=by, value=value, as_of=as_of)
     return (
         pl.concat(store.map(ask, on=on))
         .group_by(by)
@@ -172,25 +174,26 @@ def _effects(
     *,
     haircuts: pl.DataFrame | pl.LazyFrame,
     by: Sequence[str],
-    quantity: Quantity,
+    value: Callable[..., pl.DataFrame],
     as_of: datetime | None,
 ) -> pl.DataFrame:
     table = read_haircuts(haircuts)
     holdings = view.scan(as_of=as_of).holdings.collect()
-    before = collateral(holdings, quantity=quantity)["collateral_value"]
+    before = value(holdings)["collateral_value"]
     names = table["model"].unique(maintain_order=True).to_list()
-    sides = [(before, _given(holdings, table, name, quantity)) for name in names]
-    none = _given(holdings.clear(), table, "", quantity)
+    sides = [(before, _given(holdings, table, name, value)) for name in names]
+    none = _given(holdings.clear(), table, "", value)
     parts = [_effect(*side, by) for side in [(before.clear(), none), *sides]]
     return pl.concat(parts)
 
 
 def _given(
-    holdings: pl.DataFrame, table: pl.DataFrame, model: str, quantity: Quantity
+    holdings: pl.DataFrame,
+    table: pl.DataFrame,
+    model: str,
+    value: Callable[..., pl.DataFrame],
 ) -> pl.DataFrame:
-    rows = collateral(
-        holdings, quantity=quantity, haircuts=table.filter(pl.col("model") == model)
-    )
+    rows = value(holdings, haircuts=table.filter(pl.col("model") == model))
     return rows.with_columns(pl.lit(model).alias("model"))
 
 
