@@ -7,7 +7,7 @@ parts are put together, and `on` spreads the buckets over other processes.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -174,7 +174,7 @@ def _effects(
     *,
     haircuts: pl.DataFrame | pl.LazyFrame,
     by: Sequence[str],
-    value: Callable[..., pl.DataFrame],
+    value: Callable[..., Any],
     as_of: datetime | None,
 ) -> pl.DataFrame:
     table = read_haircuts(haircuts)
@@ -191,7 +191,7 @@ def _given(
     holdings: pl.DataFrame,
     table: pl.DataFrame,
     model: str,
-    value: Callable[..., pl.DataFrame],
+    value: Callable[..., Any],
 ) -> pl.DataFrame:
     rows = value(holdings, haircuts=table.filter(pl.col("model") == model))
     return rows.with_columns(pl.lit(model).alias("model"))
