@@ -16,6 +16,7 @@ from .errors import HoldingsError as HoldingsError
 from .portfolio import concentration as concentration
 from .portfolio import consolidate as consolidate
 from .portfolio import look_through as look_through
+from .portfolio import performance as performance
 from .portfolio import summarize as summarize
 from .read import identity as identity
 from .read import lint as lint

@@ -76,6 +76,7 @@ def test_the_number_of_buckets_changes_no_answer(stores: Stores) -> None:
         ),
         lambda s, on=None: population.exposure_to(s, "INEZ0000101" + "5", on=on),
         lambda s, on=None: population.activity(s, DAYS, on=on),
+        population.performance,
         lambda s, on=None: population.margin_stress(
             s, used=needs, haircut_adds=[0, 0.2], on=on
         ),
@@ -216,6 +217,13 @@ def test_prices_value_what_the_gateway_leaves_open(tmp_path: Path) -> None:
     )
     valued = population.account_values(store, prices=prices)
     assert (valued["market_value"] > 0).all()
+
+
+def test_everybody_does_what_they_do_alone(stores: Stores) -> None:
+    whole = population.performance(stores.many)
+    assert whole.height == 80 * 3
+    assert_frame_equal(hk.performance(stores.one.history()), whole)
+    assert whole.filter(pl.col("twr").is_not_null())["account_id"].n_unique() > 70
 
 
 def test_bad_questions_are_refused(stores: Stores) -> None:

@@ -34,6 +34,9 @@ from ._population import (
 from ._population import (
     stress_curve as stress_curve,
 )
+from ._portfolio import (
+    performance_lines as performance_lines,
+)
 from ._portfolio import pnl_bars as pnl_bars
 from ._risk import concentration as concentration
 from ._risk import pledge_plan as pledge_plan

@@ -13,3 +13,4 @@ from ._questions import coverage as coverage
 from ._questions import distribution as distribution
 from ._questions import exposure_to as exposure_to
 from ._questions import margin_stress as margin_stress
+from ._questions import performance as performance

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.changes import compare
-from holdings_kit.portfolio import concentration, summarize
+from holdings_kit.portfolio import concentration, performance, summarize
 from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral
@@ -31,6 +31,7 @@ __all__ = [
     "classes_of",
     "coverage_of",
     "held_of",
+    "performance_of",
     "short_of",
     "values_of",
 ]
@@ -257,6 +258,19 @@ def activity_of(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
         )
         before = after
     return pl.concat(counted)
+
+
+def performance_of(
+    view: StoreView,
+    *,
+    prices: pl.DataFrame | pl.LazyFrame | None,
+    actions: pl.DataFrame | pl.LazyFrame | None,
+    benchmark: pl.DataFrame | pl.LazyFrame | None,
+) -> pl.DataFrame:
+    """Say how every account of the bucket did: `PERFORMANCE`."""
+    return performance(
+        view.history(), prices=prices, actions=actions, benchmark=benchmark
+    )
 
 
 def coverage_of(view: StoreView, *, as_of: datetime | None) -> pl.DataFrame:

@@ -30,6 +30,7 @@ from holdings_kit.store.population._buckets import (
     classes_of,
     coverage_of,
     held_of,
+    performance_of,
     short_of,
     values_of,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "distribution",
     "exposure_to",
     "margin_stress",
+    "performance",
 ]
 
 
@@ -341,6 +343,57 @@ def activity(
     counts = ["lines_count", "accounts_count"]
     summed = parts.group_by(keys).agg(pl.col(counts).sum())
     return conform(summed.sort(keys), ACTIVITY, name="activity")
+
+
+def performance(
+    store: StoreView,
+    *,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    actions: FrameLike | pl.LazyFrame | None = None,
+    benchmark: FrameLike | pl.LazyFrame | None = None,
+    on: Mapper | None = None,
+) -> pl.DataFrame:
+    """Say how every account did over its plausible snapshots, bucket by bucket.
+
+    Parameters
+    ----------
+    store, on
+        As for `account_values`.
+    prices, actions, benchmark
+        As for `holdings_kit.performance`; they go to every worker. Transfers between
+        accounts are not looked for: the other account may be in another bucket.
+
+    Returns
+    -------
+    PERFORMANCE
+        One row per account and day with a snapshot, sorted: as large as the
+        population's history. Null where unknown.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import holdings_kit as hk
+    >>> from holdings_kit.sandbox import generate
+    >>> with TemporaryDirectory() as folder:
+    ...     dumps = generate(folder, accounts=5, days=3, wire="arrow", instruments=3)
+    ...     store = hk.Store(f"{folder}/store", buckets=2)
+    ...     scan = hk.scan_arrow(dumps, into=store, progress=False)
+    ...     found = hk.population.performance(store)
+    >>> found["account_id"].n_unique(), found["date"].n_unique()
+    (5, 3)
+    """
+    tables = [
+        None if table is None else as_frame(table, pl.Schema(), name=name)
+        for name, table in (
+            ("prices", prices),
+            ("actions", actions),
+            ("benchmark", benchmark),
+        )
+    ]
+    ask = partial(
+        performance_of, prices=tables[0], actions=tables[1], benchmark=tables[2]
+    )
+    return pl.concat(store.map(ask, on=on)).sort("account_id", "date")
 
 
 def coverage(

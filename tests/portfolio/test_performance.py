@@ -1,0 +1,391 @@
+"""What the money did: returns of lives whose every trade is known."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from scipy.optimize import brentq
+
+import holdings_kit as hk
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.portfolio import PERFORMANCE, fifo_lots, performance
+from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS, Loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+START = date(2026, 1, 5)
+Lines = dict[str, tuple[Any, Any, Any]]  # instrument → owned, average, price
+
+
+def history(*snapshots: tuple[int, Lines], account: str = "A") -> pl.DataFrame:
+    """HOLDINGS of an account, so many days after the start."""
+    rows = [
+        dict.fromkeys(HOLDINGS)
+        | {
+            "snapshot_id": f"{account}{day}",
+            "account_id": account,
+            "snapshot_at": datetime(2026, 1, 5, 10, tzinfo=UTC) + timedelta(days=day),
+            "instrument_id": name,
+            "owned_quantity": owned,
+            "average_price": average,
+            "last_price": price,
+        }
+        for day, lines in snapshots
+        for name, (owned, average, price) in lines.items()
+    ]
+    return pl.DataFrame(rows, schema=HOLDINGS)
+
+
+def table(*rows: tuple[str, int, Any]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "instrument_id": name,
+                "date": START + timedelta(days=day),
+                "close_price": p,
+            }
+            for name, day, p in rows
+        ]
+    )
+
+
+def xirr(flows: Sequence[tuple[int, float]], value: float, day: int) -> float:
+    """Solve as anyone would, with another solver."""
+
+    def gap(rate: float) -> float:
+        grown = (f * (1 + rate) ** ((day - d) / 365) for d, f in flows)
+        return sum(grown) - value
+
+    solve: Any = brentq
+    return solve(gap, -0.9999999, 1e12, xtol=1e-16, rtol=1e-15, maxiter=1000)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[tuple[int, int, Decimal, Decimal]]:
+    """Days with a trade (units, paid) and the close of the day, of one share."""
+    price = st.decimals("50", "200", places=2)
+    days = sorted(draw(st.sets(st.integers(1, 700), min_size=1, max_size=8)))
+    life = [(0, 100, draw(price), draw(price))]
+    owned = 100
+    for day in days:
+        units = draw(st.sampled_from([0, 0, 25, 40, -10, -owned // 2]))
+        owned += units
+        life.append((day, units, draw(price), draw(price)))
+    return life
+
+
+@given(lives())
+@settings(max_examples=60, deadline=None)
+def test_known_trades_give_the_returns_anyone_computes(
+    life: list[tuple[int, int, Decimal, Decimal]],
+) -> None:
+    owned, cost, last = 0, Decimal(0), Decimal(0)
+    shots: list[tuple[int, Lines]] = []
+    flows: list[tuple[int, float]] = []
+    growth, worth = 1.0, Decimal(0)
+    expected: list[tuple[float, float | None]] = []
+    for day, units, paid, close in life:
+        before = worth
+        # what the broker books: an average of four places, as a frame can hold
+        if units > 0:
+            cost += units * paid
+        elif units < 0:
+            cost += units * (cost / owned)
+        owned += units
+        average = (cost / owned).quantize(Decimal("0.0001"))
+        booked = average * owned
+        if day == 0:
+            flow = owned * close
+        elif units > 0:
+            flow = booked - last
+        else:
+            flow = units * close
+        worth, cost, last = owned * close, booked, booked
+        flows.append((day, float(flow)))
+        if day:
+            growth *= float((worth - flow) / before)
+        expected.append(
+            (growth - 1, xirr(flows, float(worth), day) if day > 60 else None)
+        )
+        shots.append((day, {"X": (owned, average, close)}))
+    seen = hk.performance(history(*shots))
+    for row, (twr, rate) in zip(seen.rows(named=True), expected, strict=True):
+        assert row["twr"] == pytest.approx(twr, abs=1e-9)
+        if rate is not None:
+            assert row["xirr"] == pytest.approx(rate, rel=1e-9, abs=1e-9)
+    assert seen["note"].null_count() == seen.height
+
+
+def test_a_life_by_hand() -> None:
+    """100 → 110, then 10 more bought at 115 at the close of 120, then half sold."""
+    seen = hk.performance(
+        history(
+            (0, {"X": (10, 90, 100)}),
+            (1, {"X": (10, 90, 110)}),
+            (2, {"X": (20, Decimal("102.5"), 120)}),
+            (3, {"X": (10, Decimal("102.5"), 90)}),
+        )
+    )
+    assert seen["flow"].to_list() == [1000, 0, 1150, -900]
+    assert seen["value_after"].to_list() == [1000, 1100, 2400, 900]
+    assert seen["value_before"].to_list() == [0, 1100, 1250, 1800]
+    assert seen["pnl"].to_list() == [None, 100, 150, -600]
+    assert seen["return"].to_list() == pytest.approx(
+        [None, 0.1, 1250 / 1100 - 1, -0.25]
+    )
+    assert seen["drawdown"].to_list() == pytest.approx([0, 0, 0, -0.25])
+    assert seen["flow_basis"].to_list() == [
+        "opening balance at value",
+        None,
+        "bought: the rise in cost",
+        "sold at the day's price",
+    ]
+    assert seen.columns == PERFORMANCE.names()
+    assert seen["covered_share"].to_list() == [1, 1, 1, 1]
+
+
+def test_units_that_change_and_cost_that_does_not_are_no_flow() -> None:
+    seen = hk.performance(
+        history(
+            (0, {"X": (10, 100, 120), "OLD": (7, 50, 60)}),
+            (1, {"X": (100, 10, 12), "NEW": (7, 50, 60)}),  # split, and a new ISIN
+        )
+    )
+    assert seen["flow"].to_list() == [1620, 0]
+    assert seen["return"][1] == 0
+
+
+def test_a_bonus_that_is_booked_late_is_no_purchase() -> None:
+    shots = history((0, {"X": (10, 100, 120)}), (1, {"X": (20, 100, 60)}))
+    actions = pl.DataFrame(
+        {"instrument_id": ["X"], "ex_date": [date(2026, 1, 6)], "kind": ["bonus"]}
+    ).with_columns(ratio=pl.lit("1:1"))
+    seen = hk.performance(shots, actions=actions)
+    assert (seen["flow"][1], seen["return"][1]) == (0, 0)
+    wrong = actions.with_columns(ratio=pl.lit("one"))
+    with pytest.raises(ConfigError, match="'one' of X"):
+        hk.performance(shots, actions=wrong)
+
+
+def test_a_merger_carries_the_cost_over() -> None:
+    shots = history(
+        (0, {"S": (25, 100, 84), "T": (10, 40, 50)}),
+        (1, {"T": (52, Decimal("55.7692"), 50)}),
+    )
+    actions = pl.DataFrame(
+        {
+            "instrument_id": ["S"],
+            "ex_date": [date(2026, 1, 6)],
+            "kind": ["merger"],
+            "ratio": ["25:42"],
+            "new_instrument_id": ["T"],
+        }
+    )
+    seen = hk.performance(shots, actions=actions)
+    assert (seen["flow"][1], seen["return"][1]) == (0, 0)
+
+
+def test_a_dividend_is_part_of_the_return() -> None:
+    shots = history((0, {"X": (10, 100, 100)}), (1, {"X": (10, 100, 97)}))
+    actions = pl.DataFrame(
+        {"instrument_id": ["X"], "ex_date": [date(2026, 1, 6)], "kind": ["dividend"]}
+    ).with_columns(cash_per_unit=pl.lit(3).cast(pl.Decimal(18, 4)))
+    seen = hk.performance(shots, actions=actions)
+    assert (seen["flow"][1], seen["return"][1]) == (-30, 0)
+    assert seen["flow_basis"][1] == "dividend paid out"
+
+
+class TestWhatIsNotKnown:
+    SOLD = history((0, {"X": (10, 90, 100), "Y": (1, 1, 10)}), (1, {"Y": (1, 1, 11)}))
+
+    def test_a_sale_without_a_price(self) -> None:
+        seen = hk.performance(self.SOLD)
+        assert seen["flow"].to_list() == [1010, None]
+        assert seen["twr"].to_list() == [0, None]
+        assert seen["note"][1] == "flow unknown, no price on the day: X"
+
+    def test_the_table_prices_what_is_gone(self) -> None:
+        seen = hk.performance(self.SOLD, prices=table(("X", 1, 120)))
+        assert seen["flow"][1] == -1200
+        assert seen["twr"][1] == pytest.approx((11 + 1200) / 1010 - 1)
+
+    def test_what_has_no_price_at_one_end_leaves_both(self) -> None:
+        seen = hk.performance(
+            history(
+                (0, {"X": (10, 90, 100), "Z": (5, 5, None)}),
+                (1, {"X": (10, 90, 110), "Z": (5, 5, 9)}),
+                (2, {"X": (10, 90, 121), "Z": (5, 5, 9)}),
+            )
+        )
+        assert seen["covered_share"].to_list() == [0.5, 0.5, 1]
+        assert seen["return"].to_list() == pytest.approx([None, 0.1, 1255 / 1145 - 1])
+        assert seen["note"].to_list() == ["no price at one end: Z"] * 2 + [None]
+
+    def test_shares_of_unknown_cost_come_in_at_value(self) -> None:
+        seen = hk.performance(
+            history(
+                (0, {"X": (10, 90, 100)}),
+                (1, {"X": (10, 90, 100), "G": (5, None, 20)}),
+            )
+        )
+        assert (seen["flow"][1], seen["return"][1]) == (100, 0)
+        assert seen["flow_basis"][1] == "received at value, cost unknown"
+
+    def test_an_empty_account_has_a_day_and_no_return(self) -> None:
+        rows = history((0, {"X": (10, 90, 100)}), (2, {"X": (5, 90, 100)}))
+        shots = [
+            dict.fromkeys(SNAPSHOTS)
+            | {"snapshot_id": f"A{day}", "account_id": "A", "status": status}
+            | {"snapshot_at": datetime(2026, 1, 5 + day, 10, tzinfo=UTC)}
+            for day, status in (
+                (0, "superseded"),
+                (1, "superseded"),
+                (2, "current"),
+                (3, "quarantined"),
+            )
+        ]
+        blank = (pl.DataFrame(schema=s) for s in (LISTINGS, BASKETS, REJECTS))
+        loaded = Loaded(pl.DataFrame(shots, schema=SNAPSHOTS), rows, *blank)
+        seen = hk.performance(loaded, prices=table(("X", 1, 120)))
+        assert seen["value_after"].to_list() == [1000, 0, 500]
+        assert seen["flow"].to_list() == [1000, -1200, 450]
+        assert seen["return"].to_list() == pytest.approx([None, 0.2, None])
+        assert seen.height == 3
+
+
+def test_shares_that_move_between_accounts_of_one_person_move_at_value() -> None:
+    shots = pl.concat(
+        [
+            history((0, {"X": (10, 90, 100)}), (1, {"X": (4, 90, 100)})),
+            history((0, {"X": (1, 70, 100)}), (1, {"X": (7, 90, 100)}), account="B"),
+        ]
+    )
+    moves = pl.DataFrame({"account_id": ["A", "B"], "owner": ["P", "P"]})
+    seen = hk.performance(shots, moves=moves).filter(pl.col("date") > START)
+    assert seen["flow"].to_list() == [-600, 600]
+    assert set(seen["flow_basis"]) == {"transferred at value"}
+
+
+def test_a_benchmark_is_measured_over_the_same_days() -> None:
+    shots = history(
+        (0, {"X": (1, 1, 10)}), (1, {"X": (1, 1, 11)}), (4, {"X": (1, 1, 9)})
+    )
+    index = table(("N", -3, 200), ("N", 1, 210), ("N", 3, 189)).drop("instrument_id")
+    seen = hk.performance(shots, benchmark=index)
+    assert seen["benchmark_twr"].to_list() == pytest.approx([0, 0.05, -0.055])
+    assert seen["benchmark_return"].to_list() == pytest.approx([None, 0.05, -0.1])
+
+
+@given(st.lists(lives(), min_size=2, max_size=4), st.randoms(use_true_random=False))
+@settings(max_examples=15, deadline=None)
+def test_an_account_does_the_same_alone(
+    all_lives: list[list[tuple[int, int, Decimal, Decimal]]], random: Any
+) -> None:
+    parts = []
+    for number, life in enumerate(all_lives):
+        shots: list[tuple[int, Lines]] = []
+        owned = 0
+        for day, units, paid, close in life:
+            owned += units
+            shots.append((day, {"X": (owned, paid, close)}))
+        parts.append(history(*shots, account=f"{number}"))
+    whole = pl.concat(parts)
+    order = list(range(whole.height))
+    random.shuffle(order)
+    together = hk.performance(whole[order])
+    alone = pl.concat(hk.performance(part) for part in parts)
+    assert_frame_equal(together, alone, rel_tol=1e-12, abs_tol=1e-12)
+
+
+def test_bad_calls_are_named() -> None:
+    shots = history((0, {"X": (1, 1, 1)}))
+    with pytest.raises(ConfigError, match="account_id"):
+        hk.performance(shots, by="broker")
+    with pytest.raises(FrameError, match="history"):
+        hk.performance(shots.drop("owned_quantity"))
+    assert hk.performance(shots.head(0)).is_empty()
+    assert performance is hk.performance
+
+
+# ── lots ────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(-9, 9), st.integers(1, 99))))
+@settings(max_examples=60, deadline=None)
+def test_lots_are_those_of_a_queue(trades: list[tuple[int, int, int]]) -> None:
+    owned, kept = 0, []
+    for day, units, price in sorted(trades, key=lambda trade: trade[0]):
+        if owned + units >= 0 and units:
+            owned += units
+            kept.append((START + timedelta(days=day), units, price))
+    queue: deque[list[Any]] = deque()
+    gains: list[tuple[date, date, int, int]] = []
+    for day, units, price in kept:
+        if units > 0:
+            queue.append([day, units, price])
+        rest = max(-units, 0)
+        while rest:
+            first = queue[0]
+            taken = min(first[1], rest)
+            gains.append((first[0], day, taken, taken * (price - first[2])))
+            first[1] -= taken
+            rest -= taken
+            if not first[1]:
+                queue.popleft()
+    frame = pl.DataFrame(
+        [
+            {"date": d, "instrument_id": "X", "quantity": q, "price": p}
+            for d, q, p in kept
+        ],
+        schema={
+            "date": pl.Date(),
+            "instrument_id": pl.String(),
+            "quantity": pl.Int64(),
+            "price": pl.Int64(),
+        },
+    )
+    lots = fifo_lots(frame, on=date(2029, 1, 1))
+    ours = lots.realized.select(
+        "buy_date", "sell_date", "quantity", "gain_value"
+    ).rows()
+    assert ours == gains
+    left = lots.open.select("buy_date", "quantity", "price").rows()
+    assert left == [tuple(lot) for lot in queue]
+
+
+def test_a_lot_is_long_after_more_than_twelve_months() -> None:
+    sales = [date(2025, 1, 31), date(2025, 2, 1)]
+    frame = pl.DataFrame(
+        {
+            "date": [date(2024, 1, 31), *sales],
+            "instrument_id": ["X"] * 3,
+            "quantity": [3, -1, -1],
+            "price": [10, 12, 13],
+            "account_id": ["A"] * 3,
+        }
+    )
+    lots = fifo_lots(frame)
+    assert lots.realized["term"].to_list() == ["short", "long"]
+    assert lots.realized["held_days"].to_list() == [366, 367]
+    assert lots.open.select("term", "held_days").row(0) == (None, None)
+
+
+def test_without_trades_lots_are_refused_in_words() -> None:
+    with pytest.raises(ConfigError, match="no payload says when a share was bought"):
+        fifo_lots(None)
+    one = pl.DataFrame(
+        {"date": [START], "instrument_id": ["X"], "quantity": [-2], "price": [1]}
+    )
+    with pytest.raises(FrameError, match="X: 2 more sold by 2026-01-05 than bought"):
+        fifo_lots(one)
+    with pytest.raises(FrameError, match="nulls"):
+        fifo_lots(one.with_columns(price=pl.lit(None)))
