@@ -98,7 +98,8 @@ def performance(
         is the opening balance, a flow at value. Null where it cannot be known: a flow
         whose price is missing makes the return of its day unknown, and the time- and
         money-weighted returns from there on; `note` says why. A line without a price
-        at one end is left out of both ends, and of `covered_share`.
+        at one end is left out of both ends, and of `covered_share`; when the lines that
+        are left out change, the money-weighted return is unknown from there on.
 
     Raises
     ------
@@ -601,10 +602,15 @@ def _with_returns(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
             drawdown=pl.col("_wealth") / pl.col("_wealth").cum_max().over(keys) - 1,
         )
     )
+    # what leaves the covered lines leaves without a flow: no rate solves that
+    last = pl.col("value_after").shift(1).over(keys)
+    whole = pl.col("_first") | (pl.col("value_start") == last)
+    same = (~whole.fill_null(value=False)).cum_sum().over(keys) == 0
+    rows = rows.with_columns(_same=same)
     broken = pl.col("twr").is_null() & pl.col("return").is_not_null()
     words = pl.lit("twr unknown since a day before")
     return rows.with_columns(
-        xirr=_money_weighted(rows, keys),
+        xirr=pl.when("_same").then(_money_weighted(rows, keys)),
         note=pl.when(broken)
         .then(pl.concat_str("note", words, separator="; ", ignore_nulls=True))
         .otherwise("note"),
@@ -642,7 +648,8 @@ def _solve(paid: Floats, years: Floats, value: Floats) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):
             return (paid * np.exp(years * rate[:, None])).sum(axis=1) - value
 
-    low, high = np.full(len(value), -30.0), np.full(len(value), 30.0)
+    reach = np.minimum(100.0, 600.0 / np.maximum(years.max(axis=1), 1.0))
+    low, high = -reach, reach
     at_low, at_high = gap(low), gap(high)
     fine = (at_low * at_high < 0) & (years.max(axis=1) > 0)
     for _ in range(_ROUNDS):

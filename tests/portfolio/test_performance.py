@@ -227,6 +227,8 @@ class TestWhatIsNotKnown:
             )
         )
         assert seen["covered_share"].to_list() == [0.5, 0.5, 1]
+        # Z comes in without a flow: no money-weighted return covers that
+        assert seen["xirr"].is_null().to_list() == [True, False, True]
         assert seen["return"].to_list() == pytest.approx([None, 0.1, 1255 / 1145 - 1])
         assert seen["note"].to_list() == ["no price at one end: Z"] * 2 + [None]
 

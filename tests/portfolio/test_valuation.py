@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import polars as pl
 import pytest
@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
+from holdings_kit.display import write_report
 from holdings_kit.errors import FrameError
+from holdings_kit.sandbox import generate
 from holdings_kit.schema import HOLDINGS, POSITIONS, SNAPSHOTS, Loaded
+from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -428,3 +431,56 @@ def test_positions_of_the_past_are_still_summed() -> None:
     assert (total["cost_value"], total["market_value"]) == (10, 12)
     assert (total["unrealized_pnl"], total["return"]) == (2, pytest.approx(0.2))
     assert total["costed_value_share"] == 1
+
+
+def _loaded(tmp_path: Path, wire: Literal["arrow", "gateway"]) -> tuple[Loaded, Store]:
+    """Invented accounts of one source, in three buckets, with what they own today."""
+    dumps = generate(tmp_path, accounts=30, days=1, wire=wire, instruments=9)
+    store = Store(tmp_path / "store", buckets=3)
+    scan = hk.scan_arrow if wire == "arrow" else hk.scan_webhooks
+    scan(dumps, into=store, progress=False)
+    return store.current(), store
+
+
+@pytest.mark.parametrize("wire", ["arrow", "gateway"])
+def test_every_room_gives_the_same_quantity_and_value(
+    tmp_path: Path, wire: Literal["arrow", "gateway"]
+) -> None:
+    loaded, store = _loaded(tmp_path, wire)
+    table = pl.read_csv(tmp_path / "prices.csv").select("instrument_id", "last_price")
+    table = table.cast({"last_price": pl.Decimal(18, 4)}).unique("instrument_id")
+    given: dict[str, Any] = {} if wire == "arrow" else {"prices": table}
+    direct = hk.consolidate(loaded.holdings, by=BY, **given)
+    through = hk.consolidate(hk.look_through(loaded), by=BY, **given)
+    value = one(hk.summarize(direct))["market_value"]
+    assert value > 0
+    assert one(hk.summarize(through))["market_value"] == value
+    everyone = hk.population.account_values(store, **given)
+    assert everyone["market_value"].sum() == value
+    lazy = hk.consolidate(loaded.holdings.lazy(), **given).collect()
+    assert one(hk.summarize(lazy))["market_value"] == value
+    folder = tmp_path / "out"
+    write_report(loaded, folder, **given)
+    reported = pl.read_parquet(folder / "positions.parquet")
+    assert one(hk.summarize(reported))["market_value"] == value
+    changes = hk.compare(loaded.holdings, loaded.holdings).sort(*BY)
+    owned = direct.sort(*BY)["owned_quantity"]
+    assert changes["owned_quantity_after"].to_list() == owned.to_list()
+    series = hk.performance(store.history(), **given)
+    assert series["value_after"].sum() == value
+
+
+def test_trades_of_today_count_once_in_every_room() -> None:
+    """10 held and 5 more bought today at a price of 100 are worth 1,500."""
+    body = b"""{"smallcaseAuthId": "a", "snapshotDate": "2026-01-05T10:15:30.123Z",
+    "securities": [{"isin": "INE062A01020", "nseTicker": "SBIN",
+    "holdings": {"quantity": 10, "averagePrice": 90},
+    "positions": {"nse": {"quantity": 5, "averagePrice": 99}}}]}"""
+    loaded = hk.read_gateway(body, fetched_at=at(5, hour=11))
+    prices = pl.DataFrame({"instrument_id": ["INE062A01020"], "last_price": [100]})
+    for held in (loaded.holdings, hk.look_through(loaded)):
+        row = one(hk.consolidate(held, prices=prices))
+        assert (row["owned_quantity"], row["market_value"]) == (15, 1500)
+        assert (row["cost_value"], row["average_price"]) == (1395, 93)
+    changes = hk.compare(loaded.holdings, loaded.holdings)
+    assert changes["owned_quantity_after"].to_list() == [15]
