@@ -187,6 +187,7 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
         _exact=(best >= _PROOF) & (adjusted - _Q1).abs().lt(_EPS),
         _gap=(_P0 / _P1 / factor).log().abs().fill_null(9.0),
     ).filter(
+        (adjusted - _Q0).abs() > _EPS,  # of too few units nothing comes
         pl.col("_score")
         >= pl.when("_listed")
         .then(0)

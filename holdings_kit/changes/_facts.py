@@ -270,6 +270,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     ).fill_null(value=False)
     opened_far = (
         (q0 == 0)
+        & ~exchange
         & ~(
             a1.cast(pl.Float64()) / pl.col("price_after").cast(pl.Float64())
         ).is_between(1 / (1 + price_band()), 1 + price_band())

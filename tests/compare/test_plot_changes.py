@@ -111,3 +111,9 @@ def test_the_timeline_marks_every_event(
     assert "UTC" in axes.get_xlabel()
     empty = plot.change_timeline(told, account_id="nobody")
     assert plot.alt_text(empty) == "Timeline of account nobody: nothing happened."
+
+
+def test_a_waterfall_of_nothing_known_does_not_say_zero(lines: Lines) -> None:
+    changes = hk.compare(lines("X 10 @5 =?"), lines("X 12 @5 =?"))
+    words = plot.alt_text(plot.value_waterfall(hk.bridge(changes, by=())))
+    assert words == "Waterfall: nothing in it has a known value."

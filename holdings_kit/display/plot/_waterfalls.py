@@ -12,6 +12,7 @@ from holdings_kit.display.plot._style import (
     VERMILION,
     Axes,
     new_figure,
+    nothing,
     rupee_axis,
     rupees,
 )
@@ -59,7 +60,7 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     """Draw the way from the value before to the value after, one step per cause.
 
     Works for each of the three bridges: steps are the columns ending in ``_effect``,
-    in the order of the frame. Steps up are blue, down red and hatched, and every bar
+    in the order of the frame. Where no value is known the picture says so. Steps up are blue, down red and hatched, and every bar
     carries its rupees.
 
     Parameters
@@ -88,12 +89,13 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     steps = [column for column in bridge.columns if column in known]
     if not steps:
         raise FrameError("bridge", "price_effect", "missing, and every other effect")
-    row = {
-        name: float(value or 0)
-        for name, value in bridge.select("value_before", *steps, "value_after")
-        .row(0, named=True)
-        .items()
-    }
+    figures = bridge.select("value_before", *steps, "value_after").row(0, named=True)
+    if figures["value_before"] is None and figures["value_after"] is None:
+        words = "nothing in it has a known value"
+        figure, (axes,) = new_figure(f"Waterfall: {words}.", size=(5.0, 2.5))
+        nothing(axes, words)
+        return figure
+    row = {name: float(value or 0) for name, value in figures.items()}
     names = {step: step.removesuffix("_effect").replace("_", " ") for step in steps}
     told = ", ".join(f"{names[s]} {rupees(row[s])}" for s in steps if row[s])
     before, after = row["value_before"], row["value_after"]
