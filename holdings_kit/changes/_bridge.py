@@ -182,7 +182,7 @@ def bridge(
         return cast("Frame", made.collect())
     if by is None:
         return cast("Frame", made)
-    # of a lazy timeline only the sums are kept, batch by batch
+    # of a lazy timeline only the sums are grown_pledge, batch by batch
     return cast(
         "Frame",
         pl.defer(
@@ -405,7 +405,9 @@ def _collateral() -> list[pl.Expr]:
     p0, p1 = pl.col("close_price_before"), pl.col("close_price_after")
     h0, h1 = pl.col("haircut_before"), pl.col("haircut_after")
     grown = (q0.cast(VALUE) * _KEPT / _Q0).cast(MONEY)
-    kept = pl.when(pl.col("ratio").is_null() | (_Q0 == 0)).then(q0).otherwise(grown)
+    grown_pledge = (
+        pl.when(pl.col("ratio").is_null() | (_Q0 == 0)).then(q0).otherwise(grown)
+    )
 
     def lent(quantity: pl.Expr, price: pl.Expr, haircut: pl.Expr) -> pl.Expr:
         factor = pl.lit(1, VALUE) - haircut.cast(VALUE)
@@ -413,7 +415,7 @@ def _collateral() -> list[pl.Expr]:
 
     before, after = lent(q0, p0, h0), lent(q1, p1, h1)
     price, haircut = pl.coalesce(p1, p0), pl.coalesce(h0, h1)
-    priced = lent(kept, price, haircut)
+    priced = lent(grown_pledge, price, haircut)
     moved = lent(q1, price, haircut)
     return _settled_up(
         before,

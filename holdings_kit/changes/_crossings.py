@@ -192,7 +192,7 @@ def _merged_by_table(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFra
             _cross_confidence=sure,
             _cross_words=pl.concat_str(
                 pl.format(
-                    "{} came for {} merged, {}: the actions table says so",
+                    "{} came for {} put_back, {}: the actions table says so",
                     pl.col("_n").cast(pl.Int64()),
                     "s_id",
                     "ratio",

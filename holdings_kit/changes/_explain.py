@@ -16,10 +16,10 @@ from holdings_kit.changes._actions import normal_id, read_actions
 from holdings_kit.changes._crossings import with_crossings
 from holdings_kit.changes._factors import with_factor
 from holdings_kit.changes._frames import CHANGES
-from holdings_kit.changes._order import ordered, starts
+from holdings_kit.changes._order import mark_starts, ordered
 from holdings_kit.changes._prices import read_prices, with_prices
 from holdings_kit.changes._rules import decide
-from holdings_kit.changes._still import Splitter, merged, shaped
+from holdings_kit.changes._still import Splitter, put_back, select_changes
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.schema import HOLDINGS, Frame, conform
 
@@ -118,7 +118,7 @@ def compare(
         _one_snapshot(before, "before")
     if isinstance(after, pl.DataFrame):
         _one_snapshot(after, "after")
-    told = partial(
+    explained = partial(
         explain,
         conform(before.lazy(), HOLDINGS, name="before"),
         conform(after.lazy(), HOLDINGS, name="after"),
@@ -133,10 +133,10 @@ def compare(
         late_days=late_days,
     )
     if isinstance(before, pl.DataFrame):
-        return cast("Frame", told())
+        return cast("Frame", explained())
     read_actions(actions)  # say now, not when collected, what is wrong
     transfers.read_moves(moves)
-    return cast("Frame", pl.defer(told, schema=CHANGES))
+    return cast("Frame", pl.defer(explained, schema=CHANGES))
 
 
 def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
@@ -144,7 +144,7 @@ def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     both = ["account_id", "snapshot_id"]
     if not set(both) <= set(holdings.columns):
         return  # the gate names the missing column
-    pairs_of = holdings.select(both).filter(starts(holdings, both)).unique()
+    pairs_of = holdings.select(both).filter(mark_starts(holdings, both)).unique()
     counts = pairs_of.group_by("account_id").agg(pl.col("snapshot_id").len())
     twice = counts.filter(pl.col("snapshot_id") > 1)
     if twice.height:
@@ -196,7 +196,7 @@ def explain(
 
     def moved(rows: pl.DataFrame) -> pl.DataFrame:
         changed = lines_of.with_absent(rows, accounts)
-        changed = links.linked(changed, keys, table, average).with_columns(
+        changed = links.with_links(changed, keys, table, average).with_columns(
             _india_day("before").alias("_day0"), _india_day("after").alias("_day1")
         )
         for stage in (with_crossings, with_factor):
@@ -207,27 +207,27 @@ def explain(
         found = facts.with_facts(
             facts.with_missing(changed.lazy(), keys, missing_share), allowed
         )
-        return shaped(decide(found.collect()), ["_place_after", *keys])
+        return select_changes(decide(found.collect()), ["_place_after", *keys])
 
     listed = pl.concat([table["instrument_id"], table["new_instrument_id"]])
-    calm = Splitter(
+    still = Splitter(
         order,
         sides,
         keys=keys,
         tolerances=allowed,
         listed=listed.drop_nulls().unique().to_list(),
     )
-    told: list[pl.DataFrame] = []
+    found: list[pl.DataFrame] = []
     waiting: list[Split] = []
     for lines in order.slices(_SLICE):
-        waiting.append(calm.split(lines))
+        waiting.append(still.split(lines))
         # a transfer joins two accounts, whatever lies between them
         if moves is None and sum(part.moved.height for part in waiting) >= _BATCH:
-            told += _explained(waiting, moved)
+            found += _explained(waiting, moved)
             waiting = []
     if waiting:
-        told += _explained(waiting, moved)
-    return pl.concat(told)
+        found += _explained(waiting, moved)
+    return pl.concat(found)
 
 
 def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:
@@ -245,16 +245,16 @@ def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:
 def _explained(
     waiting: list[Split], moved: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
-    """Explain the lines that moved, together, and put them among the calm ones."""
+    """Explain the lines that moved, together, and put them among those that stayed."""
     rows = pl.concat([part.moved for part in waiting])
     if rows.is_empty():
-        yield from (part.told for part in waiting)
+        yield from (part.rows for part in waiting)
         return
-    told = moved(rows)
+    found = moved(rows)
     place = pl.col("_place_after")
     for part in waiting:
-        stop = part.first + part.told.height
-        yield merged(part, told.filter(place >= part.first, place < stop))
+        stop = part.first + part.rows.height
+        yield put_back(part, found.filter(place >= part.first, place < stop))
 
 
 def _india_day(end: str) -> pl.Expr:

@@ -8,7 +8,7 @@ import polars as pl
 
 from holdings_kit.changes._factors import price_band
 from holdings_kit.changes._frames import BUCKETS
-from holdings_kit.changes._order import held
+from holdings_kit.changes._order import is_held
 from holdings_kit.schema import MONEY, VALUE
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOLERANCES",
-    "haircut_moved",
+    "has_haircut_moved",
+    "has_price_moved",
     "is_still",
     "plain_symbol",
-    "price_moved",
     "with_facts",
     "with_missing",
 ]
@@ -35,7 +35,7 @@ TOLERANCES: Final[Mapping[str, float]] = {
 """How far two figures may lie apart and still be called equal, per column."""
 
 
-def moved(column: str, tolerance: float) -> pl.Expr:
+def is_moved(column: str, tolerance: float) -> pl.Expr:
     """Both known and further apart than `tolerance`."""
     before, after = pl.col(f"{column}_before"), pl.col(f"{column}_after")
     if tolerance == 0:
@@ -45,10 +45,10 @@ def moved(column: str, tolerance: float) -> pl.Expr:
     return test.fill_null(value=False)
 
 
-def differs(column: str, tolerance: float) -> pl.Expr:
+def is_different(column: str, tolerance: float) -> pl.Expr:
     """Further apart than `tolerance`, or known on one side only."""
     known = pl.col(f"{column}_before").is_null() != pl.col(f"{column}_after").is_null()
-    return known | moved(column, tolerance)
+    return known | is_moved(column, tolerance)
 
 
 def _jump() -> pl.Expr:
@@ -76,9 +76,9 @@ def is_still(tolerances: Mapping[str, float]) -> pl.Expr:
         pl.col("_present_before")
         & pl.col("_present_after")
         & ~pl.any_horizontal(
-            *(moved(column, tolerances["quantity"]) for column in quantities),
-            differs("owned_quantity", tolerances["quantity"]),
-            moved("average_price", tolerances["average_price"]),
+            *(is_moved(column, tolerances["quantity"]) for column in quantities),
+            is_different("owned_quantity", tolerances["quantity"]),
+            is_moved("average_price", tolerances["average_price"]),
             pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
             pl.col("price_before").is_not_null() & pl.col("price_after").is_null(),
             _jump(),
@@ -93,7 +93,7 @@ def with_missing(
 ) -> pl.LazyFrame:
     """Mark lines that an empty or half-empty second snapshot may have lost."""
     lost = (
-        held("before")
+        is_held("before")
         & ~pl.col("_present_after")
         & pl.col("_link").is_null()
         & (pl.col("transferred_quantity") == 0)
@@ -162,10 +162,10 @@ def _implied(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
             )
         )
     )
-    kept = (pl.col("_grown") - pl.col("_fraction")).cast(pl.Float64())
+    whole_units = (pl.col("_grown") - pl.col("_fraction")).cast(pl.Float64())
     cost = (
         pl.when("_late")
-        .then(kept * pl.col("average_price_before").cast(pl.Float64()))
+        .then(whole_units * pl.col("average_price_before").cast(pl.Float64()))
         .otherwise(pl.col("_base_cost").cast(pl.Float64()))
     )
     paid = pl.col("cost_value_after").cast(pl.Float64()) - cost - sent
@@ -251,7 +251,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     size = trade.cast(pl.Float64())
     both = (q0 != 0) & (q1 != 0)
     a0, a1 = pl.col("average_price_before"), pl.col("average_price_after")
-    moved_average = moved("average_price", tolerances["average_price"])
+    moved_average = is_moved("average_price", tolerances["average_price"])
     crossed = pl.col("_cross").is_not_null()
     acted, sent = pl.col("_acted"), pl.col("transferred_quantity")
     equal_cost = (paid.abs() <= slack) & moved_average
@@ -312,13 +312,13 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         | pl.col("_only_average"),
         _jump=_jump() & both & (trade == 0) & ~acted & ~crossed,
         symbol=pl.coalesce("symbol_after", "symbol_before"),
-        _price_moved=price_moved(tolerances),
+        _price_moved=has_price_moved(tolerances),
         _price_gone=(
             pl.col("price_before").is_not_null()
             & pl.col("price_after").is_null()
             & both
         ).fill_null(value=False),
-        _haircut_moved=haircut_moved(tolerances),
+        _haircut_moved=has_haircut_moved(tolerances),
         _renamed=(
             plain_symbol("symbol_before") != plain_symbol("symbol_after")
         ).fill_null(value=False),
@@ -350,13 +350,13 @@ def plain_symbol(column: str) -> pl.Expr:
     return text.str.replace(r"-(EQ|BE|BZ|A|B|T|X|XT|Z|SM|ST)$", "")
 
 
-def price_moved(tolerances: Mapping[str, float]) -> pl.Expr:
+def has_price_moved(tolerances: Mapping[str, float]) -> pl.Expr:
     """Either price is another, or known on one side only."""
-    return differs("price", tolerances["price"]) | differs(
+    return is_different("price", tolerances["price"]) | is_different(
         "close_price", tolerances["price"]
     )
 
 
-def haircut_moved(tolerances: Mapping[str, float]) -> pl.Expr:
+def has_haircut_moved(tolerances: Mapping[str, float]) -> pl.Expr:
     """Both haircuts are known, and are not the same."""
-    return moved("haircut", tolerances["haircut"])
+    return is_moved("haircut", tolerances["haircut"])

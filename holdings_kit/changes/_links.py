@@ -13,12 +13,12 @@ import polars as pl
 
 from holdings_kit.changes._actions import with_root
 from holdings_kit.changes._facts import plain_symbol
-from holdings_kit.changes._order import held
+from holdings_kit.changes._order import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LINK_RULES", "linked"]
+__all__ = ["LINK_RULES", "with_links"]
 
 _ACCOUNT: Final = ("_rows_after", "_lines_before", "_lines_after")
 _OLD: Final = pl.col("_old_id")
@@ -178,7 +178,7 @@ def _links(
     )
 
 
-def linked(
+def with_links(
     rows: pl.DataFrame,
     keys: Sequence[str],
     actions: pl.DataFrame,
@@ -190,8 +190,8 @@ def linked(
         _link_confidence=pl.lit(None, pl.Float64()),
         _same_share=pl.lit(value=False),
     )
-    gone = rows.filter(held("before") & ~held("after"))
-    came = rows.filter(~held("before") & held("after"))
+    gone = rows.filter(is_held("before") & ~is_held("after"))
+    came = rows.filter(~is_held("before") & is_held("after"))
     # only an account in which something came has a new name for what went
     gone = gone.join(came, on="_group", how="semi")
     came = came.join(gone, on="_group", how="semi")

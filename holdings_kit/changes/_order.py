@@ -21,10 +21,10 @@ __all__ = [
     "Order",
     "account_facts",
     "fetch_sides",
-    "held",
+    "is_held",
+    "mark_starts",
     "ordered",
     "read_side",
-    "starts",
     "sum_duplicates",
     "with_absent",
 ]
@@ -136,7 +136,7 @@ def _groups(
     sides: Sequence[pl.DataFrame], keys: Sequence[str]
 ) -> tuple[pl.DataFrame, list[pl.Series]]:
     """Give numbers to the keys, asking runs of rows: one key mostly stands together."""
-    begun = [starts(side, keys) for side in sides]
+    begun = [mark_starts(side, keys) for side in sides]
     heads = [
         side.select(keys).filter(start)
         for side, start in zip(sides, begun, strict=True)
@@ -153,7 +153,7 @@ def _groups(
     return groups, numbers
 
 
-def starts(side: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
+def mark_starts(side: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
     """Mark the rows whose key is not that of the row above."""
     changed = pl.any_horizontal(
         pl.int_range(pl.len()) == 0,
@@ -275,7 +275,7 @@ def fetch_sides(
     )
 
 
-def held(end: str) -> pl.Expr:
+def is_held(end: str) -> pl.Expr:
     """Something is, or may be, owned on this side."""
     owned = pl.col(f"owned_quantity_{end}")
     return pl.col(f"_present_{end}") & (owned.is_null() | (owned != 0))
@@ -311,8 +311,8 @@ def account_facts(
     for side in sides:
         groups = groups.join(side, on="_group", how="left", maintain_order="left")
     counts = ("_rows_after", "_lines_before", "_lines_after")
-    told = (*_INSTANTS, pl.col(*counts).fill_null(0))
-    return groups.select(told).select(pl.when(groups["_known"]).then(pl.all()))
+    figures = (*_INSTANTS, pl.col(*counts).fill_null(0))
+    return groups.select(figures).select(pl.when(groups["_known"]).then(pl.all()))
 
 
 def with_absent(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:

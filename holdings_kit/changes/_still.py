@@ -1,6 +1,6 @@
 """Lines of which nothing moved but, perhaps, price and haircut: most of them.
 
-They need neither ratios nor links nor transfers, and what is said of them is the same
+They need neither ratios nor links nor transfers, and their words are the same
 in every account with the same prices.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.changes._order import Order
 
-__all__ = ["Split", "Splitter", "merged"]
+__all__ = ["Split", "Splitter", "put_back"]
 
 _FIGURES: Final = (
     *QUANTITIES,
@@ -39,9 +39,9 @@ _PRICES: Final = ("price_before", "price_after")
 
 
 class Split(NamedTuple):
-    """Some lines told as if they were calm, and those that are not, unexplained."""
+    """Some lines described as if only prices moved, and those of which more did."""
 
-    told: pl.DataFrame
+    rows: pl.DataFrame
     moved: pl.DataFrame
     first: int
     """The place of the first line."""
@@ -89,20 +89,20 @@ class Splitter:
             *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "suspended")
         )
         return Split(
-            self._told(rows, moved),
+            self._describe(rows, moved),
             pl.concat([rows.filter(moved), names], how="horizontal"),
             int(lines["_place"][0]) if lines.height else 0,
         )
 
-    def _told(self, rows: pl.DataFrame, moved: pl.Series) -> pl.DataFrame:
+    def _describe(self, rows: pl.DataFrame, moved: pl.Series) -> pl.DataFrame:
         """Take the first rule that holds as all that happened; none moves units."""
         rows = rows.with_columns(
-            _haircut_moved=facts.haircut_moved(self._allowed),
-            _price_moved=facts.price_moved(self._allowed),
+            _haircut_moved=facts.has_haircut_moved(self._allowed),
+            _price_moved=facts.has_price_moved(self._allowed),
             _jump=pl.lit(value=False),
             _price_gone=pl.lit(value=False),
         )
-        told = rows.with_columns(
+        described = rows.with_columns(
             cause=pl.coalesce(
                 pl.when(rule.when).then(pl.lit(rule.cause)) for rule in STILL
             ),
@@ -123,7 +123,7 @@ class Splitter:
                 pl.struct(pl.col("cause"), quantity=pl.lit(None, MONEY))
             )
         )
-        return shaped(told, self._keys)
+        return select_changes(described, self._keys)
 
     def _evidence(self, rows: pl.DataFrame, moved: pl.Series) -> pl.Series:
         """Fetch the sentence of the usual prices; make one for the lines without."""
@@ -131,7 +131,7 @@ class Splitter:
         alone = pl.any_horizontal(
             pl.col(price).ne_missing(usual[price]) for price in _PRICES
         )
-        said, special = rows.select(
+        words_of, special = rows.select(
             evidence=pl.when("_price_moved")
             .then(usual["evidence"])
             .otherwise(STILL[_EQUAL].evidence),
@@ -139,46 +139,46 @@ class Splitter:
             & ~moved,
         )
         if not special.any():
-            return said
+            return words_of
         words = rows.filter(special).select(
             pl.coalesce(pl.when(rule.when).then(rule.evidence) for rule in STILL)
         )
-        return said.scatter(special.arg_true(), words.to_series())
+        return words_of.scatter(special.arg_true(), words.to_series())
 
 
 def _usual(order: Order, sides: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
-    """Per instrument: the prices of one of its lines, and what is said of them."""
+    """Per instrument: the prices of one of its lines, and the words for them."""
     lines = order.lines.drop_nulls(["_before", "_after"])
     one = lines.unique("_code", keep="any").select("_code", "_before", "_after")
     prices = lines_of.fetch_sides(*sides, one, ["price"]).with_columns(
         one["_code"], _jump=pl.lit(value=False), _price_gone=pl.lit(value=False)
     )
-    said = prices.with_columns(evidence=STILL[_PRICE].evidence).drop(
+    words_of = prices.with_columns(evidence=STILL[_PRICE].evidence).drop(
         "_jump", "_price_gone"
     )
     every = pl.int_range(order.instruments.len(), dtype=pl.UInt32(), eager=True)
     return (
         pl.DataFrame({"_code": every})
-        .join(said, on="_code", how="left", maintain_order="left")
+        .join(words_of, on="_code", how="left", maintain_order="left")
         .drop("_code")
     )
 
 
-def merged(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
+def put_back(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
     """Put the lines that moved, explained, in their places."""
-    told, height = part.told, part.told.height
+    rows, height = part.rows, part.rows.height
     place = explained["_place_after"] - part.first
     row = pl.int_range(height, dtype=pl.UInt32(), eager=True).scatter(
         place, pl.int_range(height, height + explained.height, eager=True)
     )
     # an explained line mostly has the figures that were fetched: those stay
-    now = told.select(pl.exclude("parts").gather(place))
-    lines = told.with_columns(
-        told[column].scatter(place, explained[column])
-        for column in told.columns
+    now = rows.select(pl.exclude("parts").gather(place))
+    lines = rows.with_columns(
+        rows[column].scatter(place, explained[column])
+        for column in rows.columns
         if column != "parts" and not now[column].equals(explained[column])
     ).with_columns(
-        parts=pl.concat([told["parts"], explained["parts"]], rechunk=True).gather(row)
+        parts=pl.concat([rows["parts"], explained["parts"]], rechunk=True).gather(row)
     )
     if explained.height == part.moved.height:
         return lines
@@ -188,7 +188,7 @@ def merged(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
     return lines.filter(~row.is_in((old - part.first).implode()))
 
 
-def shaped(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+def select_changes(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Keep the promised columns; what a suspect snapshot would say is unknown."""
     have = set(rows.columns)
     doubted = "_suspect" in have  # lines of which nothing moved are not

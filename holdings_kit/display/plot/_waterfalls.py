@@ -60,8 +60,8 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     """Draw the way from the value before to the value after, one step per cause.
 
     Works for each of the three bridges: steps are the columns ending in ``_effect``,
-    in the order of the frame. Where no value is known the picture says so. Steps up are blue, down red and hatched, and every bar
-    carries its rupees.
+    in the order of the frame. Steps up are blue, down red and hatched, and every bar
+    carries its rupees. Where no value is known the picture says so.
 
     Parameters
     ----------
