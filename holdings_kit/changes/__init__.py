@@ -1,12 +1,12 @@
 # pyright: basic
 """What happened between two snapshots of holdings, and how sure that is.
 
-`_explain` holds the question. `_order` puts the two sides line by line, `_prices` fills
-prices that are missing, `_still` answers at once for lines of which nothing but price
-and haircut moved. The others pass, in this order, `_links` (one share under two names),
-`_crossings` (mergers, demergers, rights), `_factors` (splits, bonuses) with `_actions`
-(the table), `_transfers` and `_facts`; then `_rules`, the declared table of causes, is
-asked. `_timeline` does so for many snapshots, `_bridge` adds the changes up.
+`_explain` holds the question. `_order` puts the two sides line by line; `_still`
+answers at once for lines of which nothing but price and haircut moved. The others pass,
+in this order, `_links` (one share under two names), `_crossings` (mergers, demergers,
+rights), `_factors` (splits, bonuses) with `_actions` (the table), `_transfers` and
+`_facts`; then `_rules`, the declared table of causes, is asked. `_timeline` does so for
+many snapshots, `_bridge` adds the changes up.
 """
 
 from holdings_kit.errors import attach_room

@@ -17,11 +17,11 @@ from holdings_kit.changes._crossings import with_crossings
 from holdings_kit.changes._factors import with_factor
 from holdings_kit.changes._frames import CHANGES
 from holdings_kit.changes._order import mark_starts, ordered
-from holdings_kit.changes._prices import read_prices, with_prices
 from holdings_kit.changes._rules import decide
 from holdings_kit.changes._still import Splitter, put_back, select_changes
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.schema import HOLDINGS, Frame, conform
+from holdings_kit.portfolio._prices import Pricing, pricing_of, with_price
+from holdings_kit.schema import HOLDINGS, MONEY, Frame, FrameLike, conform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdings_kit.changes._order import Order
     from holdings_kit.changes._still import Split
 
-__all__ = ["compare", "explain"]
+__all__ = ["compare", "explain", "table_pricing"]
 
 _SLICE: Final = 65_536  # lines looked at together, of whole accounts
 _BATCH: Final = 65_536  # lines that moved, worth explaining together
@@ -41,7 +41,7 @@ def compare(
     *,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
-    prices: pl.DataFrame | pl.LazyFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
     max_age: int | None = None,
     tolerances: Mapping[str, float] | None = None,
     missing_share: float | None = 0.5,
@@ -66,12 +66,11 @@ def compare(
         Who owns which account (`holdings_kit.changes.MOVES`); without it nothing
         is called a transfer.
     prices
-        A table with ``instrument_id`` or ``isin``, ``date`` and ``close_price`` or
-        ``last_price`` (rupees), such as `PRICES`: it prices the lines whose payload has
-        no price, by the newest one not after the day of the snapshot. A price never
-        crosses an action of its instrument.
+        A table of prices as `holdings_kit.consolidate` takes it, such as `PRICES`: it
+        prices the lines whose payload has no price, by the newest one not after the
+        day of the snapshot. A price never crosses an action of its instrument.
     max_age
-        How many week days old such a price may be; ``None``: any.
+        How many trading days old such a price may be; ``None``: any.
     tolerances
         Largest gap still called equal, by ``quantity`` (default 0), ``average_price``
         (0.01 rupees), ``price`` (0), ``haircut`` (0).
@@ -125,8 +124,7 @@ def compare(
         keys=("account_id",),
         actions=actions,
         moves=moves,
-        prices=read_prices(prices),
-        max_age=max_age,
+        pricing=table_pricing(prices, max_age=max_age, actions=actions),
         tolerances=_tolerances(tolerances),
         missing_share=missing_share,
         transfer_window=transfer_window,
@@ -163,8 +161,7 @@ def explain(
     keys: Sequence[str],
     actions: pl.DataFrame | None,
     moves: pl.DataFrame | None,
-    prices: pl.DataFrame | None,
-    max_age: int | None,
+    pricing: Pricing | None,
     tolerances: Mapping[str, float] | None,
     missing_share: float | None,
     transfer_window: timedelta,
@@ -176,15 +173,11 @@ def explain(
     table, owners = read_actions(actions), transfers.read_moves(moves)
     first, second = pl.collect_all(
         [
-            lines_of.read_side(before, keys, name="before"),
-            lines_of.read_side(after, keys, name="after"),
+            lines_of.read_side(_priced(before, pricing), keys, name="before"),
+            lines_of.read_side(_priced(after, pricing), keys, name="after"),
         ]
     )
-    first, second = (
-        with_prices(_with_normal_ids(side), prices, table, max_age=max_age)
-        for side in (first, second)
-    )
-    sides = (first, second)
+    sides = (_with_normal_ids(first), _with_normal_ids(second))
     order = ordered(*sides, keys)
     if order is None:
         sides = (
@@ -228,6 +221,33 @@ def explain(
     if waiting:
         found += _explained(waiting, moved)
     return pl.concat(found)
+
+
+def table_pricing(
+    prices: FrameLike | pl.LazyFrame | None,
+    *,
+    max_age: int | None,
+    actions: pl.DataFrame | None,
+) -> Pricing | None:
+    """Check the arguments about prices; ``None`` where there is no table."""
+    if prices is None:
+        return None
+    return pricing_of(prices, max_age=max_age, actions=actions)
+
+
+def _priced(holdings: pl.LazyFrame, pricing: Pricing | None) -> pl.LazyFrame:
+    """Add `_table_price` to the rows that have no price of their own."""
+    if pricing is None:
+        return holdings
+    names = holdings.collect_schema().names()
+    own = pl.any_horizontal(pl.col("last_price", "close_price").is_not_null())
+    rest = with_price(holdings.filter(~own), pricing)
+    return pl.concat(
+        [
+            holdings.filter(own).with_columns(_table_price=pl.lit(None, MONEY)),
+            rest.with_columns(_table_price="price").select(*names, "_table_price"),
+        ]
+    )
 
 
 def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:

@@ -197,6 +197,8 @@ def read_side(
     """Take what a comparison reads of every row."""
     average, owned = pl.col("average_price"), pl.col("owned_quantity")
     ltp, close = pl.col("last_price"), pl.col("close_price")
+    given = "_table_price" in holdings.collect_schema()
+    table = pl.col("_table_price") if given else pl.lit(None, MONEY)
     return conform(holdings, HOLDINGS, name=name).select(
         *keys,
         "instrument_id",
@@ -207,11 +209,13 @@ def read_side(
         "close_price",
         "haircut",
         suspended=pl.col("extra").str.contains(_SUSPENDED).fill_null(value=False),
-        price=pl.coalesce(ltp, close),
+        price=pl.coalesce(ltp, close, table),
         price_basis=pl.when(ltp.is_not_null())
         .then(pl.lit("ltp"))
         .when(close.is_not_null())
-        .then(pl.lit("close")),
+        .then(pl.lit("close"))
+        .when(table.is_not_null())
+        .then(pl.lit("price")),
         cost_value=pl.when(owned == 0)
         .then(pl.lit(0, VALUE))
         .otherwise(owned.cast(VALUE) * average)

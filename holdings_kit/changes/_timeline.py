@@ -10,9 +10,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from holdings_kit.changes._actions import read_actions
-from holdings_kit.changes._explain import explain
+from holdings_kit.changes._explain import explain, table_pricing
 from holdings_kit.changes._frames import CHANGES
-from holdings_kit.changes._prices import read_prices
 from holdings_kit.changes._transfers import read_moves
 from holdings_kit.schema import (
     HOLDINGS,
@@ -20,6 +19,7 @@ from holdings_kit.schema import (
     MONEY,
     SNAPSHOTS,
     Frame,
+    FrameLike,
     conform,
     empty,
 )
@@ -56,7 +56,7 @@ def timeline(
     snapshots: pl.DataFrame | None = None,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
-    prices: pl.DataFrame | pl.LazyFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
     max_age: int | None = None,
     tolerances: Mapping[str, float] | None = None,
     missing_share: float | None = 0.5,
@@ -132,8 +132,7 @@ def timeline(
         keys=("account_id", "step"),
         actions=actions,
         moves=moves,
-        prices=read_prices(prices),
-        max_age=max_age,
+        pricing=table_pricing(prices, max_age=max_age, actions=actions),
         tolerances=tolerances,
         transfer_window=transfer_window,
         late_days=late_days,
