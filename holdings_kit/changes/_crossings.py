@@ -518,14 +518,71 @@ def _from_table(
         .filter(inside.fill_null(value=True))
         .with_columns(_is_due=(ex_date > pl.col("s_day0")).fill_null(value=True))
     )
+    late = _came_late(rows, table, lines, late_days=late_days)
     if lines.is_empty():
-        return []
+        return late
     return [
+        *late,
         *_merged_by_table(lines, rows),
         *_demerged_by_table(lines, rows, tolerance),
         *_paid_by_table(lines, tolerance),
         *_ended_by_table(lines),
     ]
+
+
+def _came_late(
+    rows: pl.DataFrame, table: pl.DataFrame, lines: pl.DataFrame, *, late_days: int
+) -> list[pl.DataFrame]:
+    """Find merged shares that came after their source was gone from the account."""
+    mergers = table.filter(pl.col("kind") == "merger").unique(
+        "new_instrument_id", keep="last", maintain_order=True
+    )
+    here = lines.filter(pl.col("kind") == "merger").select(
+        "_group", t_new="new_instrument_id"
+    )
+    rise = pl.col("t_q1") - pl.col("t_q0")
+    ex_date = pl.col("ex_date")
+    window = (ex_date <= pl.col("t_day0")) & (
+        ex_date > pl.col("t_day0") - pl.duration(days=late_days)
+    )
+    added = pl.col("t_c1") - pl.col("t_c0")
+    implied = added.cast(pl.Float64()) / rise.cast(pl.Float64())
+    # bought on the market they would have a price of the market, and come by T+1
+    odd = added.is_null() | _out_of_range(implied, "t") | (pl.col("t_q0") == 0)
+    came = (
+        _side(rows.filter(~_traded_today()), "t")
+        .join(mergers, left_on="t_new", right_on="new_instrument_id")
+        .filter((rise > 0) & window & odd)
+        .join(here, on=["_group", "t_new"], how="anti")
+    )
+    if came.is_empty():
+        return []
+    return [
+        _moves(
+            came,
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("instrument_id"),
+            action_quantity=rise,
+            action_value=pl.lit(None, VALUE),
+            action_cost_value=added,
+            _cross=pl.lit("merger"),
+            _cross_confidence=pl.lit(0.85),
+            _cross_words=pl.format(
+                "{} came for {} merged on {}: the actions table says so",
+                rise.cast(pl.Float64()),
+                "instrument_id",
+                ex_date.dt.to_string(),
+            ),
+            _cross_ratio=pl.col("ratio"),
+            _cross_date=ex_date,
+        )
+    ]
+
+
+def _traded_today() -> pl.Expr:
+    """Tell lines of which something came by an exchange on the last day."""
+    more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
+    return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)
 
 
 def _out_of_range(implied: pl.Expr, prefix: str) -> pl.Expr:

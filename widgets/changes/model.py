@@ -58,11 +58,12 @@ class ComparisonModel(Job):
         *,
         actions: pl.DataFrame | None = None,
         moves: pl.DataFrame | None = None,
+        prices: pl.DataFrame | None = None,
         clock: Clock = utc_now,
     ) -> None:
         super().__init__()
         self._store, self._clock = store, clock
-        self._actions, self._moves = actions, moves
+        self._actions, self._moves, self._prices = actions, moves, prices
         self._sides: tuple[Loaded, Loaded] | None = None
         self.look()
 
@@ -121,6 +122,7 @@ class ComparisonModel(Job):
             new.holdings,
             actions=self._actions,
             moves=self._moves,
+            prices=self._prices,
         )
         self.progress = 0.9
         value = await self.run_in_thread(hk.bridge, changes, by=())

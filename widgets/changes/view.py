@@ -54,8 +54,9 @@ class SnapshotComparison(VBox):
     ----------
     store
         Where the snapshots are; quarantined ones can be promoted here.
-    actions, moves
-        Corporate actions and who owns which account, as `hk.compare` takes them.
+    actions, moves, prices
+        Corporate actions, who owns which account, and prices for lines without one, as
+        `hk.compare` takes them.
     clock
         Gives the instant of a promotion.
     """
@@ -66,10 +67,11 @@ class SnapshotComparison(VBox):
         *,
         actions: pl.DataFrame | None = None,
         moves: pl.DataFrame | None = None,
+        prices: pl.DataFrame | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self.model = model = ComparisonModel(
-            store, actions=actions, moves=moves, clock=clock
+            store, actions=actions, moves=moves, prices=prices, clock=clock
         )
         self.panel = Panel(
             model,
