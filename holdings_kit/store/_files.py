@@ -17,14 +17,27 @@ import polars as pl
 from deltalake.transaction import AddAction
 
 from holdings_kit.errors import StoreError
+from holdings_kit.store._disk import flush, make_folder, new_file
 from holdings_kit.store._tables import PARTITION, TABLES, Tables, with_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
-__all__ = ["Written", "commit_files", "move", "write_files"]
+__all__ = [
+    "COMMIT_ORDER",
+    "Written",
+    "commit_files",
+    "join_files",
+    "move",
+    "rewrite",
+    "write_files",
+]
 
+COMMIT_ORDER: Final = (*(name for name in TABLES if name != "snapshots"), "snapshots")
+"""The snapshots come last: their commit makes the rows count."""
+
+_SMALL: Final = 64 << 20  # bytes; smaller files are joined
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"  # how Delta names the folder of null
 
 
@@ -97,18 +110,82 @@ def commit_files(
 ) -> None:
     """Add files to their tables, one commit a table, the snapshots and marks last.
 
+    On a local disk all files are flushed before the first commit.
+
     Raises
     ------
     StoreError
-        The storage refused; readers see no change.
+        A file is gone or not whole, or the storage refused; readers see no change.
     """
     files = list(written)
-    order = [table for table in TABLES if table != "snapshots"] + ["snapshots"]
-    for table in order:
+    _make_sure_of(tables, files)
+    for table in COMMIT_ORDER:
         actions = [_action(file) for file in files if file.table == table]
         kept = (marks or {}) if table == "snapshots" else dict[str, int]()
         if actions or kept:
             tables.add(table, actions, kept)
+
+
+def join_files(tables: Tables, table: str) -> int:
+    """Join small files of one date and bucket; gives how many went into others."""
+    if tables.folder is None:
+        return tables.compact(table)
+    files = tables.files(table)
+    keys = [key for key in PARTITION if key in files.columns]
+    small = files.filter(pl.col("size_bytes") < _SMALL)
+    groups = small.partition_by(keys) if keys else [small]
+    joined = 0
+    for group in groups:
+        if group.height > 1:
+            rewrite(tables, table, group, operation="OPTIMIZE")
+            joined += group.height
+    return joined
+
+
+def rewrite(
+    tables: Tables,
+    table: str,
+    gone: pl.DataFrame,
+    *,
+    keep: pl.Expr | None = None,
+    operation: str,
+) -> None:
+    """Put the rows of files of one date and bucket, or those to keep, in a new file."""
+    rows = tables.scan_files(table, gone["path"].to_list())
+    kept = (rows if keep is None else rows.filter(keep)).collect()
+    keyed = {key: gone[key][0] for key in PARTITION if key in gone.columns}
+    whole = kept.with_columns(
+        pl.lit(value, dtype=PARTITION[key]).alias(key) for key, value in keyed.items()
+    )
+    order = [key for key in ("account_id", "snapshot_id", "row_no") if key in kept]
+    if order:
+        whole = whole.sort(order, maintain_order=True)
+    files = write_files(tables, {table: whole})
+    _make_sure_of(tables, files)
+    tables.replace(table, gone, [_action(file) for file in files], operation=operation)
+
+
+def _make_sure_of(tables: Tables, files: Iterable[Written]) -> None:
+    """Check that every file is there and whole, and flush it."""
+    paths = [(f"{tables.uri(file.table)}/{file.path}", file) for file in files]
+    for path, file in paths:
+        try:
+            if tables.folder is None:
+                pl.scan_parquet(path, storage_options=tables.options()).collect_schema()
+            elif (size := Path(path).stat().st_size) != file.size:
+                raise StoreError(
+                    f"{path}: has {size} of {file.size} bytes; write again"
+                )
+        except (OSError, pl.exceptions.PolarsError) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            raise StoreError(
+                f"{path}: cannot be committed: {why}; write the part again"
+            ) from None
+    if tables.folder is not None:
+        try:
+            flush([Path(path) for path, _ in paths], root=tables.folder)
+        except OSError as error:
+            raise StoreError(f"{tables.root}: cannot flush: {error}") from None
 
 
 def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
@@ -118,11 +195,11 @@ def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
     path = f"{folder}part-{uuid4().hex}.zstd.parquet"
     target = f"{tables.uri(table)}/{path}"
     try:
-        if "://" in target:
+        if tables.folder is None:
             _sink(rows, target, tables.options()).collect(engine="streaming")
         else:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            Path(target).write_bytes(packed.getbuffer())
+            make_folder(Path(target).parent)
+            new_file(Path(target), packed.getbuffer(), flushed=False)  # at the commit
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error}") from None
     size, now = packed.getbuffer().nbytes, time.time_ns() // 1_000_000

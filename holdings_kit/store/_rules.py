@@ -53,6 +53,8 @@ ALONE: Final = (
         pl.lit("from the future: snapshot_at is over a day after it was fetched"),
     ),
     Rule(~pl.col("checksum_ok"), pl.lit("checksum wrong: anyone may have sent it")),
+    # What the store found when it was read (`StoreView`); a new append mends it.
+    Rule(pl.col("missing").is_not_null(), pl.col("missing"), promotable=False),
     # What the door that read it found: unreadable rows, no list of holdings.
     Rule(pl.col("doubt").is_not_null(), pl.col("doubt")),
 )
@@ -102,16 +104,19 @@ def _first_reason(rules: Iterable[Rule]) -> pl.Expr:
 def one_per_snapshot(stored: pl.DataFrame) -> pl.DataFrame:
     """Keep one row per snapshot_id, whatever the order and number of its deliveries.
 
-    A delivery whose checksum fits speaks for the snapshot before one without, and that
-    before one whose checksum is wrong; then the earliest `fetched_at`. The `batch_id`
+    A delivery whose rows are all there speaks before one with `missing` rows. Then one
+    whose checksum fits before one without, and that before
+    one whose checksum is wrong; then the earliest `fetched_at`. The `batch_id`
     of the row that is kept names the one append whose rows are read.
     """
     rest = ("transaction_id", "notes", "file", "line_no", "notices", "batch_id")
     return (
-        stored.with_columns(_TRUST.alias("_"))
-        .sort("snapshot_id", "_", "fetched_at", *rest, nulls_last=True)
+        stored.with_columns(
+            _TRUST.alias("_"), pl.col("missing").is_not_null().alias("_missing")
+        )
+        .sort("snapshot_id", "_missing", "_", "fetched_at", *rest, nulls_last=True)
         .unique("snapshot_id", keep="first", maintain_order=True)
-        .drop("_")
+        .drop("_", "_missing")
     )
 
 
@@ -123,7 +128,8 @@ def judge(
     Parameters
     ----------
     stored
-        Rows of the snapshots table; several deliveries of one snapshot are one.
+        Rows of the snapshots table; several deliveries of one snapshot are one. A
+        column `missing` says which of its rows are not there, where some are not.
     decisions
         Rows of the log of promotions.
     few_rows
@@ -135,6 +141,8 @@ def judge(
         One row per snapshot, by account and instant. Per account at most one is
         `current`: the newest that was accepted.
     """
+    if "missing" not in stored.columns:  # all rows are there
+        stored = stored.with_columns(missing=pl.lit(None, pl.String()))
     promoted = (
         decisions.sort("decided_at", "reason")
         .unique("snapshot_id", keep="last", maintain_order=True)

@@ -221,11 +221,15 @@ def _rows(
 def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
     """Tell what the rules ask for: rows, kinds, brokers, with the batch if known."""
     length, fund = pl.col("length"), pl.col("fund").fill_null(value=False)
+    listing = (pl.col("table") == "listings").cast(pl.Int64())
     counted = (
         runs.lazy()
-        .filter(pl.col("table") != "listings")
         .group_by("number")
-        .agg(rows_count=length.sum(), funds=(length * fund).sum())
+        .agg(
+            rows_count=(length * (1 - listing)).sum(),
+            listings_count=(length * listing).sum(),
+            funds=(length * fund).sum(),
+        )
     )
     funds, rows = pl.col("funds"), pl.col("rows_count")
     kind = (funds > 0).cast(pl.Int64()) + (rows > funds).cast(pl.Int64()) * 2
@@ -233,9 +237,16 @@ def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
         each.lazy()
         .with_columns(brokers=_brokers(each, runs))
         .join(counted, on="number", how="left", maintain_order="left")
-        .with_columns(pl.col("rows_count", "funds").fill_null(0))
+        .with_columns(pl.col("rows_count", "listings_count", "funds").fill_null(0))
         .with_columns(kinds=pl.lit(_KINDS).gather(kind))
-        .select("snapshot_id", "batch_id", "rows_count", "kinds", "brokers")
+        .select(
+            "snapshot_id",
+            "batch_id",
+            "rows_count",
+            "listings_count",
+            "kinds",
+            "brokers",
+        )
     )
 
 

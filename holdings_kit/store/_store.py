@@ -12,6 +12,8 @@ commits).
 
 from __future__ import annotations
 
+import math
+import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -22,11 +24,23 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS, Loaded
-from holdings_kit.store._files import Written, commit_files, move, write_files
+from holdings_kit.store._files import (
+    Written,
+    commit_files,
+    join_files,
+    move,
+    write_files,
+)
 from holdings_kit.store._mapper import Mapper, Threads
 from holdings_kit.store._staging import Staged, place, stage
 from holdings_kit.store._tables import DECISIONS, STORED, TABLES, Tables, with_partition
-from holdings_kit.store._view import Scanned, StoreView, with_zone
+from holdings_kit.store._upkeep import (
+    broken_files,
+    copy_tables,
+    drop_broken,
+    give_name,
+)
+from holdings_kit.store._view import Scanned, StoreView, with_missing, with_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -165,11 +179,7 @@ class Store(StoreView):
         Appended(deliveries=1, repeated=0, rejects=0)
         Appended(deliveries=0, repeated=1, rejects=0)
         """
-        new = self._new(loaded)
-        for table in ("holdings", "listings", "baskets", "rejects"):
-            self._tables.append(table, getattr(new, table))
-        self._tables.append("snapshots", new.snapshots)  # from here on it counts
-        return _appended(loaded, new)
+        return self.commit([self.write_part(loaded)])
 
     def promote(
         self, snapshot_id: str, *, reason: str, at: datetime | None = None
@@ -188,8 +198,8 @@ class Store(StoreView):
         Raises
         ------
         StoreError
-            There is no such snapshot, it is not quarantined, or it has no instant or
-            account and so no place among the others.
+            There is no such snapshot, it is not quarantined, its rows are missing, or
+            it has no instant or account and so no place among the others.
 
         Examples
         --------
@@ -221,13 +231,14 @@ class Store(StoreView):
         """
         if not reason.strip():
             raise ConfigError("promote needs a reason: it is kept in the log")
-        found = self._judged().filter(pl.col("snapshot_id") == snapshot_id)
+        found = self._judged(pl.col("snapshot_id") == snapshot_id)
         if found.is_empty():
             raise StoreError(f"no snapshot {snapshot_id!r} in {self!r}")
         row = found.row(0, named=True)
         if row["status"] != "quarantined":
             raise StoreError(f"{snapshot_id!r} is {row['status']}, not quarantined")
-        if row["snapshot_at"] is None or row["account_id"] is None:
+        lacks_a_fact = row["snapshot_at"] is None or row["account_id"] is None
+        if lacks_a_fact or row["missing"] is not None:
             raise StoreError(f"{snapshot_id!r} cannot count: {row['status_reason']}")
         decision = pl.DataFrame(
             {
@@ -239,7 +250,8 @@ class Store(StoreView):
             },
             schema=DECISIONS,
         ).with_columns(snapshot_at=found["snapshot_at"])
-        self._tables.append("decisions", with_partition(decision, self.buckets))
+        placed = with_partition(decision, self.buckets)
+        commit_files(self._tables, write_files(self._tables, {"decisions": placed}))
 
     # for many writers, and upkeep
 
@@ -358,7 +370,7 @@ class Store(StoreView):
         ...     store.compact(), store.history().snapshots.height
         (3, 3)
         """
-        return sum(self._tables.compact(table) for table in TABLES)
+        return sum(join_files(self._tables, table) for table in TABLES)
 
     def vacuum(self, *, keep: timedelta = _WEEK) -> int:
         """Delete files that nobody needs: joined by `compact`, or never committed.
@@ -366,9 +378,9 @@ class Store(StoreView):
         Parameters
         ----------
         keep
-            How long a file stays after it went out of use, in whole hours. It must
-            outlast the slowest reader, the slowest `write_part` until its `commit`, and
-            what `known_at` should reach.
+            How long a file stays after it went out of use, rounded up to whole hours.
+            It must outlast the slowest reader, the slowest `write_part` until its
+            `commit`, and what `known_at` should reach.
 
         Examples
         --------
@@ -377,8 +389,116 @@ class Store(StoreView):
         ...     Store(folder).vacuum()
         0
         """
-        hours = int(keep / timedelta(hours=1))
+        hours = max(0, math.ceil(keep / timedelta(hours=1)))
         return sum(self._tables.vacuum(table, hours) for table in TABLES)
+
+    def check(self, *, repair: bool = False) -> pl.DataFrame:
+        """Look the whole store over; gives what is wrong, no row where nothing is.
+
+        Every table is opened, every file is measured and its rows counted, and so are
+        the rows of every snapshot.
+
+        Parameters
+        ----------
+        repair
+            Take files that are missing or not whole out of the tables (of a folder), so
+            that the rest can be read. Snapshots that lack rows for it are quarantined
+            with "rows missing", and appending them again mends them.
+
+        Returns
+        -------
+        pl.DataFrame
+            `table`, `file`, `snapshot_id`, `account_id`, `problem`; text, null where it
+            does not apply.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.commit([])
+        ...     store.check().height
+        0
+        """
+        broken = broken_files(self._tables)
+        if repair and broken.height:
+            drop_broken(self._tables, broken)
+        if broken.height and not repair:
+            return broken
+        lacking = pl.concat(self.map(StoreView.missing_rows))
+        return pl.concat(
+            [
+                broken,
+                lacking.select(
+                    pl.lit("snapshots").alias("table"),
+                    pl.lit(None, pl.String()).alias("file"),
+                    *lacking.columns,
+                ),
+            ]
+        )
+
+    def backup(self, path: str | Path) -> Store:
+        """Copy the store as it is now to a new folder, while others append to it.
+
+        The copy is whole or not there, its commits (`known_at`) included, and looked
+        over before it gets its name. To restore a backup, copy it back:
+        ``Store(backup).backup(place)``.
+
+        Parameters
+        ----------
+        path
+            A folder that is not there yet.
+
+        Raises
+        ------
+        StoreError
+            `path` exists, the store is not in a folder, or it is broken (`check`).
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(f"{folder}/store")
+        ...     _ = store.append(loaded)
+        ...     copied = store.backup(f"{folder}/backup")
+        ...     (
+        ...         copied.current().snapshots["account_id"].to_list(),
+        ...         copied.check().height,
+        ...     )
+        (['A1'], 0)
+        """
+        source, target = self._tables.folder, Path(_address(path))
+        if source is None or "://" in str(path):
+            raise StoreError(
+                f"{self!r}: backup copies from folder to folder; rebucket copies to "
+                "and from an object store"
+            )
+        if target.exists():
+            raise StoreError(f"{path}: is there already; name a new folder")
+        if self._tables.buckets() is None:
+            raise StoreError(f"{source}: there is no store")
+        try:
+            part = copy_tables(source, target)
+            try:
+                problems = Store(part).check()
+                if problems.height:
+                    first = problems.row(0, named=True)
+                    what = first["file"] or first["snapshot_id"] or first["table"]
+                    raise StoreError(
+                        f"{source}: not backed up: {problems.height} problems, first "
+                        f"{what}: {first['problem']}"
+                    )
+                give_name(part, target)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error}") from None
+        return Store(target, few_rows=self._few_rows)
 
     def rebucket(self, path: str | Path, *, buckets: int) -> Store:
         """Copy the store to a new place, its accounts spread over another number.
@@ -442,11 +562,24 @@ class Store(StoreView):
             buckets=placed.snapshots["bucket"].unique().to_list(),
         )
         seen = self._tables.scan("rejects").select(REJECTS.names())
-        new = stage(placed, known.collect(), batch_id, buckets=buckets)
+        whole = self._without_short(known.collect(), placed)
+        new = stage(placed, whole, batch_id, buckets=buckets)
         rejects = new.rejects.join(
             seen.collect(), on=REJECTS.names(), how="anti", nulls_equal=True
         )
         return new._replace(rejects=rejects)
+
+    def _without_short(self, known: pl.DataFrame, placed: Loaded) -> pl.DataFrame:
+        """Leave out what is known but lacks rows, so that this append mends it."""
+        again = known.join(placed.snapshots, on="snapshot_id", how="semi")
+        if again.is_empty():
+            return known
+        marked = again.with_columns(missing=pl.lit(None, pl.String()))
+        for batch in marked["batch_id"].unique():
+            one = marked.filter(batch_id=batch).unique("snapshot_id")
+            lacking = with_missing(one, self._count_rows(one))
+            known = known.join(lacking, on=["snapshot_id", "batch_id"], how="anti")
+        return known
 
 
 def _appended(loaded: Loaded, new: Staged) -> Appended:

@@ -7,8 +7,11 @@ One table per frame, partitioned by UTC date and bucket, append only. Rows carry
 from __future__ import annotations
 
 import json
+import time
 import zlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
+from urllib.parse import unquote
 
 import polars as pl
 from deltalake import (
@@ -16,7 +19,6 @@ from deltalake import (
     DeltaTable,
     Transaction,
     WriterProperties,
-    write_deltalake,
 )
 from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -30,15 +32,17 @@ from holdings_kit.schema import (
     REJECTS,
     SNAPSHOTS,
 )
+from holdings_kit.store._log import commit, evolve, make_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from deltalake.transaction import AddAction
 
 __all__ = [
     "DECISIONS",
+    "FORMAT",
     "TABLES",
     "Tables",
     "bucket_of",
@@ -64,6 +68,7 @@ STORED: Final = pl.Schema(
     {
         **{name: kind for name, kind in SNAPSHOTS.items() if name not in _DERIVED},
         "rows_count": pl.Int64(),  # holdings and basket rows
+        "listings_count": pl.Int64(),  # null in what format 1 wrote
         "doubt": pl.String(),  # why the door that read it quarantined it
         "brokers": pl.List(pl.String()),  # all that are named, sorted
         "kinds": pl.List(pl.String()),  # securities, mutual funds
@@ -80,6 +85,9 @@ TABLES: Final = {
     "decisions": pl.Schema({**DECISIONS, **PARTITION}),
 }
 """Table name → its columns, in the order in which an append writes them."""
+
+FORMAT: Final = 2
+"""Of what is written; 1 counted no listings. Columns may be added without a new one."""
 
 _RETRIES: Final = 100  # of a commit that another writer overtook
 
@@ -129,6 +137,11 @@ class Tables(NamedTuple):
         """Give the address of one table."""
         return f"{self.root}/{table}"
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds the tables; None for an object store."""
+        return None if "://" in self.root else Path(self.root)
+
     def open(self, table: str, known_at: datetime | None = None) -> DeltaTable | None:
         """Open a table as it is, or as it was; None where it does not exist yet."""
         try:
@@ -142,47 +155,91 @@ class Tables(NamedTuple):
         return opened
 
     def buckets(self) -> int | None:
-        """Read the number of buckets the store was made with."""
+        """Read the number of buckets the store was made with.
+
+        Raises
+        ------
+        ConfigError
+            There are Delta tables, but not of a store.
+        StoreError
+            A later version of this package wrote it.
+        """
         opened = self.open("snapshots")
-        return None if opened is None else int(_described(opened, self.root))
+        return None if opened is None else _described(opened, self.root)["buckets"]
 
     def create(self, buckets: int) -> None:
-        """Make every table that is not there yet; harmless when two do it at once."""
-        for table, schema in TABLES.items():
+        """Make every table that is not there yet; harmless when two do it at once.
+
+        A store of an older format gets the columns it lacks.
+        """
+        for table in TABLES:
+            opened = self.open(table)
             try:
-                DeltaTable.create(
-                    self.uri(table),
-                    DeltaSchema.from_arrow(schema),
-                    mode="ignore",
-                    partition_by=[name for name in PARTITION if name in schema],
-                    description=json.dumps({"buckets": buckets}),
-                    storage_options=self.options(),
-                )
-            except DeltaError as error:
-                if self.open(table) is None:  # nobody else made it meanwhile
+                if opened is None:
+                    self._make_one(table, buckets)
+                else:
+                    self._evolve(table, opened)
+            except (DeltaError, OSError) as error:
+                if opened is not None or self.open(table) is None:
                     uri = self.uri(table)
                     raise StoreError(f"{uri}: cannot be made: {error}") from None
 
-    def append(self, table: str, frame: pl.DataFrame) -> None:
-        """Append a frame in one commit; a frame without rows makes none."""
-        if frame.is_empty():
-            return
-        try:
-            write_deltalake(
-                self.uri(table),
-                frame.select(TABLES[table].names()),
-                mode="append",
-                writer_properties=WriterProperties(compression="ZSTD"),
-                commit_properties=CommitProperties(max_commit_retries=_RETRIES),
+    def _make_one(self, table: str, buckets: int) -> None:
+        schema = TABLES[table]
+
+        def create(uri: str) -> None:
+            DeltaTable.create(
+                uri,
+                DeltaSchema.from_arrow(schema),
+                mode="ignore",
+                partition_by=[name for name in PARTITION if name in schema],
+                description=json.dumps({"buckets": buckets, "format": FORMAT}),
                 storage_options=self.options(),
             )
-        except (DeltaError, OSError) as error:
-            raise StoreError(f"{self.uri(table)}: cannot append: {error}") from None
+
+        if self.folder is None:
+            create(self.uri(table))
+        else:
+            make_table(self.folder / table, create)
+
+    def _evolve(self, table: str, opened: DeltaTable) -> None:
+        """Add the columns that the table lacks, and say of which format it is now."""
+        described = _described(opened, self.root)
+        there = {field.name for field in opened.schema().fields}
+        wanted = DeltaSchema.from_arrow(TABLES[table]).fields
+        lacking = [field for field in wanted if field.name not in there]
+        if not lacking and described["format"] == FORMAT:
+            return
+        text = json.dumps(described | {"format": FORMAT})
+
+        def change(uri: str) -> None:
+            found = DeltaTable(uri, storage_options=self.options())
+            if lacking:
+                found.alter.add_columns(lacking)
+            found.alter.set_table_description(text)
+
+        if self.folder is None:
+            change(self.uri(table))
+        else:
+            evolve(self.folder / table, change)
 
     def add(
         self, table: str, actions: list[AddAction], marks: Mapping[str, int]
     ) -> None:
         """Add files that are written already, and marks, in one commit."""
+        if self.folder is not None:
+            adds = [{"add": _as_json(action)} for action in actions]
+            now = time.time_ns() // 1_000_000
+            kept = [
+                {"txn": {"appId": name, "version": number, "lastUpdated": now}}
+                for name, number in marks.items()
+            ]
+            try:
+                commit(self.folder / table, [*adds, *kept])
+            except OSError as error:
+                uri = self.uri(table)
+                raise StoreError(f"{uri}: cannot commit: {error}") from None
+            return
         opened = self.open(table)
         if opened is None:
             raise StoreError(f"{self.uri(table)}: is not there")
@@ -201,7 +258,7 @@ class Tables(NamedTuple):
             raise StoreError(f"{self.uri(table)}: cannot commit: {error}") from None
 
     def compact(self, table: str) -> int:
-        """Join small files of one date and bucket; gives how many went into others."""
+        """Join small files of an object store; gives how many went into others."""
         opened = self.open(table)
         if opened is None:
             return 0
@@ -214,6 +271,53 @@ class Tables(NamedTuple):
             raise StoreError(f"{self.uri(table)}: cannot compact: {error}") from None
         return int(done["numFilesRemoved"])
 
+    def replace(
+        self,
+        table: str,
+        gone: pl.DataFrame,
+        actions: list[AddAction],
+        *,
+        operation: str,
+    ) -> None:
+        """Take files out of a table and put others in, in one commit of a folder.
+
+        Parameters
+        ----------
+        gone
+            Rows of `files`.
+        actions
+            Files that hold what of the rows is to stay.
+        operation
+            For the history of the table.
+        """
+        if self.folder is None:
+            raise StoreError(f"{self.root}: only files of a folder can be replaced")
+        removed = [
+            {
+                "remove": {
+                    "path": row["path"],
+                    "deletionTimestamp": time.time_ns() // 1_000_000,
+                    "dataChange": operation != "OPTIMIZE",
+                    "extendedFileMetadata": True,
+                    "partitionValues": _partition_values(table, row),
+                    "size": row["size_bytes"],
+                }
+            }
+            for row in gone.iter_rows(named=True)
+        ]
+        changed = operation != "OPTIMIZE"
+        adds = [{"add": _as_json(one) | {"dataChange": changed}} for one in actions]
+        paths = set(gone["path"])
+        try:
+            commit(
+                self.folder / table,
+                [*removed, *adds],
+                operation=operation,
+                still_true=lambda: paths <= set(self.files(table)["path"]),
+            )
+        except OSError as error:
+            raise StoreError(f"{self.uri(table)}: cannot commit: {error}") from None
+
     def vacuum(self, table: str, hours: int) -> int:
         """Delete files no version since so many hours needs; gives how many."""
         opened = self.open(table)
@@ -222,25 +326,34 @@ class Tables(NamedTuple):
         try:
             gone = opened.vacuum(
                 retention_hours=hours,
-                dry_run=False,
+                dry_run=self.folder is not None,
                 enforce_retention_duration=False,
                 full=True,
             )
-        except DeltaError as error:
+            if self.folder is not None:
+                for path in gone:
+                    (self.folder / table / unquote(path)).unlink(missing_ok=True)
+        except (DeltaError, OSError) as error:
             raise StoreError(f"{self.uri(table)}: cannot vacuum: {error}") from None
         return len(gone)
 
     def files(self, table: str, known_at: datetime | None = None) -> pl.DataFrame:
-        """List the files of a table: `path`, and the partition where it has one."""
+        """List the files of a table: `path`, size, rows, and the partition, if any."""
         if self.listed is not None and table in self.listed:
             return self.listed[table]
         keys = [name for name in PARTITION if name in TABLES[table]]
+        facts = {
+            "path": pl.String(),
+            "size_bytes": pl.Int64(),
+            "num_records": pl.Int64(),
+        }
         opened = self.open(table, known_at)
         if opened is None:
-            blank = {"path": pl.String(), **{key: PARTITION[key] for key in keys}}
-            return pl.DataFrame(schema=blank)
+            return pl.DataFrame(
+                schema={**facts, **{key: PARTITION[key] for key in keys}}
+            )
         return pl.DataFrame(opened.get_add_actions(flatten=True)).select(
-            "path", *(pl.col(f"partition.{key}").alias(key) for key in keys)
+            *facts, *(pl.col(f"partition.{key}").alias(key) for key in keys)
         )
 
     def by_bucket(self, buckets: int, known_at: datetime | None) -> list[Tables]:
@@ -278,13 +391,6 @@ class Tables(NamedTuple):
         The files are picked from the log, so others are not even opened. None for
         `dates` or `buckets` means all.
         """
-        schema = pl.Schema(
-            {
-                name: kind
-                for name, kind in TABLES[table].items()
-                if name not in PARTITION
-            }
-        )
         files = self.files(table, known_at)
         if dates is not None and "snapshot_date" in files:
             wanted = pl.Series(list(dates), dtype=pl.Date())
@@ -293,23 +399,104 @@ class Tables(NamedTuple):
             )
         if buckets is not None and "bucket" in files:
             files = files.filter(pl.col("bucket").is_in(list(buckets)))
-        if files.is_empty():
+        return self.scan_files(table, files["path"].sort().to_list())
+
+    def scan_files(self, table: str, paths: Sequence[str]) -> pl.LazyFrame:
+        """Scan files of a table, without the partition columns."""
+        columns = TABLES[table].items()
+        schema = pl.Schema((key, kind) for key, kind in columns if key not in PARTITION)
+        if not paths:
             return pl.LazyFrame(schema=schema)
         return pl.scan_parquet(
-            [f"{self.uri(table)}/{path}" for path in files["path"].sort()],
+            [f"{self.uri(table)}/{path}" for path in paths],
             schema=schema,
             hive_partitioning=False,
             glob=False,
+            missing_columns="insert",  # of an older format
+            extra_columns="ignore",  # of a newer one that only added
             storage_options=self.options(),
         )
+
+    def find_broken(
+        self, *, buckets: Collection[int] | None = None, count: bool = False
+    ) -> Iterator[tuple[str, str, str]]:
+        """Name files that are missing or not whole: table, address, what is wrong.
+
+        With `count` their rows are compared with the log as well.
+        """
+        for table in TABLES:
+            files = self.files(table)
+            if buckets is not None and "bucket" in files:
+                files = files.filter(pl.col("bucket").is_in(list(buckets)))
+            facts = files.select("path", "size_bytes", "num_records")
+            for path, size, rows in facts.iter_rows():
+                uri = f"{self.uri(table)}/{path}"
+                why = self._what_is_wrong(uri, size, rows if count else None)
+                if why is not None:
+                    yield table, uri, why
+
+    def _what_is_wrong(self, uri: str, size: int, rows: int | None) -> str | None:
+        if self.folder is not None:
+            try:
+                there = Path(uri).stat().st_size
+            except OSError as error:
+                return "is missing" if not Path(uri).exists() else str(error.strerror)
+            if there != size:
+                return f"is not whole: {there} of {size} bytes"
+        try:
+            found = pl.scan_parquet(uri, storage_options=self.options())
+            if rows is None:
+                found.collect_schema()
+            elif (held := found.select(pl.len()).collect().item()) != rows:
+                return f"has {held} of {rows} rows"
+        except (pl.exceptions.PolarsError, OSError) as error:
+            return f"cannot be read: {str(error).splitlines()[0]}"
+        return None
 
     def options(self) -> dict[str, str] | None:
         """Give the storage options as the libraries take them."""
         return dict(self.storage_options) if self.storage_options else None
 
 
-def _described(opened: DeltaTable, root: str) -> int:
+class _Described(TypedDict):
+    """What the description of a table says of the store."""
+
+    buckets: int
+    format: int
+
+
+def _described(opened: DeltaTable, root: str) -> _Described:
     try:
-        return int(json.loads(opened.metadata().description)["buckets"])
-    except (KeyError, TypeError, ValueError):
+        found = json.loads(opened.metadata().description)
+        facts = _Described(
+            buckets=int(found["buckets"]), format=int(found.get("format", 1))
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ConfigError(f"{root}: holds Delta tables, but not of a Store") from None
+    if facts["format"] > FORMAT:
+        raise StoreError(
+            f"{root}: is of format {facts['format']}, and this version of holdings-kit "
+            f"knows up to {FORMAT}; upgrade holdings-kit"
+        )
+    return facts
+
+
+def _as_json(action: AddAction) -> dict[str, object]:
+    """Give a file as the entry of a Delta log has it."""
+    return {
+        "path": action.path,
+        "partitionValues": action.partition_values,
+        "size": action.size,
+        "modificationTime": action.modification_time,
+        "dataChange": action.data_change,
+        "stats": action.stats,
+    }
+
+
+def _partition_values(table: str, row: Mapping[str, Any]) -> dict[str, str | None]:
+    """Give the partition of a file as the entry of a Delta log has it."""
+    return {
+        key: None if row[key] is None else str(row[key])
+        for key in PARTITION
+        if key in TABLES[table]
+    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from holdings_kit.store._mapper import Mapper
 
-__all__ = ["Scanned", "StoreView", "with_zone"]
+__all__ = ["Scanned", "StoreView", "with_missing", "with_zone"]
 
 T = TypeVar("T")
 _APPENDED: Final = pl.struct("snapshot_id", "batch_id")
+_KEY: Final = ["snapshot_id", "batch_id"]
+ROW_TABLES: Final = {"holdings": HOLDINGS, "listings": LISTINGS, "baskets": BASKETS}
 _FEW_ACCOUNTS: Final = 1_000  # so many are worth naming to the parquet reader
 
 
@@ -84,7 +86,7 @@ class StoreView:
         Rows come by account, in the order of the payload. `rejects` is empty: a line
         that could not be read belongs to no account; `history` has them.
         """
-        return self._loaded(self._current(None, account_ids))
+        return self._read(_is("current"), account_ids)
 
     def as_of(
         self, instant: datetime, *, account_ids: Collection[str] | None = None
@@ -93,14 +95,14 @@ class StoreView:
 
         Only snapshots with ``snapshot_at <= instant`` play a part.
         """
-        return self._loaded(self._current(with_zone(instant), account_ids))
+        return self._read(_is("current"), account_ids, with_zone(instant))
 
     def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read every snapshot, by account and `snapshot_at`, with its status.
 
         `rejects` holds what could not be read, unless accounts are named.
         """
-        loaded = self._loaded(self._judged(account_ids))
+        loaded = self._read(pl.lit(value=True), account_ids)
         if account_ids is not None or self._bucket:
             return loaded
         return loaded._replace(rejects=self.rejects())
@@ -110,12 +112,24 @@ class StoreView:
         rows = self._tables.scan("rejects").select(REJECTS.names())
         if files is not None:
             rows = rows.filter(pl.col("file").is_in(list(files)))
-        return rows.unique().sort(REJECTS.names()).collect()
+        return self._collect(rows.unique().sort(REJECTS.names()))
 
     def quarantine(self) -> pl.DataFrame:
         """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
-        judged = self._judged().filter(pl.col("status") == "quarantined")
+        judged = self._judged(pl.lit(value=True)).filter(_is("quarantined"))
         return judged.select(SNAPSHOTS.names())
+
+    def missing_rows(self) -> pl.DataFrame:
+        """List snapshots whose rows are not all stored.
+
+        Returns
+        -------
+        pl.DataFrame
+            `snapshot_id`, `account_id`, and the `problem` in words.
+        """
+        judged = self._judged(pl.lit(value=True)).rename({"missing": "problem"})
+        lacking = judged.filter(pl.col("problem").is_not_null())
+        return lacking.select("snapshot_id", "account_id", "problem")
 
     def decisions(self) -> pl.DataFrame:
         """List the promotions: snapshot, account, reason, instant."""
@@ -124,7 +138,7 @@ class StoreView:
     def scan(self, *, as_of: datetime | None = None) -> Scanned:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
         instant = None if as_of is None else with_zone(as_of)
-        return self._scanned(self._current(instant, None))
+        return self._scanned(self._judged(_is("current"), until=instant))
 
     def scan_days(
         self, *, first: date | None = None, last: date | None = None
@@ -135,7 +149,7 @@ class StoreView:
         both inclusive.
         """
         day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
-        judged = self._judged().filter(pl.col("status") != "quarantined")
+        judged = self._judged(~_is("quarantined"))
         days = judged.with_columns(day.alias("_day"))
         if first is not None:
             days = days.filter(pl.col("_day") >= first)
@@ -214,12 +228,10 @@ class StoreView:
         log = self._tables.scan(
             "decisions", buckets=self._places(None), known_at=self._known_at
         )
-        return log.unique().collect()
+        return self._collect(log).unique()
 
-    def _judged(
-        self,
-        account_ids: Collection[str] | None = None,
-        until: datetime | None = None,
+    def _stored(
+        self, account_ids: Collection[str] | None = None, until: datetime | None = None
     ) -> pl.DataFrame:
         stored = self._tables.scan(
             "snapshots", buckets=self._places(account_ids), known_at=self._known_at
@@ -228,13 +240,62 @@ class StoreView:
             stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
         if until is not None:
             stored = stored.filter(pl.col("snapshot_at") <= until)
-        return judge(stored.collect(), self._decisions(), few_rows=self._few_rows)
+        return self._collect(stored).with_columns(missing=pl.lit(None, pl.String()))
 
-    def _current(
-        self, until: datetime | None, account_ids: Collection[str] | None
+    def _judged(
+        self,
+        wanted: pl.Expr,
+        account_ids: Collection[str] | None = None,
+        until: datetime | None = None,
     ) -> pl.DataFrame:
-        judged = self._judged(account_ids, until)
-        return judged.filter(pl.col("status") == "current")
+        """Judge the snapshots and give those wanted, their rows counted."""
+        stored, decisions = self._stored(account_ids, until), self._decisions()
+        while True:
+            judged = judge(stored, decisions, few_rows=self._few_rows).filter(wanted)
+            lacking = with_missing(judged, self._count_rows(judged))
+            if lacking.is_empty():
+                return judged
+            stored = stored.update(lacking, on=_KEY, how="left")
+
+    def _read(
+        self,
+        wanted: pl.Expr,
+        account_ids: Collection[str] | None = None,
+        until: datetime | None = None,
+    ) -> Loaded:
+        """Read the wanted snapshots; where rows are missing, judge all once more."""
+        stored, decisions = self._stored(account_ids, until), self._decisions()
+        while True:
+            judged = judge(stored, decisions, few_rows=self._few_rows).filter(wanted)
+            loaded, counts = self._loaded(judged)
+            lacking = with_missing(judged, counts)
+            if lacking.is_empty():
+                return loaded
+            stored = stored.update(lacking, on=_KEY, how="left")
+
+    def _count_rows(self, snapshots: pl.DataFrame) -> list[pl.DataFrame]:
+        """Count the rows of snapshots, table by table, without reading them whole."""
+        plans = [
+            self._rows(table, snapshots).group_by("snapshot_id").len()
+            for table in ROW_TABLES
+        ]
+        return self._collect_all(plans)
+
+    def _collect(self, plan: pl.LazyFrame) -> pl.DataFrame:
+        return self._collect_all([plan])[0]
+
+    def _collect_all(self, plans: list[pl.LazyFrame]) -> list[pl.DataFrame]:
+        """Run plans; where a file cannot be read, name it."""
+        try:
+            return pl.collect_all(plans)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            broken = self._tables.find_broken(buckets=self._places(None))
+            for _, path, why in broken:
+                raise StoreError(
+                    f"{path}: {why}; `holdings-kit store check` lists all that is "
+                    "broken, a backup has them whole"
+                ) from None
+            raise StoreError(f"{self!r}: cannot be read: {error}") from None
 
     def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
         """Scan the rows of snapshots, each from the one append it names."""
@@ -264,36 +325,76 @@ class StoreView:
             self._rows("baskets", snapshots).select(BASKETS.names()),
         )
 
-    def _loaded(self, snapshots: pl.DataFrame) -> Loaded:
-        tables = {"holdings": HOLDINGS, "listings": LISTINGS, "baskets": BASKETS}
-        found = pl.collect_all([self._rows(table, snapshots) for table in tables])
-        places = snapshots.select("snapshot_id").with_row_index("place")
+    def _loaded(self, snapshots: pl.DataFrame) -> tuple[Loaded, list[pl.DataFrame]]:
+        """Read the rows of snapshots, and count them."""
+        found = self._collect_all([self._rows(t, snapshots) for t in ROW_TABLES])
+        names = snapshots.select("snapshot_id").with_row_index("place")
+        ordered = [_in_order(rows, names) for rows in found]
         holdings, listings, baskets = (
-            _in_order(rows, places).select(schema.names())
-            for rows, schema in zip(found, tables.values(), strict=True)
+            rows.select(schema.names())
+            for (rows, _), schema in zip(ordered, ROW_TABLES.values(), strict=True)
         )
-        return Loaded(
+        counts = [
+            places.group_by("place").len().join(names, on="place")
+            for _, places in ordered
+        ]
+        loaded = Loaded(
             snapshots.select(SNAPSHOTS.names()),
             holdings,
             listings,
             baskets,
             empty(REJECTS),
         )
+        return loaded, counts
 
 
-def _in_order(rows: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
-    """Put rows in the order of their snapshots and of the payload."""
+def _is(status: str) -> pl.Expr:
+    return pl.col("status") == status
+
+
+def with_missing(snapshots: pl.DataFrame, counts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Tell which snapshots lack rows: `snapshot_id`, `batch_id`, `missing` in words.
+
+    Parameters
+    ----------
+    snapshots
+        As judged; those that are known to lack rows are left out.
+    counts
+        `snapshot_id` and `len`, for each of `ROW_TABLES`.
+    """
+    whole = snapshots.filter(pl.col("missing").is_null())
+    for table, count in zip(ROW_TABLES, counts, strict=True):
+        named = count.select("snapshot_id", pl.col("len").cast(pl.Int64()).alias(table))
+        whole = whole.join(named, on="snapshot_id", how="left")
+    rows = pl.col("holdings").fill_null(0) + pl.col("baskets").fill_null(0)
+    listings = pl.col("listings").fill_null(0)
+    of_rows, of_listings = pl.col("rows_count"), pl.col("listings_count")
+    reason = pl.format(
+        "rows missing: {} of {} rows and {} of {} listings are stored; append it again",
+        rows,
+        of_rows,
+        listings,
+        of_listings.fill_null(listings),
+    )
+    lacking = (rows != of_rows) | (listings != of_listings).fill_null(value=False)
+    return whole.filter(lacking).select(*_KEY, missing=reason)
+
+
+def _in_order(
+    rows: pl.DataFrame, names: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Put rows in the order of their snapshots and of the payload; and their places."""
     keys = ["place", "row_no"]
     placed = rows.select("snapshot_id", "row_no").join(
-        places, on="snapshot_id", how="left", maintain_order="left"
+        names, on="snapshot_id", how="left", maintain_order="left"
     )
     place, row_no = (pl.col(key) for key in keys)
     rising = (place > place.shift()) | (
         (place == place.shift()) & (row_no >= row_no.shift())
     )
     if placed.select(rising.all()).item():  # as files are written, sorted by account
-        return rows
-    return rows[placed.select(pl.arg_sort_by(keys)).to_series()]
+        return rows, placed
+    return rows[placed.select(pl.arg_sort_by(keys)).to_series()], placed
 
 
 def with_zone(instant: datetime) -> datetime:
