@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from holdings_kit.cli._store import store_app
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -315,6 +316,7 @@ app = typer.Typer(
 for _command in (demo, load, report, generate, sandbox, receive, lab):
     app.command()(_command)
 app.command("app")(app_)
+app.add_typer(store_app, name="store")
 
 
 @app.callback()

@@ -9,9 +9,14 @@ from __future__ import annotations
 import logging
 import time
 import weakref
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from holdings_kit.clients._policy import (
     Refusal,
@@ -30,7 +35,7 @@ from holdings_kit.errors import (
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx
     import stamina
@@ -49,6 +54,7 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 _IDLE: Final = 10.0  # seconds without a byte before an attempt is given up, at most
+_GZIP: Final = 16 + zlib.MAX_WBITS
 _MEGABYTE: Final = 1 << 20
 
 
@@ -59,7 +65,8 @@ class Options:
     Parameters
     ----------
     timeout
-        Seconds for a whole call, retries and waits included. One attempt gives up after
+        Seconds for a whole call, retries and waits included, however slowly the reply
+        comes. One attempt gives up after
         a third of it, or ten seconds, without a byte.
     attempts
         Requests per call, at most.
@@ -67,7 +74,8 @@ class Options:
         A rate limit, shared by all clients that hold it; waiting for it is not
         counted against `timeout`. ``None`` for none.
     max_bytes
-        Larger replies are refused; the instruments list has sixteen times as much.
+        Larger replies, once unpacked, are refused; the instruments list has sixteen
+        times as much.
     transport
         Replaces the network, for tests.
     """
@@ -126,14 +134,18 @@ class Http:
         self._source, self._base_url, self._options = source, base_url, options
         self._refusal, self._headers = refusal, dict(headers)
         self._base_url = check_base_url(base_url)
-        self._client = httpx.Client(
+        self._connections = [self._connect()]
+        self.close = weakref.finalize(self, _close_all, self._connections)
+
+    def _connect(self) -> httpx.Client:
+        return httpx.Client(
             base_url=self._base_url,
             follow_redirects=False,
-            transport=options.transport,
+            transport=self._options.transport,
             trust_env=self._base_url.startswith("https"),
             headers={"accept-encoding": "gzip"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
         )
-        self.close = weakref.finalize(self, self._client.close)
 
     def __repr__(self) -> str:
         return f"Http({self._source!r}, {self._base_url!r})"
@@ -183,7 +195,9 @@ class Http:
     def _reply(self, call: Call, deadline: _Deadline) -> Reply:
         bound = self._options.max_bytes * call.size_factor
         try:
-            reply = self._exchange(call, deadline, bound)
+            reply = self._in_time(call, deadline, bound)
+        except _UnwantedEncodingError as error:
+            failure, words = None, f"content-encoding {error} was not asked for"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failure, words = type(error).__name__, self._cleared(str(error), call)
         except BaseException as error:  # an interrupt keeps its kind, not their frames
@@ -194,23 +208,58 @@ class Http:
                 words = f"the reply is larger than max_bytes allows, {bound} bytes"
                 raise SourceError(self._source, None, "too_large", words)
             return reply
+        if failure is None:
+            raise SourceError(self._source, None, "encoding", words)
         raise SourceUnavailable(self._source, None, failure, words or "no answer")
 
-    def _exchange(self, call: Call, deadline: _Deadline, bound: int) -> Reply | None:
+    def _in_time(self, call: Call, deadline: _Deadline, bound: int) -> Reply | None:
+        """Do one request in a thread, and leave it when the time is up.
+
+        The HTTP library counts time from byte to byte, so a source that sends one now
+        and then would never end: nor does the look-up of a name. What is left behind
+        ends with its connection, which is closed.
+        """
+        client = self._connections[-1]
+        ended = SimpleQueue[Reply | BaseException | None]()
+
+        def run() -> None:
+            try:
+                ended.put(self._exchange(client, call, deadline, bound))
+            except BaseException as error:  # noqa: BLE001
+                ended.put(error)
+
+        Thread(target=run, name=f"{self._source}-call", daemon=True).start()
+        try:
+            outcome = ended.get(timeout=max(0.0, deadline.left()))
+        except BaseException as error:  # Empty, or an interrupt
+            self._connections.append(self._connect())
+            self._connections.remove(client)
+            _close_all([client])
+            if isinstance(error, Empty):
+                raise httpx.ReadTimeout("the reply was not complete in time") from None
+            raise
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _exchange(
+        self, client: httpx.Client, call: Call, deadline: _Deadline, bound: int
+    ) -> Reply | None:
         """Do one request; ``None`` for a reply larger than `bound`."""
         headers = {**self._headers, **call.headers}
         body = bytearray()
-        with self._client.stream(
+        with client.stream(
             call.method,
             call.path,
             params=call.params,
             content=call.content,
             headers={name: value.reveal() for name, value in headers.items()}
             | ({"content-type": "application/json"} if call.content else {}),
-            timeout=min(_IDLE, self._options.timeout / 3, deadline.left()),
+            timeout=min(_IDLE, self._options.timeout / 3, max(deadline.left(), 0.001)),
         ) as response:
-            for chunk in response.iter_bytes():
-                body += chunk
+            decode = _decoder(response.headers.get("content-encoding", ""))
+            for chunk in cast("httpx.SyncByteStream", response.stream):
+                body += decode(chunk, bound + 1 - len(body))
                 if len(body) > bound:
                     return None
                 if deadline.left() <= 0:
@@ -229,6 +278,45 @@ class Http:
 
     def _secrets(self, call: Call) -> tuple[Secret, ...]:
         return (*self._headers.values(), *call.headers.values(), *call.secrets)
+
+
+class _UnwantedEncodingError(Exception):
+    """The reply is packed in a way that was not asked for."""
+
+
+def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+    """Give the function that unpacks a piece of a reply, to so many bytes at most.
+
+    What unpacks to more than is allowed is cut there, so a few bytes cannot fill the
+    memory.
+    """
+    name = encoding.strip().lower()
+    if name in {"", "identity"}:
+        return lambda chunk, _: chunk
+    if name not in {"gzip", "x-gzip"}:
+        raise _UnwantedEncodingError(repr(encoding[:40]))
+    member = zlib.decompressobj(_GZIP)
+
+    def unpack(chunk: bytes, most: int) -> bytes:
+        nonlocal member
+        found = bytearray()
+        try:
+            while chunk and len(found) < most:
+                if member.eof:  # another member follows
+                    member = zlib.decompressobj(_GZIP)
+                found += member.decompress(chunk, most - len(found))
+                chunk = member.unconsumed_tail or member.unused_data
+        except zlib.error as error:
+            raise httpx.DecodingError(f"not gzip: {error}") from None
+        return bytes(found)
+
+    return unpack
+
+
+def _close_all(connections: list[httpx.Client]) -> None:
+    for client in connections:
+        with suppress(RuntimeError, OSError, httpx.HTTPError):
+            client.close()
 
 
 class _Deadline:

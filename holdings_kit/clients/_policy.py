@@ -51,6 +51,8 @@ __all__ = [
 
 NOT_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """Codes of failures after which the source has certainly seen no request."""
+_LONGEST: Final = 1e9  # seconds; who says more says never
+_WHOLE: Final = 19  # digits of a whole number worth an int; Python refuses 4,300
 _PRINTABLE: Final = re.compile("[!-~]+")
 _TOKENS: Final = ("token", "smallcaseAuthToken")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -109,7 +111,7 @@ def judge(
     payload: object = None
     garbled = False
     try:
-        payload = json.loads(scrub(reply.body, secrets))
+        payload = json.loads(scrub(reply.body, secrets), parse_int=_whole)
     except (ValueError, RecursionError):
         garbled = True
     wait = retry_after_seconds(reply.retry_after, sent_at=reply.date)
@@ -165,19 +167,23 @@ def retry_after_seconds(value: str | None, *, sent_at: str | None) -> float | No
     """
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:18]), _LONGEST)
     until, sent = _http_date(value), _http_date(sent_at)
     if until is None or sent is None:
         return None
-    return max(0.0, (until - sent).total_seconds())
+    try:
+        return max(0.0, (until - sent).total_seconds())
+    except OverflowError:  # at the ends of the calendar, zones apart
+        return _LONGEST
 
 
 def _http_date(value: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
+        moment = parsedate_to_datetime((value or "")[:100])
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None  # the parser of e-mail dates fails in all these ways
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -242,7 +248,7 @@ def hidden_json(body: bytes) -> object:
                 made[name] = Secret(text)
         return made
 
-    return cast("object", json.loads(body, object_hook=hide))
+    return cast("object", json.loads(body, object_hook=hide, parse_int=_whole))
 
 
 def hidden_data(body: bytes) -> dict[str, object]:
@@ -254,6 +260,11 @@ def hidden_data(body: bytes) -> dict[str, object]:
     ({'token': Secret(hidden)}, {})
     """
     return _members(_members(hidden_json(body)).get("data"))
+
+
+def _whole(text: str) -> int | float:
+    """Read a whole number; one of thousands of digits is infinite, not an error."""
+    return int(text) if len(text) <= _WHOLE else float(text)
 
 
 def _members(value: object) -> dict[str, object]:

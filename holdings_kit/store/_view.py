@@ -126,6 +126,14 @@ class StoreView:
         -------
         pl.DataFrame
             `snapshot_id`, `account_id`, and the `problem` in words.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from holdings_kit.store import Store
+        >>> with TemporaryDirectory() as folder:
+        ...     Store(folder).missing_rows().columns
+        ['snapshot_id', 'account_id', 'problem']
         """
         judged = self._judged(pl.lit(value=True)).rename({"missing": "problem"})
         lacking = judged.filter(pl.col("problem").is_not_null())

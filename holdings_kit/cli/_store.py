@@ -1,0 +1,71 @@
+"""Commands that look after a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["store_app"]
+
+store_app = typer.Typer(
+    no_args_is_help=True,
+    help="Look a store over, copy it, bring a copy back.",
+)
+
+_Folder = Annotated[Path, typer.Argument(help="Folder of the snapshot store.")]
+
+
+@store_app.command()
+def check(
+    folder: _Folder,
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Take broken files out, to append them again."),
+    ] = False,
+) -> None:
+    """Open every file and count the rows of every snapshot; exit 1 on a problem."""
+    import holdings_kit as hk
+    from holdings_kit.errors import StoreError
+    from holdings_kit.show import number_of
+
+    if not folder.exists():
+        raise StoreError(f"{folder}: there is no store")
+    store = hk.Store(folder)
+    problems = store.check(repair=repair)
+    for row in problems.iter_rows(named=True):
+        what = row["file"] or row["snapshot_id"] or row["table"]
+        print(f"{what}: {row['problem']}")
+    if problems.height:
+        print(f"{number_of(problems.height, 'problem', 'problems')}")
+        raise typer.Exit(1)
+    held = store.history().snapshots
+    accounts = held["account_id"].n_unique()
+    print(
+        f"clean: {number_of(held.height, 'snapshot', 'snapshots')} of "
+        f"{number_of(accounts, 'account', 'accounts')}"
+    )
+
+
+@store_app.command()
+def backup(
+    folder: _Folder,
+    into: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+) -> None:
+    """Copy a store while others append to it; the copy is whole or not there."""
+    import holdings_kit as hk
+    from holdings_kit.show import number_of
+
+    held = hk.Store(folder).backup(into).history().snapshots
+    print(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
+
+
+@store_app.command()
+def restore(
+    copy: Annotated[Path, typer.Argument(help="What `backup` made.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+) -> None:
+    """Bring a backup back as a store in a new folder, looked over before."""
+    backup(copy, folder)
