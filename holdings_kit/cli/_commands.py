@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -201,6 +201,13 @@ def receive(
         bool, typer.Option(help="Fetch again and compare: the checksum is not enough.")
     ] = False,
     gateway: Annotated[str, typer.Option(help="Gateway name, to fetch.")] = "",
+    replay_hours: Annotated[
+        float,
+        typer.Option(
+            help="Do not trust new bodies that are older; the documented retries end "
+            "after 72 hours and 15 minutes. 0 for any age."
+        ),
+    ] = 73,
     base_url: Annotated[
         str, typer.Option(help="Where to fetch; the production gateway unless given.")
     ] = "",
@@ -211,6 +218,7 @@ def receive(
     fetch.
     """
     from holdings_kit.clients import Inbox, check_host, serve, webhook_app
+    from holdings_kit.clients._receiver import Verifying
 
     check_host(host, allow_remote=allow_remote)
     api_secret = _read_secret("GATEWAY_API_SECRET")
@@ -226,10 +234,11 @@ def receive(
             shared_secret=_read_secret("GATEWAY_SHARED_SECRET"),
             base_url=base_url or GATEWAY_URL,
         ).holdings
-    inbox = Inbox(into, api_secret=api_secret, fetch=fetch)
+    window = timedelta(hours=replay_hours) if replay_hours else None
+    inbox = Inbox(into, api_secret=api_secret, fetch=fetch, replay_window=window)
     left = inbox.sweep()
     if inbox.verifies:
-        threading.Thread(target=inbox.verify, daemon=True).start()
+        threading.Thread(target=Verifying(inbox), daemon=True).start()
     print(f"inbox     {inbox.folder} ({left} unfinished removed)")
     print(f"webhooks  http://{host}:{port}/webhook", flush=True)
     serve(webhook_app(inbox), host=host, port=port, allow_remote=allow_remote)

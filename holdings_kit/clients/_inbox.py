@@ -11,37 +11,66 @@ kill at any instant leaves a whole file or none.
       incoming/   being written; what a kill left behind was never answered
       accepted/   2026-01-05/<sha256>.json: what `hk.read_webhooks` reads
       pending/    checksum right, not yet compared with a fetch
-      disputed/   a fetch said something else: its holdings lie beside (.fetched)
+      disputed/   a fetch said something else: its holdings lie beside (.fetched); or
+                  another body came with the same checksum; why lies beside (.why)
       refused/    checksum wrong or no JSON, the newest left out when full
+      seen/       2026-01-05/<checksum>: the first body that came with a checksum
 
 The checksum does not cover the holdings: whoever knows one valid checksum can send any
-holdings with it. An inbox with `fetch` therefore asks the Gateway again (`verify`).
+holdings with it. An inbox with `fetch` therefore asks the Gateway again (`verify`). One
+without takes two bodies with one checksum and different facts for what they are: proof
+that one is false. It trusts neither and puts both into ``disputed``.
 POSIX only: a folder has to be flushed like a file.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from uuid import uuid4
 
 from holdings_kit.clients._verification import check
 from holdings_kit.errors import ConfigError, HoldingsError, WireError
+from holdings_kit.market._freshness import utc_now
+from holdings_kit.store._disk import add_file, flush_folder, make_folder
 from holdings_kit.wire import Secret, webhook_checksum_ok
+from holdings_kit.wire import _webhook as decoder
+from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
     from holdings_kit.clients._verification import Fetch
 
 __all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide"]
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT: Final = ("accepted", "pending", "disputed")
+_SMALL: Final = 64 << 10  # bytes; longer bodies are parsed only if a checksum may fit
+_FEW: Final = 4  # of each field are looked at
+_FIELDS: Final = {
+    "timestamp": re.compile(rb'"timestamp"\s*:\s*"?([^"\\,}\s]{1,64})'),
+    "checksum": re.compile(rb'"checksum"\s*:\s*"([0-9a-fA-F]{64})"'),
+    "subject": re.compile(
+        rb'"(?:smallcaseAuthId|transactionId)"\s*:\s*"([!-~]{1,256}?)"'
+    ),
+}
+_TWO_BODIES: Final = "two bodies with one checksum and different facts: one is false"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SPARE: Final = 4  # times a refused body has to be free on the disk to keep it
+_FIRST_WAIT: Final = 30.0  # seconds until a failed fetch is tried again
+_LONGEST_WAIT: Final = 3600.0
 
 
 class Verdict(NamedTuple):
@@ -81,7 +110,8 @@ class Verified(NamedTuple):
 def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     """Judge a body: is it a webhook, and does its checksum fit, in constant time.
 
-    Pure: no file, no clock, no network.
+    Pure: no file, no clock, no network. Of a long body the few fields of the checksum
+    are looked for first; it is parsed only where some of them fit.
 
     Examples
     --------
@@ -90,6 +120,10 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
     Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
+    if len(body) > _SMALL and not _may_fit(body, Secret(api_secret)):
+        if b'"checksum"' not in body:
+            return Verdict(400, "no webhook: it has no checksum")
+        return Verdict(401, "the checksum does not fit")
     try:
         payload = parse(body, source="webhook")
     except WireError as error:
@@ -118,9 +152,16 @@ class Inbox:
     fetch
         Fetches the holdings again, as ``GatewayClient.holdings`` does. With it,
         deliveries wait in ``pending`` until `verify` has compared them.
-    keep_refused
-        So many refused bodies are kept for a look; more are answered and forgotten, or
-        strangers could fill the disk.
+    keep_refused, keep_refused_bytes
+        So many refused bodies, of so many bytes in all, are kept for a look; more are
+        answered and forgotten, or strangers could fill the disk. None is kept where
+        the disk is nearly full, and they make room for what is accepted.
+    replay_window
+        A new body whose ``timestamp`` is older than this is not trusted: it goes to
+        ``disputed``; with `fetch` the comparison decides. The documented retries end
+        after 72 hours and 15 minutes. None: any age.
+    clock
+        Gives the instant for `replay_window`.
 
     Examples
     --------
@@ -138,14 +179,22 @@ class Inbox:
         api_secret: str | Secret,
         fetch: Fetch | None = None,
         keep_refused: int = 10_000,
+        keep_refused_bytes: int = 16 << 20,
+        replay_window: timedelta | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.folder = Path(folder).expanduser().absolute()
         self._secret, self._fetch = Secret(api_secret), fetch
         self._keep_refused = keep_refused
+        self._keep_refused_bytes = keep_refused_bytes
+        self._replay_window, self._clock = replay_window, clock
+        self._attempts: dict[str, tuple[int, float]] = {}  # of fetches, and when again
+        self._verifying = threading.Lock()
         self._made: set[Path] = set()
-        for name in ("incoming", "refused", *_KEPT):
+        for name in ("incoming", "refused", "seen", *_KEPT):
             self._make(self.folder / name)
-        self._refused = len(list((self.folder / "refused").iterdir()))
+        sizes = [path.stat().st_size for path in (self.folder / "refused").iterdir()]
+        self._refused, self._refused_bytes = len(sizes), sum(sizes)
 
     def __repr__(self) -> str:
         return f"Inbox({str(self.folder)!r})"
@@ -176,11 +225,115 @@ class Inbox:
         for folder in _KEPT:
             known = self.folder / folder / name
             if known.exists():
-                _flush_folder(known.parent)  # its writer may not have come to this
+                flush_folder(known.parent)  # its writer may not have come to this
                 return Receipt(200, "known", known)
-        folder = "accepted" if self._fetch is None else "pending"
-        path = self._write(self.folder / folder / name, body)
+        if self._fetch is not None:
+            return Receipt(200, "stored", self._write_safe("pending", name, body))
+        if self._is_late(body):
+            return self._dispute(name, body, "older than the replay window")
+        return self._receive_unverified(name, body)
+
+    def _receive_unverified(self, name: str, body: bytes) -> Receipt:
+        """Keep a body; where another came with its checksum, trust neither.
+
+        Every body is noted before it is written, and looks for others after. So of two
+        that come at once the later one sees the other.
+        """
+        noted = self._note(name, _checksum_of(body))
+        if self._contradicting(name, body, noted):
+            return self._distrust_all(name, body, noted)
+        path = self._write_safe("accepted", name, body)
+        if self._contradicting(name, body, noted):
+            return self._distrust_all(name, body, noted)
         return Receipt(200, "stored", path)
+
+    def _note(self, name: str, checksum: str) -> Path:
+        """Note that a body came with a checksum; gives the folder of such notes.
+
+        A note is a link, made at once or not at all; that it leads nowhere is fine.
+        """
+        noted = self.folder / "seen" / Path(name).parent / checksum
+        for last in (False, True):
+            self._make(noted)
+            try:
+                (noted / Path(name).stem).symlink_to(name)
+                flush_folder(noted)
+            except FileExistsError:
+                pass
+            except FileNotFoundError:  # somebody moved the folder away
+                self._made.clear()
+                if last:
+                    raise
+                continue
+            break
+        self._made.discard(noted)  # or they would fill the memory
+        return noted
+
+    def _contradicting(self, name: str, body: bytes, noted: Path) -> bool:
+        """Tell whether a body that came with the same checksum says something else."""
+        others = (self._find(str(note.readlink())) for note in noted.iterdir())
+        return any(
+            other is not None
+            and other.stem != Path(name).stem
+            and not _say_the_same(other.read_bytes(), body)
+            for other in others
+        )
+
+    def _distrust_all(self, name: str, body: bytes, noted: Path) -> Receipt:
+        for note in noted.iterdir():
+            self._distrust(str(note.readlink()))
+        if (self.folder / "disputed" / name).exists():
+            return Receipt(200, "disputed", self.folder / "disputed" / name)
+        return self._dispute(name, body, _TWO_BODIES)
+
+    def _find(self, name: str) -> Path | None:
+        paths = (self.folder / folder / name for folder in _KEPT)
+        return next((path for path in paths if path.exists()), None)
+
+    def _distrust(self, name: str) -> None:
+        """Take a body that was accepted back, for another came with its checksum."""
+        accepted = self.folder / "accepted" / name
+        if not accepted.exists():
+            return
+        why = (self.folder / "disputed" / name).with_suffix(".why")
+        self._write(why, _TWO_BODIES.encode())
+        with suppress(FileNotFoundError):  # another writer moved it
+            self._move(accepted, "disputed")
+
+    def _dispute(self, name: str, body: bytes, why: str) -> Receipt:
+        target = self.folder / "disputed" / name
+        self._write(target.with_suffix(".why"), why.encode())
+        return Receipt(200, "disputed", self._write_safe("disputed", name, body))
+
+    def _is_late(self, body: bytes) -> bool:
+        if self._replay_window is None:
+            return False
+        payload = parse(body, source="webhook")
+        said = payload.get("timestamp") if is_object(payload) else None
+        try:
+            sent = datetime.fromisoformat(str(said))
+        except ValueError:
+            return True  # nobody can tell its age
+        sent = sent if sent.tzinfo else sent.replace(tzinfo=UTC)
+        return self._clock() - sent > self._replay_window
+
+    def _write_safe(self, folder: str, name: str, body: bytes) -> Path:
+        """Write; on a full disk, refused bodies make room first."""
+        target = self.folder / folder / name
+        try:
+            return self._write(target, body)
+        except OSError as error:
+            if error.errno not in _FULL or not self._forget_refused():
+                raise
+        return self._write(target, body)
+
+    def _forget_refused(self) -> bool:
+        """Delete all refused bodies; tell whether there were any."""
+        bodies = list((self.folder / "refused").iterdir())
+        for path in bodies:
+            path.unlink(missing_ok=True)
+        self._refused = self._refused_bytes = 0
+        return bool(bodies)
 
     def sweep(self) -> int:
         """Remove what killed writers left in ``incoming``; none of it was answered.
@@ -193,11 +346,17 @@ class Inbox:
             part.unlink(missing_ok=True)
         return len(left)
 
-    def verify(self) -> Verified:
-        """Fetch the holdings of every pending delivery and compare.
+    def verify(self, *, due_only: bool = False) -> Verified:
+        """Fetch the holdings of every pending delivery, once each, and compare.
 
         Equal facts move it to ``accepted``, others to ``disputed``; where the fetch
         fails it waits for the next call.
+
+        Parameters
+        ----------
+        due_only
+            Leave out deliveries whose fetch failed lately: after each failure one waits
+            twice as long, from 30 seconds to an hour.
 
         Raises
         ------
@@ -206,11 +365,26 @@ class Inbox:
         """
         if self._fetch is None:
             raise ConfigError("verify needs an Inbox made with fetch=…")
-        outcomes = [
-            self._verify(path, self._fetch)
-            for path in sorted((self.folder / "pending").rglob("*.json"))
-        ]
+        with self._verifying:
+            outcomes: list[str] = []
+            for path in sorted((self.folder / "pending").rglob("*.json")):
+                tried, due = self._attempts.get(path.stem, (0, 0.0))
+                if due_only and time.monotonic() < due:
+                    outcomes.append("waiting")
+                    continue
+                outcome = self._verify(path, self._fetch)
+                if outcome == "waiting":
+                    wait = min(_FIRST_WAIT * 2**tried, _LONGEST_WAIT)
+                    self._attempts[path.stem] = (tried + 1, time.monotonic() + wait)
+                else:
+                    self._attempts.pop(path.stem, None)
+                outcomes.append(outcome)
         return Verified(*(outcomes.count(end) for end in Verified._fields))
+
+    def seconds_to_next(self) -> float | None:
+        """Tell when the next pending delivery is due for a fetch; None: none waits."""
+        waits = [due - time.monotonic() for _, due in list(self._attempts.values())]
+        return max(0.0, min(waits)) if waits else None
 
     def _verify(self, path: Path, fetch: Fetch) -> str:
         try:
@@ -229,50 +403,90 @@ class Inbox:
         target = self.folder / folder / path.parent.name / path.name
         self._make(target.parent)
         path.rename(target)
-        _flush_folder(target.parent)
-        _flush_folder(path.parent)
+        flush_folder(target.parent)
+        flush_folder(path.parent)
         return "confirmed" if folder == "accepted" else folder
 
     def _refuse(self, digest: str, body: bytes, verdict: Verdict) -> Receipt:
         path = self.folder / "refused" / f"{digest}.body"
         if not path.exists():
-            if self._refused >= self._keep_refused:
+            total = self._refused_bytes + len(body)
+            if self._refused >= self._keep_refused or total > self._keep_refused_bytes:
                 return Receipt(verdict.status, verdict.reason, None)
-            self._refused += 1
-            self._write(path, body)
+            try:
+                if _free_bytes(self.folder) < _SPARE * len(body) + total:
+                    return Receipt(verdict.status, verdict.reason, None)
+                self._write(path, body)
+            except OSError:  # the answer is the same without a copy
+                return Receipt(verdict.status, verdict.reason, None)
+            self._refused, self._refused_bytes = self._refused + 1, total
         return Receipt(verdict.status, verdict.reason, path)
 
     def _write(self, target: Path, body: bytes) -> Path:
         """Write beside, flush, rename, flush the folder."""
-        self._make(target.parent)
-        part = self.folder / "incoming" / f"{uuid4().hex}.part"
-        try:
-            made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(made, "wb") as stream:
-                stream.write(body)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.rename(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _flush_folder(target.parent)
+        for last in (False, True):
+            self._make(target.parent)
+            self._make(self.folder / "incoming")
+            try:
+                add_file(body, target, writing=self.folder / "incoming")
+            except FileNotFoundError:  # somebody moved a folder away
+                self._made.clear()
+                if last:
+                    raise
+            else:
+                break
         return target
 
     def _make(self, folder: Path) -> None:
         """Make a folder so that it is there after a power cut too."""
-        if folder in self._made:
+        if folder in self._made and folder.is_dir():
             return
-        if folder != folder.parent and not folder.parent.exists():
-            self._make(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _flush_folder(folder.parent)
+        make_folder(folder)
+        flush_folder(folder.parent)  # who made it may not have come to this
         self._made.add(folder)
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _free_bytes(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def _may_fit(body: bytes, secret: Secret) -> bool:
+    """Look for the fields of the checksum, few of each, without parsing the body."""
+    found = {
+        name: [value.decode() for value in pattern.findall(body)[:_FEW]]
+        for name, pattern in _FIELDS.items()
+    }
+    return any(
+        webhook_checksum_ok(
+            {"timestamp": timestamp, "checksum": checksum, "smallcaseAuthId": subject},
+            secret,
+        )
+        for timestamp in found["timestamp"]
+        for checksum in found["checksum"]
+        for subject in found["subject"]
+    )
+
+
+def _checksum_of(body: bytes) -> str:
+    """Give the checksum of a body that was found to fit."""
+    payload = parse(body, source="webhook")
+    return str(payload.get("checksum")).lower() if is_object(payload) else ""
+
+
+def _say_the_same(one: bytes, other: bytes) -> bool:
+    """Tell whether two bodies hold the same facts, however they are written."""
+    contents = [_contents(body) for body in (one, other)]
+    return contents[0] is not None and contents[0] == contents[1]
+
+
+def _contents(body: bytes) -> list[str] | None:
+    batch = Batch()
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        decoder.add(batch, body, api_secret=None, file="inbox", line_no=1)
+        loaded = batch.load(whole=True)
+    except HoldingsError:
+        return None
+    return (
+        loaded.snapshots["snapshot_id"].to_list() if not loaded.rejects.height else None
+    )

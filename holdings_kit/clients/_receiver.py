@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import resource
+import socket
 import threading
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,6 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holdings_kit.errors import ConfigError
 
@@ -25,11 +29,16 @@ if TYPE_CHECKING:
 
     from holdings_kit.clients._inbox import Inbox
 
-__all__ = ["check_host", "serve", "webhook_app"]
+__all__ = ["Verifying", "check_host", "serve", "webhook_app"]
 
 _LOG = logging.getLogger(__name__)
 _BODY_SECONDS: Final = 30
-_AT_ONCE: Final = 1_000  # connections; more are answered 503
+_HEADER_SECONDS: Final = 10
+_WAITING: Final = 400  # connections whose request is not whole; the oldest has to go
+_WAITING_PER_PEER: Final = 20  # of other machines; a proxy on this one is all peers
+_QUEUE: Final = 1024  # connections that the system lets wait
+_STORING: Final = 16  # bodies written to disk at the same time
+_QUIET_SECONDS: Final = 60  # a disk that refuses is logged so often at most
 
 
 class _TooLargeError(Exception):
@@ -55,7 +64,9 @@ def webhook_app(
     max_bytes
         Longest body that is read.
     """
-    verify = _one_at_a_time(inbox.verify) if inbox.verifies else None
+    verify = Verifying(inbox) if inbox.verifies else None
+    storing = asyncio.Semaphore(min(_STORING, max(1, _spare_descriptors() // 8)))
+    complain = _Quietly()
 
     async def receive(request: Request) -> JSONResponse:
         try:
@@ -66,9 +77,10 @@ def webhook_app(
         except _TooLargeError:
             return _answer(413, f"more than {max_bytes} bytes")
         try:
-            receipt = await run_in_threadpool(inbox.receive, body)
-        except OSError:
-            _LOG.exception("a delivery could not be stored")
+            async with storing:
+                receipt = await run_in_threadpool(inbox.receive, body)
+        except OSError as error:
+            complain(f"a delivery could not be stored: {error}")
             return _answer(503, "could not be stored")
         answer = _answer(receipt.status, receipt.reason)
         if verify and receipt.reason == "stored":
@@ -116,16 +128,176 @@ def serve(
         `host` is not loopback and `allow_remote` is false.
     """
     check_host(host, allow_remote=allow_remote)
-    uvicorn.run(
+    listening = _listen(host, port)
+    settings = uvicorn.Config(
         app,
-        host=host,
-        port=port,
-        log_level="warning",
+        http=_GuardedProtocol,
+        ws="none",
+        log_level="critical",
         access_log=False,
         server_header=False,
-        limit_concurrency=_AT_ONCE,
         timeout_graceful_shutdown=10,
+        backlog=max(1, min(100, _spare_descriptors() // 4)),
     )
+    try:
+        _Server(settings).run(sockets=[listening])
+    finally:
+        listening.close()
+
+
+class _Server(uvicorn.Server):
+    """Takes few connections at a time, and lets many queue.
+
+    asyncio takes as many at once as the queue is long, more than a process with few
+    descriptors can hold, and then takes none for a second.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(_QUEUE)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, proto=socket.IPPROTO_TCP)  # or Nagle stays on
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(_QUEUE)
+    except OSError as error:
+        made.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}); is another receiver "
+            "running? name another port"
+        ) from None
+    return made
+
+
+def _spare_descriptors() -> int:
+    """Tell how many files and sockets may be open beside those of the process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(4, min(soft, 4096) - 20)
+
+
+class _GuardedProtocol(H11Protocol):
+    """Lets nobody hold a place without sending a request.
+
+    A connection whose request is not whole waits. It has ten seconds for its headers
+    and thirty for all; and where too many wait, the one that has waited longest is cut.
+    So silent strangers, however many, leave a place for who sends.
+    """
+
+    _waiting: ClassVar[dict[H11Protocol, str]] = {}  # the oldest first, with its peer
+    _most: ClassVar[int] = max(2, min(_WAITING, _spare_descriptors() // 2))
+    _header_seconds: ClassVar[float] = _HEADER_SECONDS
+    _timers: tuple[asyncio.TimerHandle, ...] = ()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
+    def _look(self) -> None:
+        """Tell by the state of the request whether the connection waits."""
+        cycle = cast("Any", self.cycle)
+        if self.transport.is_closing():
+            self._stop_waiting()
+        elif cycle is None or cycle.response_complete:
+            self._wait()
+        elif cycle.more_body:
+            self._wait()
+            self._timers[0].cancel()  # the headers are there
+        else:
+            self._stop_waiting()
+
+    def _wait(self) -> None:
+        if self in self._waiting:
+            return
+        peer = self.client[0] if self.client else ""
+        self._waiting[self] = peer
+        later = self.loop.call_later
+        self._timers = (
+            later(self._header_seconds, self.cut),
+            later(_BODY_SECONDS + 2, self.cut),  # the application answers 408 before
+        )
+        mine = [one for one, other in self._waiting.items() if other == peer]
+        if len(mine) > _WAITING_PER_PEER and not _is_loopback(peer):
+            cast("_GuardedProtocol", mine[0]).cut()
+        elif len(self._waiting) > self._most:
+            cast("_GuardedProtocol", next(iter(self._waiting))).cut()
+
+    def cut(self) -> None:
+        """Close the connection without a word."""
+        self._stop_waiting()
+        self.transport.abort()
+
+    def _stop_waiting(self) -> None:
+        self._waiting.pop(self, None)
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = ()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host in {"", "localhost"} or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Quietly:
+    """Logs a failure that comes again and again once in a while."""
+
+    def __init__(self) -> None:
+        self._next, self._unsaid = 0.0, 0
+
+    def __call__(self, words: str) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            self._unsaid += 1
+            return
+        more = f" (and {self._unsaid} more since)" if self._unsaid else ""
+        _LOG.error("%s%s", words, more)
+        self._next, self._unsaid = now + _QUIET_SECONDS, 0
+
+
+class Verifying:
+    """Compares pending deliveries with a fetch, now and when the next is due.
+
+    Parameters
+    ----------
+    inbox
+        One with a `fetch`.
+    """
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox, self._run = inbox, _one_at_a_time(self._verify)
+        self._timer: threading.Timer | None = None
+
+    def __call__(self) -> None:
+        self._run()
+
+    def _verify(self) -> None:
+        self._inbox.verify(due_only=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = self._inbox.seconds_to_next()
+        if wait is not None:
+            self._timer = threading.Timer(wait + 0.1, self)
+            self._timer.daemon = True
+            self._timer.start()
 
 
 async def _bounded_body(request: Request, max_bytes: int) -> bytes:

@@ -1,0 +1,392 @@
+"""Strangers at the inbox: they cost little, stop nothing, and are not believed."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import holdings_kit as hk
+from benchmarks.deliveries import DAY_ONE, SECRET, fetch_body, webhook
+from benchmarks.kill import free_port
+from holdings_kit.clients import Inbox, serve, webhook_app
+from holdings_kit.clients import _inbox as inbox_module
+from holdings_kit.clients._inbox import decide
+from holdings_kit.clients._receiver import Verifying
+from holdings_kit.errors import ConfigError, SourceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.json"))
+
+
+# One checksum, two contents
+
+
+def test_two_bodies_with_one_checksum_are_both_disputed(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    true, forged, third = webhook("a1"), webhook("a1", rows=9), webhook("a1", rows=5)
+    assert inbox.receive(true).reason == "stored"
+    assert inbox.receive(forged) == (200, "disputed", inbox.receive(forged).path)
+    assert names(inbox.accepted) == []
+    assert len(names(tmp_path / "disputed")) == 2
+    whys = list((tmp_path / "disputed").rglob("*.why"))
+    assert {why.read_text() for why in whys} == {inbox_module._TWO_BODIES}
+    again = Inbox(tmp_path, api_secret=SECRET)  # it is remembered
+    assert again.receive(third).reason == "disputed"
+    assert again.receive(true).reason == "known"
+    assert names(inbox.accepted) == []
+    assert again.receive(webhook("a1", 1)).reason == "stored"
+
+
+def test_the_same_facts_written_otherwise_are_no_dispute(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    assert inbox.receive(webhook("a1")).reason == "stored"
+    assert inbox.receive(webhook("a1", indent=2)).reason == "stored"
+    assert len(names(inbox.accepted)) == 2
+    assert names(tmp_path / "disputed") == []
+
+
+def test_with_a_fetch_the_fetch_decides(tmp_path: Path) -> None:
+    true = webhook("a1")
+
+    def fetch(_: str, /, **__: Any) -> hk.Loaded:
+        return hk.read_gateway(fetch_body(true), fetched_at=DAY_ONE)
+
+    inbox = Inbox(tmp_path, api_secret=SECRET, fetch=fetch)
+    inbox.receive(webhook("a1", rows=9))
+    inbox.receive(true)
+    assert inbox.verify() == (1, 1, 0)
+    assert [path.read_bytes() for path in inbox.accepted.rglob("*.json")] == [true]
+
+
+def test_of_many_at_once_no_forged_one_stays_accepted(tmp_path: Path) -> None:
+    bodies = [webhook("a1", rows=rows) for rows in range(1, 9)]
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    threads = [threading.Thread(target=inbox.receive, args=[body]) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names(inbox.accepted) == []
+    assert len(names(tmp_path / "disputed")) == 8
+
+
+def test_a_body_older_than_the_replay_window_is_not_trusted(tmp_path: Path) -> None:
+    now = DAY_ONE + timedelta(hours=73)
+    inbox = Inbox(
+        tmp_path,
+        api_secret=SECRET,
+        replay_window=timedelta(hours=72),
+        clock=lambda: now,
+    )
+    assert inbox.receive(webhook("a1")).reason == "disputed"
+    assert inbox.receive(webhook("a1", 0.1)).reason == "stored"
+    assert inbox.receive(webhook("a2", timestamp="soon")).reason == "disputed"
+
+
+# What junk costs
+
+
+def test_a_long_body_without_a_fitting_checksum_is_never_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = webhook("a1", rows=2000)
+    forged = webhook("a1", rows=2000, checksum="0" * 64)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("parsed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox_module, "parse", never)
+        assert decide(forged, SECRET).status == 401
+        assert decide(b"[" * 500_000, SECRET).status == 400
+        many = b'{"checksum": "%s", "timestamp": "1"}' % (b"0" * 64)
+        assert decide(many * 20_000, SECRET).status == 401
+        with pytest.raises(AssertionError, match="parsed"):
+            decide(long, SECRET)
+    assert decide(long, SECRET) == (200, "stored", "2026-01-05")
+    spread = webhook("a1", rows=2000, indent=4)
+    assert decide(spread, SECRET).status == 200
+
+
+def test_refused_bodies_are_bounded_in_bytes(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path, api_secret=SECRET, keep_refused_bytes=1_000_000)
+    for number in range(42):
+        assert inbox.receive(b"%04d" % number + b"x" * 100_000).status == 400
+    kept = sum(path.stat().st_size for path in (tmp_path / "refused").iterdir())
+    assert 900_000 < kept <= 1_000_000
+    again = Inbox(tmp_path, api_secret=SECRET, keep_refused_bytes=1_000_000)
+    again.receive(b"more" + b"x" * 100_000)
+    assert sum(p.stat().st_size for p in (tmp_path / "refused").iterdir()) == kept
+
+
+def test_on_a_full_disk_junk_makes_room_for_a_delivery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    for number in range(3):
+        inbox.receive(b"junk %d" % number)
+    real = inbox_module.add_file
+
+    def full(body: bytes, target: Path, **options: Any) -> None:
+        if any((tmp_path / "refused").iterdir()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(body, target, **options)
+
+    monkeypatch.setattr(inbox_module, "add_file", full)
+    assert inbox.receive(b"more junk").status == 400
+    assert inbox.receive(webhook("a1")).reason == "stored"
+    assert list((tmp_path / "refused").iterdir()) == []
+
+
+def test_junk_is_not_kept_where_the_disk_is_nearly_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    monkeypatch.setattr(inbox_module, "_free_bytes", lambda _: 100)
+    assert inbox.receive(b"x" * 1000) == (400, inbox.receive(b"x" * 1000).reason, None)
+
+
+def test_a_folder_that_is_moved_away_is_made_again(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "in", api_secret=SECRET)
+    inbox.receive(webhook("a1"))
+    (inbox.accepted / "2026-01-05").rename(tmp_path / "archive")
+    assert inbox.receive(webhook("a2")).reason == "stored"
+    for name in ("seen", "incoming", "accepted"):
+        shutil.rmtree(inbox.folder / name)
+        assert inbox.receive(webhook(f"after {name}")).reason == "stored"
+
+
+# Fetches
+
+
+def test_a_delivery_is_fetched_once_per_attempt_however_many_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fetch(auth_id: str, /, **_: Any) -> hk.Loaded:
+        asked.append(auth_id)
+        raise SourceUnavailable("gateway", 503, None, "later")
+
+    inbox = Inbox(tmp_path, api_secret=SECRET, fetch=fetch)
+    verify = Verifying(inbox)
+    for number in range(20):
+        inbox.receive(webhook(f"a{number}"))
+        verify()
+        inbox.receive(webhook(f"a{number}"))  # the same again
+        verify()
+    assert len(asked) == 20
+    wait = inbox.seconds_to_next()
+    assert wait is not None
+    assert 0 < wait <= 30
+    soon = time.monotonic() + 31
+    monkeypatch.setattr(inbox_module.time, "monotonic", lambda: soon)
+    inbox.verify(due_only=True)
+    inbox.verify(due_only=True)
+    assert len(asked) == 40
+    assert verify._timer is not None
+    verify._timer.cancel()
+
+
+def test_what_failed_is_tried_again_by_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "_FIRST_WAIT", 0.05)
+    body, asked = webhook("a1"), list[str]()
+
+    def fetch(auth_id: str, /, **_: Any) -> hk.Loaded:
+        asked.append(auth_id)
+        if len(asked) < 3:
+            raise SourceUnavailable("gateway", 503, None, "later")
+        return hk.read_gateway(fetch_body(body), fetched_at=DAY_ONE)
+
+    inbox = Inbox(tmp_path, api_secret=SECRET, fetch=fetch)
+    inbox.receive(body)
+    Verifying(inbox)()
+    until = time.monotonic() + 10
+    while not names(inbox.accepted) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(names(inbox.accepted)) == 1
+    assert len(asked) == 3
+
+
+# The server
+
+
+RECEIVER = """
+import sys, resource
+if sys.argv[3] != "0":
+    limit = int(sys.argv[3])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+from holdings_kit.clients import Inbox, serve, webhook_app
+serve(webhook_app(Inbox(sys.argv[1], api_secret="sandbox_api_secret")),
+      port=int(sys.argv[2]))
+"""
+
+
+def post(port: int, body: bytes) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/webhook", body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def start(folder: Path, limit: int = 0) -> tuple[subprocess.Popen[str], int]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", RECEIVER, str(folder), str(port), str(limit)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    until = time.monotonic() + 30
+    while True:
+        try:
+            post(port, b"up?")
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        else:
+            return process, port
+
+
+@pytest.fixture
+def many_sockets() -> Iterator[int]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard, 4096)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    yield most - 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def hostile(port: int, number: int) -> socket.socket:
+    """Silent, or with half a header, or with half a body."""
+    made = socket.create_connection(("127.0.0.1", port), timeout=10)
+    head = b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n"
+    made.sendall((b"", head, head + b"\r\n{")[number % 3])
+    return made
+
+
+def test_two_thousand_silent_strangers_do_not_stop_a_delivery(
+    tmp_path: Path, many_sockets: int
+) -> None:
+    process, port = start(tmp_path)
+    held: list[socket.socket] = []
+    took: list[float] = []
+    try:
+        for number in range(min(2000, many_sockets)):
+            held.append(hostile(port, number))
+            if number % 40 == 0:
+                begun = time.monotonic()
+                assert post(port, webhook(f"a{number}")) == 200
+                took.append(time.monotonic() - begun)
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+        for one in held:
+            one.close()
+    assert sorted(took)[int(len(took) * 0.99)] < 1
+    assert said == ""
+
+
+def test_it_works_with_few_descriptors(tmp_path: Path) -> None:
+    process, port = start(tmp_path, limit=32)
+    held: list[socket.socket] = []
+    try:
+        held.extend(hostile(port, number) for number in range(60))
+        sent = [webhook(f"a{number}") for number in range(10)]
+        answers = [post(port, body) for body in sent]
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+        for one in held:
+            one.close()
+    assert answers == [200] * 10
+    assert len(said.splitlines()) < 5
+
+
+def test_who_sends_no_headers_is_cut_after_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdings_kit.clients import _receiver as receiver
+
+    monkeypatch.setattr(receiver._GuardedProtocol, "_header_seconds", 0.2)
+    port = free_port()
+    server = threading.Thread(target=_serve_quietly, args=[tmp_path, port], daemon=True)
+    server.start()
+    until = time.monotonic() + 20
+    while True:
+        try:
+            silent = socket.create_connection(("127.0.0.1", port), timeout=5)
+            break
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    with silent:
+        begun = time.monotonic()
+        with suppress(ConnectionError):
+            assert silent.recv(1) == b""
+        assert time.monotonic() - begun < 2
+    assert receiver._HEADER_SECONDS == 10
+
+
+def _serve_quietly(folder: Path, port: int) -> None:
+    serve(webhook_app(Inbox(folder, api_secret=SECRET)), port=port)
+
+
+def test_a_taken_port_is_said_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port} .*another receiver"):
+            serve(webhook_app(Inbox(tmp_path, api_secret=SECRET)), port=port)
+
+
+def test_a_disk_that_refuses_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tests.store.test_receiver import ask
+
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+
+    def full(_body: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(inbox, "receive", full)
+    app = webhook_app(inbox)
+    answers = {ask(app, content=webhook(f"a{n}")).status_code for n in range(20)}
+    assert answers == {503}
+    assert len(caplog.records) == 1
+    assert caplog.records[0].exc_info is None
+    assert json.loads(ask(app, content=b"x").content)["status"]
+
+
+def test_a_window_needs_a_zone_nowhere(tmp_path: Path) -> None:
+    """A timestamp without a zone is read as UTC."""
+    inbox = Inbox(
+        tmp_path,
+        api_secret=SECRET,
+        replay_window=timedelta(hours=1),
+        clock=lambda: datetime(2026, 1, 5, 10, 30, tzinfo=UTC),
+    )
+    assert inbox.receive(webhook("a", timestamp="2026-01-05T10:00:00")).status == 200
