@@ -19,7 +19,7 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALONE", "AMONG", "judge", "one_per_snapshot"]
+__all__ = ["ALONE", "AMONG", "RIVALS", "judge", "one_per_snapshot"]
 
 _ACCOUNT: Final = ("source", "account_id")
 _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id")
@@ -57,6 +57,13 @@ ALONE: Final = (
     Rule(pl.col("missing").is_not_null(), pl.col("missing"), promotable=False),
     # What the door that read it found: unreadable rows, no list of holdings.
     Rule(pl.col("doubt").is_not_null(), pl.col("doubt")),
+)
+
+# Ground found beside another snapshot of the same account, instant and extent: what was
+# true at an instant is one thing. Which of them is false cannot be told from here.
+RIVALS: Final = Rule(
+    pl.col("rivals") > 1,
+    pl.lit("two contents for one account and instant: promote the true one"),
 )
 
 # Grounds found beside the snapshot accepted before it (`rows_before`, …).
@@ -153,13 +160,32 @@ def judge(
         .sort(_ORDER, nulls_last=True)
         .join(promoted, on="snapshot_id", how="left", maintain_order="left")
     )
-    grounds = snapshots.select("snapshot_id", reason=_first_reason(ALONE)).filter(
-        pl.col("reason").is_not_null()
-    )
+    grounds = _with_rivals(snapshots).filter(pl.col("reason").is_not_null())
     chain = snapshots.join(
         grounds, on="snapshot_id", how="anti", maintain_order="left"
     ).with_columns(few_rows=pl.lit(few_rows))
     return _with_status(snapshots, pl.concat([grounds, *_implausible(chain)]))
+
+
+def _with_rivals(snapshots: pl.DataFrame) -> pl.DataFrame:
+    """Give each snapshot the reason found in itself, else beside a rival, or null.
+
+    Rivals are of one account, instant, format and kind; one without rows is a rival of
+    any with securities. One that is quarantined for itself is no rival, or a stranger
+    without a checksum could stop what is true.
+    """
+    kinds = pl.when(pl.col("kinds").list.len() == 0).then(pl.lit(["securities"]))
+    same = (*_ACCOUNT, "snapshot_at", "format", "_kinds")
+    return (
+        snapshots.with_columns(
+            _kinds=kinds.otherwise("kinds").list.join("+"), reason=_first_reason(ALONE)
+        )
+        .with_columns(rivals=pl.col("reason").is_null().sum().over(same))
+        .select(
+            "snapshot_id",
+            reason=pl.coalesce("reason", _first_reason([RIVALS])),
+        )
+    )
 
 
 def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
