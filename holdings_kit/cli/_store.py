@@ -28,8 +28,8 @@ def check(
 ) -> None:
     """Open every file and count the rows of every snapshot; exit 1 on a problem."""
     import holdings_kit as hk
+    from holdings_kit.display import number_of
     from holdings_kit.errors import StoreError
-    from holdings_kit.show import number_of
 
     if not folder.exists():
         raise StoreError(f"{folder}: there is no store")
@@ -56,7 +56,7 @@ def backup(
 ) -> None:
     """Copy a store while others append to it; the copy is whole or not there."""
     import holdings_kit as hk
-    from holdings_kit.show import number_of
+    from holdings_kit.display import number_of
 
     held = hk.Store(folder).backup(into).history().snapshots
     print(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
@@ -69,3 +69,41 @@ def restore(
 ) -> None:
     """Bring a backup back as a store in a new folder, looked over before."""
     backup(copy, folder)
+
+
+@store_app.command()
+def erase(
+    folder: _Folder,
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, in words; it is kept.")],
+    inbox: Annotated[
+        list[Path] | None, typer.Option(help="An inbox that may name it; repeatable.")
+    ] = None,
+) -> None:
+    """Take an account out for good: tables, past, logs, inboxes; it stays out."""
+    import holdings_kit as hk
+    from holdings_kit.errors import StoreError
+
+    if not folder.exists():
+        raise StoreError(f"{folder}: there is no store")
+    done = hk.Store(folder).erase(account, reason=reason, inboxes=inbox or ())
+    print(
+        f"erased: snapshots {done.snapshots}, rows {done.rows}, rejects "
+        f"{done.rejects}, inbox bodies {done.inbox_files}; backups are files of their own"
+    )
+
+
+@store_app.command()
+def retain(
+    folder: _Folder,
+    days: Annotated[int, typer.Argument(help="How long snapshots stay.")],
+) -> None:
+    """Delete older snapshots, but the last that counts of each account."""
+    import holdings_kit as hk
+    from holdings_kit.errors import StoreError
+
+    if not folder.exists():
+        raise StoreError(f"{folder}: there is no store")
+    done = hk.Store(folder).retain(days)
+    print(f"deleted: snapshots {done.snapshots}, rows {done.rows}")

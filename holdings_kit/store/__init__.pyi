@@ -1,5 +1,8 @@
 from . import cluster as cluster
 from . import population as population
+from ._erase import (
+    Erased as Erased,
+)
 from ._mapper import (
     Mapper as Mapper,
 )

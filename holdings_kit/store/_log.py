@@ -27,7 +27,7 @@ from holdings_kit.store._disk import add_file, flush_folder, make_folder, publis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["WRITING", "commit", "entries", "evolve", "make_table"]
+__all__ = ["WRITING", "commit", "entries", "evolve", "make_table", "sum_up"]
 
 WRITING: Final = ".writing"  # beside the tables: what has no name yet
 _ENTRY: Final = re.compile(r"(\d{20})\.json")
@@ -120,6 +120,19 @@ def entries(table: Path) -> list[Path]:
     return sorted(log.iterdir()) if log.is_dir() else []
 
 
+def sum_up(table: Path) -> None:
+    """Write a checkpoint of the log as it is now, in place of all there are."""
+    before = [path for path in entries(table) if _CHECKPOINT.fullmatch(path.name)]
+    if not before:
+        return
+    latest = _latest(table / "_delta_log")
+    _write_checkpoint(table)
+    for path in before:
+        if int(path.name[:20]) != latest:
+            path.unlink(missing_ok=True)
+    flush_folder(table / "_delta_log")
+
+
 def _latest(log: Path) -> int:
     found = (
         _ENTRY.fullmatch(name) or _CHECKPOINT.fullmatch(name)
@@ -149,9 +162,10 @@ def _write_checkpoint(table: Path) -> None:
     with TemporaryDirectory() as folder:
         copied = _copy_log(table, Path(folder))
         before = {path.name for path in copied.iterdir()}
+        before.discard(f"{_latest(log):020}.checkpoint.parquet")
         DeltaTable(folder).create_checkpoint()
         for path in sorted(copied.iterdir()):
             if path.name not in before and path.name != "_last_checkpoint":
-                publish(path.read_bytes(), log / path.name, writing=writing)
+                add_file(path.read_bytes(), log / path.name, writing=writing)
         pointer = (copied / "_last_checkpoint").read_bytes()
         add_file(pointer, log / "_last_checkpoint", writing=writing)

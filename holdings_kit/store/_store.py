@@ -24,6 +24,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.store._erase import Erased, ErasedList, erase_bodies, remove_rows
 from holdings_kit.store._files import (
     Written,
     commit_files,
@@ -33,7 +34,14 @@ from holdings_kit.store._files import (
 )
 from holdings_kit.store._mapper import Mapper, Threads
 from holdings_kit.store._staging import Staged, place, stage
-from holdings_kit.store._tables import DECISIONS, STORED, TABLES, Tables, with_partition
+from holdings_kit.store._tables import (
+    DECISIONS,
+    STORED,
+    TABLES,
+    Tables,
+    bucket_of,
+    with_partition,
+)
 from holdings_kit.store._upkeep import (
     broken_files,
     copy_tables,
@@ -47,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView", "Threads"]
 
+_OWNER: Final = r'"(?:smallcaseAuthId|account_id)"\s*:\s*"([^"]*)"'
 _WEEK: Final = timedelta(days=7)
 
 
@@ -290,6 +299,7 @@ class Store(StoreView):
         (0, 1)
         1
         """
+        loaded = self._without_erased(loaded)
         new = self._new(loaded, look_up=look_up)
         return Part(_appended(loaded, new), write_files(self._tables, new._asdict()))
 
@@ -323,7 +333,8 @@ class Store(StoreView):
         """
         self._make()
         held = list(parts)
-        files = (file for part in held for file in part.files)
+        files = [file for part in held for file in part.files]
+        _refuse_erased(self._tables, files)
         commit_files(self._tables, files, marks or {})
         return Appended(
             *(
@@ -500,6 +511,145 @@ class Store(StoreView):
             raise StoreError(f"{path}: cannot be written: {error}") from None
         return Store(target, few_rows=self._few_rows)
 
+    def erase(
+        self,
+        account_id: str,
+        *,
+        reason: str,
+        inboxes: Iterable[str | Path] = (),
+        at: datetime | None = None,
+    ) -> Erased:
+        """Take an account out of the store for good, and keep it from coming back.
+
+        Its rows go from every table; files that had them, in use or not, are deleted;
+        the logs no longer name it. What `known_at` reads from before is gone with them.
+        Appending the account again, from an old dump say, adds nothing: a keyed hash of
+        its id is kept with the reason and the instant. Backups are files of their own:
+        erase there too. Nobody may compact meanwhile.
+
+        Parameters
+        ----------
+        account_id
+            As `snapshots` has it; of every source.
+        reason
+            In words; it is kept. Write nothing into it that identifies the person.
+        inboxes
+            Folders of `hk.clients.Inbox`, whose bodies that name the account go too.
+        at
+            The instant of the erasure, with a time zone; None: now.
+
+        Returns
+        -------
+        Erased
+            How much went. Nothing, where the account was not there: it is listed all
+            the same.
+
+        Raises
+        ------
+        ConfigError
+            No reason, or no account.
+        StoreError
+            The store is in an object store, or the disk refused: call it again.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> loaded = hk.read_arrow(body, account_id="A1", snapshot_at=monday)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.append(loaded)
+        ...     store.erase("A1", reason="asked for it").snapshots
+        ...     store.append(loaded).deliveries, store.history().snapshots.height
+        1
+        (0, 0)
+        """
+        if not reason.strip() or not account_id:
+            raise ConfigError("erase needs an account and a reason: both are logged")
+        self._make()
+        root = self._tables.folder
+        mine = pl.col("account_id") == account_id
+        named = account_id.encode()
+        gone = dict.fromkeys(TABLES, mine) | {
+            "rejects": pl.col("raw").bin.contains(named)
+            | pl.col("file").str.contains(account_id, literal=True)
+            | pl.col("reason").str.contains(account_id, literal=True)
+        }
+        place = {bucket_of(account_id, self.buckets)}
+        try:
+            if root is not None:
+                when = with_zone(at or datetime.now(UTC))
+                ErasedList(root).add(account_id, reason=reason, at=when)
+            counts, files = remove_rows(
+                self._tables, gone, buckets=place, mention=named
+            )
+            bodies = sum(erase_bodies(Path(inbox), account_id) for inbox in inboxes)
+        except OSError as error:
+            raise StoreError(f"{self!r}: not wholly erased: {error}") from None
+        rows = sum(counts[table] for table in ("holdings", "listings", "baskets"))
+        return Erased(counts["snapshots"], rows, counts["rejects"], files, bodies)
+
+    def retain(self, days: int, *, now: datetime | None = None) -> Erased:
+        """Delete snapshots older than so many days, for good.
+
+        Of each account the last accepted one before that stays: it is what the account
+        holds, or what the next is measured against.
+
+        Parameters
+        ----------
+        days
+            How long snapshots stay, by `snapshot_at`; those without, by `fetched_at`.
+        now
+            The instant to count from, with a time zone; None: now.
+
+        Raises
+        ------
+        ConfigError
+            `days` is below 1.
+        StoreError
+            The store is in an object store, or the disk refused: call it again.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from datetime import UTC, datetime, timedelta
+        >>> from tempfile import TemporaryDirectory
+        >>> body = b'{"status": "success", "data": []}'
+        >>> monday = datetime(2026, 1, 5, 11, tzinfo=UTC)
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     for at in (monday, monday + timedelta(days=1)):
+        ...         _ = store.append(
+        ...             hk.read_arrow(body, account_id="A1", snapshot_at=at)
+        ...         )
+        ...     store.retain(30, now=monday + timedelta(days=90)).snapshots
+        ...     store.current().snapshots.height
+        1
+        1
+        """
+        if days < 1:
+            raise ConfigError(f"days={days}: at least 1 is needed")
+        self._make()
+        since = with_zone(now or datetime.now(UTC)) - timedelta(days=days)
+        judged = self._judged(pl.lit(value=True))
+        old = judged.filter(pl.coalesce("snapshot_at", "fetched_at") < since)
+        accepted = old.filter(pl.col("status") != "quarantined")
+        last = accepted.sort("snapshot_at").unique(
+            ["source", "account_id"], keep="last", maintain_order=True
+        )
+        names = old.join(last, on="snapshot_id", how="anti")["snapshot_id"].implode()
+        goes = pl.col("snapshot_id").is_in(names)
+        gone = {table: goes for table in TABLES if table != "rejects"}
+        try:
+            counts, files = remove_rows(self._tables, gone, buckets=None)
+        except OSError as error:
+            raise StoreError(f"{self!r}: not wholly deleted: {error}") from None
+        rows = sum(counts[table] for table in ("holdings", "listings", "baskets"))
+        return Erased(counts["snapshots"], rows, 0, files)
+
     def rebucket(self, path: str | Path, *, buckets: int) -> Store:
         """Copy the store to a new place, its accounts spread over another number.
 
@@ -569,6 +719,29 @@ class Store(StoreView):
         )
         return new._replace(rejects=rejects)
 
+    def _without_erased(self, loaded: Loaded) -> Loaded:
+        """Leave out the accounts that were erased, and lines that name them."""
+        root = self._tables.folder
+        erased = None if root is None else ErasedList(root)
+        if not erased or "account_id" not in loaded.snapshots.columns:
+            return loaded
+        lines = loaded.rejects.select(
+            raw=pl.col("raw").cast(pl.String(), strict=False).str.extract(_OWNER)
+        )["raw"]
+        hidden = erased.named_in(lines)
+        if hidden:
+            kept = ~lines.is_in(hidden).fill_null(value=False)
+            loaded = loaded._replace(rejects=loaded.rejects.filter(kept))
+        names = erased.named_in(loaded.snapshots["account_id"])
+        if not names:
+            return loaded
+        mine = pl.col("account_id").is_in(names).fill_null(value=False)
+        frames = {
+            name: getattr(loaded, name).filter(~mine)
+            for name in ("snapshots", "holdings", "listings", "baskets")
+        }
+        return loaded._replace(**frames)
+
     def _without_short(self, known: pl.DataFrame, placed: Loaded) -> pl.DataFrame:
         """Leave out what is known but lacks rows, so that this append mends it."""
         again = known.join(placed.snapshots, on="snapshot_id", how="semi")
@@ -585,6 +758,26 @@ class Store(StoreView):
 def _appended(loaded: Loaded, new: Staged) -> Appended:
     added = new.snapshots.height
     return Appended(added, loaded.snapshots.height - added, new.rejects.height)
+
+
+def _refuse_erased(tables: Tables, files: Iterable[Written]) -> None:
+    """Refuse parts written before an account in them was erased."""
+    erased = None if tables.folder is None else ErasedList(tables.folder)
+    if not erased:
+        return
+    for file in files:
+        if file.table != "snapshots" or file.written_at > erased.last_ms:
+            continue
+        rows = tables.scan_files(file.table, [file.path]).select("account_id")
+        try:
+            names = rows.collect().to_series()
+        except (pl.exceptions.PolarsError, OSError):
+            continue  # the commit itself says what is wrong
+        if erased.named_in(names):
+            raise StoreError(
+                f"{file.path}: holds an account that was erased since; write the part "
+                "again"
+            )
 
 
 def _address(path: str | Path) -> str:

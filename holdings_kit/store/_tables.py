@@ -142,6 +142,13 @@ class Tables(NamedTuple):
         """The folder that holds the tables; None for an object store."""
         return None if "://" in self.root else Path(self.root)
 
+    @property
+    def root_folder(self) -> Path:
+        """The folder that holds the tables; refused for an object store."""
+        if self.folder is None:
+            raise StoreError(f"{self.root}: is not in a folder")
+        return self.folder
+
     def open(self, table: str, known_at: datetime | None = None) -> DeltaTable | None:
         """Open a table as it is, or as it was; None where it does not exist yet."""
         try:

@@ -45,3 +45,20 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["store", "check", str(tmp_path / "none")])
     assert done.exit_code == 1
     assert not (tmp_path / "none").exists()
+
+
+def test_an_account_is_erased_and_old_snapshots_are_deleted(
+    tmp_path: Path, make: Make
+) -> None:
+    path = str(tmp_path / "store")
+    store = Store(path)
+    for account in ("A", "B"):
+        store.append(make(account, -900, 3))
+        store.append(make(account, -800, 3))
+    done = RUN.invoke(app, ["store", "erase", path, "A", "--reason", "asked for it"])
+    assert done.output.startswith("erased: snapshots 2, rows 18, rejects 0, inbox")
+    done = RUN.invoke(app, ["store", "retain", path, "365"])
+    assert done.output == "deleted: snapshots 1, rows 9\n"
+    assert store.history().snapshots["snapshot_id"].to_list() == ["B/-800/3"]
+    for words in (["erase", "x", "A", "--reason", "r"], ["retain", "x", "3"]):
+        assert RUN.invoke(app, ["store", *words]).exit_code == 1
