@@ -90,7 +90,7 @@ def erase(
     done = hk.Store(folder).erase(account, reason=reason, inboxes=inbox or ())
     print(
         f"erased: snapshots {done.snapshots}, rows {done.rows}, rejects "
-        f"{done.rejects}, inbox bodies {done.inbox_files}; backups are files of their own"
+        f"{done.rejects}, inbox bodies {done.inbox_files}; not in backups"
     )
 
 
