@@ -63,7 +63,8 @@ fuzz: setup
 
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --quiet \
-		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+		--no-emit-index-url --no-annotate --no-header --generate-hashes \
+		--output-file requirements.lock
 
 clean:
 	rm -rf .venv .uv dist artefacts

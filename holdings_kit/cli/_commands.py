@@ -311,7 +311,7 @@ def _wait_for_stop_signal() -> None:
     def stop(*_signal: object) -> None:
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     stopped.wait()
 

@@ -265,13 +265,13 @@ def _wait_for_server(process: subprocess.Popen[bytes], port: int, token: str) ->
 
 
 def _wait_for_end(process: subprocess.Popen[bytes]) -> int:
-    """Wait for Ctrl-C or SIGTERM, or for the server to end by itself."""
+    """Wait for Ctrl-C, SIGTERM, a closed terminal, or the end of the server."""
     stopped = threading.Event()
 
     def stop(*_signal: object) -> None:
         stopped.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     while process.poll() is None and not stopped.wait(0.2):
         pass

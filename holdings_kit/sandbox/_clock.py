@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -44,7 +45,7 @@ class Clock:
     Raises
     ------
     ConfigError
-        A naive instant, or a negative speed.
+        A naive instant, or a speed that is negative or no finite number.
 
     Examples
     --------
@@ -161,6 +162,6 @@ def _require_zone(instant: datetime) -> datetime:
 
 
 def _check_speed(speed: float) -> float:
-    if speed < 0:
-        raise ConfigError(f"speed is {speed:g}; it cannot be negative")
+    if not 0 <= speed < math.inf:
+        raise ConfigError(f"speed is {speed:g}; it is a number from 0 up, not infinite")
     return speed

@@ -37,6 +37,13 @@ def test_the_lock_has_no_download_address() -> None:
     assert re.search(r"^polars==\d", lock, re.MULTILINE)
 
 
+def test_every_package_of_the_lock_has_its_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    packages = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)[1:]
+    assert len(packages) > 100
+    assert all("--hash=sha256:" in package for package in packages)
+
+
 def test_nothing_tracked_looks_like_a_secret() -> None:
     token = re.compile(r"eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}")
     key = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b")

@@ -18,7 +18,7 @@ COMMAND = [
 ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_command_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [*COMMAND, "sandbox", "--port", "0", "--start", "2026-01-05T04:45:00Z"],

@@ -106,7 +106,7 @@ def test_no_secret_shows_in_a_repr(caller: Any) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "https://evil.example"}, {"host": "evil.example"}],
+    [{"origin": "https://evil.example"}, {"host": "evil.example"}, {"origin": "null"}],
 )
 def test_pages_from_elsewhere_are_turned_away(
     caller: Any, headers: dict[str, str]
@@ -115,6 +115,13 @@ def test_pages_from_elsewhere_are_turned_away(
     reply = caller.http.post("/_sandbox/faults", json=plan, headers=headers)
     assert reply.status_code in {400, 403}
     assert caller.http.get("/_sandbox/faults").json() == {"left": {}}
+
+
+@pytest.mark.parametrize("speed", ["nan", "inf", "-inf", "-1"])
+def test_a_clock_runs_at_no_speed_that_is_no_number(caller: Any, speed: str) -> None:
+    reply = caller.http.post("/_sandbox/clock", json={"speed": speed})
+    assert reply.status_code == 400
+    assert caller.http.get("/_sandbox/clock").json()["speed"] == 0
 
 
 def test_a_page_on_this_machine_may_read_it(caller: Any) -> None:
