@@ -14,5 +14,7 @@ def main() -> None:
     try:
         _load("app")()
     except HoldingsError as error:
-        print(f"holdings-kit: {error}", file=sys.stderr)
+        from holdings_kit.cli._terminal import printable
+
+        print(f"holdings-kit: {printable(error)}", file=sys.stderr)
         sys.exit(1)

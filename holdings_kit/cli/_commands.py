@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from holdings_kit.cli._store import store_app
+from holdings_kit.cli._terminal import printable
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def load(
         f"{done.rejects.height} set aside"
     )
     for row in done.rejects.head(20).iter_rows(named=True):
-        print(f"  {row['file']}:{row['line_no'] or ''} {row['reason']}")
+        line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
+        print(printable(line.replace("\n", " ")))
 
 
 def report(
@@ -114,7 +116,7 @@ def report(
                 )
             )
         loaded = counted(kept)
-    print(portfolio_report(loaded))
+    print(printable(portfolio_report(loaded)))
     if out is not None:
         from holdings_kit.display import write_report
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from holdings_kit.cli._terminal import printable
+
 __all__ = ["store_app"]
 
 store_app = typer.Typer(
@@ -37,7 +39,7 @@ def check(
     problems = store.check(repair=repair)
     for row in problems.iter_rows(named=True):
         what = row["file"] or row["snapshot_id"] or row["table"]
-        print(f"{what}: {row['problem']}")
+        print(printable(f"{what}: {row['problem']}"))
     if problems.height:
         print(f"{number_of(problems.height, 'problem', 'problems')}")
         raise typer.Exit(1)

@@ -1,0 +1,73 @@
+"""What a file says never commands the terminal that shows it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.deliveries import webhook
+from holdings_kit.cli import app
+from holdings_kit.cli._terminal import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVIL = "SBIN\x1b]0;owned\x07\x1b[2J\r\x9b1m\u202e"
+
+
+def obeyed(text: str) -> set[str]:
+    """Characters that a terminal would act on."""
+    return {
+        c
+        for c in text
+        if (ord(c) < 32 and c not in "\t\n")
+        or 127 <= ord(c) < 160
+        or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    }
+
+
+@pytest.mark.parametrize("code", [*range(32), *range(127, 160), 0x202E, 0x2066])
+def test_no_control_is_printed(code: int) -> None:
+    assert obeyed(printable(f"a{chr(code)}b")) == set()
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    text = "₹ 1,00,000.00 – Müller\tरुपया\n"
+    assert printable(text) == text
+
+
+def test_names_and_reasons_of_dumps_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    payload = json.loads(webhook("a1"))
+    for row in payload["securities"]:
+        row["name"] = row["nseTicker"] = EVIL
+    dump = tmp_path / "d.ndjson"
+    broken = {**payload, "securities": EVIL, "smallcaseAuthId": EVIL}
+    dump.write_text(f"{json.dumps(payload)}\n{json.dumps(broken)}\n")
+    shown = CliRunner().invoke(app, ["report", str(dump)])
+    assert shown.exit_code == 0, shown.output
+    assert obeyed(shown.output) == set()
+    loaded = CliRunner().invoke(app, ["load", str(dump), "--into", str(tmp_path / "s")])
+    assert loaded.exit_code == 0, loaded.output
+    assert obeyed(loaded.output) == set()
+
+
+def test_an_error_that_repeats_a_name_does_not_either(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from holdings_kit.cli import main; main()",
+            "report",
+            str(tmp_path / EVIL),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert obeyed(done.stderr) == set()
