@@ -484,3 +484,27 @@ def test_trades_of_today_count_once_in_every_room() -> None:
         assert (row["cost_value"], row["average_price"]) == (1395, 93)
     changes = hk.compare(loaded.holdings, loaded.holdings)
     assert changes["owned_quantity_after"].to_list() == [15]
+
+
+def _book(*rows: tuple[str | None, int]) -> pl.DataFrame:
+    lines = [{"sector": sector, "market_value": value} for sector, value in rows]
+    return pl.DataFrame(lines).with_columns(
+        pl.col("market_value").cast(POSITIONS["market_value"])
+    )
+
+
+def test_an_unknown_sector_is_no_sector() -> None:
+    book = _book(("steel", 30), ("banks", 30), (None, 40))
+    row = one(hk.concentration(book, of="sector"))
+    assert row["hhi"] == row["largest_share"] == 0.5
+    assert (row["unclassified_count"], row["classified_share"]) == (1, 0.6)
+    nobody = one(hk.concentration(_book((None, 40)), of="sector"))
+    assert (nobody["hhi"], nobody["largest_id"]) == (None, None)
+    assert (nobody["market_value"], nobody["classified_share"]) == (40, 0)
+
+
+def test_weights_of_a_book_with_shorts_stay_weights() -> None:
+    row = one(hk.concentration(_book(("long", 200), ("short", -100)), of="sector"))
+    assert row["hhi"] == pytest.approx(5 / 9)
+    assert row["market_value"] == 100
+    assert (row["largest_id"], row["top_1_share"]) == ("long", pytest.approx(2 / 3))
