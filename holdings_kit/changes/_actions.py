@@ -50,8 +50,15 @@ FACTOR_KINDS: Final = (
 
 
 def normal_id(column: str = "instrument_id") -> pl.Expr:
-    """Write an identity as it is meant: no blanks around or inside, upper case."""
-    return pl.col(column).str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
+    """Write an ISIN without blanks and in capitals; other identities stay."""
+    name = pl.col(column)
+    clean = name.str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
+    return (
+        pl.when(clean.str.contains(_ISIN))
+        .then(clean)
+        .otherwise(name.str.strip_chars())
+        .alias(column)
+    )
 
 
 def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:

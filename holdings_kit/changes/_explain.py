@@ -251,7 +251,7 @@ def _priced(holdings: pl.LazyFrame, pricing: Pricing | None) -> pl.LazyFrame:
 
 
 def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:
-    """Write identities as they are meant; most are, so the few names are asked."""
+    """Write ISINs without blanks and in capitals; most are, so few names are asked."""
     names = side.select(pl.col("instrument_id").unique())
     odd = names.with_columns(_meant=normal_id()).filter(
         pl.col("_meant") != pl.col("instrument_id")

@@ -287,6 +287,8 @@ def test_the_same_listing_is_one_line_whatever_is_known_of_its_isin(
     before = lines("SBIN/INE062A01020 10 @500 =700")
     blank = before.with_columns(instrument_id=pl.lit(" INE062A01020\u00a0"))
     assert hk.compare(before, blank)["cause"].to_list() == ["unchanged"]
+    fund = before.with_columns(instrument_id=pl.lit("MF:Some Fund"))
+    assert hk.compare(fund, fund)["instrument_id"].to_list() == ["MF:Some Fund"]
     nse = lines("SBIN 10 @500 =700")
     bse = nse.with_columns(
         exchange=pl.lit("BSE"), instrument_id=pl.lit("BSE:SBIN"), token=pl.lit("500112")
