@@ -24,6 +24,7 @@ from .read import read_arrow as read_arrow
 from .read import read_gateway as read_gateway
 from .read import read_instruments as read_instruments
 from .read import read_market as read_market
+from .read import read_prices as read_prices
 from .read import read_webhooks as read_webhooks
 from .read import redact as redact
 from .risk import collateral as collateral

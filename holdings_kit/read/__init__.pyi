@@ -13,6 +13,7 @@ from ._lint import (
 )
 from ._market import Market as Market
 from ._market import read_market as read_market
+from ._market_prices import read_prices as read_prices
 from ._payloads import (
     read_arrow as read_arrow,
 )

@@ -21,6 +21,7 @@ from holdings_kit.read._market_symbols import (
     SIGHTINGS,
     instruments_of,
     resolve_symbols,
+    seen_in,
 )
 from holdings_kit.schema import (
     ACTIONS,
@@ -261,7 +262,7 @@ class _Gathered:
         sightings = _joined(self.frames, "sightings", SIGHTINGS)
         if instruments is not None:
             master = conform(instruments, INSTRUMENTS, name="instruments")
-            sightings = pl.concat([sightings, _seen(master)])
+            sightings = pl.concat([sightings, seen_in(master)])
         actions = _joined(self.frames, "actions", ACTIONS)
         renames = actions.filter(kind="rename")
         prices = _joined(self.frames, "prices", PRICES)
@@ -300,23 +301,6 @@ def _joined(
     frames: dict[str, list[pl.DataFrame]], name: str, schema: pl.Schema
 ) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=schema), *frames.get(name, [])])
-
-
-def _seen(master: pl.DataFrame) -> pl.DataFrame:
-    """Turn a master into sightings of unknown date."""
-    series = pl.col("trading_symbol").str.extract(r"-([A-Z0-9]{1,2})$")
-    return master.select(
-        "exchange",
-        "symbol",
-        series.alias("series"),
-        "token",
-        "trading_symbol",
-        "isin",
-        "name",
-        pl.lit(None, pl.Date()).alias("first_date"),
-        pl.lit(None, pl.Date()).alias("last_date"),
-        pl.lit("instruments").alias("source"),
-    )
 
 
 def _one_close(

@@ -11,7 +11,7 @@ from holdings_kit.schema import INSTRUMENTS
 from holdings_kit.wire._exchange import FILE_NOTICES
 from holdings_kit.wire._exchange_frames import SIGHTINGS
 
-__all__ = ["SIGHTINGS", "instruments_of", "resolve_symbols"]
+__all__ = ["SIGHTINGS", "instruments_of", "resolve_symbols", "seen_in"]
 
 _EQUITY: Final = ["EQ", "BE", "BZ", "SM", "ST", "SZ", "T0", "E1"]
 """Series in which a symbol is one share; bonds have many ISINs under one symbol."""
@@ -67,6 +67,23 @@ def instruments_of(sightings: pl.DataFrame) -> pl.DataFrame:
         if name in made.columns
         else pl.lit(None, dtype).alias(name)
         for name, dtype in INSTRUMENTS.items()
+    )
+
+
+def seen_in(master: pl.DataFrame) -> pl.DataFrame:
+    """Turn a master into sightings of unknown date."""
+    series = pl.col("trading_symbol").str.extract(r"-([A-Z0-9]{1,2})$")
+    return master.select(
+        "exchange",
+        "symbol",
+        series.alias("series"),
+        "token",
+        "trading_symbol",
+        "isin",
+        "name",
+        pl.lit(None, pl.Date()).alias("first_date"),
+        pl.lit(None, pl.Date()).alias("last_date"),
+        pl.lit("instruments").alias("source"),
     )
 
 
