@@ -3,6 +3,9 @@ from ._instruments import (
     read_instruments as read_instruments,
 )
 from ._instruments import (
+    read_instruments_and_rejects as read_instruments_and_rejects,
+)
+from ._instruments import (
     resolve as resolve,
 )
 from ._instruments import (

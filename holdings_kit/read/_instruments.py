@@ -9,8 +9,6 @@ and are reported.
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -19,20 +17,20 @@ from holdings_kit.errors import WireError
 from holdings_kit.read._files import read_bytes
 from holdings_kit.read.identity import asset_class, isin_ok
 from holdings_kit.schema import EXCHANGES, INSTRUMENTS, Loaded, conform
+from holdings_kit.wire._exchange import Document, read_cells, recognize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_instruments", "resolve", "unresolved"]
+__all__ = [
+    "read_instruments",
+    "read_instruments_and_rejects",
+    "resolve",
+    "unresolved",
+]
 
-_COLUMNS: Final = {
-    "Exchange": "exchange",
-    "Token": "token",
-    "Symbol": "symbol",
-    "TradingSymbol": "trading_symbol",
-    "FullName": "name",
-    "ISIN": "isin",
-}
+_KIND: Final = "arrow_instruments"
+_COLUMNS: Final = ("Exchange", "Token", "Symbol", "TradingSymbol", "FullName", "ISIN")
 
 
 def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
@@ -40,7 +38,8 @@ def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
 
     Columns are found by name, in any order; columns beyond these are ignored. An ISIN
     with a wrong check digit is kept but gives no identity. `cash_equivalent` and the
-    eligibility dates are null: the file does not say.
+    eligibility dates are null: the file does not say. A line of another width is set
+    aside; `read_instruments_and_rejects` gives those beside the master.
 
     Parameters
     ----------
@@ -55,39 +54,55 @@ def read_instruments(source: bytes | str | Path) -> pl.DataFrame:
     Raises
     ------
     WireError
-        Not the published CSV: a column is missing, or a line has another width.
+        Not the published CSV: a column is missing.
     ConfigError
         The path cannot be read.
 
     Examples
     --------
     >>> csv = b"Exchange,Token,FullName,Symbol,TradingSymbol,ISIN\n"
-    >>> csv += b"NSE,3045,STATE BANK OF INDIA,SBIN,SBIN-EQ,INE062A01020\n"
+    >>> csv += b"NSE,3045,STATE BANK OF INDIA,SBIN,SBIN-EQ,INE062A01020\nNSE,30"
     >>> read_instruments(csv).select("instrument_id", "asset_class").row(0)
     ('INE062A01020', 'equity')
     """
+    return read_instruments_and_rejects(source)[0]
+
+
+def read_instruments_and_rejects(
+    source: bytes | str | Path,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    r"""Read a master as `read_instruments` does, and give what was set aside.
+
+    Returns
+    -------
+    tuple of polars.DataFrame
+        `INSTRUMENTS` and `REJECTS`: file, line, reason and the line itself.
+
+    Raises
+    ------
+    WireError
+        Not the published CSV: a column is missing.
+    ConfigError
+        The path cannot be read.
+
+    Examples
+    --------
+    >>> csv = b"Exchange,Token,FullName,Symbol,TradingSymbol,ISIN\nNSE,30"
+    >>> _, rejects = read_instruments_and_rejects(csv)
+    >>> rejects.select("line_no", "reason").row(0)
+    (2, '2 cells under 6 columns')
+    """
     body, name = read_bytes(source, door="read_instruments")
-    try:
-        text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise WireError(name, "", f"byte {error.start} is not UTF-8") from None
-    try:
-        rows = list(csv.reader(io.StringIO(text), strict=True))
-    except csv.Error as error:
-        raise WireError(name, "", f"not CSV: {error}") from None
-    head = [cell.strip() for cell in rows[0]] if rows else []
-    missing = [column for column in _COLUMNS if column not in head]
-    if missing:
-        raise WireError(name, "/0", f"no column {', '.join(missing)}")
-    for number, row in enumerate(rows[1:], start=2):
-        if row and len(row) != len(head):
-            reason = f"{len(row)} cells under {len(head)} columns"
-            raise WireError(name, f"/{number}", reason)
-    cells = {
-        column: [row[head.index(wire)].strip() for row in rows[1:] if row]
-        for wire, column in _COLUMNS.items()
-    }
-    return _read_master(pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String())))
+    head = body.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+    line = head.decode("utf-8", "replace").strip()
+    shape = recognize(line.encode())
+    if shape is None or shape.kind != _KIND:
+        named = {cell.strip().strip('"') for cell in line.split(",")}
+        missing = [column for column in _COLUMNS if column not in named]
+        raise WireError(name, "/0", f"no column {', '.join(missing or _COLUMNS)}")
+    cells = read_cells([Document(name, body)], shape)
+    nowhere = pl.all_horizontal(pl.col("exchange", "symbol").is_null())
+    return _master(cells.rows.filter(~nowhere)), cells.rejects
 
 
 def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
@@ -151,13 +166,9 @@ def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
     return holdings.filter(~isin_ok("isin").fill_null(value=False))
 
 
-def _read_master(rows: pl.DataFrame) -> pl.DataFrame:
-    text = rows.with_columns(
-        pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)
-        for column in rows.columns
-    )
+def _master(rows: pl.DataFrame) -> pl.DataFrame:
     valid = isin_ok("isin").fill_null(value=False)
-    made = text.with_columns(
+    made = rows.with_columns(
         instrument_id=pl.coalesce(
             pl.when(valid).then("isin"), pl.format("{}:{}", "exchange", "symbol")
         ),
