@@ -13,6 +13,7 @@ from .display import show as show
 from .display import show_versions as show_versions
 from .display import to_pandas as to_pandas
 from .errors import HoldingsError as HoldingsError
+from .market import adjust as adjust
 from .portfolio import concentration as concentration
 from .portfolio import consolidate as consolidate
 from .portfolio import look_through as look_through

@@ -1,3 +1,4 @@
+from ._adjust import adjust as adjust
 from ._calendar import MUMBAI as MUMBAI
 from ._calendar import SPECIAL_SESSIONS as SPECIAL_SESSIONS
 from ._calendar import Calendar as Calendar
@@ -15,3 +16,4 @@ from ._freshness import Freshness as Freshness
 from ._freshness import freshness as freshness
 from ._freshness import require_fresh as require_fresh
 from ._freshness import utc_now as utc_now
+from ._own_prices import prices_of as prices_of
