@@ -46,6 +46,9 @@ def main(folder: Path) -> None:
     rows = "".join(prices())
     packed = gzip.compress(rows.encode(), mtime=0)
     (folder / "prices_40.csv.gz").write_bytes(packed)
+    (folder / "market").mkdir(exist_ok=True)
+    for name, text in exchange_files().items():
+        (folder / "market" / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def deliveries() -> dict[str, list[str]]:
@@ -111,6 +114,95 @@ def prices() -> list[str]:
                 close /= 5
             rows.append(f"{when},INV{number:02},{round(close / 0.05) * 0.05:.2f}\n")
     return rows
+
+
+LISTED = (  # symbol, series, token, ISIN, a price to start from, VaR in percent
+    ("SBIN", "EQ", "3045", "INE062A01020", 985.0, 9.00),
+    ("YESBANK", "EQ", "11915", "INE528G01035", 21.5, 13.40),
+    ("IDEA", "EQ", "14366", "INE669E01016", 11.2, 23.57),
+    ("GROWW", "EQ", "759806", "INE0HOQ01053", 158.0, 13.12),
+    ("CDSL", "EQ", "21174", "INE736A01011", 1520.0, 15.20),
+    ("GOLDBEES", "EQ", "14428", "INF204KB17I5", 111.0, 9.00),
+)
+UDIFF = (
+    "TradDt,BizDt,Sgmt,Src,FinInstrmTp,FinInstrmId,ISIN,TckrSymb,SctySrs,XpryDt,"
+    "FininstrmActlXpryDt,StrkPric,OptnTp,FinInstrmNm,OpnPric,HghPric,LwPric,ClsPric,"
+    "LastPric,PrvsClsgPric,UndrlygPric,SttlmPric,OpnIntrst,ChngInOpnIntrst,"
+    "TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd,SsnId,NewBrdLotQty,Rmks,Rsvd1,Rsvd2,Rsvd3,"
+    "Rsvd4"
+)
+
+
+def exchange_files() -> dict[str, str]:
+    """Write two trading days in the exchanges' formats; the prices are drawn."""
+    dice = random.Random(SEED)
+    days = (date(2026, 1, 2), date(2026, 1, 5))
+    files: dict[str, str] = {}
+    last = {row[0]: row[4] for row in LISTED}
+    head = (
+        "SYMBOL, SERIES, DATE1, PREV_CLOSE, OPEN_PRICE, HIGH_PRICE, LOW_PRICE, "
+        "LAST_PRICE, CLOSE_PRICE, AVG_PRICE, TTL_TRD_QNTY, TURNOVER_LACS, "
+        "NO_OF_TRADES, DELIV_QTY, DELIV_PER"
+    )
+    sec = [head]
+    for day in days:
+        lines = [UDIFF]
+        for symbol, series, token, isin, *_ in LISTED:
+            listed = (symbol, series, token, isin)
+            before, after = last[symbol], last[symbol] * (1 + dice.gauss(0, 0.012))
+            last[symbol] = round(after, 2)
+            lines.append(_udiff(day, "NSE", listed, before, after))
+            sec.append(_sec(day, symbol, series, before, after))
+        same_day = ("YESBANK", "T0", "756323", LISTED[1][3])
+        odd = _udiff(day, "NSE", same_day, 21.5, 21.7)
+        name = f"BhavCopy_NSE_CM_0_0_0_{day:%Y%m%d}_F_0000.csv"
+        # on the second day one line is cut off, as a broken download leaves it
+        broken = _udiff(day, "NSE", ("CUT", "EQ", "1", ""), 1, 1)[:40]
+        cut = [broken] * (day == days[1])
+        files[name] = "\n".join([*lines, odd, *cut]) + "\n"
+    nsdl = ("NSDL", "B", "544467", "INE301O01023")
+    line = _udiff(days[1], "BSE", nsdl, 1052, 1047.6)
+    files["BhavCopy_BSE_CM_0_0_0_20260105_F_0000.CSV"] = f"{UDIFF}\n{line}\n"
+    files["sec_bhavdata_full_05012026.csv"] = "\n".join(sec) + "\n"
+    rates = [
+        f"20,{symbol},{series},{isin},{var:.2f},0.00,{var:.2f},3.50,0.00,"
+        f"{var + 3.5:.2f}"
+        for symbol, series, _, isin, _, var in LISTED
+    ]
+    wrong = "20,938826,N1,INEl48I07QA5,0.00,0.00,10.00,0.00,0.00,10.00"  # l, not 1
+    control = f"10,05012026,0.00,06,{len(rates) + 1:07}"
+    files["C_VAR1_05012026_6.DAT"] = "\n".join([control, *rates, wrong]) + "\n"
+    accepted = [
+        f"{number},{symbol},{isin},{price:g},{max(var, 20):g}"
+        for number, (symbol, _, _, isin, price, var) in enumerate(LISTED, 1)
+    ]
+    files["APPSEC_COLLVAL_05012026.csv"] = "\n".join(accepted) + "\n"
+    files["symbolchange.csv"] = " Invented Limited,INVENTOLD,CDSL,12-MAY-2015\n"
+    action = {"symbol": "IDEA", "series": "EQ", "faceVal": "10", "isin": LISTED[2][3]}
+    action |= {"subject": "Bonus 1:2", "exDate": "06-Jan-2026", "comp": "Invented"}
+    files["corporate_actions.json"] = json.dumps([action], indent=1) + "\n"
+    return files
+
+
+def _udiff(
+    day: date, exchange: str, listed: tuple[str, ...], before: float, after: float
+) -> str:
+    symbol, series, token, isin = listed
+    low, high = min(before, after), max(before, after)
+    prices = f"{before:.2f},{high:.2f},{low:.2f},{after:.2f},{after:.2f},{before:.2f}"
+    return (
+        f"{day},{day},CM,{exchange},STK,{token},{isin},{symbol},{series},,,,,"
+        f"{symbol} LIMITED,{prices},,{after:.2f},,,1000,{1000 * after:.2f},10,F1,1,,,,,"
+    )
+
+
+def _sec(day: date, symbol: str, series: str, before: float, after: float) -> str:
+    low, high = min(before, after), max(before, after)
+    return (
+        f"{symbol}, {series}, {day:%d-%b-%Y}, {before:.2f}, {before:.2f}, {high:.2f}, "
+        f"{low:.2f}, {after:.2f}, {after:.2f}, {after:.2f}, 1000, {after / 100:.2f}, "
+        "10, 600, 60.00"
+    )
 
 
 def returns(dice: random.Random, usual: float) -> list[float]:

@@ -17,6 +17,8 @@ from holdings_kit.cli._terminal import printable
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from holdings_kit.wire import Secret
 
 __all__ = ["app"]
@@ -318,13 +320,58 @@ def _wait_for_stop_signal() -> None:
     stopped.wait()
 
 
+def market(
+    files: Annotated[
+        list[Path], typer.Argument(help="The exchanges' files: folders, files, globs.")
+    ],
+) -> None:
+    """Print what the exchanges' files hold, from when to when, and what is missing.
+
+    Missing are trading days between the first and the last price file of a kind that
+    have no file. What could not be read is listed with file, line and reason.
+    """
+    import holdings_kit as hk
+    from holdings_kit.market import calendar_known, trading_days
+
+    found = hk.read_market([str(path) for path in files])
+    print(found)
+    known = found.files.drop_nulls("kind")
+    for kind, part in sorted(known.group_by("kind")):
+        first, last = part["first_date"].min(), part["last_date"].max()
+        span = f", {first} to {last}" if first is not None else ""
+        rows = f"{part['rows_count'].sum():,} rows in {part.height:,} files"
+        print(f"  {kind[0]:<18} {rows}{span}")
+    days = sorted(found.prices.filter(exchange="NSE")["date"].unique())
+    if days:
+        start, end = calendar_known()
+        gone = sorted(set(trading_days(days[0], days[-1])) - set(days))
+        sure = [d for d in gone if start and end and start <= d <= end]
+        _print_days("sessions without an NSE price file", sure)
+        _print_days("days without one, sessions or not", sorted({*gone} - {*sure}))
+    print(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
+    for row in found.rejects.head(_SHOWN).iter_rows(named=True):
+        print(f"  {row['file']}:{row['line_no'] or ''} {row['reason']}")
+    if found.rejects.height > _SHOWN:
+        print(f"  and {found.rejects.height - _SHOWN:,} more")
+
+
+_SHOWN = 20
+
+
+def _print_days(what: str, days: list[date]) -> None:
+    shown = ", ".join(map(str, days[:_SHOWN]))
+    more = f" and {len(days) - _SHOWN} more" if len(days) > _SHOWN else ""
+    if days:
+        print(f"{what}: {len(days)}: {shown}{more}")
+
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals may hold secrets
     help="Equity holdings as exact polars frames.",
 )
-for _command in (demo, load, report, generate, sandbox, receive, lab):
+for _command in (demo, load, report, market, generate, sandbox, receive, lab):
     app.command()(_command)
 app.command("app")(app_)
 app.add_typer(store_app, name="store")

@@ -15,6 +15,11 @@ def test_the_script_makes_the_same_bytes_again(tmp_path: Path) -> None:
     runpy.run_path(str(SAMPLES / "make.py"))["main"](tmp_path)
     for name in [*DAYS, "arrow/pledged.json"]:
         assert (tmp_path / name).read_bytes() == (SAMPLES / name).read_bytes(), name
+    market = sorted(path.name for path in (SAMPLES / "market").iterdir())
+    assert market == sorted(path.name for path in (tmp_path / "market").iterdir())
+    for name in market:
+        made, kept = ((f / "market" / name) for f in (tmp_path, SAMPLES))
+        assert made.read_bytes() == kept.read_bytes(), name
     made, kept = (
         gzip.decompress((folder / "prices_40.csv.gz").read_bytes())
         for folder in (tmp_path, SAMPLES)
@@ -36,6 +41,20 @@ def test_days_hold_what_can_go_wrong(tmp_path: Path) -> None:
     store.append(loaded)
     current = store.current().snapshots["snapshot_at"].dt.date().unique()
     assert [str(day) for day in current] == ["2026-01-08"]
+
+
+def test_the_market_holds_one_of_each_and_what_can_go_wrong() -> None:
+    market = hk.read_market(SAMPLES / "market")
+    assert market.files["kind"].null_count() == 0
+    assert market.prices.height == 2 * 6 + 1
+    assert market.margins.height == 6
+    assert market.collateral.height == 6
+    assert market.actions["kind"].to_list() == ["bonus", "rename"]
+    reasons = sorted(market.rejects["reason"])
+    assert len(reasons) == 2
+    assert "cells under 34 columns" in reasons[0]
+    assert "INEl48I07QA5" in reasons[1]
+    assert market.notices.is_empty(), "files of one day agree"
 
 
 def test_it_stays_small() -> None:
