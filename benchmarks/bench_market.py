@@ -83,10 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", choices=SCALES, default="small")
     days, names = SCALES[parser.parse_args().scale]
+    duck: Any = duckdb
     with TemporaryDirectory() as folder:
         write(Path(folder), days, names)
         sql = f"select * from read_csv('{folder}/*.csv')"
-        theirs, table = best(lambda: duckdb.sql(sql).pl(), 3)
+        theirs, table = best(lambda: duck.sql(sql).pl(), 3)
         ours, market = best(lambda: hk.read_market(folder), 3)
     size = sum(float(close) for close in market.prices["close_price"])
     assert market.prices.height == table.height == days * names
