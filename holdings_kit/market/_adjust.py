@@ -102,6 +102,7 @@ def adjust(
         )
     )
     table = table.drop_nulls(["instrument_id", "ex_date", "kind"])
+    table = _under_price_names(table, rows)
     edges = _edges(rows, table)
     joined = _follow(rows, edges, "instrument_id", "date")
     joined = joined.with_columns(_own=pl.col("raw_instrument_id").eq("instrument_id"))
@@ -126,6 +127,51 @@ def _checked(prices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         raise FrameError("prices", "date", "a row names no instrument or no day")
     return rows.with_columns(
         raw_instrument_id="instrument_id", raw_close_price="close_price"
+    )
+
+
+def _under_price_names(actions: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put actions of a listing under the ISIN that its prices have before the day."""
+    listed = ~pl.col("instrument_id").is_in(rows["instrument_id"].unique().implode())
+    listed &= pl.col("instrument_id").str.contains(":", literal=True)
+    asked = actions.with_row_index("_row").filter(listed & (pl.col("kind") != "rename"))
+    if "symbol" not in rows.columns or asked.is_empty():
+        return actions
+    exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
+    known = (
+        rows.filter(pl.col("symbol").is_not_null())
+        .select(
+            instrument_id=pl.format("{}:{}", exchange.fill_null("NSE"), "symbol"),
+            _id="instrument_id",
+            _at="date",
+        )
+        .unique()
+        .sort("_at")
+    )
+    found: list[pl.DataFrame] = []
+    for way in ("backward", "forward"):
+        matched = (
+            asked.select("_row", "instrument_id", "ex_date")
+            .sort("ex_date")
+            .join_asof(
+                known,
+                left_on="ex_date",
+                right_on="_at",
+                by="instrument_id",
+                strategy="backward" if way == "backward" else "forward",
+                allow_exact_matches=way == "forward",
+                check_sortedness=False,
+            )
+            .filter(pl.col("_id").is_not_null())
+            .select("_row", "_id")
+        )
+        found.append(matched)
+        asked = asked.join(matched, on="_row", how="anti")
+    return (
+        actions.with_row_index("_row")
+        .join(pl.concat(found), on="_row", how="left", maintain_order="left")
+        .with_columns(instrument_id=pl.coalesce("_id", "instrument_id"))
+        .drop("_row", "_id")
     )
 
 

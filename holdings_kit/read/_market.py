@@ -265,6 +265,7 @@ class _Gathered:
             sightings = pl.concat([sightings, seen_in(master)])
         actions = _joined(self.frames, "actions", ACTIONS)
         renames = actions.filter(kind="rename")
+        actions = _named_actions(actions, sightings, renames)
         prices = _joined(self.frames, "prices", PRICES)
         prices, unknown = resolve_symbols(prices, sightings, renames)
         volatilities = _joined(self.frames, "volatilities", VOLATILITIES)
@@ -301,6 +302,31 @@ def _joined(
     frames: dict[str, list[pl.DataFrame]], name: str, schema: pl.Schema
 ) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=schema), *frames.get(name, [])])
+
+
+def _named_actions(
+    actions: pl.DataFrame, sightings: pl.DataFrame, renames: pl.DataFrame
+) -> pl.DataFrame:
+    """Give actions of a symbol the ISIN it had on the day before, where one is seen."""
+    listed = pl.col("instrument_id").str.contains(":", literal=True)
+    parts = pl.col("instrument_id").str.splitn(":", 2)
+    asked = (
+        actions.with_row_index("_row")
+        .filter(listed & (pl.col("kind") != "rename"))
+        .with_columns(
+            exchange=parts.struct.field("field_0"),
+            symbol=parts.struct.field("field_1"),
+            date=pl.col("ex_date").dt.offset_by("-1d"),
+        )
+    )
+    found, _ = resolve_symbols(asked, sightings, renames)
+    named = found.select("_row", _id="instrument_id")
+    return (
+        actions.with_row_index("_row")
+        .join(named, on="_row", how="left", maintain_order="left")
+        .with_columns(instrument_id=pl.coalesce("_id", "instrument_id"))
+        .drop("_row", "_id")
+    )
 
 
 def _one_close(

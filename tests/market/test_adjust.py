@@ -186,6 +186,18 @@ def test_a_trading_day_without_a_price_at_the_ex_date_is_still_adjusted() -> Non
     assert found["factor"].to_list() == [0.2, 1]
 
 
+def test_an_action_of_a_symbol_finds_the_prices_under_its_isin() -> None:
+    rows = pl.concat(
+        [
+            prices((OLD, BEFORE, "7000"), symbol="NAUKRI", exchange="NSE"),
+            prices((NEW, EX, "1410"), symbol="NAUKRI", exchange="NSE"),
+        ]
+    )
+    found = hk.adjust(rows, actions(("NSE:NAUKRI", EX, "split", "1:5")))
+    assert set(found["instrument_id"]) == {NEW}
+    assert found["factor"].to_list() == [0.2, 1]
+
+
 def test_one_symbol_of_two_issuers_is_not_joined() -> None:
     rows = pl.concat(
         [

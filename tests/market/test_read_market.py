@@ -393,6 +393,16 @@ def test_corporate_actions_are_read_from_the_subject_under_the_isin_before() -> 
     ]
 
 
+def test_an_action_without_an_isin_takes_that_of_the_day_before() -> None:
+    csv = text("SYMBOL,SERIES,PURPOSE,EX-DATE", "X,EQ,Bonus 1:1,04-Jan-2023")
+    files = {
+        "a": text(CM_HEAD, cm_row("03-JAN-2023", "X", "100", SBIN)),
+        "b": text(CM_HEAD, cm_row("04-JAN-2023", "X", "50", IDEA)),
+        "actions.csv": csv,
+    }
+    assert rows(_market(files).actions, "instrument_id") == [(SBIN,)]
+
+
 @pytest.mark.parametrize(
     ("subject", "kind", "ratio"),
     [  # as NSE published them
