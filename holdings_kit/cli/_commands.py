@@ -350,7 +350,8 @@ def market(
         _print_days("days without one, sessions or not", sorted({*gone} - {*sure}))
     print(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
     for row in found.rejects.head(_SHOWN).iter_rows(named=True):
-        print(f"  {row['file']}:{row['line_no'] or ''} {row['reason']}")
+        line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
+        print(printable(line.replace("\n", " ")))
     if found.rejects.height > _SHOWN:
         print(f"  and {found.rejects.height - _SHOWN:,} more")
 
