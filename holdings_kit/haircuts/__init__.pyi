@@ -11,6 +11,7 @@ from ._basel import basel_exposure as basel_exposure
 from ._basel import basel_scaled as basel_scaled
 from ._book import BOOK_EFFECTS as BOOK_EFFECTS
 from ._book import book_effects as book_effects
+from ._clearing import clearing_collateral as clearing_collateral
 from ._compare_models import Comparison as Comparison
 from ._compare_models import compare_models as compare_models
 from ._compare_models import procyclicality as procyclicality
@@ -36,6 +37,9 @@ from ._published import change_points as change_points
 from ._published import drift as drift
 from ._published import panel as panel
 from ._published import published as published
+from ._reproduce import REPRODUCED as REPRODUCED
+from ._reproduce import Reproduction as Reproduction
+from ._reproduce import reproduce as reproduce
 from ._rules import sebi_2005 as sebi_2005
 from ._rules import sebi_2020 as sebi_2020
 from ._universe import Universe as Universe

@@ -27,7 +27,7 @@ __all__ = ["BOOK_EFFECTS", "book_effects"]
 
 BOOK_EFFECTS: Final = pl.Schema(
     {
-        "model": pl.String(),
+        "model": pl.String(),  # the name, where a model has several
         "account_id": pl.String(),
         "holdings_count": pl.Int64(),
         "unknown_count": pl.Int64(),  # left out of both sides: one of them is unknown
@@ -116,11 +116,14 @@ def book_effects(
     table = read_haircuts(haircuts)
     published = collateral(holdings, quantity=quantity)
     effects = [pl.DataFrame(schema=BOOK_EFFECTS)]
-    for name in table["model"].unique(maintain_order=True):
+    several = pl.col("name").n_unique().over("model") > 1
+    label = pl.when(several).then("name").otherwise("model")
+    table = table.with_columns(label.alias("name"))
+    for name in table["name"].unique(maintain_order=True):
         given = collateral(
             holdings,
             quantity=quantity,
-            haircuts=table.filter(model=name),
+            haircuts=table.filter(name=name),
             max_haircut_age=max_haircut_age,
         )
         effects.append(

@@ -179,10 +179,14 @@ def apply_rule_2020(
     conversion: Conversion,
     seed: Seed,
     first_return: FirstReturns,
+    *,
+    etfs: Bools | None = None,
 ) -> RuleMargin:
-    """Set the VaR margin of every row."""
+    """Set the VaR margin of every row; `etfs` are rows of broad-index ETFs."""
     known = {*FLOORS_2020, *FIXED_2020, EITHER}
     labels = _label_rows(closes, group, known)
+    if etfs is not None:
+        labels = np.where(etfs, "ETF", labels)
     squares = _first_squares(closes, first_return)
     sigma = volatility(closes, decay=DECAY_2020, seed=seed, first_squares=squares)
     margin = convert_move(SIGMAS_2020 * sigma, conversion)

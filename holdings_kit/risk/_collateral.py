@@ -86,11 +86,13 @@ def collateral(
         ``pledged``: what counts today. ``pledgeable``: what could be pledged now,
         settled and free shares in whole units. ``owned``: every share.
     haircuts
-        ``instrument_id, haircut[, date]``, fractions. A row here replaces the
-        published haircut; where it is missing or null the published one stays. With
-        `date`, the newest row known at the instant of the snapshot counts: a haircut
-        uses the close of its date, so it is known from 15:30 in India on, and a
-        snapshot of 10:15 has that of an earlier day.
+        ``instrument_id, haircut[, date]``, fractions: a model's `HAIRCUTS` of one
+        name, the exchange's `MARGINS` (of each day the last file), or the clearing
+        corporation's list. A row here replaces the published haircut; where it is
+        missing or null the published one stays. With `date`, the newest row known at
+        the instant of the snapshot counts: a haircut uses the close of its date, so it
+        is known from 15:30 in India on, and a snapshot of 10:15 has that of an earlier
+        day. A list is in force from its date on; what is not on it is not eligible.
     max_haircut_age
         Calendar days after which a dated haircut counts no more, and the published one
         stays; None: it never ages. `haircut_date` and `haircut_age_days` say how old
@@ -164,6 +166,10 @@ def collateral(
     )
     rows = _add_haircuts(rows, haircuts, max_haircut_age)
     rows = _add_eligibility(rows, instruments)
+    by_master = pl.coalesce("eligible", "listed")
+    rows = rows.with_columns(
+        pl.when(~pl.col("listed")).then("listed").otherwise(by_master).alias("eligible")
+    )
     rows = rows.with_columns(_explain_unknown(quantity), _compute_collateral_value())
     if cash is not None:
         rows = _add_usable_value(rows, read_cash(cash, rows), chosen)
@@ -231,7 +237,8 @@ def _add_haircuts(
 ) -> pl.LazyFrame:
     """Let the haircuts given replace the published ones, and say which is which."""
     basis = pl.when(pl.col("haircut").is_not_null()).then(pl.lit("published"))
-    rows = rows.with_columns(basis.alias("haircut_basis"))
+    unknown = pl.lit(None, pl.Boolean())
+    rows = rows.with_columns(basis.alias("haircut_basis"), unknown.alias("listed"))
     undated = pl.lit(None, pl.Date()).alias("haircut_date")
     if haircuts is None:
         none = pl.lit(None, pl.Int64()).alias("haircut_age_days")
@@ -240,13 +247,22 @@ def _add_haircuts(
     for column in ("instrument_id", "haircut"):
         if column not in table.columns:
             raise FrameError("haircuts", column, "missing")
+    dated = "date" in table.columns
+    keys = ["instrument_id", "date"] if dated else ["instrument_id"]
+    if {"var_margin", "elm", "file_no"} <= set(table.columns):
+        table = _last_files(table, keys)
+    for column in ("name", "model"):
+        if column in table.columns and table[column].n_unique() > 1:
+            names = ", ".join(map(repr, table[column].unique().sort().head(3)))
+            raise FrameError("haircuts", column, f"has several, {names}; filter one")
+    is_list = dated and "valuation_price" in table.columns
     table = table.filter(pl.col("haircut").is_not_null()).with_columns(
         pl.col("haircut").cast(RATE).alias("given")
     )
-    dated = "date" in table.columns
-    keys = ["instrument_id", "date"] if dated else ["instrument_id"]
     table = refuse_duplicates(table.select(*keys, "given"), keys, name="haircuts")
-    if dated:
+    if is_list:
+        rows = _join_list(rows, table)
+    elif dated:
         rows = _join_newest(rows, table)
     else:
         rows = rows.join(
@@ -267,6 +283,37 @@ def _add_haircuts(
         .otherwise("haircut_basis")
         .alias("haircut_basis"),
     )
+
+
+def _last_files(margins: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Take of each instrument and day the last margin file, of its main series."""
+    order = [pl.col("file_no")]
+    if "series" in margins.columns:
+        order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))
+    return margins.sort(order, maintain_order=True).unique(
+        keys, keep="last", maintain_order=True
+    )
+
+
+def _join_list(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
+    """Join the newest list up to the day of the snapshot, and say who is on it."""
+    day = pl.col("date").unique().sort()
+    days = table.select(day, day.alias("haircut_date"))
+    placed = rows.with_row_index("_place").with_columns(pl.col("on").alias("date"))
+    known = placed.filter(pl.col("date").is_not_null()).sort("date")
+    dated = known.join_asof(days.lazy(), on="date")
+    rest = placed.filter(pl.col("date").is_null())
+    both = pl.concat([dated, rest], how="diagonal").sort("_place")
+    found = both.join(
+        table.lazy().rename({"date": "haircut_date"}),
+        on=["instrument_id", "haircut_date"],
+        how="left",
+        maintain_order="left",
+    )
+    on_list = pl.when(pl.col("haircut_date").is_not_null()).then(
+        pl.col("given").is_not_null()
+    )
+    return found.with_columns(on_list.alias("listed")).drop("_place", "date")
 
 
 def _join_newest(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:

@@ -20,7 +20,7 @@ from holdings_kit.risk import (
     margin,
     reconcile,
 )
-from holdings_kit.schema import INSTRUMENTS
+from holdings_kit.schema import INSTRUMENTS, MONEY, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +134,56 @@ def test_two_haircuts_for_one_instrument_are_refused(book: Book) -> None:
     table = pl.DataFrame({"instrument_id": ["A", "A"], "haircut": [0.1, 0.2]})
     with pytest.raises(FrameError, match="two rows for A"):
         collateral(book([ONE]), haircuts=table)
+
+
+def test_the_clearing_corporations_list_says_haircut_and_eligibility(
+    book: Book,
+) -> None:
+    days = [date(2026, 1, 2), date(2026, 1, 5), date(2026, 1, 5)]
+    listed = pl.DataFrame(
+        {
+            "instrument_id": ["GONE", "INE062A01020", "OUT"],
+            "date": days,
+            "valuation_price": ["100", "100", "100"],
+            "haircut": ["0.2", "0.09", "1"],
+        }
+    ).cast({"valuation_price": MONEY, "haircut": RATE})
+    early = ONE | {"snapshot_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    rows = [ONE, ONE | {"instrument_id": "GONE"}, ONE | {"instrument_id": "OUT"}, early]
+    out = collateral(book(rows), haircuts=listed)
+    assert out["eligible"].to_list() == [True, False, True, None]
+    assert out["collateral_value"].to_list() == [455, 0, 0, Decimal("437.5")]
+    assert out["reason"][1] == "not eligible on 2026-01-05"
+    assert out["haircut_basis"].to_list() == [
+        "given",
+        "published",
+        "given",
+        "published",
+    ]
+    master = _master(eligible_from=date(2020, 1, 1), eligible_to=date(2020, 1, 2))
+    both = collateral(book(rows[:1]), haircuts=listed, instruments=master)
+    assert both["eligible"].to_list() == [False]
+
+
+def test_margins_and_models_serve_as_haircuts(book: Book) -> None:
+    margins = pl.DataFrame(
+        {
+            "instrument_id": ["INE062A01020"] * 3,
+            "series": ["EQ", "EQ", "T0"],
+            "date": [date(2026, 1, 5)] * 3,
+            "file_no": [6, 1, 7],
+            "var_margin": [0.3, 0.2, 0.9],
+            "elm": [0.0] * 3,
+            "haircut": [0.3, 0.2, 0.9],
+        }
+    )
+    assert collateral(book([ONE]), haircuts=margins)["haircut"].item() == Decimal("0.3")
+    model = {"instrument_id": "INE062A01020", "date": date(2026, 1, 5), "haircut": 0.4}
+    one = pl.DataFrame([model | {"model": "ewma", "name": "slow"}])
+    assert collateral(book([ONE]), haircuts=one)["haircut"].item() == Decimal("0.4")
+    two = pl.concat([one, one.with_columns(name=pl.lit("fast"))])
+    with pytest.raises(FrameError, match="'fast', 'slow'; filter one"):
+        collateral(book([ONE]), haircuts=two)
 
 
 def _master(**values: Any) -> pl.DataFrame:

@@ -20,6 +20,9 @@ from ._haircut_breaches import (
     rolling_zones as rolling_zones,
 )
 from ._haircut_models import (
+    margin_reproduction as margin_reproduction,
+)
+from ._haircut_models import (
     model_comparison as model_comparison,
 )
 from ._haircut_models import (

@@ -11,6 +11,8 @@ from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
     BLUE,
     COLOURS,
+    GREY,
+    VERMILION,
     Axes,
     ink_on,
     legend_outside,
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from holdings_kit.haircuts import Comparison
+    from holdings_kit.haircuts import Comparison, Reproduction
 
-__all__ = ["model_comparison", "procyclicality"]
+__all__ = ["margin_reproduction", "model_comparison", "procyclicality"]
 
 _RISE: Final = "rise_"
 _SIGNIFICANT: Final = 0.05
 _SET_SIZE: Final = 0.10
 _STRONGEST: Final = 4.0
+_NAMED: Final = 5  # securities whose difference carries a name
+_POINTS: Final = 100.0
 
 
 def model_comparison(
@@ -93,6 +97,70 @@ def model_comparison(
     left.set_xlabel("Mean pinball loss (fraction of value)")
     left.set_title("Lower is better; filled: in the confidence set")
     _duel_cells(right, comparison.duels, names)
+    return figure
+
+
+def margin_reproduction(reproduction: Reproduction) -> Figure:
+    """Draw our margin against the exchange's, and how the differences are spread.
+
+    Parameters
+    ----------
+    reproduction
+        What `haircuts.reproduce` returns. On the line y = x both are the same; a
+        security beyond the tolerance is marked, the largest differences by name.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> days = [date(2026, 1, 1), date(2026, 1, 2)]
+    >>> prices = pl.DataFrame(
+    ...     {"instrument_id": ["X"] * 2, "date": days, "close": [100.0, 97.0]}
+    ... )
+    >>> row = {"instrument_id": "X", "date": date(2026, 1, 2), "elm": 0.035}
+    >>> row |= {"security_var": 0.0130, "var_margin": 0.09, "haircut": 0.125}
+    >>> from holdings_kit.haircuts import reproduce
+    >>> from holdings_kit.display.plot import alt_text
+    >>> found = reproduce(prices, pl.DataFrame([row]))
+    >>> alt_text(margin_reproduction(found)).split(";")[0]
+    "1 of 1 margin is the exchange's within the tolerance"
+    """
+    rows = reproduction.securities.filter(pl.col("difference").is_not_null())
+    same = rows.filter("within")
+    apart = rows.filter(~pl.col("within"))
+    error = rows["difference"].abs().mean()
+    size = error * _POINTS if isinstance(error, float) else 0.0
+    verb = "margin is" if rows.height == 1 else "margins are"
+    alt = f"{same.height} of {rows.height} {verb} the exchange's within the tolerance; "
+    alt += f"the mean error is {size:.3f} points."
+    figure, (left, right) = new_figure(alt, size=(9.0, 4.2), columns=2)
+    if rows.height == 0:
+        nothing(left, "No margin to compare.")
+        right.set_axis_off()
+        return figure
+    highest = rows.select(pl.max_horizontal("haircut", "exchange_haircut").max()).item()
+    edge = 1.05 * float(highest)
+    left.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
+    for part, colour, mark, words in (
+        (same, BLUE, "o", "the same"),
+        (apart, VERMILION, "x", "another"),
+    ):
+        across, up = part["exchange_haircut"], part["haircut"]
+        left.scatter(across, up, s=18, color=colour, marker=mark, label=words)
+    for symbol, across, up in (
+        apart.head(_NAMED)
+        .select(pl.coalesce("symbol", "instrument_id"), "exchange_haircut", "haircut")
+        .iter_rows()
+    ):
+        left.annotate(symbol, (across, up), xytext=(4, 2), textcoords="offset points")
+    percent_axis(left.xaxis, "The exchange's margin")
+    percent_axis(left.yaxis, "Ours, from closes")
+    left.legend(frameon=False)
+    largest = max(float(np.max(np.abs(same["difference"].to_numpy()), initial=0)), 1e-6)
+    right.hist(same["difference"] * _POINTS, bins=31, color=BLUE)
+    right.set_xlim(-1.2 * largest * _POINTS, 1.2 * largest * _POINTS)
+    right.set_xlabel("Ours − the exchange's, points")
+    right.set_ylabel("Securities")
+    right.set_title("Differences within the tolerance")
     return figure
 
 

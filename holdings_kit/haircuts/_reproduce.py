@@ -1,0 +1,438 @@
+"""Do we get the exchange's margin out of public closes? Per security, and why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.haircuts._audit import SETTLED, find_serious
+from holdings_kit.haircuts._frames import (
+    AnyFrame,
+    Closes,
+    last_margins,
+    read_closes,
+)
+from holdings_kit.haircuts._rules import (
+    ELM_ETF,
+    ELM_SHARE,
+    FirstReturns,
+    Groups,
+    RuleMargin,
+    apply_rule_2020,
+    groups_of_margins,
+)
+from holdings_kit.haircuts._volatility import convert_move
+from holdings_kit.schema import conform
+
+if TYPE_CHECKING:
+    from holdings_kit.haircuts._volatility import Seed
+
+__all__ = ["REPRODUCED", "Reproduction", "reproduce"]
+
+REPRODUCED: Final = pl.Schema(
+    {
+        "instrument_id": pl.String(),
+        "symbol": pl.String(),
+        "date": pl.Date(),  # of the margin
+        "group": pl.String(),
+        "closes_count": pl.Int64(),  # up to the margin
+        "security_var": pl.Float64(),  # ours, before floors
+        "exchange_security_var": pl.Float64(),  # null where it computes none
+        "haircut": pl.Float64(),  # ours: VaR margin and extreme loss margin
+        "exchange_haircut": pl.Float64(),  # its total, surveillance included
+        "difference": pl.Float64(),  # ours − the exchange's
+        "within": pl.Boolean(),  # the difference is inside the tolerance
+        "reason": pl.String(),  # the likely reason of a difference beyond it
+    }
+)
+SUMMARY: Final = pl.Schema(
+    {
+        "group": pl.String(),  # and `all`
+        "securities_count": pl.Int64(),
+        "compared_count": pl.Int64(),
+        "mean_difference": pl.Float64(),
+        "mean_absolute_difference": pl.Float64(),
+        "within_share": pl.Float64(),  # of those compared
+    }
+)
+BEGIN_OF_DAY: Final = 1
+NEVER: Final = 10  # days without a close before a margin
+
+
+class Reproduction(NamedTuple):
+    """The answer of `reproduce`.
+
+    Attributes
+    ----------
+    securities
+        One row per security of the margins: ours, the exchange's, the difference and
+        its likely reason (`REPRODUCED`), the greatest difference first.
+    summary
+        One row per group and one for all: how many, the mean difference, its mean
+        size, and the share within the tolerance.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> prices = pl.DataFrame(
+    ...     {
+    ...         "instrument_id": ["X"] * 2,
+    ...         "close": [100.0, 97.0],
+    ...         "date": [date(2026, 1, 1), date(2026, 1, 2)],
+    ...     }
+    ... )
+    >>> row = {"instrument_id": "X", "date": date(2026, 1, 2), "elm": 0.035}
+    >>> row |= {"security_var": 0.0130, "var_margin": 0.09, "haircut": 0.125}
+    >>> found = reproduce(prices, pl.DataFrame([row]))
+    >>> found.summary.select("group", "compared_count", "within_share").rows()
+    [('I', 1, 1.0), ('all', 1, 1.0)]
+    """
+
+    securities: pl.DataFrame
+    summary: pl.DataFrame
+
+
+def reproduce(
+    prices: AnyFrame,
+    margins: AnyFrame,
+    *,
+    actions: AnyFrame | None = None,
+    group: Groups | None = None,
+    seed: Seed = "zero",
+    first_return: FirstReturns = "none",
+    tolerance: float = 0.0005,
+) -> Reproduction:
+    """Compute each security's margin from its closes and set it beside the exchange's.
+
+    The rule is that of `sebi_2020`; of each security the newest margin counts, with
+    the closes up to its day (for a begin-of-day file, up to the day before).
+
+    Parameters
+    ----------
+    prices
+        `PRICES`, the whole history, not adjusted if `actions` are given.
+    margins
+        The exchange's `MARGINS`.
+    actions
+        `ACTIONS`: splits, bonuses and consolidations are adjusted for, and the history
+        of a renamed or re-ISINed security is joined to that of its new identity.
+    group
+        See `sebi_2020`; ``None`` reads the groups off the margins.
+    seed, first_return
+        See `sebi_2020`.
+    tolerance
+        Largest difference that counts as the same, a fraction: 0.0005 is 0.05 points.
+
+    Returns
+    -------
+    Reproduction
+        `securities` and `summary`. Reasons, the first that fits: no prices, no group
+        (a bond, or trade for trade), surveillance (an adhoc margin tops the total up),
+        an unadjusted action, another group, the first day counted from the open,
+        prices that end early, a gap, a short history (new, or renamed), a large move.
+
+    Raises
+    ------
+    ConfigError
+        `tolerance` is negative.
+    FrameError
+        A frame is not of its shape, or an action has no readable ratio.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> prices = pl.DataFrame(
+    ...     {
+    ...         "instrument_id": ["X"] * 2,
+    ...         "close": [100.0, 20.0],
+    ...         "date": [date(2026, 1, 1), date(2026, 1, 2)],
+    ...     }
+    ... )
+    >>> row = {"instrument_id": "X", "date": date(2026, 1, 2), "elm": 0.035}
+    >>> row |= {"security_var": 0.0130, "var_margin": 0.09, "haircut": 0.125}
+    >>> margins = pl.DataFrame([row])
+    >>> reproduce(prices, margins).securities["reason"].item()
+    'unadjusted action on 2026-01-02'
+    >>> split = {"instrument_id": "X", "ex_date": date(2026, 1, 2), "kind": "split"}
+    >>> actions = pl.DataFrame([split | {"ratio": "5", "new_instrument_id": None}])
+    >>> reproduce(prices, margins, actions=actions).securities["difference"].item()
+    0.0
+    """
+    if not tolerance >= 0:
+        raise ConfigError(f"tolerance {tolerance}: must not be negative")
+    table = _newest(last_margins(margins))
+    closes = read_closes(prices if actions is None else adjust_closes(prices, actions))
+    groups = groups_of_margins(table) if group is None else group
+    rule = apply_rule_2020(closes, groups, "exp_short", seed, first_return)
+    ours = _last_rows(closes, rule, table)
+    if closes.open is not None and first_return == "none":
+        other = apply_rule_2020(closes, groups, "exp_short", seed, "open")
+        with_open = _last_rows(closes, other, table)
+        ours = ours.with_columns(with_open["haircut"].alias("from_open"))
+    else:
+        ours = ours.with_columns(pl.lit(None, pl.Float64()).alias("from_open"))
+    rows = ours.join(_flags(closes, table), on="instrument_id", how="left")
+    rows = _explain(rows, tolerance)
+    securities = rows.sort(
+        pl.col("difference").abs(),
+        "instrument_id",
+        descending=[True, False],
+        nulls_last=True,
+    )
+    shown = conform(securities, REPRODUCED, name="reproduced")
+    shown = shown.select(REPRODUCED.names())
+    return Reproduction(shown, _summarise(shown))
+
+
+def _newest(margins: pl.DataFrame) -> pl.DataFrame:
+    """Take the newest margin of each security, with the last close it may use."""
+    table = margins.sort("date").unique(
+        "instrument_id", keep="last", maintain_order=True
+    )
+    early = (
+        pl.col("file_no") == BEGIN_OF_DAY
+        if "file_no" in table.columns
+        else pl.lit(value=False)
+    )
+    number = pl.Float64()
+    nothing = pl.lit(None, pl.String()).alias("symbol")
+    adhoc = pl.col("adhoc").cast(number) if "adhoc" in table.columns else pl.lit(0.0)
+    if "haircut" not in table.columns:
+        raise FrameError("margins", "haircut", f"missing; margins has {table.columns}")
+    return table.select(
+        "instrument_id",
+        "symbol" if "symbol" in table.columns else nothing,
+        "date",
+        pl.col("security_var", "var_margin", "elm").cast(number),
+        pl.col("haircut").cast(number).alias("exchange_haircut"),
+        adhoc.alias("adhoc"),
+        pl.when(early)
+        .then(pl.col("date").dt.offset_by("-1d"))
+        .otherwise("date")
+        .alias("until"),
+    )
+
+
+def _last_rows(closes: Closes, rule: RuleMargin, table: pl.DataFrame) -> pl.DataFrame:
+    """One row per margin: our figures at the last close up to it, null without one."""
+    elm = np.where(rule.labels == "ETF", ELM_ETF, ELM_SHARE)
+    computed = closes.keys.with_columns(
+        pl.Series("haircut", np.minimum(rule.var + elm, 1.0), nan_to_null=True),
+        pl.Series(
+            "security_var",
+            convert_move(6.0 * np.nan_to_num(rule.sigma), "exp_short"),
+        ),
+        pl.Series("group", rule.labels),
+        pl.int_range(1, pl.len() + 1).over("instrument_id").alias("closes_count"),
+        pl.col("date").alias("last_date"),
+        pl.col("date").min().over("instrument_id").alias("first_date"),
+    )
+    facts = table.with_columns(
+        pl.when(pl.col("security_var") > 0)
+        .then("security_var")
+        .alias("exchange_security_var")
+    ).drop("security_var")
+    last = (
+        computed.join(table.select("instrument_id", "until"), on="instrument_id")
+        .filter(pl.col("date") <= pl.col("until"))
+        .unique("instrument_id", keep="last", maintain_order=True)
+        .drop("date", "until")
+    )
+    return facts.join(last, on="instrument_id", how="left", maintain_order="left")
+
+
+def _flags(closes: Closes, table: pl.DataFrame) -> pl.DataFrame:
+    """Per security, the last date of each kind of finding up to its margin."""
+    found = (
+        find_serious(closes)
+        .join(table.select("instrument_id", "until"), on="instrument_id")
+        .filter(pl.col("date") <= pl.col("until"))
+    )
+    kinds = {"action": "unadjusted action", "gap": "gap", "move": "large move"}
+    return found.group_by("instrument_id").agg(
+        pl.col("date").filter(pl.col("kind") == kind).max().alias(f"{name}_date")
+        for name, kind in kinds.items()
+    )
+
+
+def _explain(rows: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+    """Add the difference, whether it is small, and the likely reason if it is not."""
+    difference = (pl.col("haircut") - pl.col("exchange_haircut")).round(9)
+    same = difference.abs() <= tolerance
+    without = pl.col("exchange_haircut") - pl.col("adhoc")
+    security = (pl.col("security_var") - pl.col("exchange_security_var")).abs()
+    apart = (pl.col("until") - pl.col("last_date")).dt.total_days()
+    points = (pl.col("adhoc") * 100).round(2)
+    topped = pl.format("surveillance: {} points on top", points)
+    named = pl.col("group").fill_null("") != ""
+    reason = (
+        pl.when(pl.col("closes_count").is_null())
+        .then(pl.lit("no prices of this instrument up to the margin"))
+        .when(~named)
+        .then(pl.lit("no group: not margined by this rule"))
+        .when(pl.col("haircut").is_null())
+        .then(pl.lit("group I or II: not known below 21.5 %"))
+        .when(same)
+        .then(pl.lit(None, pl.String()))
+        .when(pl.col("adhoc") > 0)
+        .then(
+            pl.when((pl.col("haircut") - without).abs() <= tolerance)
+            .then(topped)
+            .otherwise(topped + pl.lit(", and more"))
+        )
+        .when(pl.col("action_date").is_not_null())
+        .then(pl.format("unadjusted action on {}", "action_date"))
+        .when(security <= tolerance)
+        .then(pl.lit("other group: the volatility is the same, the floor is not"))
+        .when((pl.col("from_open") - pl.col("exchange_haircut")).abs() <= tolerance)
+        .then(pl.lit("the first day counts from the open"))
+        .when(apart > NEVER)
+        .then(pl.format("prices end on {}", "last_date"))
+        .when(pl.col("closes_count") < SETTLED)
+        .then(pl.format("short history: from {}, new or renamed", "first_date"))
+        .when(pl.col("gap_date").is_not_null())
+        .then(pl.format("gap before {}", "gap_date"))
+        .when(pl.col("move_date").is_not_null())
+        .then(
+            pl.format("large move on {}: rights or demerger adjusted for?", "move_date")
+        )
+        .when(difference < 0)
+        .then(pl.lit("ours is lower: a move that is not in these closes?"))
+        .otherwise(pl.lit("ours is higher: a special dividend or rights adjusted for?"))
+    )
+    return rows.with_columns(
+        difference.alias("difference"),
+        same.alias("within"),
+        reason.alias("reason"),
+        pl.when(named).then("group").alias("group"),
+    )
+
+
+def _summarise(securities: pl.DataFrame) -> pl.DataFrame:
+    known = pl.col("difference").is_not_null()
+    columns = [
+        pl.len().cast(pl.Int64()).alias("securities_count"),
+        known.sum().cast(pl.Int64()).alias("compared_count"),
+        pl.col("difference").mean().alias("mean_difference"),
+        pl.col("difference").abs().mean().alias("mean_absolute_difference"),
+        pl.col("within").mean().alias("within_share"),
+    ]
+    each = securities.group_by("group").agg(columns).sort("group", nulls_last=True)
+    whole = securities.select(pl.lit("all").alias("group"), *columns)
+    return conform(pl.concat([each, whole]), SUMMARY, name="summary")
+
+
+# Adjusting closes: factors of splits and bonuses, histories of renamed securities.
+
+
+def adjust_closes(prices: AnyFrame, actions: AnyFrame) -> pl.DataFrame:
+    """Back-adjust prices for `ACTIONS`, and join histories under the new identity."""
+    table = actions.lazy().collect()
+    for column in ("instrument_id", "ex_date", "kind"):
+        if column not in table.columns:
+            raise FrameError("actions", column, f"missing; actions has {table.columns}")
+    newest = _newest_names(table)
+    factors = table.filter(pl.col("kind").is_in(["split", "bonus", "consolidation"]))
+    rows = prices.lazy().collect()
+    renamed = pl.col("instrument_id").replace(newest)
+    rows = rows.with_columns(
+        renamed.alias("instrument_id"),
+        (pl.col("instrument_id") != renamed).alias("_old"),
+    )
+    rows = rows.sort("_old").unique(
+        ["instrument_id", "date"], keep="first", maintain_order=True
+    )
+    if factors.is_empty():
+        return rows.drop("_old")
+    steps = (
+        factors.select(
+            pl.col("instrument_id").replace(newest),
+            pl.col("ex_date").alias("_ex"),
+            pl.Series(
+                "_factor",
+                [
+                    price_factor(kind, ratio)
+                    for kind, ratio in factors.select("kind", "ratio").iter_rows()
+                ],
+                dtype=pl.Float64(),
+            ),
+        )
+        .unique()
+        .sort("_ex", descending=True)
+        .with_columns(pl.col("_factor").cum_prod().over("instrument_id"))
+        .unique(["instrument_id", "_ex"], keep="last", maintain_order=True)
+        .sort("_ex")
+    )
+    placed = rows.with_columns(pl.col("date").dt.offset_by("1d").alias("_next")).sort(
+        "_next"
+    )
+    joined = placed.join_asof(
+        steps,
+        left_on="_next",
+        right_on="_ex",
+        by="instrument_id",
+        strategy="forward",
+        check_sortedness=False,
+    )
+    factor = pl.col("_factor").fill_null(1.0)
+    scaled = [
+        column
+        for column in (
+            "close",
+            "close_price",
+            "open",
+            "open_price",
+            "previous_close",
+            "previous_close_price",
+        )
+        if column in rows.columns
+    ]
+    return joined.with_columns(
+        pl.col(column).cast(pl.Float64()) * factor for column in scaled
+    ).drop("_old", "_next", "_ex", "_factor")
+
+
+def _newest_names(actions: pl.DataFrame) -> dict[str, str]:
+    """Map each earlier identity to the newest one, through chains of renames."""
+    if "new_instrument_id" not in actions.columns:
+        return {}
+    joins = ("rename", "isin_change", "split", "bonus", "consolidation")
+    moved = actions.filter(
+        pl.col("kind").is_in(joins), pl.col("new_instrument_id").is_not_null()
+    ).sort("ex_date")
+    step = dict(moved.select("instrument_id", "new_instrument_id").iter_rows())
+    newest: dict[str, str] = {}
+    for name in step:
+        last, seen = name, {name}
+        while last in step and step[last] not in seen:
+            last = step[last]
+            seen.add(last)
+        newest[name] = last
+    return newest
+
+
+def price_factor(kind: str, ratio: str | None) -> float:
+    """Factor on the closes before an action.
+
+    Split "1:10" or "10" (one becomes ten): 1/10. Consolidation "10:1" or "10": 10.
+    Bonus "1:2" (one new for two): 2/3.
+
+    >>> [price_factor(*case) for case in [("split", "1:10"), ("bonus", "1:1")]]
+    [0.1, 0.5]
+    """
+    parts = (ratio or "").split(":")
+    try:
+        first, second = (float(parts[0]), float(parts[-1]))
+    except ValueError:
+        raise FrameError("actions", "ratio", f"{ratio!r} of a {kind} is none") from None
+    if not (first > 0 and second > 0):
+        raise FrameError("actions", "ratio", f"{ratio!r} of a {kind} is none")
+    single = len(parts) == 1
+    if kind == "bonus":
+        return 1 / (1 + first) if single else second / (first + second)
+    if kind == "split":
+        return 1 / first if single else first / second
+    return first if single else first / second
