@@ -150,9 +150,9 @@ class SourceError(HoldingsError):
     def __init__(
         self, source: str, status: int | None, code: str | None, message: str
     ) -> None:
-        said = " ".join(part for part in (str(status or ""), code or "") if part)
+        facts = " ".join(part for part in (str(status or ""), code or "") if part)
         shown = " ".join(message.split())[:200]
-        super().__init__(f"{source}: {said + ': ' if said else ''}{shown}")
+        super().__init__(f"{source}: {facts + ': ' if facts else ''}{shown}")
         self.source, self.status, self.code, self.message = source, status, code, shown
 
 

@@ -116,7 +116,7 @@ HOLDINGS: Final = pl.Schema(
         "t1_quantity": MONEY,
         "pledged_quantity": MONEY,
         "used_quantity": MONEY,
-        "position_quantity": MONEY,  # today's net trades, where told apart
+        "position_quantity": MONEY,  # today's net trades, where reported
         "smallcase_quantity": MONEY,  # an "of which", not a bucket
         "owned_quantity": MONEY,  # settled + t1 + pledged + today's net trades
         # as reported, never recomputed

@@ -101,9 +101,9 @@ def run(
             f"{len(simulated.deliveries())} sent"
         )
         for loaded in (arrow, resolve(fetched, master), resolve(dumps, master)):
-            kept = store.append(loaded)
-            added = number_of(kept.deliveries, "delivery", "deliveries")
-            say(f"store       {added} added, {kept.repeated} known before")
+            appended = store.append(loaded)
+            added = number_of(appended.deliveries, "delivery", "deliveries")
+            say(f"store       {added} added, {appended.repeated} known before")
         for row in store.quarantine().iter_rows(named=True):
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")

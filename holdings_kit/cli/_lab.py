@@ -183,13 +183,13 @@ def _read_title(path: Path) -> str:
 
 def _make_start_notebook(text: str, code: str) -> str:
     """Write a notebook of one text and one cell."""
-    said: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
+    note: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
     cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
     cell |= {"execution_count": None, "outputs": []}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return json.dumps(
         {
-            "cells": [{**said, "metadata": {}}, {**cell, "metadata": {}}],
+            "cells": [{**note, "metadata": {}}, {**cell, "metadata": {}}],
             "metadata": {"kernelspec": kernel},
             "nbformat": 4,
             "nbformat_minor": 5,

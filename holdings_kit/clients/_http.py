@@ -49,7 +49,7 @@ else:
 __all__ = ["Call", "Http", "Options", "Session"]
 
 
-# Retries are told to whoever listens; nobody has to hear them on stderr.
+# Retries are logged for whoever listens; nobody has to see them on stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 

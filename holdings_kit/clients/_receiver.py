@@ -91,7 +91,7 @@ def webhook_app(
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:
-    """Refuse to listen where other machines can reach, unless told to.
+    """Refuse to listen where other machines can reach, unless allowed.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def check_host(host: str, *, allow_remote: bool) -> None:
 def serve(
     app: ASGIApp, *, host: str = "127.0.0.1", port: int, allow_remote: bool = False
 ) -> None:
-    """Serve the application until SIGINT or SIGTERM, on loopback unless told.
+    """Serve the application until SIGINT or SIGTERM, on loopback unless allowed.
 
     Raises
     ------

@@ -136,7 +136,7 @@ def require_fresh(state: Freshness) -> None:
     Raises
     ------
     StaleSnapshot
-        With the snapshot's instant and its age on the clock on the wall.
+        With the snapshot's instant and its age in hours and days.
 
     Examples
     --------

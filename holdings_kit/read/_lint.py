@@ -270,7 +270,7 @@ def list_values(document: object) -> pl.DataFrame:
 
 
 def parse_json(text: str, source: str) -> object:
-    """Read JSON with numbers kept apart from text.
+    """Read JSON; numbers and text stay distinct.
 
     Raises
     ------

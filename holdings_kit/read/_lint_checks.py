@@ -147,7 +147,7 @@ def _find_missing(leaves: pl.DataFrame, fields: pl.DataFrame) -> list[pl.DataFra
 
 
 def check_rows(leaves: pl.DataFrame, form: str) -> list[pl.DataFrame]:
-    """Statements about one row that the row itself breaks, and rows told twice."""
+    """Statements about one row that the row itself breaks, and rows given twice."""
     rows = leaves.filter(
         pl.col("row") != "", ~pl.col("field").str.contains("[]", literal=True)
     )

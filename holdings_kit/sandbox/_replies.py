@@ -56,7 +56,7 @@ _ARROW_CODES: Final = {
 
 
 class RefusedError(Exception):
-    """The request is refused; the path decides in whose manner it is said."""
+    """The request is refused; the path decides in whose format."""
 
     def __init__(
         self, status: int, message: str = "", *, retry_after: float | None = None
