@@ -101,7 +101,7 @@ def report(
     checksums is taken from GATEWAY_API_SECRET.
     """
     import holdings_kit as hk
-    from holdings_kit.display import counted, portfolio_report
+    from holdings_kit.display import portfolio_report, read_for_report
 
     if (store is None) == (not dumps):
         raise ConfigError("report: name dumps, or --store; one of the two")
@@ -117,7 +117,7 @@ def report(
                     else None,
                 )
             )
-        loaded = counted(kept)
+        loaded = read_for_report(kept)
     print(printable(portfolio_report(loaded)))
     if out is not None:
         from holdings_kit.display import write_report

@@ -18,7 +18,12 @@ import polars as pl
 
 from holdings_kit import sandbox
 from holdings_kit.clients import Inbox, fetch_many, serving, webhook_app
-from holdings_kit.display import counted, number_of, portfolio_report, write_report
+from holdings_kit.display import (
+    number_of,
+    portfolio_report,
+    read_for_report,
+    write_report,
+)
 from holdings_kit.portfolio import look_through
 from holdings_kit.read import read_webhooks, resolve
 from holdings_kit.sandbox import arrow_client, gateway_client
@@ -107,7 +112,7 @@ def run(
         for row in store.quarantine().iter_rows(named=True):
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
-        loaded = counted(store)
+        loaded = read_for_report(store)
         say(portfolio_report(loaded, prices=quotes))
         page = write_report(loaded, out, title="Holdings: demo", prices=quotes)
         say(f"\nreport      {page}, and the frames behind it as parquet beside it")

@@ -9,9 +9,9 @@ from ._numbers import (
     number_of as number_of,
 )
 from ._report import (
-    counted as counted,
+    portfolio_report as portfolio_report,
 )
 from ._report import (
-    portfolio_report as portfolio_report,
+    read_for_report as read_for_report,
 )
 from ._versions import show_versions as show_versions

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Figures",
     "Section",
-    "counted",
     "figures",
     "portfolio_report",
+    "read_for_report",
     "sections",
     "write_text",
 ]
@@ -59,7 +59,7 @@ _QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
 )
 
 
-def counted(store: StoreView) -> Loaded:
+def read_for_report(store: StoreView) -> Loaded:
     """Read what counts of a store, beside all that was read or set aside.
 
     Holdings and baskets are those of the current snapshots; `snapshots` lists the
