@@ -51,7 +51,7 @@ class Clock:
     --------
     >>> clock = Clock(datetime(2026, 1, 5, 4, 45, tzinfo=UTC))
     >>> clock.advance(minutes=5)
-    >>> iso(clock.now())
+    >>> format_iso(clock.now())
     '2026-01-05T04:50:00.000Z'
 
     >>> clock.set(datetime(2026, 1, 2, tzinfo=UTC))
@@ -122,7 +122,7 @@ def read_duration(text: str) -> timedelta:
 
     Examples
     --------
-    >>> duration("24h")
+    >>> read_duration("24h")
     datetime.timedelta(days=1)
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())

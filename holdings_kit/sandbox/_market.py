@@ -209,7 +209,7 @@ def add_check_digit(body: str) -> str:
 
     Examples
     --------
-    >>> isin_with_check("INE062A0102")
+    >>> add_check_digit("INE062A0102")
     'INE062A01020'
     """
     digits = "".join(str(int(character, 36)) for character in body)

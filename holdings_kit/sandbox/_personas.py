@@ -137,7 +137,7 @@ def list_personas(seed: int) -> tuple[Persona, ...]:
 
     Examples
     --------
-    >>> [who.broker for who in people(0) if who.person == "asha"]
+    >>> [who.broker for who in list_personas(0) if who.person == "asha"]
     ['kite', 'dhan']
     """
     found: list[Persona] = []
