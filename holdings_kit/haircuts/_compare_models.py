@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 from holdings_kit.haircuts._backtest import breaches
 from holdings_kit.haircuts._frames import AnyFrame, Floats, read_haircuts
 from holdings_kit.haircuts.statistics import diebold_mariano
@@ -247,13 +246,7 @@ def _duel(
 def _confidence(
     matrix: Floats, horizon: int, draws: int, seed: int
 ) -> list[float | None]:
-    try:
-        bootstrap: Any = import_module("arch.bootstrap")
-    except ModuleNotFoundError as missing:
-        raise ConfigError(
-            "the model confidence set needs the package arch: "
-            "pip install 'holdings-kit[risk]', or confidence_set=False"
-        ) from missing
+    bootstrap: Any = load_optional("arch.bootstrap")
     block = max(2 * horizon, round(matrix.shape[0] ** (1 / 3)))
     chosen = bootstrap.MCS(
         matrix, size=0.10, reps=draws, block_size=block, method="R", seed=seed

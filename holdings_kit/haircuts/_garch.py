@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import load_optional
 from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._numeric import normal_quantile, t_quantile
 from holdings_kit.haircuts._volatility import (
@@ -138,7 +137,7 @@ def _fitted(returns: Floats, law: str) -> _Fit | None:
 
 def _filtered(fit: _Fit, returns: Floats) -> Floats:
     """Variance of the next day after each return; the first is the fit's own."""
-    lfilter: Any = import_module("scipy.signal").lfilter
+    lfilter: Any = load_optional("scipy.signal").lfilter
     out = np.full(returns.size, fit.variance)
     shocks = fit.omega + fit.alpha * np.square(returns[1:])
     out[1:], _ = lfilter([1.0], [1.0, -fit.beta], shocks, zi=[fit.beta * fit.variance])
@@ -161,9 +160,4 @@ def _quantile(df: float, level: float) -> float:
 
 
 def _arch() -> ModuleType:
-    try:
-        return import_module("arch")
-    except ModuleNotFoundError as missing:
-        raise ConfigError(
-            "garch needs the package arch: pip install 'holdings-kit[risk]'"
-        ) from missing
+    return load_optional("arch")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from holdings_kit.errors import load_optional
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats
@@ -27,7 +28,7 @@ __all__ = [
     "xlogy",
 ]
 
-_SPECIAL: Any = import_module("scipy.special")
+_SPECIAL: Any = load_optional("scipy.special")
 
 
 def normal_quantile(level: float) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, load_optional
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Closes, Floats, Ints
@@ -71,7 +70,7 @@ def ewma_variance(
     ... ).tolist()
     [nan, 0.0004, 0.0002]
     """
-    lfilter: Any = import_module("scipy.signal").lfilter
+    lfilter: Any = load_optional("scipy.signal").lfilter
     out = np.full(squares.size, np.nan)
     parts = (1 - decay) * squares
     above, below = [1.0], [1.0, -decay]

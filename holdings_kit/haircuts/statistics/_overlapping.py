@@ -8,13 +8,12 @@ for its own haircuts; see docs/statistics.md for their size and power.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 from holdings_kit.haircuts._numeric import binomial_pmf, normal_quantile
 from holdings_kit.haircuts.statistics._laws import NOMINAL, mid_p_values
 from holdings_kit.haircuts.statistics._result import (
@@ -320,7 +319,7 @@ def _recursion(squares: Floats, alpha: float, persistence: float) -> Floats:
     beta = persistence - alpha
     before = np.append(1.0, squares[:-1])
     shocks = (1 - persistence) + alpha * before
-    lfilter: Any = import_module("scipy.signal").lfilter
+    lfilter: Any = load_optional("scipy.signal").lfilter
     out, _ = lfilter([1.0], [1.0, -beta], shocks, zi=[beta])
     return np.asarray(out, dtype=np.float64)
 
