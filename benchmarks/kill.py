@@ -54,6 +54,7 @@ def batch_of(writer: int, number: int) -> hk.Loaded:
     batch = Batch()
     for account in range(ACCOUNTS):
         body = webhook(f"w{writer}a{account}", number, ROWS)
+        batch.doc = account
         decoder.add(batch, body, api_secret=SECRET, file="kill", line_no=number + 1)
     return batch.load(whole=True)
 
