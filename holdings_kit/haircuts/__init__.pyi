@@ -42,5 +42,6 @@ from ._reproduce import Reproduction as Reproduction
 from ._reproduce import reproduce as reproduce
 from ._rules import sebi_2005 as sebi_2005
 from ._rules import sebi_2020 as sebi_2020
+from ._table import table as table
 from ._universe import Universe as Universe
 from .statistics._overlapping import power as power

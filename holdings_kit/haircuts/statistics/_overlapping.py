@@ -241,7 +241,8 @@ class Counted(NamedTuple):
     Attributes
     ----------
     p_value
-        P(more) + ½ P(as many); ``None`` where the returns are too few or do not move.
+        P(more) + ½ P(as many), the series itself among the paths; ``None`` where the
+        returns are too few or do not move.
     paths
         Simulated.
     ratio
@@ -374,8 +375,10 @@ def _p_of_count(breaches: int, lost: Singles, p: float) -> tuple[float, Ints]:
     """P-value of a count under paths of the right rate, and their counts."""
     cut = lost.size - 1 - int(lost.size * p)
     counts = (lost > np.partition(lost, cut, axis=None)[cut]).sum(axis=0)
-    above, same = share(counts > breaches), share(counts == breaches)
-    return above + same / 2, counts
+    above = int(np.count_nonzero(counts > breaches))
+    same = int(np.count_nonzero(counts == breaches))
+    # the series itself counts as one path, half of it as an equal: never 0
+    return (above + same / 2 + 0.5) / (counts.size + 1), counts
 
 
 def _found_ratio(lost: Singles, counts: Ints, p: float) -> float | None:
