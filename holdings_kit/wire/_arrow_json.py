@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from holdings_kit.wire._members import Path, add_text, find_unknown, quote_values
 from holdings_kit.wire._ready_lines import Renamed, Twofold, bare, is_braced, pieces
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["accepted", "available"]
 _PIECE: Final = 8 << 20  # bytes read at once: so much is read again for a bad line
 _STEP: Final = 16  # lines tried at once where the reader does not say which is bad
 _PATIENCE: Final = 16  # lines refused before a piece is looked at as a whole
+_MEMBERS: Final = 16  # unknown ones that are added to the schema
 
 
 def available() -> bool:
@@ -41,8 +43,11 @@ def accepted(
     *,
     twofold: Sequence[Twofold] = (),
     numbers: Collection[str] = (),
-) -> tuple[pl.DataFrame, list[int]]:
+) -> tuple[pl.DataFrame, list[int], list[Path]]:
     """Read the lines that are documents of this schema.
+
+    A member that the schema does not have is added to it, as text, where its values
+    are texts, numbers, flags or null.
 
     Parameters
     ----------
@@ -61,10 +66,12 @@ def accepted(
         One row for each line taken.
     list of int
         Which lines these are: their places in `body`, ascending.
+    list of Path
+        The members that were added.
     """
     reader = _Reader(schema, twofold, numbers)
     reader.read(body)
-    return reader.frame(), reader.places
+    return reader.frame(), reader.places, reader.members
 
 
 class _Reader:
@@ -79,24 +86,51 @@ class _Reader:
         # pyarrow has no types
         self._pa: Any = import_module("pyarrow")
         self._json: Any = import_module("pyarrow.json")
-        self._schema = schema
-        fields = [(name, self._type(kind)) for name, kind in schema.items()]
-        self._options: Any = self._json.ParseOptions(
-            explicit_schema=self._pa.schema(fields), unexpected_field_behavior="error"
-        )
+        self._schema = self._published = schema
+        self._options: Any = self._require(schema)
         self._tables: list[Any] = []
         self._renamed = [Renamed(field) for field in twofold]
         self._bare = bare(numbers)
         self._refused = 0  # lines of this piece
+        self._first = 0  # line of this piece
+        self._unexpected = False  # the last refusal was one of an unknown member
         self.places: list[int] = []
+        self.members: list[Path] = []
+
+    def _require(self, schema: pl.Schema) -> object:
+        fields = [(name, self._type(kind)) for name, kind in schema.items()]
+        self._wanted: Any = self._pa.schema(fields)
+        return self._json.ParseOptions(
+            explicit_schema=self._wanted, unexpected_field_behavior="error"
+        )
 
     def read(self, body: bytes) -> None:
         start = 0
         for piece, count, braced in pieces(body, self._renamed, _PIECE):
             places = range(start, start + count)
             start = places.stop
-            if not braced or self._take(piece, places) is not None:
+            self._refused, self._first = 0, places.start
+            if not braced or self._take_all(piece, places) is not None:
                 self._lines(piece, places, tried=braced)
+
+    def _take_all(self, text: bytes, places: Sequence[int]) -> int | None:
+        """Read these lines; members that they bring are added to the schema."""
+        bad = self._take(text, places)
+        while bad is not None and self._unexpected and self._add_member(text):
+            bad = self._take(text, places)
+        return bad
+
+    def _add_member(self, text: bytes) -> bool:
+        """Add the first member that the schema lacks, if it can be read as text."""
+        for line in text.split(b"\n"):
+            for path, plain in find_unknown(line, self._schema, self._published):
+                if not plain or len(self.members) == _MEMBERS:
+                    return False
+                self.members.append(path)
+                self._schema = add_text(self._schema, path)
+                self._options = self._require(self._schema)
+                return True
+        return False
 
     def _lines(self, piece: bytes, places: range, *, tried: bool) -> None:
         """Read a piece without the lines that surely cannot be read."""
@@ -107,11 +141,19 @@ class _Reader:
             for body, place in zip(split, places, strict=True)
             if is_braced(body)
         ]
-        bodies, kept = [body for body, _ in whole], [place for _, place in whole]
-        tried = tried and len(kept) == len(places)
-        if tried or (bodies and self._take(b"\n".join(bodies), kept) is not None):
-            self._refused = 0
-            self._piece([self._bare.sub(rb'\1"\2"', body) for body in bodies], kept)
+        if (tried and len(whole) == len(places)) or self._refuses(whole):
+            if self._unexpected:  # members that cannot be read as text
+                whole = [each for each in whole if not self._brings_more(each[0])]
+            if self._refuses(whole):
+                bodies = [self._bare.sub(rb'\1"\2"', body) for body, _ in whole]
+                self._piece(bodies, [place for _, place in whole])
+
+    def _refuses(self, lines: Sequence[tuple[bytes, int]]) -> bool:
+        bodies, places = [body for body, _ in lines], [place for _, place in lines]
+        return bool(lines) and self._take_all(b"\n".join(bodies), places) is not None
+
+    def _brings_more(self, line: bytes) -> bool:
+        return next(find_unknown(line, self._schema, self._published), None) is not None
 
     def _piece(self, bodies: Sequence[bytes], places: Sequence[int]) -> None:
         """Read lines; where one is refused, what is before it and what follows.
@@ -137,12 +179,23 @@ class _Reader:
             first += max(bad, 0) + 1
 
     def _hopeless(self, seen: int) -> bool:
-        return self._refused > max(_PATIENCE, seen // 4)
+        return self._refused > max(_PATIENCE, (seen - self._first) // 4)
 
     def frame(self) -> pl.DataFrame:
         if not self._tables:
             return pl.DataFrame(schema=self._schema)
-        return pl.DataFrame(self._pa.concat_tables(self._tables))
+        if all(table.schema.equals(self._wanted) for table in self._tables):
+            return pl.DataFrame(self._pa.concat_tables(self._tables))
+        return pl.concat(self._widen(pl.DataFrame(table)) for table in self._tables)
+
+    def _widen(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the members that were met later, as null."""
+        return frame.select(
+            pl.col(name).cast(kind)
+            if name in frame.columns
+            else pl.lit(None, kind).alias(name)
+            for name, kind in self._schema.items()
+        )
 
     def _type(self, kind: object) -> object:
         """Translate a polars type, of the few kinds that wire schemas use."""
@@ -161,6 +214,8 @@ class _Reader:
         Gives None if they were, else the place of a line that cannot, or -1 where the
         reader does not say. The place may be wrong: that costs time, nothing else.
         """
+        self._unexpected = False
+        text = quote_values(text, self.members)
         try:
             if not text.isascii():
                 text.decode()  # invalid UTF-8 passes the reader, and breaks polars
@@ -176,6 +231,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             return text.count(b"\n", 0, error.start)
         except self._pa.ArrowInvalid as error:
+            self._unexpected = "unexpected field" in str(error)
             row = _ROW.search(str(error))
             return -1 if row is None else min(int(row[1]), len(places) - 1)
         if table.num_rows != len(places):

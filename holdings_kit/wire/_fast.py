@@ -17,6 +17,7 @@ from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire._arrow_json import accepted, available
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._keyed import Facts, finish, merge_facts
+from holdings_kit.wire._members import report_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -81,13 +82,19 @@ def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
 
 def _read_quickly(text: Text, shapes: Shapes) -> Facts:
     """Read what is surely read alike; the number of a document is that of its line."""
-    read_rows, places = accepted(
+    read_rows, places, members = accepted(
         text.body, shapes.schema, twofold=shapes.twofold, numbers=shapes.numbers
     )
     numbers = pl.Series(places, dtype=pl.Int64()) + text.first_line
     rows = read_rows.with_columns(file=pl.lit(text.file), line_no=numbers, doc=numbers)
+    remarks = report_members(rows, members)
+    inside = {path[0]: shapes.schema[path[0]] for path in members if len(path) > 1}
+    rows = rows.with_columns(pl.col(name).cast(kind) for name, kind in inside.items())
     found = [shapes.facts(form, part) for form, part in shapes.forms(rows)]
     facts = merge_facts([part.facts for part in found])
+    if members:
+        notices = pl.concat([remarks, facts.notices]).sort("doc", maintain_order=True)
+        facts = facts._replace(notices=notices)
     return _without(facts, pl.concat([part.doubtful for part in found]))
 
 

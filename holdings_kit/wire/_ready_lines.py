@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["Renamed", "Twofold", "bare", "is_braced", "pieces"]
+__all__ = ["SIGN", "Renamed", "Twofold", "bare", "is_braced", "pieces"]
 
 _OPEN, _CLOSE, _RETURN = b"{}\r"
-_SIGN: Final = "\x7f"
+SIGN: Final = "\x7f"
 _SPELT: Final = re.compile(rb"\x7f|\\u00(?:2[bdeBDE]|3[0-9]|[4-7])")
 """The sign; or a letter, or what a number is made of, as an escape."""
 _ZEROS: Final = b"." + b"0" * 16
@@ -47,7 +47,7 @@ class Twofold(NamedTuple):
     @property
     def other(self) -> str:
         """The name in the other shape: no text of a dump has this sign."""
-        return self.name + _SIGN
+        return self.name + SIGN
 
 
 class Renamed:
@@ -83,9 +83,7 @@ def pieces(
     """
 
     def odd(start: int, end: int) -> bool:
-        return _is_small(body, start, end) or (
-            bool(renamed) and _is_spelt(body, start, end)
-        )
+        return _is_small(body, start, end) or _is_spelt(body, start, end)
 
     any_odd = odd(0, len(body))
     view = memoryview(body)  # so that it is copied once, when the parts are joined
@@ -131,7 +129,7 @@ def _is_small(body: bytes, start: int, end: int) -> bool:
 def _is_spelt(body: bytes, start: int, end: int) -> bool:
     """Tell whether a name or a number may be spelt with an escape, or has the sign."""
     return (
-        body.find(_SIGN.encode(), start, end) >= 0 or body.find(b"\\", start, end) >= 0
+        body.find(SIGN.encode(), start, end) >= 0 or body.find(b"\\", start, end) >= 0
     ) and _SPELT.search(body, start, end) is not None
 
 

@@ -213,6 +213,32 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "unknown field": lambda body: body[:-1] + b',"new":{"a":[1]}}',
     "unknown null": lambda body: body[:-1] + b',"new":null}',
     "unknown inside": lambda body: body.replace(b'"name":', b'"fresh":null,"name":'),
+    "unknown in each security": lambda body: body.replace(
+        b'"isin":', b'"fresh":1.50,"isin":'
+    ),
+    "unknown flag": lambda body: body[:-1] + b',"flag":true,"other": false}',
+    "unknown in a lot": lambda body: body.replace(
+        b'"quantity":', b'"fees": null,"quantity":'
+    ),
+    "unknown in a part": lambda body: body.replace(
+        b'"shares":', b'"part":"x","shares":'
+    ).replace(b'"token":', b'"part":-1e5,"token":'),
+    "unknown in a basket": lambda body: body.replace(b'"scid":', b'"kind":7,"scid":'),
+    "unknown in the lists": lambda body: body.replace(
+        b'"public":', b'"count":7,"public":'
+    ).replace(b'"mutualFunds":{', b'"mutualFunds":{"count":"2",'),
+    "unknown, of two kinds": lambda body: (
+        body[:-1] + (b',"new":[1]}' if b"TRX_1" in body else b',"new":1}')
+    ),
+    "unknown with a name known elsewhere": lambda body: (
+        body[:-1] + b',"isin":null,"quantity":5}'
+    ),
+    "unknown in a text": lambda body: body.replace(
+        b"kite", b'\\"new\\":5, \\"fresh\\":null,'
+    ),
+    "unknown twice": lambda body: body[:-1] + b',"new":1,"new":2}',
+    "unknown with the sign": lambda body: body[:-1] + b',"new":"\x7f"}',
+    "unknown with the sign spelt": lambda body: body[:-1] + b',"new":"\\u007f"}',
     "data null": lambda body: body.replace(b'"data":', b'"data":null,"date":'),
     "securities null": lambda body: body.replace(
         b'"securities":', b'"securities":null,"mutual":'
@@ -330,6 +356,23 @@ def test_pieces_of_any_size_read_the_same_both_ways(
     )
     found = text(data.draw(st.lists(line, min_size=1, max_size=60)))
     same(fast.load(found, shapes, add), dumps.read(found.lines(), add))
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_new_member_is_remarked_on_without_the_exact_way(kind: str) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    shapes, add = WAYS[kind]
+    names = [
+        name
+        for name in DAMAGE
+        if name.startswith("unknown ")
+        and name.endswith(("security", "flag", "lot", "part", "basket", "lists"))
+    ]
+    for name in names:
+        found = text([DAMAGE[name](body) for body in DOCUMENTS[kind]])
+        same(fast.load(found, shapes, never), dumps.read(found.lines(), add))
 
 
 def test_only_the_bad_lines_of_a_piece_take_the_exact_way() -> None:
