@@ -262,6 +262,15 @@ def ours(dump: str, out: str) -> str:
     return f"{scan.deliveries} documents, {scan.rejects.height} rejects"
 
 
+def read(dump: str, out: str) -> str:
+    """The five frames in memory: what a notebook begins with."""
+    import holdings_kit as hk
+
+    del out
+    loaded = hk.read_webhooks(dump)
+    return f"{loaded.snapshots.height} documents, {loaded.rejects.height} rejects"
+
+
 def replies(dump: str, out: str) -> str:
     import holdings_kit as hk
 
@@ -301,6 +310,7 @@ def duckdb_replies(dump: str, out: str) -> str:
 
 JOBS = {
     "scan_webhooks": ours,
+    "read_webhooks": read,
     "DuckDB, same tables": duckdb,
     "DuckDB, same columns and keys": duckdb_keyed,
     "DuckDB, holdings only": duckdb_holdings,
@@ -321,6 +331,21 @@ def broken(dump: Path) -> Path:
     lines = dump.read_bytes().splitlines(keepends=True)
     lines[::100] = [line[: len(line) // 2] + b"\n" for line in lines[::100]]
     target.write_bytes(b"".join(lines))
+    return target
+
+
+def with_new_member(dump: Path, every: int, *, inside: bool = False) -> Path:
+    """A dump with a member no format has, in every so many lines."""
+    target = dump.with_name("new.ndjson")
+    lines = dump.read_bytes().splitlines()
+    for number in range(0, len(lines), every):
+        line = lines[number]
+        lines[number] = (
+            line.replace(b'"isin":', b'"newMember":1,"isin":')
+            if inside
+            else line[:-1] + b',"newMember":1}'
+        )
+    target.write_bytes(b"\n".join(lines))
     return target
 
 
@@ -349,6 +374,18 @@ def main() -> None:
         jobs = ["scan_webhooks", base, "polars scan_ndjson"]
         title = f"Load webhook dumps with 1 % broken lines, {size}"
         table(title, each(jobs, broken(dump)), base)
+        for title, every, inside in (
+            ("a new member in 1 % of the lines", 100, False),
+            ("a new member in all lines", 1, False),
+            ("a new member in all securities", 1, True),
+        ):
+            new = with_new_member(dump, every, inside=inside)
+            found = each(["scan_webhooks", base], new)
+            table(f"Load webhook dumps with {title}, {size}", found, base)
+        for accounts in (10_000, 100_000) if full else (2_000,):  # 37 MB, 370 MB
+            [small] = generate(folder / f"{accounts}", accounts=accounts, days=1)
+            title = f"Read webhook dumps, {small.stat().st_size >> 20} MB"
+            table(title, each(["read_webhooks", base], small), base)
         base = "DuckDB, same tables (Arrow)"
         size = f"{arrow.stat().st_size >> 20} MB"
         title = f"Load clean dumps of Arrow replies, {size}"

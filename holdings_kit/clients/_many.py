@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -18,6 +19,7 @@ from holdings_kit.schema import (
     Loaded,
     empty,
 )
+from holdings_kit.wire._arrow import Reply, decode_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -37,7 +39,7 @@ class _Keeper(Protocol):
 
 def fetch_many(
     account_ids: Iterable[str],
-    fetch: Callable[[str], Loaded],
+    fetch: Callable[[str], Loaded | Reply],
     *,
     have: Loaded | None = None,
     into: _Keeper | None = None,
@@ -57,8 +59,9 @@ def fetch_many(
     account_ids
         Whose holdings; an account named twice is fetched once.
     fetch
-        Gives one account's holdings: ``gateway.holdings``, or
-        ``lambda account: clients[account].holdings()`` for Arrow.
+        Gives one account's holdings: ``gateway.holdings``; or, for Arrow,
+        ``lambda account: clients[account].holdings_reply()``: replies are read
+        together, which takes a fraction of the time of one by one.
     have
         Accounts with a snapshot in here are not fetched again.
     into
@@ -121,10 +124,10 @@ class _Kept:
 
     def __init__(self, into: _Keeper | None, save_every: int) -> None:
         self._into, self._save_every = into, save_every
-        self._unsaved: list[Loaded] = []
-        self.found: dict[str, Loaded] = {}
+        self._unsaved: list[Loaded | Reply] = []
+        self.found: dict[str, Loaded | Reply] = {}
 
-    def add(self, account: str, loaded: Loaded) -> None:
+    def add(self, account: str, loaded: Loaded | Reply) -> None:
         self.found[account] = loaded
         self._unsaved.append(loaded)
         if len(self._unsaved) >= self._save_every:
@@ -136,7 +139,7 @@ class _Kept:
         self._unsaved = []
 
 
-def _one(fetch: Callable[[str], Loaded], account: str) -> Loaded:
+def _one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded | Reply:
     """Fetch one account; its failure is a reject, a wrong call is everybody's."""
     try:
         return fetch(account)
@@ -157,6 +160,13 @@ def _spared(loaded: Loaded | None, since: datetime | None) -> set[str]:
     return set(snapshots["account_id"].drop_nulls())
 
 
-def _joined(parts: list[Loaded]) -> Loaded:
-    columns = zip(_EMPTY, *parts, strict=True)
+def _joined(parts: Iterable[Loaded | Reply]) -> Loaded:
+    """Read the replies together, and put all in one; the order stays."""
+    loaded: list[Loaded] = []
+    for is_reply, run in groupby(parts, lambda part: isinstance(part, Reply)):
+        some = list(run)
+        replies = [part for part in some if isinstance(part, Reply)]
+        loaded += [part for part in some if not isinstance(part, Reply)]
+        loaded += [decode_many(replies)] if is_reply else []
+    columns = zip(_EMPTY, *loaded, strict=True)
     return Loaded(*(pl.concat(frames) for frames in columns))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
@@ -30,13 +31,13 @@ _BLOCK: Final = 8 << 20  # bytes of lines read at once
 
 
 def read_arrow(
-    source: Source,
+    source: Source | Sequence[Source],
     *,
-    account_id: str,
-    snapshot_at: datetime,
+    account_id: str | Sequence[str],
+    snapshot_at: datetime | Sequence[datetime],
     instruments: pl.DataFrame | None = None,
 ) -> Loaded:
-    """Read one reply of the Arrow holdings API (``GET /user/holdings``).
+    """Read replies of the Arrow holdings API (``GET /user/holdings``), one or many.
 
     The reply names neither the user nor the instant, so the call must. Quantities are
     units, prices rupees, `haircut` a fraction (a percentage on the wire). Empty text is
@@ -46,28 +47,32 @@ def read_arrow(
     Parameters
     ----------
     source
-        The body as bytes, or the path of a file that holds it (.gz and .zst too).
+        The body as bytes, or the path of a file that holds it (.gz and .zst too); or a
+        list of these, read together in a fraction of the time.
     account_id
-        Whose holdings these are: the Arrow user id.
+        Whose holdings these are: the Arrow user id; for a list, a list as long.
     snapshot_at
-        When they were fetched, with a time zone.
+        When they were fetched, with a time zone; for a list, one instant or a list.
     instruments
         The master of `read_instruments`: gives ISINs to rows that have none.
 
     Returns
     -------
     Loaded
-        One snapshot; a row that cannot be read is in `rejects`, and then the snapshot
-        is quarantined.
+        One snapshot for each body; a row that cannot be read is in `rejects`, and then
+        the snapshot is quarantined. Of a list, a body that cannot be read is a row of
+        `rejects` too: `file` is its path, or its place (``read_arrow[3]``).
 
     Raises
     ------
     WireError
-        Not JSON, or not ``{"data": [...], "status": ...}``.
+        Not JSON, or not ``{"data": [...], "status": ...}``; of a list, never.
     SourceError
-        The body is one of Arrow's error bodies; 401 is `AuthError`, and so on.
+        The body is one of Arrow's error bodies; 401 is `AuthError`, and so on; of a
+        list, never.
     ConfigError
-        No such file, or `snapshot_at` has no time zone.
+        No such file, `snapshot_at` has no time zone, an account is empty, or the lists
+        are not of one length.
 
     Examples
     --------
@@ -80,15 +85,55 @@ def read_arrow(
     >>> row = loaded.holdings.row(0, named=True)
     >>> row["instrument_id"], str(row["owned_quantity"]), row["last_price"]
     ('NSE:IDEA', '775.0000', None)
+    >>> at = datetime(2026, 1, 5, 11, tzinfo=UTC)
+    >>> many = read_arrow([body, b"{"], account_id=["A1", "A2"], snapshot_at=at)
+    >>> many.snapshots["account_id"].to_list(), many.rejects["file"].to_list()
+    (['A1'], ['read_arrow[1]'])
     """
-    _add_zone(snapshot_at, "snapshot_at")
-    if not account_id:
-        raise ConfigError("account_id is empty: say whose holdings these are")
+    if not _is_one(source):
+        sources = cast("Sequence[Source]", source)
+        replies = _label_replies(sources, account_id, snapshot_at)
+        return resolve(arrow.decode_many(replies), instruments)
+    account, at = _check_account(account_id), _check_instant(snapshot_at, "snapshot_at")
     body, name = read_bytes(source, door="read_arrow")
-    loaded = arrow.decode(
-        body, account_id=account_id, snapshot_at=snapshot_at, source=name
-    )
+    loaded = arrow.decode(body, account_id=account, snapshot_at=at, source=name)
     return resolve(loaded, instruments)
+
+
+def _is_one(source: object) -> TypeGuard[Source]:
+    return isinstance(source, bytes | bytearray | memoryview | str | Path)
+
+
+def _label_replies(
+    sources: Sequence[Source],
+    account_ids: str | Sequence[str],
+    instants: datetime | Sequence[datetime],
+) -> list[arrow.Reply]:
+    """Put each body together with its account and its instant."""
+    count = len(sources)
+    one_instant = not isinstance(instants, Sequence)
+    ats = [instants] * count if one_instant else list(instants)
+    accounts = [] if isinstance(account_ids, str) else list(account_ids)
+    if not len(accounts) == len(ats) == count:
+        raise ConfigError(
+            f"{count} bodies, {len(accounts)} accounts and {len(ats)} instants: pass a "
+            "list of accounts as long as that of the bodies, and one instant or a list"
+        )
+    for account, at in zip(accounts, ats, strict=True):
+        _check_account(account)
+        _check_instant(at, "snapshot_at")
+    found = [
+        read_bytes(source, door=f"read_arrow[{number}]")
+        for number, source in enumerate(sources)
+    ]
+    rows = zip(found, accounts, ats, strict=True)
+    return [arrow.Reply(body, who, at, name) for (body, name), who, at in rows]
+
+
+def _check_account(account_id: object) -> str:
+    if not isinstance(account_id, str) or not account_id:
+        raise ConfigError("account_id is empty: say whose holdings these are")
+    return account_id
 
 
 def read_gateway(
@@ -139,7 +184,7 @@ def read_gateway(
     >>> loaded.holdings.select("instrument_id", "average_price").row(0)
     ('INE062A01020', None)
     """
-    _add_zone(fetched_at, "fetched_at")
+    _check_instant(fetched_at, "fetched_at")
     body, name = read_bytes(source, door="read_gateway")
     return resolve(
         gateway.decode(body, fetched_at=fetched_at, source=name), instruments
@@ -202,7 +247,7 @@ def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) ->
     return dumps.read([part], add)
 
 
-def _add_zone(instant: object, name: str) -> None:
+def _check_instant(instant: object, name: str) -> datetime:
     if not isinstance(instant, datetime):
         raise ConfigError(
             f"{name} is {instant!r}: pass the instant, e.g. "
@@ -212,3 +257,4 @@ def _add_zone(instant: object, name: str) -> None:
         raise ConfigError(
             f"{name} has no time zone: pass e.g. datetime(2026, 1, 5, 10, tzinfo=UTC)"
         )
+    return instant

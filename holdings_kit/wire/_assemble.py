@@ -162,6 +162,8 @@ def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 def _baskets(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the numbers of the constituents; an unreadable one is a fatal fault."""
+    if text.is_empty():
+        return empty(BASKET_READ), empty(FAULT)
     read = text.with_columns(
         number(column).cast(MONEY, strict=False) for column in _BASKET_NUMBERS
     )

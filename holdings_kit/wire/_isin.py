@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+import re
 
 import polars as pl
 
@@ -57,31 +57,23 @@ def asset_class(column: str = "isin") -> pl.Expr:
 
 def _valid(codes: pl.Series) -> pl.Series:
     """Check each distinct code once: a column of a million holds a few thousand."""
-    code = pl.col("code")
-    digits = code.str.replace_many(_EXPANDED).str.zfill(24)
-    adds_up = (_luhn("low") + _luhn("high")) % 10 == 0
-    asked = pl.DataFrame({"code": codes}, schema={"code": pl.String()})
-    distinct = (
-        asked.select(code.unique().drop_nulls())
-        .with_columns(
-            low=digits.str.slice(12, 12).cast(pl.Int64(), strict=False),
-            high=digits.str.slice(0, 12).cast(pl.Int64(), strict=False),
-            shaped=code.str.contains(r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"),
-        )
-        .select("code", valid=pl.col("shaped") & adds_up.fill_null(value=False))
+    distinct = codes.unique().drop_nulls()
+    if distinct.is_empty():
+        return pl.Series(codes.name, [None] * len(codes), dtype=pl.Boolean())
+    valid = [_adds_up(code) for code in distinct.to_list()]
+    return codes.replace_strict(
+        distinct, valid, default=None, return_dtype=pl.Boolean()
     )
-    return asked.join(distinct, on="code", how="left", maintain_order="left")["valid"]
 
 
-@cache
-def _luhn(column: str) -> pl.Expr:
-    """Luhn sum of a number of twelve digits, the last of them not doubled."""
-    total = pl.lit(0, dtype=pl.Int64())
-    for place in range(12):
-        digit = pl.col(column) // 10**place % 10
-        twice = digit * 2
-        total = total + (digit if place % 2 == 0 else twice // 10 + twice % 10)
-    return total
+def _adds_up(code: str) -> bool:
+    """Tell whether the Luhn sum of all digits ends in 0, the last one not doubled."""
+    if _SHAPE.fullmatch(code) is None:
+        return False
+    digits = [int(digit) for digit in code.translate(_EXPANDED)][::-1]
+    twice = (digit * 2 for digit in digits[1::2])
+    return (sum(digits[::2]) + sum(two // 10 + two % 10 for two in twice)) % 10 == 0
 
 
-_EXPANDED = {c: str(int(c, 36)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+_SHAPE = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
+_EXPANDED = {ord(c): str(int(c, 36)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}

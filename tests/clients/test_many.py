@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.clients import GatewayClient, Options, Pace, fetch_many
 from holdings_kit.errors import AuthError, ConfigError, SourceUnavailable
 from holdings_kit.sandbox import serve
+from holdings_kit.wire._arrow import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,3 +190,37 @@ def test_a_crowd_is_fetched_under_a_pace_through_faults(crowded: Sandbox) -> Non
         again = fetch_many(everyone, client.holdings, have=loaded, progress=False)
     assert again.snapshots["account_id"].to_list() == failed
     assert loaded.snapshots.height + again.snapshots.height == 120
+
+
+def test_replies_are_read_together_as_one_by_one() -> None:
+    bodies = {
+        "A1": b'{"status": "success", "data": [{"qty": "3", "symbols": []}]}',
+        "A2": b'{"status": "error", "message": "no", "errorCode": "X"}',
+        "A3": b"{",
+        "A4": BODY,
+    }
+
+    def fetch(account: str) -> Reply:
+        if account == "A5":
+            raise AuthError("arrow", 401, None, "log in again")
+        return Reply(bodies[account], account, NOW, account)
+
+    loaded = fetch_many([*bodies, "A5"], fetch, progress=False)
+    assert loaded.snapshots["account_id"].to_list() == ["A1", "A4"]
+    assert loaded.rejects["file"].to_list() == ["A2", "A3", "A5"]
+    assert loaded.rejects["raw"].to_list() == [bodies["A2"], b"{", None]
+    alone = hk.read_arrow(bodies["A1"], account_id="A1", snapshot_at=NOW)
+    assert_frame_equal(loaded.holdings, alone.holdings)
+
+
+def test_replies_reach_the_store_in_portions(tmp_path: Path) -> None:
+    store = hk.Store(tmp_path)
+    loaded = fetch_many(
+        ACCOUNTS,
+        lambda account: Reply(BODY, account, NOW, account),
+        into=store,
+        save_every=7,
+        progress=False,
+    )
+    assert loaded.snapshots["account_id"].to_list() == ACCOUNTS
+    assert set(store.history().snapshots["account_id"]) == set(ACCOUNTS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.errors import (
@@ -213,3 +214,50 @@ def test_the_call_is_checked(tmp_path: Path) -> None:
         hk.read_arrow(tmp_path / "none.json", account_id="A", snapshot_at=AT)
     with pytest.raises(ConfigError, match=r"text\.encode"):
         hk.read_arrow('{"data": []}', account_id="A", snapshot_at=AT)
+
+
+def test_many_bodies_are_read_as_each_of_them_alone() -> None:
+    bodies = [
+        json.dumps(
+            {
+                "status": "success",
+                "data": [
+                    {"qty": str(n), "close": "2.123456", "symbols": [], "new": n}
+                    for n in range(count)
+                ],
+            }
+        ).encode()
+        for count in (3, 0, 1, 600)
+    ]
+    accounts = [f"A{number}" for number in range(4)]
+    instants = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5)]
+    many = hk.read_arrow(bodies, account_id=accounts, snapshot_at=instants)
+    alone = [
+        hk.read_arrow(body, account_id=account, snapshot_at=at)
+        for body, account, at in zip(bodies, accounts, instants, strict=True)
+    ]
+    assert many.snapshots["file"].to_list()[2] == "read_arrow[2]"
+    for name in ("snapshots", "holdings", "listings"):
+        whole = pl.concat(getattr(loaded, name) for loaded in alone)
+        left = getattr(many, name)
+        if name == "snapshots":
+            left, whole = left.drop("file"), whole.drop("file")
+        assert_frame_equal(left, whole)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "instants"),
+    [("A1", AT), (["A1"], AT), (["A1", "A2"], [AT]), (["A1", ""], AT)],
+)
+def test_lists_that_do_not_fit_together_are_refused(
+    accounts: Any, instants: Any
+) -> None:
+    with pytest.raises(ConfigError, match="account"):
+        hk.read_arrow([b"{}", b"{}"], account_id=accounts, snapshot_at=instants)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_any_kind_are_one_body(kind: Any) -> None:
+    body = kind(b'{"status": "success", "data": []}')
+    loaded = hk.read_arrow(body, account_id="A1", snapshot_at=AT)
+    assert loaded.snapshots.height == 1
