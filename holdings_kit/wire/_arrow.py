@@ -15,6 +15,7 @@ from holdings_kit.errors import SourceError, WireError
 from holdings_kit.schema import RATE, Loaded
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import Json, as_text, parse
+from holdings_kit.wire._published import list_members
 from holdings_kit.wire._refusals import arrow_refusal
 from holdings_kit.wire._rows import Table, is_list, is_object, populated
 
@@ -53,7 +54,7 @@ ARROW: Final = Table(
         name: (name,) for name in (*_QUANTITIES, *_UNMAPPED, *_PRICES, "pnl", "haircut")
     },
     numbers=(*_QUANTITIES, *_PRICES, "pnl", "haircut"),
-    known=frozenset({*_QUANTITIES, *_UNMAPPED, *_PRICES, "pnl", "haircut", "symbols"}),
+    known=list_members("arrow", "data[]"),
     positive=_PRICES,
     holdings={
         "settled_quantity": pl.col("depositoryQty"),

@@ -11,24 +11,19 @@ from holdings_kit.wire._arrow import ARROW
 from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, held
 from holdings_kit.wire._fast import Found, Shapes, counted
 from holdings_kit.wire._keyed import FAULT, LISTING, Facts
+from holdings_kit.wire._published import build_schema
 from holdings_kit.wire._rows import instant, number, remarks, typed, unread
 
 __all__ = ["ARROW_SHAPES"]
 
 _TEXT: Final = pl.String()
 _LISTED: Final = ("exchange", "symbol", "tradingSymbol", "token", "isin")
-_ROW: Final = pl.Struct(
-    {
-        **dict.fromkeys(ARROW.fields, _TEXT),  # every scalar is text on this wire
-        "symbols": pl.List(pl.Struct(dict.fromkeys(_LISTED, _TEXT))),
-    }
-)
 _SCHEMA: Final = pl.Schema(
     {
         "account_id": _TEXT,
         "snapshot_at": _TEXT,
-        "status": _TEXT,
-        "data": pl.List(_ROW),
+        # every scalar is text on this wire
+        **build_schema("arrow", number=lambda _: pl.String()),
     }
 )
 

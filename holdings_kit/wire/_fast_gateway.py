@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
-from holdings_kit.wire._assemble import DOCUMENT_READ, held
+from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, held
 from holdings_kit.wire._fast import Found, Shapes, counted, stacked
-from holdings_kit.wire._fast_baskets import LISTED, PRIVATE, baskets
 from holdings_kit.wire._gateway import FUNDS, V1, V2
 from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts
+from holdings_kit.wire._published import build_schema
 from holdings_kit.wire._ready_lines import Twofold
 from holdings_kit.wire._rows import NOTICE, ROW, Table, instant, number, zero_prices
 from holdings_kit.wire._signing import webhook_checksum_ok
@@ -34,69 +34,25 @@ def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
     return Shapes(_SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _forms, facts)
 
 
-def _struct(**fields: pl.DataType) -> pl.Struct:
-    return pl.Struct(fields)
-
-
-_LOT: Final = _struct(quantity=MONEY, averagePrice=MONEY)
-_V2: Final = pl.List(
-    _struct(
-        holdings=_LOT,
-        positions=_struct(nse=_LOT, bse=_LOT),
-        transactableQuantity=MONEY,
-        smallcaseQuantity=MONEY,
-        collateralQuantity=MONEY,
-        nseTicker=_TEXT,
-        bseTicker=_TEXT,
-        isin=_TEXT,
-        name=_TEXT,
-        isSuspendedOrDelistedOnNSE=pl.Boolean(),
-        isSuspendedOrDelistedOnBSE=pl.Boolean(),
-    )
-)
-_V1: Final = _struct(
-    holdings=pl.List(
-        _struct(
-            ticker=_TEXT, shares=MONEY, name=_TEXT, exchange=_TEXT, averagePrice=MONEY
-        )
-    )
-)
-_FUND: Final = _struct(
-    folio=_TEXT,
-    fund=_TEXT,
-    tradingsymbol=_TEXT,
-    isin=_TEXT,
-    quantity=MONEY,
-    averagePrice=MONEY,
-    lastPrice=MONEY,
-    lastPriceDate=_TEXT,
-    pnl=MONEY,
-    xirr=_TEXT,
-)
 _SECURITIES: Final = Twofold("securities", "{")  # v1
 _PRIVATE: Final = Twofold("private", "[", late=True)
+_WIDE: Final = pl.Decimal(38, 18)  # basket figures: rounded to MONEY without a remark
+
+
+def _choose_type(path: str) -> pl.DataType:
+    if path.endswith(".xirr"):
+        return pl.String()
+    return _WIDE if path.startswith("smallcases.") else MONEY
+
+
+_OTHER_SHAPES: Final = {
+    "smallcases.private[]": _PRIVATE.other,
+    "securities": _SECURITIES.other,
+}
 _SCHEMA: Final = pl.Schema(
     {
-        "securities": _V2,
-        _SECURITIES.other: _V1,
-        "smallcases": _struct(
-            public=LISTED, private=PRIVATE, **{_PRIVATE.other: LISTED}
-        ),
-        "mutualFunds": _struct(holdings=pl.List(_FUND)),
-        "updating": pl.Boolean(),
-        **dict.fromkeys(
-            (
-                "lastUpdate",
-                "snapshotDate",
-                "smallcaseAuthId",
-                "broker",
-                "transactionId",
-                "notes",
-                "timestamp",
-                "checksum",
-            ),
-            _TEXT,
-        ),
+        **build_schema("gateway-v1", number=_choose_type, other=_OTHER_SHAPES),
+        **build_schema("gateway-v2", number=_choose_type, other=_OTHER_SHAPES),
     }
 )
 
@@ -128,7 +84,7 @@ def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) ->
         "/mutualFunds/holdings",
         before=before,
     )
-    held_in, odd_baskets = baskets(rows, private_list=_PRIVATE.other)
+    held_in, odd_baskets = _read_baskets(rows, private_list=_PRIVATE.other)
     holdings = stacked([first.holdings, funds.holdings])
     if not funds.holdings.is_empty():
         holdings = holdings.sort(ROW)
@@ -305,4 +261,95 @@ def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
             isin=isin,
         )
         for exchange, symbol, token, isin in places
+    )
+
+
+def _read_baskets(
+    rows: pl.DataFrame, *, private_list: str
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Read every smallcase: a row per constituent, or one where there is none.
+
+    `private_list` is the field of private smallcases that came as a list.
+    """
+    smallcases = pl.col("smallcases").struct
+    private = smallcases.field("private").struct
+    items = [
+        ("public", 0, smallcases.field("public")),
+        ("private", 2, private.field("investments")),
+        ("private", 2, smallcases.field(private_list)),
+    ]
+    constituents = rows.select(items[0][2].explode().struct.field("constituents"))
+    parts = [
+        rows.select("doc", item=private.field("stats"))
+        .filter(pl.col("item").is_not_null())
+        .select(
+            "doc",
+            *(_NO_TEXT.alias(name) for name in ("basket_id", "basket_name")),
+            *_figures(pl.col("item")),
+            pointer=_NO_TEXT,
+            visibility=pl.lit("private"),
+            part=pl.lit(1),
+            no=pl.lit(0, pl.Int64()),
+            constituents=pl.lit(None, constituents.dtypes[0]),
+            _missing=pl.lit(value=False),
+        )
+    ]
+    for visibility, part, expression in items:
+        found = counted(rows, expression)
+        item = pl.col("item").struct
+        parts.append(
+            found.select(
+                "doc",
+                *_figures(item.field("stats")),
+                basket_id=item.field("scid"),
+                basket_name=item.field("name"),
+                pointer=_NO_TEXT,
+                visibility=pl.lit(visibility),
+                part=pl.lit(part),
+                no="no",
+                constituents=item.field("constituents"),
+                _missing=pl.col("item").is_null(),
+            )
+        )
+    whole = pl.concat(parts, how="diagonal")
+    rows_of = _constituents(whole)
+    wide = pl.col(*_FIGURES.values(), "quantity")
+    read = wide.cast(MONEY, strict=False)
+    lost = pl.any_horizontal(wide.is_not_null() & read.is_null(), "_missing")
+    doubtful = rows_of.select(pl.col("doc").filter(lost)).to_series()
+    ordered = rows_of.sort("doc", "part", "no", "_place", maintain_order=True)
+    return ordered.with_columns(read).select(BASKET_READ.names()), doubtful
+
+
+_NO_TEXT: Final = pl.lit(None, pl.String())
+_FIGURES: Final = {
+    "currentValue": "current_value",
+    "totalReturns": "total_returns",
+    "currentReturns": "current_returns",
+}
+
+
+def _figures(stats: pl.Expr) -> list[pl.Expr]:
+    return [stats.struct.field(name).alias(column) for name, column in _FIGURES.items()]
+
+
+def _constituents(whole: pl.DataFrame) -> pl.DataFrame:
+    many = pl.col("constituents").list.len() > 0
+    held_by = (
+        whole.filter(many)
+        .with_columns(_place=pl.int_ranges(pl.col("constituents").list.len()))
+        .explode("constituents", "_place")
+        .with_columns(
+            symbol=pl.col("constituents").struct.field("ticker"),
+            quantity=pl.col("constituents").struct.field("shares"),
+            _missing=pl.col("_missing") | pl.col("constituents").is_null(),
+        )
+    )
+    bare = whole.filter(~many.fill_null(value=False)).with_columns(
+        _place=pl.lit(0, pl.Int64()),
+        symbol=_NO_TEXT,
+        quantity=pl.lit(None, _WIDE),
+    )
+    return pl.concat(
+        [part.drop("constituents") for part in (held_by, bare)], how="diagonal"
     )

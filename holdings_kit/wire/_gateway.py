@@ -14,6 +14,7 @@ from holdings_kit.errors import WireError
 from holdings_kit.schema import MONEY
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import Json, as_text, parse
+from holdings_kit.wire._published import list_members
 from holdings_kit.wire._refusals import gateway_refusal
 from holdings_kit.wire._rows import (
     Table,
@@ -41,7 +42,7 @@ V1: Final = Table(
         "averagePrice": ("averagePrice",),
     },
     numbers=("shares", "averagePrice"),
-    known=frozenset({"ticker", "shares", "name", "averagePrice", "exchange"}),
+    known=list_members("gateway-v1", "securities.holdings[]"),
     positive=("averagePrice",),
     holdings={
         "name": pl.col("name"),
@@ -124,21 +125,7 @@ V2: Final = Table(
         "smallcaseQuantity",
         "collateralQuantity",
     ),
-    known=frozenset(
-        {
-            "holdings",
-            "positions",
-            "transactableQuantity",
-            "smallcaseQuantity",
-            "collateralQuantity",
-            "nseTicker",
-            "bseTicker",
-            "isin",
-            "name",
-            "isSuspendedOrDelistedOnNSE",
-            "isSuspendedOrDelistedOnBSE",
-        }
-    ),
+    known=list_members("gateway-v2", "securities[]"),
     positive=("averagePrice",),
     holdings={
         "isin": pl.col("isin"),
@@ -190,20 +177,7 @@ FUNDS: Final = Table(
     },
     numbers=("quantity", "averagePrice", "lastPrice", "pnl"),
     instants=("lastPriceDate",),
-    known=frozenset(
-        {
-            "folio",
-            "fund",
-            "tradingsymbol",
-            "isin",
-            "quantity",
-            "averagePrice",
-            "lastPrice",
-            "lastPriceDate",
-            "pnl",
-            "xirr",
-        }
-    ),
+    known=list_members("gateway-v2", "mutualFunds.holdings[]"),
     positive=("averagePrice", "lastPrice"),
     holdings={
         "isin": pl.col("isin"),
@@ -219,22 +193,7 @@ FUNDS: Final = Table(
     extra=("folio", "xirr"),
 )
 
-_DATA = frozenset(
-    {
-        "securities",
-        "smallcases",
-        "mutualFunds",
-        "updating",
-        "lastUpdate",
-        "snapshotDate",
-        "smallcaseAuthId",
-        "broker",
-        "transactionId",
-        "notes",
-        "timestamp",
-        "checksum",
-    }
-)
+_DATA = list_members("gateway-v2", "")
 _FACTS: Final = {
     "broker": ("broker",),
     "account_id": ("smallcaseAuthId",),
@@ -249,16 +208,7 @@ _BASKET: Final = {
     "total_returns": ("stats", "totalReturns"),
     "current_returns": ("stats", "currentReturns"),
 }
-_BASKET_KEYS = frozenset(
-    {
-        "scid",
-        "name",
-        "stats",
-        "constituents",
-        "shortDescription",
-        "imageUrl",
-    }
-)
+_BASKET_KEYS = list_members("gateway-v2", "smallcases.public[]")
 _CONSTITUENT: Final = {"symbol": ("ticker",), "quantity": ("shares",)}
 
 

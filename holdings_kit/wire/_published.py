@@ -7,11 +7,21 @@ together. Gateway: the holdings import reference, v1 and v2, and the webhook bod
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import polars as pl
 
-__all__ = ["FIELDS", "IDENTITIES", "PUBLISHED", "VALUES"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "FIELDS",
+    "IDENTITIES",
+    "PUBLISHED",
+    "VALUES",
+    "build_schema",
+    "list_members",
+]
 
 FIELDS: Final = pl.Schema(
     {
@@ -109,6 +119,63 @@ PUBLISHED: Final = pl.DataFrame(
     schema=FIELDS,
     orient="row",
 )
+
+
+def list_members(name: str, path: str) -> frozenset[str]:
+    """List the members that a format has in the object at a path.
+
+    >>> sorted(list_members("gateway-v2", "securities[].positions"))
+    ['bse', 'nse']
+    """
+    inside = f"{path}." if path else ""
+    fields = PUBLISHED.filter(pl.col("format") == name)["path"]
+    rest = (field.removeprefix(inside) for field in fields if field.startswith(inside))
+    return frozenset(field.split(".")[0].removesuffix("[]") for field in rest)
+
+
+def build_schema(
+    name: str,
+    *,
+    number: Callable[[str], pl.DataType],
+    other: Mapping[str, str] | None = None,
+) -> pl.Schema:
+    """Build the schema of a format's documents from its field table.
+
+    Parameters
+    ----------
+    name
+        Of the format.
+    number
+        The type of a number, by its path.
+    other
+        Names for lists and objects that come in two shapes, by their paths.
+    """
+    tree: dict[str, object] = {}
+    renamed = other or {}
+    for path, kind in (
+        PUBLISHED.filter(pl.col("format") == name).select("path", "type").iter_rows()
+    ):
+        node, here = tree, ""
+        *outer, last = path.split(".")
+        for step in outer:
+            here = f"{here}.{step}".lstrip(".")
+            place = renamed.get(here, step.removesuffix("[]"))
+            inner = node.setdefault(place + "[]" * step.endswith("[]"), {})
+            node = cast("dict[str, object]", inner)
+        types = {"text": pl.String(), "flag": pl.Boolean()}
+        node[last] = types[kind] if kind in types else number(path)
+    return pl.Schema(
+        {key.removesuffix("[]"): _type(key, inner) for key, inner in tree.items()}
+    )
+
+
+def _type(name: str, node: object) -> pl.DataType:
+    if not isinstance(node, dict):
+        return cast("pl.DataType", node)
+    inner = cast("dict[str, object]", node)
+    fields = {key.removesuffix("[]"): _type(key, kind) for key, kind in inner.items()}
+    return pl.List(pl.Struct(fields)) if name.endswith("[]") else pl.Struct(fields)
+
 
 VALUES: Final = {
     "data[].symbols[].exchange": ("NSE", "BSE", "NFO", "BFO", "MCX"),
