@@ -30,7 +30,7 @@ import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.clients import Inbox, serve, webhook_app
 from holdings_kit.errors import HoldingsError
-from holdings_kit.wire import _webhook as decoder
+from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire._batch import Batch
 
 ACCOUNTS, ROWS = 20, 5
@@ -55,7 +55,9 @@ def batch_of(writer: int, number: int) -> hk.Loaded:
     for account in range(ACCOUNTS):
         body = webhook(f"w{writer}a{account}", number, ROWS)
         batch.doc = account
-        decoder.add(batch, body, api_secret=SECRET, file="kill", line_no=number + 1)
+        dumps.add_webhook(
+            batch, body, api_secret=SECRET, file="kill", line_no=number + 1
+        )
     return batch.load(whole=True)
 
 

@@ -42,7 +42,7 @@ from holdings_kit.errors import ConfigError, HoldingsError, WireError
 from holdings_kit.market._freshness import utc_now
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
 from holdings_kit.wire import Secret, webhook_checksum_ok
-from holdings_kit.wire import _webhook as decoder
+from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
@@ -483,7 +483,7 @@ def _say_the_same(one: bytes, other: bytes) -> bool:
 def _contents(body: bytes) -> list[str] | None:
     batch = Batch()
     try:
-        decoder.add(batch, body, api_secret=None, file="inbox", line_no=1)
+        dumps.add_webhook(batch, body, api_secret=None, file="inbox", line_no=1)
         loaded = batch.load(whole=True)
     except HoldingsError:
         return None

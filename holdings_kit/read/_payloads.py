@@ -237,7 +237,7 @@ def read_webhooks(
     files = paths_of(paths)
     parts = (part for path in files for part in texts(path, _BLOCK))
     read = partial(_read_block, api_secret=api_secret)
-    return resolve(dumps.joined(map_in_order(read, parts)), instruments)
+    return resolve(dumps.join_parts(map_in_order(read, parts)), instruments)
 
 
 def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) -> Loaded:

@@ -1,6 +1,6 @@
 """Dumps of any size into a store: in blocks, side by side, in bounded memory.
 
-A block is a run of whole lines. Blocks are read side by side (`wire.fast`, or line by
+A block is a run of whole lines. Blocks are read side by side (`wire._fast`, or line by
 line where pyarrow is missing), written as files, and committed in the order of the
 dump. A commit carries a mark for its file, how many lines it holds so far and their
 CRC-32, so a scan that died goes on behind the last commit, and a file that only grew
@@ -27,11 +27,11 @@ from holdings_kit.store._scan_blocks import (
     between,
 )
 from holdings_kit.wire import Line, Text, Torn
-from holdings_kit.wire import _arrow_json as arrow_json
 from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire import _fast as fast
 from holdings_kit.wire import _fast_arrow as fast_arrow
 from holdings_kit.wire import _fast_gateway as fast_gateway
+from holdings_kit.wire import _quick_lines as quick_lines
 
 if TYPE_CHECKING:
     import polars as pl
@@ -186,7 +186,7 @@ def _reader(
     else:
         shapes = fast_gateway.webhook_shapes(api_secret)
         add = dumps.webhooks(api_secret)
-    quick = arrow_json.available()
+    quick = quick_lines.is_available()
     if not quick:
         warnings.warn(
             "pyarrow is not installed: reading line by line, several times slower; "
@@ -202,7 +202,7 @@ def _reader(
         else:
             size = len(part.body)
             runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
-            loaded = dumps.joined(fast.load(run, shapes, add) for run in runs)
+            loaded = dumps.join_parts(fast.load(run, shapes, add) for run in runs)
         return resolve(loaded, instruments)
 
     return read

@@ -1,8 +1,8 @@
 from ._content import (
-    leftovers as leftovers,
+    pack_extra as pack_extra,
 )
 from ._content import (
-    written as written,
+    write_facts as write_facts,
 )
 from ._imports import (
     ImportResult as ImportResult,

@@ -17,7 +17,7 @@ from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import Json, as_text, parse
 from holdings_kit.wire._published import list_members
 from holdings_kit.wire._refusals import arrow_refusal
-from holdings_kit.wire._rows import Table, is_list, is_object, populated
+from holdings_kit.wire._rows import Table, is_list, is_object, null_unpopulated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,13 +66,13 @@ ARROW: Final = Table(
         "sellable_quantity": pl.col("sellableQty"),
         "effective_quantity": pl.col("effectiveQty"),
         "reconciles": pl.col("qty") == BUCKETS,
-        "average_price": populated("avgPrice"),
-        "last_price": populated("ltp"),
-        "close_price": populated("close"),
+        "average_price": null_unpopulated("avgPrice"),
+        "last_price": null_unpopulated("ltp"),
+        "close_price": null_unpopulated("close"),
         "reported_pnl": pl.col("pnl"),
         # a percentage on the wire; 0 beside an empty close is "not populated"
         "haircut": pl.when(
-            (pl.col("haircut") != 0) | populated("close").is_not_null()
+            (pl.col("haircut") != 0) | null_unpopulated("close").is_not_null()
         ).then((pl.col("haircut").cast(RATE) / 100).cast(RATE)),
     },
     extra=_UNMAPPED,
@@ -177,10 +177,12 @@ def add(batch: Batch, payload: Json, *, source: str, **facts: object) -> None:
     listed: list[Json] = rows or []
     for number, row in enumerate(listed):
         pointer = f"/data/{number}"
-        batch.row(ARROW, row, pointer, _listings(batch, row, pointer))
+        batch.row(ARROW, row, pointer, _read_listings(batch, row, pointer))
 
 
-def _listings(batch: Batch, row: Json, pointer: str) -> Iterator[dict[str, str | None]]:
+def _read_listings(
+    batch: Batch, row: Json, pointer: str
+) -> Iterator[dict[str, str | None]]:
     """Read ``symbols[]``: one entry per exchange the holding is listed at."""
     symbols = row.get("symbols") if is_object(row) else None
     if symbols is None:

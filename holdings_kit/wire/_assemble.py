@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import INSTANT, MONEY, empty
-from holdings_kit.wire._content import leftovers, written
+from holdings_kit.wire._content import pack_extra, write_facts
 from holdings_kit.wire._keyed import DOC, FAULT, HELD, Facts
-from holdings_kit.wire._rows import Table, instant, number, remarks, typed, unread
+from holdings_kit.wire._rows import (
+    Table,
+    explain_unread,
+    instant,
+    number,
+    read_values,
+    report_remarks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +27,7 @@ __all__ = [
     "DOCUMENT",
     "DOCUMENT_READ",
     "Parts",
-    "held",
+    "fill_holdings",
     "read_parts",
 ]
 
@@ -84,12 +91,12 @@ class Parts(NamedTuple):
 
 def read_parts(parts: Parts) -> Facts:
     """Read every value of what a batch of documents said."""
-    documents, faults = _documents(parts)
+    documents, faults = _read_documents(parts)
     read = [
-        _table(parts.rows[name], parts.tables[name])
+        _read_table(parts.rows[name], parts.tables[name])
         for name in sorted(parts.tables, reverse=True)
     ]
-    baskets, basket_faults = _baskets(parts.baskets)
+    baskets, basket_faults = _read_basket_rows(parts.baskets)
     holdings = pl.concat([empty(HELD), *(part.holdings for part in read)])
     return Facts(
         documents,
@@ -107,7 +114,7 @@ class _Read(NamedTuple):
     notices: pl.DataFrame
 
 
-def _documents(parts: Parts) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _read_documents(parts: Parts) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the instants of each document; an unreadable one is a fatal fault."""
     instants = ("snapshot_at", "fetched_at")
     read = parts.documents.with_columns(instant(column) for column in instants)
@@ -125,10 +132,10 @@ def _documents(parts: Parts) -> tuple[pl.DataFrame, pl.DataFrame]:
     return read, pl.concat([parts.faults, *lost])
 
 
-def _table(text: pl.DataFrame, table: Table) -> _Read:
+def _read_table(text: pl.DataFrame, table: Table) -> _Read:
     """Turn one kind of row into HOLDINGS columns, faults and notices."""
-    rows = typed(text, table)
-    reason = unread(text, rows, table)
+    rows = read_values(text, table)
+    reason = explain_unread(text, rows, table)
     copy = text.select(pl.struct("doc", "twin").is_first_distinct().not_()).to_series()
     twin = "the same row stands before it; counted once"
     faults = (
@@ -144,15 +151,15 @@ def _table(text: pl.DataFrame, table: Table) -> _Read:
     if not faults.is_empty():
         good = reason.is_null() & ~copy
         text, rows = text.filter(good), rows.filter(good)
-    return _Read(held(rows, table), faults, remarks(text, rows, table))
+    return _Read(fill_holdings(rows, table), faults, report_remarks(text, rows, table))
 
 
-def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def fill_holdings(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Give the typed wire rows the columns of HOLDINGS, and their line (`HELD`)."""
     columns = {column: pl.lit(None, dtype) for column, dtype in HELD.items()}
     columns |= {"doc": pl.col("doc"), "holding_no": pl.col("holding_no")}
-    columns |= {"line": written(rows, table.fields, table.name)}
-    columns |= {"extra": leftovers(rows, table.extra)} if table.extra else {}
+    columns |= {"line": write_facts(rows, table.fields, table.name)}
+    columns |= {"extra": pack_extra(rows, table.extra)} if table.extra else {}
     columns |= table.holdings
     return rows.select(
         expression.cast(HELD[column]).alias(column)
@@ -160,7 +167,7 @@ def held(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
-def _baskets(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _read_basket_rows(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the numbers of the constituents; an unreadable one is a fatal fault."""
     if text.is_empty():
         return empty(BASKET_READ), empty(FAULT)

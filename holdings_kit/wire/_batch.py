@@ -18,10 +18,10 @@ from holdings_kit.wire._parse import Json, as_text, dump
 from holdings_kit.wire._rows import (
     NOTICE,
     Table,
+    find_undeclared,
     is_object,
-    scalars,
+    pick_scalars,
     text_frame,
-    undeclared,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Batch:
         if not is_object(row):
             self.fault(f"{pointer}: {as_text(row)[:40]} is no object", row)
             return
-        texts, faults = scalars(row, table.fields)
+        texts, faults = pick_scalars(row, table.fields)
         if faults:
             self.fault(f"{pointer}: {'; '.join(faults)}", row)
             return
@@ -88,7 +88,7 @@ class Batch:
         if not is_object(entry):
             self.fault(f"{pointer}: {as_text(entry)[:40]} is no object", entry)
             return {}
-        texts, faults = scalars(entry, fields)
+        texts, faults = pick_scalars(entry, fields)
         if faults:
             self.fault(f"{pointer}: {'; '.join(faults)}", entry)
         self.unknown(entry, frozenset(path[0] for path in fields.values()), pointer)
@@ -125,7 +125,7 @@ class Batch:
         for key in row:
             if key not in known:
                 self.notice("unknown_field", f"{pointer}/{key}", row[key])
-        for path, value in undeclared(row, inside or {}):
+        for path, value in find_undeclared(row, inside or {}):
             self.notice("unknown_field", f"{pointer}/{path}", value)
 
     def notice(self, kind: str, pointer: str, value: Json) -> None:

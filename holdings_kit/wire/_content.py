@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from holdings_kit.wire._keyed import Facts
 
-__all__ = ["content_hashes", "leftovers", "written"]
+__all__ = ["hash_contents", "pack_extra", "write_facts"]
 
 
-def content_hashes(facts: Facts) -> pl.Series:
+def hash_contents(facts: Facts) -> pl.Series:
     """SHA-256 of each document's facts: who, when, and every row, in any order.
 
     The rows count as the wire says them, not as the frames show them.
@@ -30,9 +30,9 @@ def content_hashes(facts: Facts) -> pl.Series:
     constituent = [name for name in baskets.columns if name not in _OURS]
     lines = pl.concat(
         [
-            documents.select("doc", line=written(documents, _HEAD, "document")),
-            _with_listings(facts),
-            baskets.select("doc", line=written(baskets, constituent, "basket")),
+            documents.select("doc", line=write_facts(documents, _HEAD, "document")),
+            _write_holdings(facts),
+            baskets.select("doc", line=write_facts(baskets, constituent, "basket")),
         ]
     )
     texts = (
@@ -50,7 +50,7 @@ _HEAD = ("source", "format", "broker", "account_id", "snapshot_at", "holdings_kn
 _OURS = ("doc", "pointer", "instrument_id")
 
 
-def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
+def write_facts(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
     """Write the facts of a row as one text, its columns by name, its kind last.
 
     A number is the whole number of its last places, an instant that of its
@@ -63,7 +63,7 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
     same: list[str] = []  # texts of the columns of one value before this one
     for name in sorted(columns):
         column, text = physical[name], pl.col(name)
-        if _one_value(column):
+        if _has_one_value(column):
             same.append(_UNKNOWN if column[0] is None else str(column[0]))
         else:
             if column.dtype.is_integer():
@@ -79,21 +79,21 @@ def written(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
 _UNKNOWN, _END = "\x00", "\x1f"
 
 
-def _one_value(column: pl.Series) -> bool:
+def _has_one_value(column: pl.Series) -> bool:
     """Tell whether a column surely says one thing in all rows: a number, or nothing."""
     if column.dtype.is_integer() and not column.has_nulls():
         return not column.is_empty() and column.min() == column.max()
     return not column.is_empty() and column.null_count() == len(column)
 
 
-def leftovers(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
+def pack_extra(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
     """Pack documented fields without a column of their own as one JSON object.
 
     Null where the payload had none of them. What all rows say is only packed once.
     """
     physical = rows.select(pl.col(columns).to_physical())
     parts: list[pl.Expr] = []
-    for same, run in groupby(columns, lambda name: _one_value(physical[name])):
+    for same, run in groupby(columns, lambda name: _has_one_value(physical[name])):
         text = pl.struct(*run).struct.json_encode()
         parts.append(pl.lit(rows.head(1).select(text).item()) if same else text)
     opened = [text.str.strip_suffix("}") for text in parts[:-1]] + parts[-1:]
@@ -102,7 +102,7 @@ def leftovers(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
     return pl.when(some).then(pl.concat_str(joined, separator=","))
 
 
-def _with_listings(facts: Facts) -> pl.DataFrame:
+def _write_holdings(facts: Facts) -> pl.DataFrame:
     """Put the listings of a holding behind its line, where its row does not name them.
 
     Only Arrow lists them apart, in ``symbols``.
@@ -113,7 +113,7 @@ def _with_listings(facts: Facts) -> pl.DataFrame:
         return holdings.select("doc", "line")
     said = [name for name in listings.columns if name not in {"doc", "holding_no"}]
     listed = (
-        listings.select("doc", row=ROW, listing=written(listings, said, "listing"))
+        listings.select("doc", row=ROW, listing=write_facts(listings, said, "listing"))
         .join(apart, on="doc", how="semi", maintain_order="left")
         .sort("row", "listing")
         .group_by("row", maintain_order=True)

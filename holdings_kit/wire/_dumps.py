@@ -1,6 +1,6 @@
 """Dump lines to frames: one line a document, read whole or set aside whole.
 
-`read` is the exact way, a line at a time; `wire.fast` gives the same, sooner.
+`read` is the exact way, a line at a time; `wire._fast` gives the same, sooner.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import polars as pl
 from holdings_kit.errors import SourceError, WireError
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.wire import _arrow as arrow
-from holdings_kit.wire import _webhook as webhook
+from holdings_kit.wire import _gateway as gateway
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._lines import Line, Torn
 from holdings_kit.wire._parse import as_text, parse
 from holdings_kit.wire._rows import is_object
+from holdings_kit.wire._signing import webhook_checksum_ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +27,16 @@ if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
     from holdings_kit.wire._signing import Secret
 
-__all__ = ["Add", "add_arrow", "collect", "joined", "read", "read_facts", "webhooks"]
+__all__ = [
+    "Add",
+    "add_arrow",
+    "add_webhook",
+    "collect",
+    "join_parts",
+    "read",
+    "read_facts",
+    "webhooks",
+]
 
 Add = Callable[[Batch, Line], None]
 _Item = TypeVar("_Item")
@@ -36,7 +46,7 @@ _LINES: Final = 500  # parsed at once: more cost memory, fewer time
 def read(lines: Iterable[Line | Torn], add: Add) -> Loaded:
     """Read lines one by one; what cannot be read is a reject with its bytes."""
     batches = (collect(some, add) for some in _batched(enumerate(lines)))
-    return joined(batch.load(whole=True) for batch in batches)
+    return join_parts(batch.load(whole=True) for batch in batches)
 
 
 def read_facts(
@@ -76,7 +86,7 @@ def webhooks(api_secret: str | Secret | None) -> Add:
     """Give the reader of one webhook line."""
 
     def add(batch: Batch, line: Line) -> None:
-        webhook.add(
+        add_webhook(
             batch,
             line.body,
             api_secret=api_secret,
@@ -118,7 +128,7 @@ def add_arrow(batch: Batch, line: Line) -> None:
     )
 
 
-def joined(parts: Iterable[Loaded]) -> Loaded:
+def join_parts(parts: Iterable[Loaded]) -> Loaded:
     """Put what was read in parts together."""
     found = list(parts) or [Batch().load()]
     if len(found) == 1:
@@ -127,3 +137,38 @@ def joined(parts: Iterable[Loaded]) -> Loaded:
     loaded = Loaded(*(pl.concat(same) for same in frames))
     order = REJECTS.names()[:2]
     return loaded._replace(rejects=loaded.rejects.sort(order, maintain_order=True))
+
+
+def add_webhook(
+    batch: Batch,
+    body: bytes,
+    *,
+    api_secret: str | Secret | None,
+    file: str,
+    line_no: int | None,
+) -> None:
+    """Add one delivery to a batch, its checksum verified where a secret is given.
+
+    `fetched_at` is the delivery's own ``timestamp``.
+
+    Raises
+    ------
+    WireError
+        Not JSON, or not the body of a holdings import.
+    """
+    where = file if line_no is None else f"{file}:{line_no}"
+    payload = parse(body, source=where)
+    if not is_object(payload):
+        raise WireError(where, "", f"{as_text(payload)[:40]} is no webhook object")
+    ok = None if api_secret is None else webhook_checksum_ok(payload, api_secret)
+    timestamp = payload.get("timestamp")
+    gateway.add(
+        batch,
+        payload,
+        source=where,
+        fetched_at=timestamp if isinstance(timestamp, str) else None,
+        checksum_ok=ok,
+        file=file,
+        line_no=line_no,
+        raw=body,
+    )

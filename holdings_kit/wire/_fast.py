@@ -14,10 +14,10 @@ import polars as pl
 
 from holdings_kit.schema import REJECTS, empty
 from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire._arrow_json import accepted, available
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._keyed import Facts, finish, merge_facts
 from holdings_kit.wire._members import report_members
+from holdings_kit.wire._quick_lines import is_available, read_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
     from holdings_kit.wire._dumps import Add
     from holdings_kit.wire._lines import Text
-    from holdings_kit.wire._ready_lines import Twofold
+    from holdings_kit.wire._quick_lines import TwoShapes
 
-__all__ = ["Found", "Shapes", "counted", "load", "stacked"]
+__all__ = ["Found", "Shapes", "explode_items", "load", "stack_frames"]
 
 
 class Found(NamedTuple):
@@ -44,7 +44,7 @@ class Shapes(NamedTuple):
     ----------
     schema
         What Arrow must find, field by field.
-    twofold
+    two_shapes
         Its fields that come in two shapes.
     numbers
         Fields of text that are known to come as bare numbers too.
@@ -56,7 +56,7 @@ class Shapes(NamedTuple):
     """
 
     schema: pl.Schema
-    twofold: Sequence[Twofold]
+    two_shapes: Sequence[TwoShapes]
     numbers: Collection[str]
     forms: Callable[[pl.DataFrame], Sequence[tuple[str, pl.DataFrame]]]
     facts: Callable[[str, pl.DataFrame], Found]
@@ -69,7 +69,7 @@ def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
     """
     parts, rejects = [], [empty(REJECTS)]
     taken: set[int] = set()
-    if available():
+    if is_available():
         parts = [_read_quickly(text, shapes)]
         taken = set(parts[0].documents["line_no"])
     if len(taken) < text.height:
@@ -82,8 +82,8 @@ def load(text: Text, shapes: Shapes, add: Add) -> Loaded:
 
 def _read_quickly(text: Text, shapes: Shapes) -> Facts:
     """Read what is surely read alike; the number of a document is that of its line."""
-    read_rows, places, members = accepted(
-        text.body, shapes.schema, twofold=shapes.twofold, numbers=shapes.numbers
+    read_rows, places, members = read_accepted(
+        text.body, shapes.schema, two_shapes=shapes.two_shapes, numbers=shapes.numbers
     )
     numbers = pl.Series(places, dtype=pl.Int64()) + text.first_line
     rows = read_rows.with_columns(file=pl.lit(text.file), line_no=numbers, doc=numbers)
@@ -95,16 +95,16 @@ def _read_quickly(text: Text, shapes: Shapes) -> Facts:
     if members:
         notices = pl.concat([remarks, facts.notices]).sort("doc", maintain_order=True)
         facts = facts._replace(notices=notices)
-    return _without(facts, pl.concat([part.doubtful for part in found]))
+    return _drop_documents(facts, pl.concat([part.doubtful for part in found]))
 
 
-def stacked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def stack_frames(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Put frames of one schema together; where only one has rows, it is not copied."""
     filled = [frame for frame in frames if not frame.is_empty()]
     return pl.concat(filled) if len(filled) > 1 else (filled or frames)[0]
 
 
-def counted(
+def explode_items(
     rows: pl.DataFrame, items: pl.Expr, *, keep: Sequence[str] = ("doc",)
 ) -> pl.DataFrame:
     """Give one row per item of a list: ``item``, and ``no``, its place.
@@ -115,7 +115,7 @@ def counted(
     return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
 
 
-def _without(facts: Facts, doubtful: pl.Series) -> Facts:
+def _drop_documents(facts: Facts, doubtful: pl.Series) -> Facts:
     if doubtful.is_empty():
         return facts
     broken = doubtful.to_frame("doc")

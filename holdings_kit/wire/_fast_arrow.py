@@ -8,11 +8,17 @@ import polars as pl
 
 from holdings_kit.schema import empty
 from holdings_kit.wire._arrow import ARROW
-from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, held
-from holdings_kit.wire._fast import Found, Shapes, counted
+from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, fill_holdings
+from holdings_kit.wire._fast import Found, Shapes, explode_items
 from holdings_kit.wire._keyed import FAULT, LISTING, Facts
 from holdings_kit.wire._published import build_schema
-from holdings_kit.wire._rows import instant, number, remarks, typed, unread
+from holdings_kit.wire._rows import (
+    explain_unread,
+    instant,
+    number,
+    read_values,
+    report_remarks,
+)
 
 __all__ = ["ARROW_SHAPES"]
 
@@ -28,10 +34,10 @@ _SCHEMA: Final = pl.Schema(
 )
 
 
-def _facts(shape: str, rows: pl.DataFrame) -> Found:
+def _read_facts(shape: str, rows: pl.DataFrame) -> Found:
     del shape
-    documents, doubtful = _documents(rows)
-    items = counted(rows, pl.col("data"))
+    documents, doubtful = _read_documents(rows)
+    items = explode_items(rows, pl.col("data"))
     entry = pl.col("item").struct
     text = items.select(
         "doc",
@@ -39,28 +45,28 @@ def _facts(shape: str, rows: pl.DataFrame) -> Found:
         holding_no="no",
         pointer=pl.format("/data/{}", "no"),
     )
-    read = typed(text, ARROW)
-    listings, odd = _listings(items)
+    read = read_values(text, ARROW)
+    listings, odd = _read_listings(items)
     same = pl.struct("doc", "qty", "avgPrice", "close").is_duplicated()
     facts = Facts(
         documents,
-        held(read, ARROW),
+        fill_holdings(read, ARROW),
         listings,
         empty(BASKET_READ),
-        remarks(text, read, ARROW),
+        report_remarks(text, read, ARROW),
         empty(FAULT),
     )
     doubts = [
         doubtful,
         items.filter(pl.col("item").is_null())["doc"],
-        text.filter(unread(text, read, ARROW).is_not_null())["doc"],
+        text.filter(explain_unread(text, read, ARROW).is_not_null())["doc"],
         text.filter(same)["doc"],
         odd,
     ]
     return Found(facts, pl.concat(doubts))
 
 
-def _documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+def _read_documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     constant = {"source": "arrow", "format": "arrow", "broker": "arrow"}
     account = pl.col("account_id")
     documents = rows.select(
@@ -82,11 +88,11 @@ def _documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     return documents, rows.filter(doubt)["doc"]
 
 
-def _listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+def _read_listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     held_at = items.select(
         "doc", pl.col("item").struct.field("symbols"), holding_no="no"
     )
-    places = counted(held_at, pl.col("symbols"), keep=("doc", "holding_no"))
+    places = explode_items(held_at, pl.col("symbols"), keep=("doc", "holding_no"))
     entry = pl.col("item").struct
     text = {
         column: pl.when(entry.field(name) != "").then(entry.field(name))
@@ -96,9 +102,11 @@ def _listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     return listings, places.filter(pl.col("item").is_null())["doc"]
 
 
-def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+def _split_forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [("reply", rows)]
 
 
-ARROW_SHAPES: Final = Shapes(_SCHEMA, (), (*ARROW.fields, "token"), _forms, _facts)
+ARROW_SHAPES: Final = Shapes(
+    _SCHEMA, (), (*ARROW.fields, "token"), _split_forms, _read_facts
+)
 """Lines of ``{"account_id", "snapshot_at", "data": [...], "status": "success"}``."""

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
-from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, held
-from holdings_kit.wire._fast import Found, Shapes, counted, stacked
+from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, fill_holdings
+from holdings_kit.wire._fast import Found, Shapes, explode_items, stack_frames
 from holdings_kit.wire._gateway import FUNDS, V1, V2
 from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts
 from holdings_kit.wire._published import build_schema
-from holdings_kit.wire._ready_lines import Twofold
-from holdings_kit.wire._rows import NOTICE, ROW, Table, instant, number, zero_prices
+from holdings_kit.wire._quick_lines import TwoShapes
+from holdings_kit.wire._rows import (
+    NOTICE,
+    ROW,
+    Table,
+    instant,
+    number,
+    report_zero_prices,
+)
 from holdings_kit.wire._signing import webhook_checksum_ok
 
 if TYPE_CHECKING:
@@ -29,13 +36,15 @@ def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
     """Give the shapes of webhook lines; the checksum is verified with `api_secret`."""
 
     def facts(shape: str, rows: pl.DataFrame) -> Found:
-        return _facts(shape, rows, api_secret)
+        return _read_facts(shape, rows, api_secret)
 
-    return Shapes(_SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _forms, facts)
+    return Shapes(
+        _SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _split_forms, facts
+    )
 
 
-_SECURITIES: Final = Twofold("securities", "{")  # v1
-_PRIVATE: Final = Twofold("private", "[", late=True)
+_SECURITIES: Final = TwoShapes("securities", "{")  # v1
+_PRIVATE: Final = TwoShapes("private", "[", late=True)
 _WIDE: Final = pl.Decimal(38, 18)  # basket figures: rounded to MONEY without a remark
 
 
@@ -57,7 +66,7 @@ _SCHEMA: Final = pl.Schema(
 )
 
 
-def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+def _split_forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     """Part v1 from v2: the one has securities of the other shape."""
     if rows[_SECURITIES.other].null_count() == rows.height:
         return [("v2", rows)]
@@ -66,18 +75,22 @@ def _forms(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     return [("v1", first), ("v2", rows.filter(second))]
 
 
-def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) -> Found:
+def _read_facts(
+    version: str, rows: pl.DataFrame, api_secret: str | Secret | None
+) -> Found:
     rows = rows.rechunk()  # once, not with each look at them
-    documents, doubtful = _documents(version, rows, api_secret)
+    documents, doubtful = _read_documents(version, rows, api_secret)
     securities = pl.col("securities")
     first = (
-        _table(rows, V1, securities.struct.field("holdings"), "/securities/holdings")
+        _read_table(
+            rows, V1, securities.struct.field("holdings"), "/securities/holdings"
+        )
         if version == "v1"
-        else _table(rows, V2, securities, "/securities")
+        else _read_table(rows, V2, securities, "/securities")
     )
     # funds are numbered after the securities of their document
     before = securities.list.len() if version == "v2" else _no_securities(securities)
-    funds = _table(
+    funds = _read_table(
         rows,
         FUNDS,
         pl.col("mutualFunds").struct.field("holdings"),
@@ -85,15 +98,15 @@ def _facts(version: str, rows: pl.DataFrame, api_secret: str | Secret | None) ->
         before=before,
     )
     held_in, odd_baskets = _read_baskets(rows, private_list=_PRIVATE.other)
-    holdings = stacked([first.holdings, funds.holdings])
+    holdings = stack_frames([first.holdings, funds.holdings])
     if not funds.holdings.is_empty():
         holdings = holdings.sort(ROW)
     facts = Facts(
         documents,
         holdings,
-        stacked([first.listings, funds.listings]).sort(ROW, maintain_order=True),
+        stack_frames([first.listings, funds.listings]).sort(ROW, maintain_order=True),
         held_in,
-        stacked([first.notices, funds.notices]),
+        stack_frames([first.notices, funds.notices]),
         empty(FAULT),
     )
     return Found(
@@ -105,7 +118,7 @@ def _no_securities(securities: pl.Expr) -> pl.Expr:
     return securities.struct.field("holdings").list.len()
 
 
-def _documents(
+def _read_documents(
     version: str, rows: pl.DataFrame, api_secret: str | Secret | None
 ) -> tuple[pl.DataFrame, pl.Series]:
     instants = {"snapshot_at": "snapshotDate", "fetched_at": "timestamp"}
@@ -125,7 +138,7 @@ def _documents(
         "line_no",
         source=pl.lit("gateway"),
         format=pl.lit(f"gateway-{version}"),
-        checksum_ok=_checksums(rows, api_secret),
+        checksum_ok=_verify_checksums(rows, api_secret),
         holdings_known=pl.lit(value=True),
         raw=pl.lit(None, pl.Binary()),
     )
@@ -145,7 +158,7 @@ def _documents(
     return said.select(DOCUMENT_READ.names()), doubtful
 
 
-def _checksums(
+def _verify_checksums(
     rows: pl.DataFrame, api_secret: str | Secret | None
 ) -> pl.Expr | pl.Series:
     if api_secret is None:
@@ -166,7 +179,7 @@ _NO_DOUBT: Final = pl.Series("doc", dtype=pl.Int64())
 _NOTHING: Final = _Part(empty(HELD), empty(LISTING), empty(NOTICE), _NO_DOUBT)
 
 
-def _table(
+def _read_table(
     rows: pl.DataFrame,
     table: Table,
     items: pl.Expr,
@@ -177,17 +190,17 @@ def _table(
     """Read one list of every document as rows of one table."""
     offset = pl.lit(0) if before is None else before.fill_null(0)
     listed = rows.select("doc", item=items, offset=offset.cast(pl.Int64()))
-    found = counted(listed, pl.col("item"), keep=("doc", "offset"))
+    found = explode_items(listed, pl.col("item"), keep=("doc", "offset"))
     if found.is_empty():
         return _NOTHING
     missing = found.filter(pl.col("item").is_null())["doc"]
     typed = found.select(
         "doc",
-        *(_field(path, column, table) for column, path in table.fields.items()),
+        *(_read_field(path, column, table) for column, path in table.fields.items()),
         holding_no=pl.col("no") + pl.col("offset"),
         no="no",
     )
-    doubtful = [missing, *_doubts(typed, table)]
+    doubtful = [missing, *_find_doubts(typed, table)]
     if not doubtful[1].is_empty():  # what is made of them would be too large as well
         typed = typed.with_columns(
             pl.when(pl.col(column).to_physical().abs() < _LIMIT).then(pl.col(column))
@@ -203,9 +216,9 @@ def _table(
         pl.any_horizontal(pl.col(column) <= 0 for column in table.positive)
     ).with_columns(pointer=pl.format(f"{pointer}/{{}}", "no"))
     return _Part(
-        held(read, table),
-        _listings(typed, table),
-        zero_prices(unpriced, table),
+        fill_holdings(read, table),
+        _read_listings(typed, table),
+        report_zero_prices(unpriced, table),
         pl.concat(doubtful),
     )
 
@@ -213,7 +226,7 @@ def _table(
 _FLAGS: Final = ("suspendedOnNSE", "suspendedOnBSE")
 
 
-def _field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
+def _read_field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
     value = pl.col("item")
     for step in path:
         value = value.struct.field(step)
@@ -224,7 +237,7 @@ def _field(path: tuple[str, ...], column: str, table: Table) -> pl.Expr:
     return value.alias(column)
 
 
-def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
+def _find_doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     """Find documents with a number too large, or with what may be a row twice."""
     sizes = [pl.col(column).to_physical().abs() for column in table.numbers]
     largest = typed.select(pl.max_horizontal(size.max() for size in sizes)).item()
@@ -239,7 +252,7 @@ def _doubts(typed: pl.DataFrame, table: Table) -> list[pl.Series]:
     ]
 
 
-def _listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
+def _read_listings(typed: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Give the places a row is listed at, as `gateway` does."""
     nothing = pl.lit(None, pl.String())
     places = {
@@ -285,7 +298,7 @@ def _read_baskets(
         .select(
             "doc",
             *(_NO_TEXT.alias(name) for name in ("basket_id", "basket_name")),
-            *_figures(pl.col("item")),
+            *_read_figures(pl.col("item")),
             pointer=_NO_TEXT,
             visibility=pl.lit("private"),
             part=pl.lit(1),
@@ -295,12 +308,12 @@ def _read_baskets(
         )
     ]
     for visibility, part, expression in items:
-        found = counted(rows, expression)
+        found = explode_items(rows, expression)
         item = pl.col("item").struct
         parts.append(
             found.select(
                 "doc",
-                *_figures(item.field("stats")),
+                *_read_figures(item.field("stats")),
                 basket_id=item.field("scid"),
                 basket_name=item.field("name"),
                 pointer=_NO_TEXT,
@@ -312,7 +325,7 @@ def _read_baskets(
             )
         )
     whole = pl.concat(parts, how="diagonal")
-    rows_of = _constituents(whole)
+    rows_of = _read_constituents(whole)
     wide = pl.col(*_FIGURES.values(), "quantity")
     read = wide.cast(MONEY, strict=False)
     lost = pl.any_horizontal(wide.is_not_null() & read.is_null(), "_missing")
@@ -329,11 +342,11 @@ _FIGURES: Final = {
 }
 
 
-def _figures(stats: pl.Expr) -> list[pl.Expr]:
+def _read_figures(stats: pl.Expr) -> list[pl.Expr]:
     return [stats.struct.field(name).alias(column) for name, column in _FIGURES.items()]
 
 
-def _constituents(whole: pl.DataFrame) -> pl.DataFrame:
+def _read_constituents(whole: pl.DataFrame) -> pl.DataFrame:
     many = pl.col("constituents").list.len() > 0
     held_by = (
         whole.filter(many)

@@ -20,8 +20,8 @@ from holdings_kit.wire._rows import (
     Table,
     is_list,
     is_object,
-    populated,
-    scalars,
+    null_unpopulated,
+    pick_scalars,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ V1: Final = Table(
         "name": pl.col("name"),
         "owned_quantity": pl.col("shares"),
         "reported_quantity": pl.col("shares"),
-        "average_price": populated("averagePrice"),
+        "average_price": null_unpopulated("averagePrice"),
     },
 )
 """v1 merges holdings and positions and leaves out what smallcases hold."""
@@ -78,18 +78,20 @@ def _average() -> pl.Expr:
     old = (
         pl.when(held == 0)
         .then(pl.lit(0, wide))
-        .otherwise(held.cast(wide) * populated("averagePrice").cast(wide))
+        .otherwise(held.cast(wide) * null_unpopulated("averagePrice").cast(wide))
     )
     paid = [
         pl.when(units.is_null())
         .then(pl.lit(0, wide))
-        .otherwise(units.cast(wide) * populated(f"{exchange}.averagePrice").cast(wide))
+        .otherwise(
+            units.cast(wide) * null_unpopulated(f"{exchange}.averagePrice").cast(wide)
+        )
         for exchange, units in zip(("nse", "bse"), _BOUGHT, strict=True)
     ]
     bought = pl.sum_horizontal(units.fill_null(pl.lit(0, MONEY)) for units in _BOUGHT)
     return (
         pl.when(bought == 0)
-        .then(populated("averagePrice"))
+        .then(null_unpopulated("averagePrice"))
         .when(~_SOLD & (held >= 0))
         .then(((old + paid[0] + paid[1]) / (held + bought).cast(wide)).cast(MONEY))
     )
@@ -185,8 +187,8 @@ FUNDS: Final = Table(
         "asset_class": pl.lit("mutual_fund"),
         "owned_quantity": pl.col("quantity"),
         "reported_quantity": pl.col("quantity"),
-        "average_price": populated("averagePrice"),
-        "last_price": populated("lastPrice"),
+        "average_price": null_unpopulated("averagePrice"),
+        "last_price": null_unpopulated("lastPrice"),
         "price_at": pl.col("lastPriceDate"),
         "reported_pnl": pl.col("pnl"),
     },
@@ -266,7 +268,7 @@ def add(
     version = shape(data, source=source, root=root)
     if not is_object(data):
         return
-    texts, faults = scalars(data, _FACTS)
+    texts, faults = pick_scalars(data, _FACTS)
     said = {column: text or None for column, text in texts.items()}
     batch.document(
         source="gateway",
@@ -356,14 +358,14 @@ def _basket(batch: Batch, item: Json, visibility: str, pointer: str) -> None:
         batch.fault(f"{pointer}: {as_text(item)[:40]} is no object", item)
         return
     batch.unknown(item, _BASKET_KEYS, pointer, inside=_BASKET)
-    facts, faults = scalars(item, _BASKET)
+    facts, faults = pick_scalars(item, _BASKET)
     held = _items(batch, item.get("constituents"), f"{pointer}/constituents")
     rows = [(f"{pointer}/constituents/{number}", row) for number, row in held]
     for here, row in rows or [(pointer, {})]:
         if not is_object(row):
             batch.fault(f"{here}: {as_text(row)[:40]} is no object", row)
             continue
-        part, wrong = scalars(row, _CONSTITUENT)
+        part, wrong = pick_scalars(row, _CONSTITUENT)
         batch.unknown(row, frozenset({"ticker", "shares"}), here)
         faults += wrong
         batch.basket(pointer=here, visibility=visibility, **facts, **part)

@@ -26,7 +26,7 @@ def isin_ok(column: str = "isin") -> pl.Expr:
     >>> pl.DataFrame({"isin": codes}).select(isin_ok())["isin"].to_list()
     [True, False, False, False, None]
     """
-    return pl.col(column).map_batches(_valid, pl.Boolean(), is_elementwise=True)
+    return pl.col(column).map_batches(_check_codes, pl.Boolean(), is_elementwise=True)
 
 
 def asset_class(column: str = "isin") -> pl.Expr:
@@ -55,7 +55,7 @@ def asset_class(column: str = "isin") -> pl.Expr:
     )
 
 
-def _valid(codes: pl.Series) -> pl.Series:
+def _check_codes(codes: pl.Series) -> pl.Series:
     """Check each distinct code once: a column of a million holds a few thousand."""
     distinct = codes.unique().drop_nulls()
     if distinct.is_empty():

@@ -20,8 +20,8 @@ from holdings_kit.schema import (
     conform,
     empty,
 )
-from holdings_kit.wire._content import content_hashes
-from holdings_kit.wire._named import named
+from holdings_kit.wire._content import hash_contents
+from holdings_kit.wire._named import identify_holdings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ HELD: Final = pl.Schema(
             if column
             not in {"snapshot_id", "account_id", "source", "broker", "snapshot_at"}
         },
-        "line": pl.String(),  # all that the wire row says, as one text: `written`
+        "line": pl.String(),  # all that the wire row says, as one text: `write_facts`
     }
 )
 LISTING: Final = pl.Schema(
@@ -121,16 +121,16 @@ def finish(facts: Facts, rejects: pl.DataFrame, *, whole: bool) -> Loaded:
         return Loaded(snapshots, holdings, listings, baskets, ordered)
     if not facts.faults.is_empty():
         at = facts.documents.select("doc", "file", "line_no")
-        facts = _without_broken(facts) if whole else facts
-        facts = facts._replace(listings=_of(facts.holdings, facts.listings))
+        facts = _drop_broken(facts) if whole else facts
+        facts = facts._replace(listings=_keep_listings(facts.holdings, facts.listings))
         faults = facts.faults.join(at, on="doc", how="left", maintain_order="left")
         rejects = pl.concat([faults.select(REJECTS.names()), rejects])
     if rejects.height > 1:
         rejects = rejects.sort("file", "line_no", maintain_order=True)
-    return _keyed(named(facts), rejects)
+    return _add_keys(identify_holdings(facts), rejects)
 
 
-def _without_broken(facts: Facts) -> Facts:
+def _drop_broken(facts: Facts) -> Facts:
     broken = facts.faults.filter("fatal").select("doc").unique()
     if broken.is_empty():
         return facts
@@ -138,11 +138,11 @@ def _without_broken(facts: Facts) -> Facts:
         frame.join(broken, on="doc", how="anti", maintain_order="left")
         for frame in (facts.documents, facts.holdings, facts.baskets, facts.notices)
     )
-    faults = _per_document(facts.faults, facts.documents)
+    faults = _reject_whole(facts.faults, facts.documents)
     return Facts(documents, holdings, facts.listings, baskets, notices, faults)
 
 
-def _of(holdings: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
+def _keep_listings(holdings: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
     """Keep the listings of the holdings that are left."""
     return listings.join(
         holdings.select("doc", "holding_no"),
@@ -152,7 +152,7 @@ def _of(holdings: pl.DataFrame, listings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _per_document(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+def _reject_whole(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     """One reject for a document that is set aside whole, with its bytes as received."""
     fatal = (
         faults.filter("fatal")
@@ -166,9 +166,9 @@ def _per_document(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame
     return pl.concat([fatal, other])
 
 
-def _keyed(facts: Facts, rejects: pl.DataFrame) -> Loaded:
+def _add_keys(facts: Facts, rejects: pl.DataFrame) -> Loaded:
     """Key every frame by the content hash and put the columns in their order."""
-    documents = facts.documents.with_columns(snapshot_id=content_hashes(facts))
+    documents = facts.documents.with_columns(snapshot_id=hash_contents(facts))
     key = documents.select(
         "doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"
     )
@@ -178,7 +178,7 @@ def _keyed(facts: Facts, rejects: pl.DataFrame) -> Loaded:
         return conform(both.select(schema.names()), schema, name=name)
 
     return Loaded(
-        conform(_snapshots(facts, documents), SNAPSHOTS, name="snapshots"),
+        conform(_describe_snapshots(facts, documents), SNAPSHOTS, name="snapshots"),
         with_key(facts.holdings, HOLDINGS, "holdings"),
         with_key(facts.listings, LISTINGS, "listings"),
         with_key(facts.baskets, BASKETS, "baskets"),
@@ -186,7 +186,7 @@ def _keyed(facts: Facts, rejects: pl.DataFrame) -> Loaded:
     )
 
 
-def _snapshots(facts: Facts, documents: pl.DataFrame) -> pl.DataFrame:
+def _describe_snapshots(facts: Facts, documents: pl.DataFrame) -> pl.DataFrame:
     """Count what each document holds, and say what is wrong with it."""
     counts = facts.holdings.group_by("doc").len("holdings_count")
     fatal = facts.faults.group_by("doc").agg(pl.col("fatal").sum())

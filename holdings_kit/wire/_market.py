@@ -14,7 +14,7 @@ from holdings_kit.errors import WireError
 from holdings_kit.schema import INSTANT, MONEY, VALUE, total
 from holdings_kit.wire._parse import Json, as_text, dump, parse
 from holdings_kit.wire._refusals import arrow_refusal
-from holdings_kit.wire._rows import is_list, is_object, scalars
+from holdings_kit.wire._rows import is_list, is_object, pick_scalars
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -272,7 +272,7 @@ def _row(
 ) -> dict[str, str | None]:
     if not is_object(entry):
         raise WireError(source, pointer, f"{as_text(entry)[:40]} is no object")
-    texts, faults = scalars(entry, fields)
+    texts, faults = pick_scalars(entry, fields)
     if faults:
         raise WireError(source, pointer, "; ".join(faults))
     known = {path[0] for path in fields.values()}

@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, Final, cast
 import polars as pl
 
 from holdings_kit.schema import empty
-from holdings_kit.wire._ready_lines import SIGN
 from holdings_kit.wire._rows import NOTICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ITEM", "Path", "add_text", "find_unknown", "quote_values", "report_members"]
+__all__ = [
+    "ITEM",
+    "SIGN",
+    "Path",
+    "add_text",
+    "find_unknown",
+    "quote_values",
+    "report_members",
+]
 
 Path = tuple[str, ...]
 """Names from the top of a document down to a member; `ITEM` is any item of a list."""
 ITEM: Final = "[]"
+SIGN: Final = "\x7f"
+"""Marks a name or a value that we wrote ourselves: no line that is read has it."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.$-]+", re.ASCII)
-_NULL: Final = SIGN  # no text of a line that is read has this sign
+_NULL: Final = SIGN
 _BLANK: Final = rb"[ \t\r\n]*"
 _SCALAR: Final = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
 
@@ -42,33 +51,33 @@ def find_unknown(
         document = json.loads(line)
     except (ValueError, RecursionError):
         return
-    names = frozenset(_names(pl.Struct(published)))
-    for path, value in _unknown(document, pl.Struct(schema), ()):
+    names = frozenset(_list_names(pl.Struct(published)))
+    for path, value in _walk(document, pl.Struct(schema), ()):
         plain = _PLAIN.fullmatch(path[-1]) is not None and path[-1] not in names
         yield path, plain and not isinstance(value, dict | list)
 
 
-def _unknown(value: object, kind: object, path: Path) -> Iterator[tuple[Path, object]]:
+def _walk(value: object, kind: object, path: Path) -> Iterator[tuple[Path, object]]:
     if isinstance(kind, pl.List) and isinstance(value, list):
         for item in cast("list[object]", value):
-            yield from _unknown(item, kind.inner, (*path, ITEM))
+            yield from _walk(item, kind.inner, (*path, ITEM))
     elif isinstance(kind, pl.Struct) and isinstance(value, dict):
         fields: Mapping[str, object] = kind.to_schema()
         for name, inner in cast("dict[str, object]", value).items():
             here = (*path, name)
             if name in fields:
-                yield from _unknown(inner, fields[name], here)
+                yield from _walk(inner, fields[name], here)
             else:
                 yield here, inner
 
 
-def _names(kind: object) -> Iterator[str]:
+def _list_names(kind: object) -> Iterator[str]:
     if isinstance(kind, pl.List):
-        yield from _names(kind.inner)
+        yield from _list_names(kind.inner)
     elif isinstance(kind, pl.Struct):
         for field in kind.fields:
             yield field.name
-            yield from _names(field.dtype)
+            yield from _list_names(field.dtype)
 
 
 def add_text(schema: pl.Schema, path: Path) -> pl.Schema:
@@ -109,13 +118,13 @@ def report_members(rows: pl.DataFrame, members: Sequence[Path]) -> pl.DataFrame:
 
     In a document they come level by level and item by item, as they stand there.
     """
-    found = [_values(rows, path, order) for order, path in enumerate(members)]
+    found = [_follow_path(rows, path, order) for order, path in enumerate(members)]
     if not found:
         return empty(NOTICE)
     return pl.concat(found).sort("doc", "_place").select(NOTICE.names())
 
 
-def _values(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
+def _follow_path(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
     """Follow a path down to its values, counting the items on the way."""
     frame = rows.select("doc", value=path[0])
     counts: list[str] = []
@@ -135,7 +144,7 @@ def _values(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
     first = pl.col(counts[0]) if counts else pl.lit(-1)
     second = pl.col(counts[1]) if len(counts) > 1 else pl.lit(-1)
     place = pl.concat_list(
-        pl.lit(_section(names)),
+        pl.lit(_rank_section(names)),
         first,
         pl.lit(len(counts)),
         second,
@@ -155,7 +164,7 @@ _SECTIONS: Final = ("data", "securities", "mutualFunds", "smallcases")
 _BASKETS: Final = ("public", "private")
 
 
-def _section(names: Sequence[str]) -> int:
+def _rank_section(names: Sequence[str]) -> int:
     """Give the parts of a document numbers, in the order the exact way reads them."""
     if len(names) == 1:
         return 0

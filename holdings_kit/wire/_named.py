@@ -13,20 +13,20 @@ from holdings_kit.wire._rows import ROW
 if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
 
-__all__ = ["named"]
+__all__ = ["identify_holdings"]
 
 _LISTED: Final = ("exchange", "token", "symbol")
 _KEY: Final = ("doc", "holding_no")
 
 
-def named(facts: Facts) -> Facts:
+def identify_holdings(facts: Facts) -> Facts:
     """Name each holding by its ISIN, else by its first listing; with the remarks.
 
     Fills the holdings' `isin`, `instrument_id`, `asset_class` and first listing, gives
     the baskets their `instrument_id`, and adds notices.
     """
-    first, conflicts = _first_listings(facts.listings)
-    holdings = _side_by_side(facts.holdings.drop(_LISTED), first).with_columns(
+    first, conflicts = _pick_first_listings(facts.listings)
+    holdings = _join_rows(facts.holdings.drop(_LISTED), first).with_columns(
         isin=pl.coalesce("isin", "listed_isin")
     )
     codes = holdings.select(pl.col("isin").unique().drop_nulls())
@@ -48,15 +48,17 @@ def named(facts: Facts) -> Facts:
         holdings = holdings.join(
             at, on="doc", how="left", maintain_order="left"
         ).with_columns(instrument_id=pl.coalesce("instrument_id", listed, own))
-    said = _remarks(holdings, conflicts)
+    said = _report_identities(holdings, conflicts)
     return facts._replace(
         holdings=holdings,
-        baskets=_constituents(facts.baskets, facts.listings, known),
+        baskets=_read_constituents(facts.baskets, facts.listings, known),
         notices=pl.concat([facts.notices, *said]),
     )
 
 
-def _remarks(holdings: pl.DataFrame, conflicts: pl.DataFrame) -> list[pl.DataFrame]:
+def _report_identities(
+    holdings: pl.DataFrame, conflicts: pl.DataFrame
+) -> list[pl.DataFrame]:
     """Remark on ISINs that do not verify, on two for one holding, and on none."""
     if not holdings["verified"].null_count() and conflicts.is_empty():
         return []
@@ -75,7 +77,7 @@ def _remarks(holdings: pl.DataFrame, conflicts: pl.DataFrame) -> list[pl.DataFra
     ]
 
 
-def _constituents(
+def _read_constituents(
     baskets: pl.DataFrame, listings: pl.DataFrame, valid: pl.DataFrame
 ) -> pl.DataFrame:
     """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
@@ -95,7 +97,7 @@ def _constituents(
     )
 
 
-def _side_by_side(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
+def _join_rows(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     """Put the first listing of each holding beside it."""
     if all(first[name].equals(holdings[name]) for name in _KEY):
         beside = [column for column in first if column.name not in _KEY]
@@ -103,7 +105,7 @@ def _side_by_side(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     return holdings.join(first, on=_KEY, how="left", maintain_order="left")
 
 
-def _first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _pick_first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each holding its first listing in `EXCHANGES` order, and its ISIN clashes.
 
     Listings come by document and holding, so those of one holding are neighbours.
@@ -120,10 +122,10 @@ def _first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     first = ordered.filter(new).select(*_KEY, *_LISTED)
     clash = with_isin.filter(~new & (pl.col("isin") != pl.col("isin").shift(1)))
     if clash.is_empty():
-        return _side_by_side(first, isins), clash.select(*_KEY, isins="isin")
+        return _join_rows(first, isins), clash.select(*_KEY, isins="isin")
     conflicts = (
         with_isin.join(clash.select(_KEY), on=_KEY, how="semi", maintain_order="left")
         .group_by(_KEY, maintain_order=True)
         .agg(isins=pl.col("isin").unique(maintain_order=True).str.join(" "))
     )
-    return _side_by_side(first, isins), conflicts
+    return _join_rows(first, isins), conflicts

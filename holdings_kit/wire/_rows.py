@@ -1,7 +1,8 @@
 """Text rows to typed rows: a strict reading of every number, row by row proven.
 
-A wire row arrives as text. `typed` reads its numbers and says, per row, what could not
-be read; `notices` says what was read but is worth a remark (rounded, zero price).
+A wire row arrives as text. `read_values` reads its numbers, `explain_unread` says per
+row what could not be read, and `report_remarks` what was read with a loss (rounded) or
+taken as unknown (a price of zero).
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ __all__ = [
     "NOTICE",
     "ROW",
     "Table",
+    "explain_unread",
+    "find_undeclared",
     "instant",
     "is_list",
     "is_object",
+    "null_unpopulated",
     "number",
-    "populated",
-    "remarks",
-    "scalars",
+    "pick_scalars",
+    "read_values",
+    "report_remarks",
+    "report_zero_prices",
     "text_frame",
-    "typed",
-    "undeclared",
-    "unread",
-    "zero_prices",
 ]
 
 KEYS = {
@@ -102,18 +103,18 @@ def is_list(value: Json) -> TypeGuard[list[Json]]:
     return isinstance(value, list)
 
 
-def scalars(
+def pick_scalars(
     row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
 ) -> tuple[dict[str, str | None], list[str]]:
     """Pick the declared fields of one wire object as text, and say what is no scalar.
 
-    >>> scalars({"qty": "1", "h": {"p": []}}, {"qty": ("qty",), "p": ("h", "p")})
+    >>> pick_scalars({"qty": "1", "h": {"p": []}}, {"qty": ("qty",), "p": ("h", "p")})
     ({'qty': '1', 'p': None}, ['h/p: [] is neither text nor a number'])
     """
     texts: dict[str, str | None] = {}
     faults: list[str] = []
     for column, path in fields.items():
-        value = _at(row, path)
+        value = _follow(row, path)
         if isinstance(value, bool):
             value = "true" if value else "false"
         if value is not None and not isinstance(value, str):
@@ -125,7 +126,7 @@ def scalars(
 
 
 @cache
-def _inside(
+def _list_inner_keys(
     paths: tuple[tuple[str, ...], ...],
 ) -> dict[tuple[str, ...], frozenset[str]]:
     """Give the keys that declared paths have inside each object they go through."""
@@ -136,24 +137,24 @@ def _inside(
     return {prefix: frozenset(names) for prefix, names in keys.items()}
 
 
-def undeclared(
+def find_undeclared(
     row: Mapping[str, Json], fields: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, Json]]:
     """Give what stands inside the inner objects of a row and no field declares.
 
     >>> fields = {"price": ("lot", "price")}
-    >>> list(undeclared({"lot": {"price": "1", "fee": "2"}, "x": "3"}, fields))
+    >>> list(find_undeclared({"lot": {"price": "1", "fee": "2"}, "x": "3"}, fields))
     [('lot/fee', '2')]
     """
-    for prefix, known in _inside(tuple(fields.values())).items():
-        inner = _at(row, prefix)
+    for prefix, known in _list_inner_keys(tuple(fields.values())).items():
+        inner = _follow(row, prefix)
         if is_object(inner):
             for key in inner:
                 if key not in known:
                     yield "/".join((*prefix, key)), inner[key]
 
 
-def _at(value: Json, path: tuple[str, ...]) -> Json:
+def _follow(value: Json, path: tuple[str, ...]) -> Json:
     """Follow a path of keys; a missing step is null, a step into a scalar a list."""
     for step in path:
         if not is_object(value):
@@ -170,7 +171,7 @@ def text_frame(
     return pl.DataFrame(rows, schema=schema, orient="row", strict=True)
 
 
-def typed(text: pl.DataFrame, table: Table) -> pl.DataFrame:
+def read_values(text: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Read the numbers and instants of a text frame; what fails stays null here.
 
     Blank text is unknown (null). Numbers are exact to four places, half-even beyond.
@@ -186,10 +187,10 @@ def typed(text: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
-def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
+def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
     """Say per row what could not be read, as one text; null where all could.
 
-    `rows` is what `typed` made of `text`.
+    `rows` is what `read_values` made of `text`.
     """
     kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
     blank = text.select((pl.col(*kinds).fill_null("") == "").sum()).row(0, named=True)
@@ -216,10 +217,12 @@ def unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
     return text.select(reason=pl.when(joined != "").then(joined)).to_series()
 
 
-def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def report_remarks(
+    text: pl.DataFrame, rows: pl.DataFrame, table: Table
+) -> pl.DataFrame:
     """Remark on what was read with a loss or taken as unknown: rounded, no instant.
 
-    `rows` is what `typed` made of `text`; `pointer` is that of the row.
+    `rows` is what `read_values` made of `text`; `pointer` is that of the row.
     """
     long = text.select(pl.col(*table.numbers).str.contains(_LONG).any())
     numbers = [column for column in table.numbers if long[column].item()]
@@ -228,7 +231,7 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
         text.filter(rounded[column]).select(
             "doc",
             kind=pl.lit("rounded"),
-            pointer=_pointer(table, column),
+            pointer=_format_pointer(table, column),
             value=pl.col(column),
         )
         for column in numbers
@@ -238,15 +241,15 @@ def remarks(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.DataFram
         text.filter(number(column).is_not_null() & rows[column].is_null()).select(
             "doc",
             kind=pl.lit("unread_instant"),
-            pointer=_pointer(table, column),
+            pointer=_format_pointer(table, column),
             value=pl.col(column),
         )
         for column in table.instants
     ]
-    return pl.concat([empty(NOTICE), *found, zero_prices(rows, table)])
+    return pl.concat([empty(NOTICE), *found, report_zero_prices(rows, table)])
 
 
-def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Remark on prices that are none: 0 means "not populated", below it nothing."""
     found = [
         rows.filter(pl.col(column) <= 0).select(
@@ -254,7 +257,7 @@ def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
             kind=pl.when(pl.col(column) == 0)
             .then(pl.lit("zero_price"))
             .otherwise(pl.lit("negative_price")),
-            pointer=_pointer(table, column),
+            pointer=_format_pointer(table, column),
             value=pl.when(pl.col(column) == 0)
             .then(pl.lit("0"))
             .otherwise(pl.col(column).cast(pl.String())),
@@ -265,11 +268,11 @@ def zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     return pl.concat([empty(NOTICE), *found])
 
 
-def _pointer(table: Table, column: str) -> pl.Expr:
+def _format_pointer(table: Table, column: str) -> pl.Expr:
     return pl.concat_str("pointer", pl.lit("/" + "/".join(table.fields[column])))
 
 
-def populated(column: str) -> pl.Expr:
+def null_unpopulated(column: str) -> pl.Expr:
     """Give a price, or null where it is 0 ("not populated") or below."""
     return pl.when(pl.col(column) > 0).then(pl.col(column))
 
@@ -297,27 +300,31 @@ def instant(column: str) -> pl.Expr:
     >>> frame["at"].dt.to_string("%F %T").to_list()
     ['2026-01-05 10:15:30', '2026-01-05 10:15:30', '2026-01-05 00:00:00', None]
     """
-    return pl.col(column).map_batches(_instants, INSTANT, is_elementwise=True)
+    return pl.col(column).map_batches(_parse_instants, INSTANT, is_elementwise=True)
 
 
-def _instants(texts: pl.Series) -> pl.Series:
+def _parse_instants(texts: pl.Series) -> pl.Series:
     """Read the usual form; each other form only where a text is none before it."""
     text = pl.col("text")
-    usual = _iso(text, "%Y-%m-%dT%H:%M:%S.%3fZ")  # a fixed width: read much faster
+    usual = _parse_iso(
+        text, "%Y-%m-%dT%H:%M:%S.%3fZ"
+    )  # a fixed width: read much faster
     found = texts.to_frame("text").select(number("text"), instant=usual)
-    any_iso = _iso(text.str.replace(" ", "T", literal=True), "%Y-%m-%dT%H:%M:%S%.f%#z")
+    any_iso = _parse_iso(
+        text.str.replace(" ", "T", literal=True), "%Y-%m-%dT%H:%M:%S%.f%#z"
+    )
     day = text.str.to_date("%Y-%m-%d", strict=False).cast(INSTANT)
-    for form in (any_iso, pl.coalesce(day, _epoch(text))):
+    for form in (any_iso, pl.coalesce(day, _parse_epoch(text))):
         if found["instant"].null_count() > found["text"].null_count():
             found = found.with_columns(instant=pl.coalesce("instant", form))
     return found["instant"]
 
 
-def _iso(text: pl.Expr, form: str) -> pl.Expr:
+def _parse_iso(text: pl.Expr, form: str) -> pl.Expr:
     return text.str.to_datetime(form, time_zone="UTC", time_unit="us", strict=False)
 
 
-def _epoch(text: pl.Expr) -> pl.Expr:
+def _parse_epoch(text: pl.Expr) -> pl.Expr:
     count = text.cast(pl.Decimal(38, 6), strict=False)
     seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
     millis = text.str.contains(r"^\d{12,13}$")

@@ -347,7 +347,7 @@ def test_pieces_of_any_size_read_the_same_both_ways(
     sizes = {"_PIECE": (1, 40_000), "_STEP": (2, 8), "_PATIENCE": (0, 20)}
     for name, (low, high) in sizes.items():
         value = data.draw(st.integers(low, high), label=name)
-        monkeypatch.setattr(f"holdings_kit.wire._arrow_json.{name}", value)
+        monkeypatch.setattr(f"holdings_kit.wire._quick_lines.{name}", value)
     shapes, add = WAYS[kind]
     line = st.builds(
         lambda body, name: DAMAGE[name](body),
@@ -534,7 +534,9 @@ def test_a_scan_fills_the_store_as_read_and_append_do(
     loaded = hk.read_webhooks(folder, api_secret="key")
     one.append(loaded)
     if without_pyarrow:
-        monkeypatch.setattr("holdings_kit.wire._arrow_json.available", lambda: False)
+        monkeypatch.setattr(
+            "holdings_kit.wire._quick_lines.is_available", lambda: False
+        )
         with pytest.warns(UserWarning, match="pyarrow"):
             scan = hk.scan_webhooks(paths, into=two, api_secret="key", progress=False)
     else:

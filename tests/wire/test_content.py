@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import holdings_kit as hk
-from holdings_kit.wire import Text, leftovers, written
+from holdings_kit.wire import Text, pack_extra, write_facts
 from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire import _fast as fast
 from holdings_kit.wire import _fast_arrow as fast_arrow
@@ -298,7 +298,7 @@ def test_a_row_is_written_the_same_alone_and_among_others(rows: list[Payload]) -
     frame = pl.DataFrame(rows, schema={name: kinds[name] for name in CELLS})
 
     def said(part: pl.DataFrame) -> list[tuple[Any, ...]]:
-        line, extra = written(part, CELLS, "row"), leftovers(part, list(CELLS))
+        line, extra = write_facts(part, CELLS, "row"), pack_extra(part, list(CELLS))
         return part.select(line=line, extra=extra).rows()
 
     assert said(frame) == [row for one in frame.iter_slices(1) for row in said(one)]
