@@ -20,8 +20,11 @@ from uuid import uuid4
 
 import polars as pl
 
-from benchmarks import duck_compare as duck_compare_sql
-from benchmarks import duck_questions, pandas_questions
+from benchmarks import (
+    duck_compare as duck_compare_sql,
+    duck_questions,
+    pandas_questions,
+)
 from benchmarks.measure import linear, run, scale, table, work
 from holdings_kit.schema import MONEY, RATE
 from holdings_kit.store import Store, Threads

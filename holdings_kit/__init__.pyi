@@ -1,42 +1,50 @@
-from . import haircuts as haircuts
-from . import market as market
-from . import sandbox as sandbox
-from .changes import bridge as bridge
-from .changes import compare as compare
-from .changes import timeline as timeline
-from .clients import ArrowClient as ArrowClient
-from .clients import GatewayClient as GatewayClient
-from .clients import replay as replay
-from .display import export as export
-from .display import plot as plot
-from .display import show as show
-from .display import show_versions as show_versions
-from .display import to_pandas as to_pandas
+from . import haircuts as haircuts, market as market, sandbox as sandbox
+from .changes import bridge as bridge, compare as compare, timeline as timeline
+from .clients import (
+    ArrowClient as ArrowClient,
+    GatewayClient as GatewayClient,
+    replay as replay,
+)
+from .display import (
+    export as export,
+    plot as plot,
+    show as show,
+    show_versions as show_versions,
+    to_pandas as to_pandas,
+)
 from .errors import HoldingsError as HoldingsError
 from .market import adjust as adjust
-from .portfolio import concentration as concentration
-from .portfolio import consolidate as consolidate
-from .portfolio import look_through as look_through
-from .portfolio import performance as performance
-from .portfolio import summarize as summarize
-from .read import identity as identity
-from .read import lint as lint
-from .read import read_arrow as read_arrow
-from .read import read_gateway as read_gateway
-from .read import read_instruments as read_instruments
-from .read import read_market as read_market
-from .read import read_prices as read_prices
-from .read import read_webhooks as read_webhooks
-from .read import redact as redact
-from .risk import collateral as collateral
-from .risk import pledge_plan as pledge_plan
-from .risk import shock as shock
-from .risk import value_at_risk as value_at_risk
+from .portfolio import (
+    concentration as concentration,
+    consolidate as consolidate,
+    look_through as look_through,
+    performance as performance,
+    summarize as summarize,
+)
+from .read import (
+    identity as identity,
+    lint as lint,
+    read_arrow as read_arrow,
+    read_gateway as read_gateway,
+    read_instruments as read_instruments,
+    read_market as read_market,
+    read_prices as read_prices,
+    read_webhooks as read_webhooks,
+    redact as redact,
+)
+from .risk import (
+    collateral as collateral,
+    pledge_plan as pledge_plan,
+    shock as shock,
+    value_at_risk as value_at_risk,
+)
 from .schema import Loaded as Loaded
-from .store import Store as Store
-from .store import cluster as cluster
-from .store import population as population
-from .store import scan_arrow as scan_arrow
-from .store import scan_webhooks as scan_webhooks
+from .store import (
+    Store as Store,
+    cluster as cluster,
+    population as population,
+    scan_arrow as scan_arrow,
+    scan_webhooks as scan_webhooks,
+)
 
 __all__: list[str]  # noqa: PYI035, made of the names above

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 import polars as pl
 
-from holdings_kit.changes import _facts as facts
-from holdings_kit.changes import _links as links
-from holdings_kit.changes import _order as lines_of
-from holdings_kit.changes import _transfers as transfers
+from holdings_kit.changes import (
+    _facts as facts,
+    _links as links,
+    _order as lines_of,
+    _transfers as transfers,
+)
 from holdings_kit.changes._actions import normal_id, read_actions
 from holdings_kit.changes._crossings import with_crossings
 from holdings_kit.changes._factors import with_factor

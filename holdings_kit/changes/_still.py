@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.changes import _facts as facts
-from holdings_kit.changes import _order as lines_of
+from holdings_kit.changes import _facts as facts, _order as lines_of
 from holdings_kit.changes._frames import CHANGES, QUANTITIES
 from holdings_kit.changes._rules import STILL
 from holdings_kit.schema import MONEY, VALUE

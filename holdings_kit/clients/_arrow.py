@@ -11,8 +11,13 @@ from holdings_kit.clients._policy import header_secret, hidden_data
 from holdings_kit.errors import ConfigError, WireError
 from holdings_kit.market._freshness import Clock, utc_now
 from holdings_kit.read import resolve
-from holdings_kit.wire import Secret, arrow_checksum, arrow_refusal, decode_limits
-from holdings_kit.wire import _arrow as arrow
+from holdings_kit.wire import (
+    Secret,
+    _arrow as arrow,
+    arrow_checksum,
+    arrow_refusal,
+    decode_limits,
+)
 
 if TYPE_CHECKING:
     import polars as pl

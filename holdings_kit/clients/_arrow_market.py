@@ -9,9 +9,9 @@ from urllib.parse import quote
 import polars as pl
 
 from holdings_kit.clients._http import Call, Http, Session
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, WireError
 from holdings_kit.market import MUMBAI
-from holdings_kit.read import read_instruments
+from holdings_kit.read import read_instruments_and_rejects
 from holdings_kit.schema import EXCHANGES, INSTANT, Loaded
 from holdings_kit.wire import QUOTES, decode_candles, decode_quotes
 
@@ -137,7 +137,15 @@ class ArrowMarket(Session):
             json_only=False,
             size_factor=16,
         )
-        return read_instruments(self._http.send(call))
+        body = self._http.send(call)
+        master, rejects = read_instruments_and_rejects(body)
+        last = len(body.splitlines())
+        for line, reason in rejects.select("line_no", "reason").iter_rows():
+            if line == last:  # a list that ends early would hide what comes after
+                raise WireError(
+                    "instruments", f"/{line - 1}", f"the reply is cut short: {reason}"
+                )
+        return master
 
     def candles(
         self,

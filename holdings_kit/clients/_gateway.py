@@ -31,8 +31,7 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.market import freshness
 from holdings_kit.market._freshness import Clock, Freshness, utc_now
 from holdings_kit.read import resolve
-from holdings_kit.wire import Secret, gateway_refusal
-from holdings_kit.wire import _gateway as wire
+from holdings_kit.wire import Secret, _gateway as wire, gateway_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection

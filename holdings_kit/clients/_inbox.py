@@ -41,8 +41,7 @@ from holdings_kit.clients._verification import check
 from holdings_kit.errors import ConfigError, HoldingsError, WireError
 from holdings_kit.market._freshness import utc_now
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
-from holdings_kit.wire import Secret, webhook_checksum_ok
-from holdings_kit.wire import _dumps as dumps
+from holdings_kit.wire import Secret, _dumps as dumps, webhook_checksum_ok
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object

@@ -1,6 +1,5 @@
 from . import plot as plot
-from ._export import export as export
-from ._export import to_pandas as to_pandas
+from ._export import export as export, to_pandas as to_pandas
 from ._frame_view import show as show
 from ._html_report import (
     write_report as write_report,
@@ -10,8 +9,6 @@ from ._numbers import (
 )
 from ._report import (
     portfolio_report as portfolio_report,
-)
-from ._report import (
     read_for_report as read_for_report,
 )
 from ._versions import show_versions as show_versions

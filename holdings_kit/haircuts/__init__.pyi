@@ -1,47 +1,54 @@
 from . import statistics as statistics
-from ._attribution import COLLATERAL_CHANGES as COLLATERAL_CHANGES
-from ._attribution import collateral_changes as collateral_changes
-from ._audit import AUDIT as AUDIT
-from ._audit import audit as audit
-from ._backtest import COVERAGE as COVERAGE
-from ._backtest import backtest as backtest
-from ._backtest import breaches as breaches
-from ._basel import basel as basel
-from ._basel import basel_exposure as basel_exposure
-from ._basel import basel_scaled as basel_scaled
-from ._book import BOOK_EFFECTS as BOOK_EFFECTS
-from ._book import book_effects as book_effects
+from ._attribution import (
+    COLLATERAL_CHANGES as COLLATERAL_CHANGES,
+    collateral_changes as collateral_changes,
+)
+from ._audit import AUDIT as AUDIT, audit as audit
+from ._backtest import COVERAGE as COVERAGE, backtest as backtest, breaches as breaches
+from ._basel import (
+    basel as basel,
+    basel_exposure as basel_exposure,
+    basel_scaled as basel_scaled,
+)
+from ._book import BOOK_EFFECTS as BOOK_EFFECTS, book_effects as book_effects
 from ._clearing import clearing_collateral as clearing_collateral
-from ._compare_models import Comparison as Comparison
-from ._compare_models import compare_models as compare_models
-from ._compare_models import procyclicality as procyclicality
-from ._decompose import DECOMPOSITION as DECOMPOSITION
-from ._decompose import decompose as decompose
-from ._filtered import evt as evt
-from ._filtered import filtered_historical as filtered_historical
-from ._filtered import student_t as student_t
-from ._frames import HAIRCUTS as HAIRCUTS
-from ._frames import PRICES as PRICES
+from ._compare_models import (
+    Comparison as Comparison,
+    compare_models as compare_models,
+    procyclicality as procyclicality,
+)
+from ._decompose import DECOMPOSITION as DECOMPOSITION, decompose as decompose
+from ._filtered import (
+    evt as evt,
+    filtered_historical as filtered_historical,
+    student_t as student_t,
+)
+from ._frames import HAIRCUTS as HAIRCUTS, PRICES as PRICES
 from ._garch import garch as garch
-from ._losses import BOOK as BOOK
-from ._losses import losses as losses
-from ._losses import netted as netted
-from ._models import ewma as ewma
-from ._models import expected_shortfall as expected_shortfall
-from ._models import historical as historical
-from ._overlays import buffer as buffer
-from ._overlays import stressed as stressed
-from ._overlays import ten_year_floor as ten_year_floor
-from ._published import PANEL as PANEL
-from ._published import change_points as change_points
-from ._published import drift as drift
-from ._published import panel as panel
-from ._published import published as published
-from ._reproduce import REPRODUCED as REPRODUCED
-from ._reproduce import Reproduction as Reproduction
-from ._reproduce import reproduce as reproduce
-from ._rules import sebi_2005 as sebi_2005
-from ._rules import sebi_2020 as sebi_2020
+from ._losses import BOOK as BOOK, losses as losses, netted as netted
+from ._models import (
+    ewma as ewma,
+    expected_shortfall as expected_shortfall,
+    historical as historical,
+)
+from ._overlays import (
+    buffer as buffer,
+    stressed as stressed,
+    ten_year_floor as ten_year_floor,
+)
+from ._published import (
+    PANEL as PANEL,
+    change_points as change_points,
+    drift as drift,
+    panel as panel,
+    published as published,
+)
+from ._reproduce import (
+    REPRODUCED as REPRODUCED,
+    Reproduction as Reproduction,
+    reproduce as reproduce,
+)
+from ._rules import sebi_2005 as sebi_2005, sebi_2020 as sebi_2020
 from ._table import table as table
 from ._universe import Universe as Universe
 from .statistics._overlapping import power as power

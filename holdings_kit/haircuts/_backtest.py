@@ -16,8 +16,7 @@ from holdings_kit.haircuts._coverage import (
     filled,
 )
 from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, read_haircuts
-from holdings_kit.haircuts._losses import netted
-from holdings_kit.haircuts._losses import windows as windows_of
+from holdings_kit.haircuts._losses import netted, windows as windows_of
 from holdings_kit.haircuts.statistics._result import check_level
 from holdings_kit.schema import column_names
 

@@ -162,7 +162,7 @@ def sebi_2020(
     >>> sebi_2020(prices, group="I")["haircut"].round(4).to_list()
     [0.125, 0.125]
     >>> sebi_2020(prices, group="I", seed=0.035**2)["haircut"].round(4).to_list()
-    [0.2687, 0.2683]
+    [0.2687, 0.2685]
     >>> sebi_2020(prices, group="III")["haircut"].to_list()
     [0.535, 0.535]
     """

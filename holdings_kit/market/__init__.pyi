@@ -1,19 +1,23 @@
 from ._adjust import adjust as adjust
-from ._calendar import MUMBAI as MUMBAI
-from ._calendar import SPECIAL_SESSIONS as SPECIAL_SESSIONS
-from ._calendar import Calendar as Calendar
-from ._calendar import CalendarKnown as CalendarKnown
-from ._calendar import Published as Published
-from ._calendar import SpecialSession as SpecialSession
-from ._calendar import Weekdays as Weekdays
-from ._calendar import calendar_known as calendar_known
-from ._calendar import is_trading_day as is_trading_day
-from ._calendar import market_calendar as market_calendar
-from ._calendar import next_trading_day as next_trading_day
-from ._calendar import trading_days as trading_days
-from ._freshness import Clock as Clock
-from ._freshness import Freshness as Freshness
-from ._freshness import freshness as freshness
-from ._freshness import require_fresh as require_fresh
-from ._freshness import utc_now as utc_now
+from ._calendar import (
+    MUMBAI as MUMBAI,
+    SPECIAL_SESSIONS as SPECIAL_SESSIONS,
+    Calendar as Calendar,
+    CalendarKnown as CalendarKnown,
+    Published as Published,
+    SpecialSession as SpecialSession,
+    Weekdays as Weekdays,
+    calendar_known as calendar_known,
+    is_trading_day as is_trading_day,
+    market_calendar as market_calendar,
+    next_trading_day as next_trading_day,
+    trading_days as trading_days,
+)
+from ._freshness import (
+    Clock as Clock,
+    Freshness as Freshness,
+    freshness as freshness,
+    require_fresh as require_fresh,
+    utc_now as utc_now,
+)
 from ._own_prices import prices_of as prices_of

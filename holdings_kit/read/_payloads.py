@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
 from holdings_kit.read._instruments import resolve
-from holdings_kit.wire import Text
-from holdings_kit.wire import _arrow as arrow
-from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire import _fast as fast
-from holdings_kit.wire import _fast_gateway as fast_gateway
-from holdings_kit.wire import _gateway as gateway
+from holdings_kit.wire import (
+    Text,
+    _arrow as arrow,
+    _dumps as dumps,
+    _fast as fast,
+    _fast_gateway as fast_gateway,
+    _gateway as gateway,
+)
 
 if TYPE_CHECKING:
     import polars as pl

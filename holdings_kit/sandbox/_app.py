@@ -13,10 +13,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from holdings_kit.sandbox import _arrow as arrow
-from holdings_kit.sandbox import _control as control
-from holdings_kit.sandbox import _gateway as gateway
-from holdings_kit.sandbox import _pages as pages
+from holdings_kit.sandbox import (
+    _arrow as arrow,
+    _control as control,
+    _gateway as gateway,
+    _pages as pages,
+)
 from holdings_kit.sandbox._replies import RefusedError, refusal
 from holdings_kit.sandbox._webhooks import LOOPBACK
 

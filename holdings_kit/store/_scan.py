@@ -26,12 +26,16 @@ from holdings_kit.store._scan_blocks import (
     Source,
     between,
 )
-from holdings_kit.wire import Line, Text, Torn
-from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire import _fast as fast
-from holdings_kit.wire import _fast_arrow as fast_arrow
-from holdings_kit.wire import _fast_gateway as fast_gateway
-from holdings_kit.wire import _quick_lines as quick_lines
+from holdings_kit.wire import (
+    Line,
+    Text,
+    Torn,
+    _dumps as dumps,
+    _fast as fast,
+    _fast_arrow as fast_arrow,
+    _fast_gateway as fast_gateway,
+    _quick_lines as quick_lines,
+)
 
 if TYPE_CHECKING:
     import polars as pl

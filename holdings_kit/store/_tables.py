@@ -17,10 +17,10 @@ import polars as pl
 from deltalake import (
     CommitProperties,
     DeltaTable,
+    Schema as DeltaSchema,
     Transaction,
     WriterProperties,
 )
-from deltalake import Schema as DeltaSchema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from holdings_kit.errors import ConfigError, StoreError

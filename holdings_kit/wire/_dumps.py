@@ -13,8 +13,7 @@ import polars as pl
 
 from holdings_kit.errors import SourceError, WireError
 from holdings_kit.schema import REJECTS, Loaded
-from holdings_kit.wire import _arrow as arrow
-from holdings_kit.wire import _gateway as gateway
+from holdings_kit.wire import _arrow as arrow, _gateway as gateway
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._lines import Line, Torn
 from holdings_kit.wire._parse import as_text, parse

@@ -6,13 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from holdings_kit.clients import BROKERS, broker_profile
 from holdings_kit.errors import ConfigError, StaleSnapshot
-from holdings_kit.market import MUMBAI, freshness, market_calendar, require_fresh
-from holdings_kit.market import _calendar as market_hours
+from holdings_kit.market import (
+    MUMBAI,
+    _calendar as market_hours,
+    freshness,
+    market_calendar,
+    require_fresh,
+)
 from holdings_kit.market._calendar import Weekdays
 
 if TYPE_CHECKING:

@@ -12,18 +12,17 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from holdings_kit.errors import ConfigError, SignatureError
 from holdings_kit.wire import (
     Secret,
+    _signing as signing,
     arrow_checksum,
     mint_token,
     verify_token,
     webhook_checksum_ok,
 )
-from holdings_kit.wire import _signing as signing
 
 AUTH_ID = "64b7f0c2a1d3e4f5a6b7c8d9"
 TRANSACTION = "TRX_0123456789abcdef0123456789abcdef"

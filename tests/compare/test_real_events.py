@@ -17,8 +17,7 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.changes import ACTIONS
-from holdings_kit.changes import _timeline as steps
+from holdings_kit.changes import ACTIONS, _timeline as steps
 from holdings_kit.errors import ConfigError
 
 Lines = Callable[..., pl.DataFrame]

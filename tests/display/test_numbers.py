@@ -12,8 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import holdings_kit as hk
 from holdings_kit.display._numbers import compact_rupees, format_value, percent, rupees

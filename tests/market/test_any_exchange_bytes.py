@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import holdings_kit as hk
 from holdings_kit.schema import (

@@ -3,8 +3,7 @@
 from datetime import date, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.risk import PLAN, Fees, Rules, broker_fees, pledge_plan

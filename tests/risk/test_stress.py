@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.portfolio import consolidate

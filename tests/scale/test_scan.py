@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
@@ -20,11 +19,14 @@ from holdings_kit.read._files import lines, paths_of
 from holdings_kit.sandbox import generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
-from holdings_kit.wire import Line, Text
-from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire import _fast as fast
-from holdings_kit.wire import _fast_arrow as fast_arrow
-from holdings_kit.wire import _fast_gateway as fast_gateway
+from holdings_kit.wire import (
+    Line,
+    Text,
+    _dumps as dumps,
+    _fast as fast,
+    _fast_arrow as fast_arrow,
+    _fast_gateway as fast_gateway,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

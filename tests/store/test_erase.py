@@ -14,8 +14,7 @@ from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.clients import Inbox
 from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS
-from holdings_kit.store import Appended, Store
-from holdings_kit.store import _log as log
+from holdings_kit.store import Appended, Store, _log as log
 from tests.store.conftest import DAY_ONE, make_snapshot
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from holdings_kit.errors import ConfigError, StoreError
-from holdings_kit.store import Appended, Store
-from holdings_kit.store import _tables as tables
+from holdings_kit.store import Appended, Store, _tables as tables
 
 if TYPE_CHECKING:
     from pathlib import Path

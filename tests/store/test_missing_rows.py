@@ -14,8 +14,7 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from holdings_kit.errors import StoreError
-from holdings_kit.store import Appended, Store
-from holdings_kit.store import _log as log
+from holdings_kit.store import Appended, Store, _log as log
 from holdings_kit.store._tables import bucket_of
 from tests.store.conftest import DAY_ONE, make_snapshot
 

@@ -13,8 +13,7 @@ from benchmarks.deliveries import SECRET, webhook
 from benchmarks.mutants import MUTANTS, ROOT
 from holdings_kit.clients._inbox import decide
 from holdings_kit.errors import StoreError
-from holdings_kit.store import Store
-from holdings_kit.store import _log as log
+from holdings_kit.store import Store, _log as log
 from holdings_kit.store._disk import publish
 from tests.store.conftest import DAY_ONE
 

@@ -22,8 +22,7 @@ import pytest
 import holdings_kit as hk
 from benchmarks.deliveries import DAY_ONE, SECRET, fetch_body, webhook
 from benchmarks.kill import free_port
-from holdings_kit.clients import Inbox, serve, webhook_app
-from holdings_kit.clients import _inbox as inbox_module
+from holdings_kit.clients import Inbox, _inbox as inbox_module, serve, webhook_app
 from holdings_kit.clients._inbox import decide
 from holdings_kit.clients._receiver import Verifying
 from holdings_kit.errors import ConfigError, SourceUnavailable

@@ -5,8 +5,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import holdings_kit as hk
 from holdings_kit.errors import HoldingsError

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import holdings_kit as hk
-from holdings_kit.wire import Text, pack_extra, write_facts
-from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire import _fast as fast
-from holdings_kit.wire import _fast_arrow as fast_arrow
-from holdings_kit.wire import _fast_gateway as fast_gateway
+from holdings_kit.wire import (
+    Text,
+    _dumps as dumps,
+    _fast as fast,
+    _fast_arrow as fast_arrow,
+    _fast_gateway as fast_gateway,
+    pack_extra,
+    write_facts,
+)
 
 if TYPE_CHECKING:
     import random

@@ -15,8 +15,7 @@ from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.model import ComparisonModel
 from widgets.formats import kind_of, label_of, shown
 from widgets.page import listing, notice, tiles, waterfall
-from widgets.panel import Panel
-from widgets.panel import controls as c
+from widgets.panel import Panel, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ from widgets.importing.door import Arrow, Gateway
 from widgets.importing.model import ImportModel
 from widgets.importing.steps import steps_html
 from widgets.page import notice, tiles
-from widgets.panel import Panel
-from widgets.panel import controls as c
+from widgets.panel import Panel, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from holdings_kit.errors import ConfigError, HoldingsError
 from widgets.formats import shown
 from widgets.laboratory.model import LabModel
 from widgets.page import notice, picture, tiles
-from widgets.panel import Panel
-from widgets.panel import controls as c
+from widgets.panel import Panel, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from ipywidgets import HTML, HBox, VBox
 from holdings_kit.display import number_of
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
-from widgets.panel import Panel
-from widgets.panel import controls as c
+from widgets.panel import Panel, controls as c
 from widgets.risk.model import RiskModel
 from widgets.risk.shocks import scenarios
 from widgets.table import HoldingsTable

@@ -1,16 +1,20 @@
-from ._haircut_panel import COLLATERAL_EFFECTS as COLLATERAL_EFFECTS
-from ._haircut_panel import collateral_effects as collateral_effects
-from ._haircut_panel import published_panel as published_panel
-from ._questions import ACCOUNTS as ACCOUNTS
-from ._questions import ACTIVITY as ACTIVITY
-from ._questions import COVERAGE as COVERAGE
-from ._questions import DISTRIBUTION as DISTRIBUTION
-from ._questions import EXPOSURE as EXPOSURE
-from ._questions import MARGIN_STRESS as MARGIN_STRESS
-from ._questions import account_values as account_values
-from ._questions import activity as activity
-from ._questions import coverage as coverage
-from ._questions import distribution as distribution
-from ._questions import exposure_to as exposure_to
-from ._questions import margin_stress as margin_stress
-from ._questions import performance as performance
+from ._haircut_panel import (
+    COLLATERAL_EFFECTS as COLLATERAL_EFFECTS,
+    collateral_effects as collateral_effects,
+    published_panel as published_panel,
+)
+from ._questions import (
+    ACCOUNTS as ACCOUNTS,
+    ACTIVITY as ACTIVITY,
+    COVERAGE as COVERAGE,
+    DISTRIBUTION as DISTRIBUTION,
+    EXPOSURE as EXPOSURE,
+    MARGIN_STRESS as MARGIN_STRESS,
+    account_values as account_values,
+    activity as activity,
+    coverage as coverage,
+    distribution as distribution,
+    exposure_to as exposure_to,
+    margin_stress as margin_stress,
+    performance as performance,
+)
