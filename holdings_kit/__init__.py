@@ -6,6 +6,7 @@ every price says its basis, every total its coverage; what cannot be read is set
 """
 
 from difflib import get_close_matches
+from importlib.metadata import version
 
 from holdings_kit.errors import attach_room
 
@@ -75,6 +76,8 @@ _GUESSES = {
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("holdings-kit")
     if name in __all__ or not name.strip("_") or name.startswith("__"):
         return _load(name)
     message = f"module 'holdings_kit' has no attribute {name!r}"

@@ -48,3 +48,4 @@ from .store import (
 )
 
 __all__: list[str]  # noqa: PYI035, made of the names above
+__version__: str

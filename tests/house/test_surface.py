@@ -5,6 +5,7 @@ import inspect
 import pickle
 import re
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -74,3 +75,8 @@ def test_every_name_suggested_for_a_guess_is_there() -> None:
     for guess, answer in guesses.items():
         words = set(re.findall(r"\w+", answer.partition("?")[0]))
         assert words & set(dir(hk)) or "holdings_kit" in words, guess
+
+
+def test_the_version_is_the_installed_ones() -> None:
+    assert hk.__version__ == version("holdings-kit")
+    assert "__version__" not in hk.__all__
