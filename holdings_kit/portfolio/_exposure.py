@@ -197,7 +197,7 @@ def concentration(
     Notes
     -----
     HHI (Herfindahl–Hirschman) = Σ w², effective number = 1 / HHI. A weight is
-    |value| / Σ |value|: what was sold short is exposure too, and the weights of a
+    ``|value| / Σ |value|``: what was sold short is exposure too, and the weights of a
     book with both add up to 1.
 
     Examples
