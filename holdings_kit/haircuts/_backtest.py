@@ -37,14 +37,19 @@ _HIDDEN: Final = ("day", "end_date", "move", "sigma")
 
 
 def breaches(
-    haircuts: AnyFrame, prices: AnyFrame, *, horizon: int = 1, loss: Loss = "terminal"
+    haircuts: AnyFrame | Sequence[AnyFrame],
+    prices: AnyFrame,
+    *,
+    horizon: int = 1,
+    loss: Loss = "terminal",
 ) -> pl.DataFrame:
     """Put loss, breach and shortfall beside each haircut.
 
     Parameters
     ----------
     haircuts
-        `HAIRCUTS`; further columns stay.
+        `HAIRCUTS`, the exchange's `MARGINS`, or a list of such frames; further columns
+        stay.
     prices
         `PRICES` of the same instruments.
     horizon, loss
@@ -68,7 +73,7 @@ def breaches(
     >>> breaches(basel(prices), prices)["shortfall"].round(4).to_list()
     [0.1, -0.3167, None]
     """
-    rows = _beside_losses(read_haircuts(haircuts), prices, horizon, loss)
+    rows = _beside_losses(join_haircuts(haircuts), prices, horizon, loss)
     return rows.drop(_HIDDEN)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.errors import ConfigError, load_optional
-from holdings_kit.haircuts._backtest import breaches
-from holdings_kit.haircuts._frames import AnyFrame, Floats, read_haircuts
+from holdings_kit.haircuts._backtest import breaches, join_haircuts
 from holdings_kit.haircuts.statistics import diebold_mariano
 from holdings_kit.haircuts.statistics._result import check_level
 from holdings_kit.schema import conform
@@ -17,6 +16,7 @@ from holdings_kit.schema import conform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdings_kit.haircuts._frames import AnyFrame, Floats
     from holdings_kit.haircuts._losses import Loss
 
 __all__ = ["Comparison", "compare_models", "procyclicality"]
@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
 
 
 def compare_models(
-    haircuts: AnyFrame,
+    haircuts: AnyFrame | Sequence[AnyFrame],
     prices: AnyFrame,
     *,
     horizon: int = 1,
@@ -94,7 +94,8 @@ def compare_models(
     Parameters
     ----------
     haircuts
-        `HAIRCUTS` of two models or more.
+        `HAIRCUTS` of two models or more, or a list of frames of one model each; the
+        exchange's `MARGINS` are one (model ``exchange``).
     prices
         `PRICES` of the same instruments.
     horizon, level, loss
@@ -169,7 +170,9 @@ def compare_models(
 
 
 def procyclicality(
-    haircuts: AnyFrame, *, days: Sequence[int] = (1, 5, 20, 30)
+    haircuts: AnyFrame | Sequence[AnyFrame],
+    *,
+    days: Sequence[int] = (1, 5, 20, 30),
 ) -> pl.DataFrame:
     """Measure how much haircuts move: peak to trough, and the greatest rise in n days.
 
@@ -207,7 +210,7 @@ def procyclicality(
         raise ConfigError(f"days {list(days)}: must be at least 1")
     h = pl.col("haircut")
     return (
-        read_haircuts(haircuts)
+        join_haircuts(haircuts)
         .lazy()
         .filter(h.is_not_null())
         .sort("instrument_id", "model", "date")

@@ -236,3 +236,29 @@ def test_options_and_frames_are_checked(
             hc.reproduce(prices, margins.drop(column))
     with pytest.raises(FrameError, match="ex_date"):
         hc.reproduce(prices, margins, actions=pl.DataFrame({"instrument_id": ["A"]}))
+
+
+def test_the_exchanges_margins_stand_beside_models_in_every_question() -> None:
+    days = pl.date_range(date(2026, 1, 1), date(2026, 1, 30), eager=True)
+    closes = [100.0 + day % 5 for day in range(len(days))]
+    prices = pl.DataFrame({"instrument_id": ["X"] * 30, "date": days, "close": closes})
+    own = hc.basel(prices)
+    margins = pl.DataFrame(
+        {"instrument_id": ["X"] * 30, "date": days},
+        schema_overrides={"instrument_id": pl.String},
+    ).with_columns(
+        **{c: pl.lit("0.09") for c in ("security_var", "var_margin")},
+        elm=pl.lit("0.035"),
+        adhoc=pl.lit("0"),
+        haircut=pl.lit("0.125"),
+        file_no=pl.lit(6),
+    )
+    fractions = ["security_var", "var_margin", "elm", "adhoc", "haircut"]
+    margins = margins.with_columns(pl.col(fractions).cast(pl.Decimal(9, 6)))
+    both = [own, margins]
+    models = {"basel", "exchange"}
+    assert set(hc.breaches(both, prices)["model"]) == models
+    assert set(hc.backtest(both, prices)["model"]) == models
+    compared = hc.compare_models(both, prices, confidence_set=False)
+    assert set(compared.scores["model"]) == models
+    assert set(hc.procyclicality(both)["model"]) == models
