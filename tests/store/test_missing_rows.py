@@ -163,10 +163,14 @@ def test_a_copy_made_while_an_append_runs_claims_nothing_it_has_not(
                 "snapshots",
             ):  # the worst order
                 shutil.copytree(tmp_path / "store" / table, copy / table)
-            loaded = Store(copy).current()
-            rows = loaded.holdings.group_by("account_id").len()
-            assert rows.height == loaded.snapshots.height >= 1
-            assert set(rows["len"]) == {5}
+            try:
+                loaded = Store(copy).current()
+            except StoreError as error:  # a log was copied after its files
+                assert "is missing" in str(error)
+            else:
+                rows = loaded.holdings.group_by("account_id").len()
+                assert rows.height == loaded.snapshots.height >= 1
+                assert set(rows["len"]) == {5}
             backup = store.backup(tmp_path / f"backup{turn}")
             assert backup.check().is_empty()
             assert backup.quarantine().is_empty()
