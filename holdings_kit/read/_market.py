@@ -460,7 +460,7 @@ _TORN: Final = (
     EOFError,
     zlib.error,
     zipfile.BadZipFile,
-    NotImplementedError,
+    NotImplementedError,  # a zip packed by a method that Python cannot undo
     RuntimeError,  # a member with a password
     ValueError,
     zstandard.ZstdError,
