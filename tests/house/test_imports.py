@@ -84,8 +84,17 @@ def test_imports_point_one_way() -> None:
             assert rank[there] <= rank[room(path)], f"{path} imports {name}"
 
 
+def entries() -> list[Path]:
+    """What the package shows; a folder left with compiled files only is no room."""
+    return [
+        path
+        for path in PACKAGE.iterdir()
+        if path.name != "__pycache__" and (path.is_file() or any(path.rglob("*.py")))
+    ]
+
+
 def test_a_newcomer_sees_few_entries() -> None:
-    shown = {p.name for p in PACKAGE.iterdir()} - {"__pycache__"}
+    shown = {path.name for path in entries()}
     assert {n.removesuffix(".py") for n in shown if n.endswith(".py")} <= {
         "__init__",
         "errors",
@@ -98,12 +107,12 @@ def test_every_entry_is_explained_in_one_line() -> None:
     lines = (ROOT / "docs" / "architecture.md").read_text().splitlines()
     first_cells = [line.split("|")[1] for line in lines if line.startswith("| `")]
     explained = {name for cell in first_cells for name in cell.split("`")[1::2]}
-    entries = {
+    there = {
         f"{path.name}/" if path.is_dir() else path.name
-        for path in PACKAGE.iterdir()
-        if path.name not in {"__pycache__", "py.typed"}
+        for path in entries()
+        if path.name != "py.typed"
     }
-    assert explained == entries
+    assert explained == there
 
 
 def test_the_rooms_are_explained_in_the_order_of_their_imports() -> None:
