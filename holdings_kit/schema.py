@@ -425,8 +425,9 @@ class Loaded(NamedTuple):
 
         Fields no published format has (`unknown_field`, with their value), digits
         beyond the fourth place (`rounded`), prices of 0 taken as unknown
-        (`zero_price`), price dates that are none (`unread_instant`), ISINs that do not
-        verify, and the like.
+        (`zero_price`), words for no value in a price, P&L or haircut (`placeholder`),
+        price dates that are none (`unread_instant`), ISINs that do not verify, and the
+        like.
         """
         item = pl.Struct({name: pl.String() for name in NOTICES.names()[2:]})
         return (

@@ -45,6 +45,7 @@ _NOTICES: Final = {
     "isin_check_digit": "an ISIN that does not verify",
     "isin_conflict": "a holding listed under several ISINs",
     "negative_price": "a price below 0, taken as unknown",
+    "placeholder": "a price, P&L or haircut that says no value, taken as unknown",
     "rounded": "more than four decimal places, rounded",
     "unidentified": "a holding without ISIN and listing",
     "unknown_field": "a field that no published format has",

@@ -55,6 +55,7 @@ ARROW: Final = Table(
     },
     numbers=(*_QUANTITIES, *_PRICES, "pnl", "haircut"),
     known=list_members("arrow", "data[]"),
+    figures=(*_PRICES, "pnl", "haircut"),
     positive=_PRICES,
     holdings={
         "settled_quantity": pl.col("depositoryQty"),

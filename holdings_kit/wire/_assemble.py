@@ -10,9 +10,11 @@ from holdings_kit.schema import INSTANT, MONEY, empty
 from holdings_kit.wire._content import pack_extra, write_facts
 from holdings_kit.wire._keyed import DOC, FAULT, HELD, Facts
 from holdings_kit.wire._rows import (
+    NOTICE,
     Table,
     explain_unread,
     instant,
+    is_placeholder,
     number,
     read_values,
     report_remarks,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASKET",
+    "BASKET_FIGURES",
     "BASKET_READ",
     "DOCUMENT",
     "DOCUMENT_READ",
@@ -70,7 +73,13 @@ BASKET: Final = pl.Schema(
 )
 
 
-_BASKET_NUMBERS = ("quantity", "current_value", "total_returns", "current_returns")
+BASKET_FIGURES: Final = {
+    "currentValue": "current_value",
+    "totalReturns": "total_returns",
+    "currentReturns": "current_returns",
+}
+"""What a smallcase says of itself: its members in ``stats``, our names for them."""
+_BASKET_NUMBERS = ("quantity", *BASKET_FIGURES.values())
 DOCUMENT_READ: Final = pl.Schema(
     {**DOCUMENT, "snapshot_at": INSTANT, "fetched_at": INSTANT}
 )
@@ -96,14 +105,14 @@ def read_parts(parts: Parts) -> Facts:
         _read_table(parts.rows[name], parts.tables[name])
         for name in sorted(parts.tables, reverse=True)
     ]
-    baskets, basket_faults = _read_basket_rows(parts.baskets)
+    baskets, basket_faults, remarks = _read_basket_rows(parts.baskets)
     holdings = pl.concat([empty(HELD), *(part.holdings for part in read)])
     return Facts(
         documents,
         holdings.sort("doc", "holding_no") if len(read) > 1 else holdings,
         parts.listings,
         baskets,
-        pl.concat([parts.notices, *(part.notices for part in read)]),
+        pl.concat([parts.notices, *(part.notices for part in read), remarks]),
         pl.concat([faults, *(part.faults for part in read), basket_faults]),
     )
 
@@ -167,10 +176,32 @@ def fill_holdings(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
-def _read_basket_rows(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read the numbers of the constituents; an unreadable one is a fatal fault."""
+def _read_basket_rows(
+    text: pl.DataFrame,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Read the numbers of the constituents; an unreadable one is a fatal fault.
+
+    A placeholder in a figure of the basket is unknown, with a remark.
+    """
     if text.is_empty():
-        return empty(BASKET_READ), empty(FAULT)
+        return empty(BASKET_READ), empty(FAULT), empty(NOTICE)
+    blank = [
+        text.filter(is_placeholder(column)).select(
+            "doc",
+            kind=pl.lit("placeholder"),
+            pointer=pl.format(
+                "{}/stats/{}",
+                pl.col("pointer").str.replace("/constituents/[0-9]+$", ""),
+                pl.lit(name),
+            ),
+            value=pl.col(column),
+        )
+        for name, column in BASKET_FIGURES.items()
+    ]
+    text = text.with_columns(
+        pl.when(~is_placeholder(column)).then(pl.col(column)).alias(column)
+        for column in BASKET_FIGURES.values()
+    )
     read = text.with_columns(
         number(column).cast(MONEY, strict=False) for column in _BASKET_NUMBERS
     )
@@ -192,4 +223,5 @@ def _read_basket_rows(text: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             .cast(pl.Binary()),
             fatal=pl.lit(value=True),
         ).cast(FAULT),
+        pl.concat(blank).unique(maintain_order=True),
     )

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.schema import MONEY, empty
-from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, fill_holdings
+from holdings_kit.wire._assemble import (
+    BASKET_FIGURES,
+    BASKET_READ,
+    DOCUMENT_READ,
+    fill_holdings,
+)
 from holdings_kit.wire._fast import Found, Shapes, explode_items, stack_frames
 from holdings_kit.wire._gateway import FUNDS, V1, V2
 from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts
@@ -326,7 +331,7 @@ def _read_baskets(
         )
     whole = pl.concat(parts, how="diagonal")
     rows_of = _read_constituents(whole)
-    wide = pl.col(*_FIGURES.values(), "quantity")
+    wide = pl.col(*BASKET_FIGURES.values(), "quantity")
     read = wide.cast(MONEY, strict=False)
     lost = pl.any_horizontal(wide.is_not_null() & read.is_null(), "_missing")
     doubtful = rows_of.select(pl.col("doc").filter(lost)).to_series()
@@ -335,15 +340,13 @@ def _read_baskets(
 
 
 _NO_TEXT: Final = pl.lit(None, pl.String())
-_FIGURES: Final = {
-    "currentValue": "current_value",
-    "totalReturns": "total_returns",
-    "currentReturns": "current_returns",
-}
 
 
 def _read_figures(stats: pl.Expr) -> list[pl.Expr]:
-    return [stats.struct.field(name).alias(column) for name, column in _FIGURES.items()]
+    return [
+        stats.struct.field(name).alias(column)
+        for name, column in BASKET_FIGURES.items()
+    ]
 
 
 def _read_constituents(whole: pl.DataFrame) -> pl.DataFrame:

@@ -42,6 +42,7 @@ V1: Final = Table(
         "averagePrice": ("averagePrice",),
     },
     numbers=("shares", "averagePrice"),
+    figures=("averagePrice",),
     known=list_members("gateway-v1", "securities.holdings[]"),
     positive=("averagePrice",),
     holdings={
@@ -127,6 +128,7 @@ V2: Final = Table(
         "smallcaseQuantity",
         "collateralQuantity",
     ),
+    figures=("averagePrice", "nse.averagePrice", "bse.averagePrice"),
     known=list_members("gateway-v2", "securities[]"),
     positive=("averagePrice",),
     holdings={
@@ -178,6 +180,7 @@ FUNDS: Final = Table(
         )
     },
     numbers=("quantity", "averagePrice", "lastPrice", "pnl"),
+    figures=("averagePrice", "lastPrice", "pnl"),
     instants=("lastPriceDate",),
     known=list_members("gateway-v2", "mutualFunds.holdings[]"),
     positive=("averagePrice", "lastPrice"),

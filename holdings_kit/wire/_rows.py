@@ -2,7 +2,7 @@
 
 A wire row arrives as text. `read_values` reads its numbers, `explain_unread` says per
 row what could not be read, and `report_remarks` what was read with a loss (rounded) or
-taken as unknown (a price of zero).
+taken as unknown (a price of zero, a placeholder such as "-").
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "instant",
     "is_list",
     "is_object",
+    "is_placeholder",
     "null_unpopulated",
     "number",
     "pick_scalars",
@@ -71,6 +72,9 @@ class Table(NamedTuple):
         Wire column → path inside the row object.
     numbers
         Wire columns read as exact numbers.
+    figures
+        Those of them that are no quantity: prices, P&L, haircuts. A placeholder such as
+        "-" in one of them is unknown; in a quantity it sets the row aside.
     instants
         Wire columns read as instants; one that is none is unknown, with a remark.
     known
@@ -89,6 +93,7 @@ class Table(NamedTuple):
     known: frozenset[str]
     positive: Sequence[str]
     holdings: Mapping[str, pl.Expr]
+    figures: Sequence[str]
     instants: Sequence[str] = ()
     extra: Sequence[str] = ()
 
@@ -202,7 +207,10 @@ def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.S
     if not kinds:
         return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
     lost = text.select(
-        number(column).is_not_null() & rows[column].is_null() for column in kinds
+        number(column).is_not_null()
+        & rows[column].is_null()
+        & (pl.lit(column not in table.figures) | ~is_placeholder(column))
+        for column in kinds
     )
     said = [
         pl.when(lost[column]).then(
@@ -237,14 +245,19 @@ def report_remarks(
         for column in numbers
         if rounded[column].any()
     ]
+    unread = dict.fromkeys(table.instants, "unread_instant")
+    unread |= dict.fromkeys(table.figures, "placeholder")
     found += [
-        text.filter(number(column).is_not_null() & rows[column].is_null()).select(
+        lost.select(
             "doc",
-            kind=pl.lit("unread_instant"),
+            kind=pl.lit(kind),
             pointer=_format_pointer(table, column),
             value=pl.col(column),
         )
-        for column in table.instants
+        for column, kind in unread.items()
+        if not (
+            lost := text.filter(number(column).is_not_null() & rows[column].is_null())
+        ).is_empty()
     ]
     return pl.concat([empty(NOTICE), *found, report_zero_prices(rows, table)])
 
@@ -270,6 +283,23 @@ def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 def _format_pointer(table: Table, column: str) -> pl.Expr:
     return pl.concat_str("pointer", pl.lit("/" + "/".join(table.fields[column])))
+
+
+_PLACEHOLDERS: Final = (
+    *("-", "--", "---", "–", "—", "?", "#n/a", "n/a", "na", "n.a.", "nan"),
+    *("null", "none", "nil", "undefined", "not available"),
+)
+
+
+def is_placeholder(column: str) -> pl.Expr:
+    """Tell whether a text stands for "no value", in the words that systems write.
+
+    >>> pl.DataFrame({"ltp": ["-", " N/A", "1.5", "1,5"]}).select(
+    ...     is_placeholder("ltp")
+    ... )["ltp"].to_list()
+    [True, True, False, False]
+    """
+    return pl.col(column).str.strip_chars().str.to_lowercase().is_in(_PLACEHOLDERS)
 
 
 def null_unpopulated(column: str) -> pl.Expr:

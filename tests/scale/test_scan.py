@@ -190,6 +190,11 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "number as text": lambda body: body.replace(b"100.25", b'"100.25"'),
     "number with a blank": lambda body: body.replace(b"100.25", b'" 100.25"'),
     "junk for a number": lambda body: body.replace(b"100.25", b'"much"'),
+    "a placeholder for a number": lambda body: (
+        body.replace(b"100.25", b'"N/A"')
+        .replace(b'"6.61"', b'" - "')
+        .replace(b"10.5", b'"nil"')
+    ),
     "nothing for a number": lambda body: body.replace(b"100.25", b'""'),
     "not a number": lambda body: body.replace(b"100.25", b"NaN"),
     "text as number": lambda body: body.replace(b'"account', b'1,"x":"account'),

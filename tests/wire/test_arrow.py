@@ -119,7 +119,7 @@ def test_a_row_that_does_not_add_up_is_flagged(payload: Payload) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["x", "1,000", "NaN", "1_0", True, {"a": 1}, [1], "9" * 30, "1e99"]
+    "value", ["x", "1,000", "NaN", "1_0", True, {"a": 1}, [1], "9" * 30, "1e99", "-"]
 )
 def test_one_bad_row_costs_one_reject(payload: Payload, value: object) -> None:
     payload["data"][3]["qty"] = value
@@ -130,6 +130,24 @@ def test_one_bad_row_costs_one_reject(payload: Payload, value: object) -> None:
     assert "qty" in loaded.rejects["reason"][0]
     assert loaded.snapshots["status"].to_list() == ["quarantined"]
     assert loaded.listings.filter(holding_no=3).is_empty()
+
+
+def test_a_placeholder_costs_a_figure_and_a_wrong_number_the_row(
+    payload: Payload,
+) -> None:
+    words = {"ltp": "-", "pnl": "N/A", "haircut": " null ", "close": "NA"}
+    payload["data"][1] |= words
+    payload["data"][2]["avgPrice"] = "6,61"
+    loaded = read(payload)
+    row = loaded.holdings.filter(holding_no=1).row(0, named=True)
+    columns = ("last_price", "reported_pnl", "haircut", "close_price")
+    assert [row[column] for column in columns] == [None] * 4
+    assert (row["owned_quantity"], row["average_price"]) == (775, Decimal("6.61"))
+    said = loaded.notices.filter(kind="placeholder").select("pointer", "value")
+    assert dict(said.iter_rows()) == {f"/data/1/{k}": v for k, v in words.items()}
+    [reason] = loaded.rejects["reason"]
+    assert "/data/2" in reason
+    assert "avgPrice" in reason
 
 
 def test_rounding_beyond_the_fourth_place_is_reported(payload: Payload) -> None:

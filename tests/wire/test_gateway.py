@@ -168,6 +168,34 @@ def test_a_date_that_cannot_be_read_is_set_aside() -> None:
     assert loaded.snapshots["status"].to_list() == ["quarantined"]
 
 
+def test_a_placeholder_costs_a_figure_and_never_a_quantity() -> None:
+    lot = {"quantity": 3, "averagePrice": "N/A"}
+    row = {"isin": "INE062A01020", "holdings": lot, "positions": {"nse": lot}}
+    fund = {"isin": "INF000X01013", "quantity": "-", "averagePrice": 1}
+    other = {"isin": "INF000X01013", "quantity": 2, "lastPrice": "-", "pnl": "nil"}
+    constituents = [{"ticker": ticker, "shares": 1} for ticker in ("A", "B")]
+    basket = {"stats": {"totalReturns": "NA"}, "constituents": constituents}
+    loaded = read(
+        v2(
+            securities=[row],
+            mutualFunds={"holdings": [fund, other]},
+            smallcases={"public": [basket]},
+        )
+    )
+    holdings = loaded.holdings.select("owned_quantity", "average_price", "last_price")
+    assert holdings.rows() == [(6, None, None), (2, None, None)]
+    assert loaded.baskets.select("quantity", "total_returns").rows() == [(1, None)] * 2
+    assert dict(loaded.notices.select("pointer", "value").iter_rows()) == {
+        "/data/securities/0/holdings/averagePrice": "N/A",
+        "/data/securities/0/positions/nse/averagePrice": "N/A",
+        "/data/mutualFunds/holdings/1/lastPrice": "-",
+        "/data/mutualFunds/holdings/1/pnl": "nil",
+        "/data/smallcases/public/0/stats/totalReturns": "NA",
+    }
+    [reason] = loaded.rejects["reason"]
+    assert reason.startswith("/data/mutualFunds/holdings/0: quantity: '-'")
+
+
 def test_a_wrong_check_digit_gives_no_identity() -> None:
     row = {"isin": "INE062A01021", "nseTicker": "SBIN", "holdings": {"quantity": 1}}
     loaded = read(v2(securities=[row]))
