@@ -11,7 +11,7 @@ from holdings_kit.changes._frames import ACTIONS
 from holdings_kit.errors import ConfigError
 from holdings_kit.schema import conform
 
-__all__ = ["KINDS", "normal_id", "products", "read_actions", "with_root"]
+__all__ = ["KINDS", "known_isin", "normal_id", "products", "read_actions", "with_root"]
 
 _CHAIN: Final = 6  # renamings of one share that are followed
 _ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
@@ -37,6 +37,25 @@ KINDS: Final = {
 }
 """What each kind of action must say."""
 
+_READ: Final = pl.Schema(
+    {
+        "_action_no": pl.UInt32(),
+        **{c: ACTIONS[c] for c in ("instrument_id", "ex_date", "kind")},
+        "_num": pl.Int64(),
+        "_den": pl.Int64(),
+        **{
+            c: ACTIONS[c]
+            for c in (
+                "ratio",
+                "new_instrument_id",
+                "cost_share",
+                "cash_per_unit",
+                "source",
+            )
+        },
+    }
+)
+
 FACTOR_KINDS: Final = (
     "split",
     "bonus",
@@ -61,6 +80,14 @@ def normal_id(column: str = "instrument_id") -> pl.Expr:
     )
 
 
+def known_isin(own: str, other: str) -> pl.Expr:
+    """Take the ISIN of a share that is known by its listing on one of the sides."""
+    mine = pl.coalesce(own, other)
+    listing = pl.col("_same_share") & ~mine.str.contains(_ISIN)
+    isin = pl.col(other).str.contains(_ISIN).fill_null(value=False)
+    return pl.when(listing & isin).then(other).otherwise(mine)
+
+
 def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
     """Check an actions table and read its ratios: units of after per unit of before.
 
@@ -75,9 +102,8 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
         A row does not say what its kind must say; the message names the row.
     """
     if actions is None:
-        table = pl.DataFrame(schema=ACTIONS)
-    else:
-        table = conform(actions.lazy(), ACTIONS, name="actions").collect()
+        return pl.DataFrame(schema=_READ)
+    table = conform(actions.lazy(), ACTIONS, name="actions").collect()
     ratio = pl.col("ratio").str.strip_chars()
     parts = ratio.str.extract_groups(r"^(\d{1,9})(?:\s*:\s*(\d{1,9}))?$")
     first = parts.struct.field("1").cast(pl.Int64())
@@ -202,6 +228,9 @@ def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.Dat
         .select(_new="new_instrument_id", _old="instrument_id")
         .unique("_new", keep="first", maintain_order=True)
     )
+    rooted = frame.with_columns(_root=pl.col(column))
+    if names.is_empty():
+        return rooted
 
     def older(rows: pl.DataFrame, _: int) -> pl.DataFrame:
         return (
@@ -216,7 +245,7 @@ def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.Dat
             .drop("_old")
         )
 
-    return reduce(older, range(_CHAIN), frame.with_columns(_root=pl.col(column)))
+    return reduce(older, range(_CHAIN), rooted)
 
 
 def products(

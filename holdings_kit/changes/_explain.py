@@ -15,12 +15,14 @@ from holdings_kit.changes import (
     _transfers as transfers,
 )
 from holdings_kit.changes._actions import normal_id, read_actions
-from holdings_kit.changes._crossings import with_crossings
+from holdings_kit.changes._crossings import add_up
 from holdings_kit.changes._factors import with_factor
 from holdings_kit.changes._frames import CHANGES
+from holdings_kit.changes._listed import find_listed
 from holdings_kit.changes._order import mark_starts, ordered
 from holdings_kit.changes._rules import decide
 from holdings_kit.changes._still import Splitter, put_back, select_changes
+from holdings_kit.changes._unlisted import find_unlisted
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.portfolio._prices import Pricing, pricing_of, with_price
 from holdings_kit.schema import HOLDINGS, MONEY, Frame, FrameLike, conform
@@ -194,8 +196,9 @@ def explain(
         changed = links.with_links(changed, keys, table, average).with_columns(
             _india_day("before").alias("_day0"), _india_day("after").alias("_day1")
         )
-        for stage in (with_crossings, with_factor):
-            changed = stage(changed, table, tolerance=average, late_days=late_days)
+        listed = find_listed(changed, table, tolerance=average, late_days=late_days)
+        changed = add_up(changed, find_unlisted(changed, listed, tolerance=average))
+        changed = with_factor(changed, table, tolerance=average, late_days=late_days)
         changed = transfers.with_transfers(
             changed, keys, owners, window=transfer_window, tolerance=average
         )

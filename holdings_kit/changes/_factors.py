@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.changes._actions import products, with_root
+from holdings_kit.changes._actions import known_isin, products, with_root
 from holdings_kit.schema import MONEY, VALUE
 
 __all__ = ["price_band", "with_factor"]
@@ -157,13 +157,15 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     same_way = (full - _Q0) * (_Q1 - _Q0) > 0
     unmoved = ((_A1 - _A0).abs() < tolerance / 2).fill_null(value=False)
     moved = ((_A1 - _A0 / factor).abs() < (_A1 - _A0).abs()).fill_null(value=True)
+    near = (_P0 / _P1 / factor).log().abs() < (1 + pl.col("_band")).log()
+    matched = near.fill_null(value=False)
     one = pl.lit(1.0)
     weighed = candidates.with_columns(
         _restated=_points(factor, restated=True, tolerance=tolerance),
         _left=_points(factor, restated=False, tolerance=tolerance),
         _plain=_points(one, restated=True, tolerance=tolerance)
         # the price fell by the factor: trades alone do not explain that
-        - pl.when((_P0 / _P1 / factor).log().abs() < (1 + pl.col("_band")).log())
+        - pl.when(near)
         .then(
             pl.when((factor.log().abs()) > 1.2 * (1 + pl.col("_band")).log())
             .then(2)
@@ -175,8 +177,11 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
         _restated=pl.when(moved & (rose | (pl.col("_restated") >= _SIGN)))
         .then("_restated")
         .otherwise(_IMPOSSIBLE),
-        # an average equal to the paisa means no purchase: what came is the credit
-        _left=pl.when(rose | (same_way & unmoved)).then("_left").otherwise(_IMPOSSIBLE),
+        # an average equal to the paisa means no purchase: what came is the credit;
+        # what went with it was sold, unless the price rose by the factor
+        _left=pl.when((rose | (same_way & unmoved)) & ((factor > 1) | matched))
+        .then("_left")
+        .otherwise(_IMPOSSIBLE),
     )
     best = pl.max_horizontal("_restated", "_left")
     adjusted = pl.when("_whole").then((full + _EPS).floor()).otherwise(full)
@@ -198,6 +203,12 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     )
 
 
+def _value_before() -> pl.Expr:
+    value = pl.col("owned_quantity_before").cast(VALUE) * pl.col("price_before")
+    held = pl.when(pl.col("owned_quantity_before") == 0).then(pl.lit(0, VALUE))
+    return (held.otherwise(value) + pl.col("action_value")).cast(pl.Float64())
+
+
 def _figures(rows: pl.DataFrame) -> pl.DataFrame:
     """Take the figures of lines held on both sides, as floats for weighing."""
     q1 = pl.col("owned_quantity_after")
@@ -211,7 +222,7 @@ def _figures(rows: pl.DataFrame) -> pl.DataFrame:
             _same_isin=pl.col("_link").is_null()
             & pl.col("instrument_id").str.contains(r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"),
             _new_isin=pl.col("_link").is_not_null() & ~pl.col("_same_share"),
-            _id="instrument_id_before",
+            _id=known_isin("instrument_id_before", "instrument_id"),
             _day0="_day0",
             _day1="_day1",
             _whole=whole,
@@ -223,7 +234,10 @@ def _figures(rows: pl.DataFrame) -> pl.DataFrame:
             .then(pl.col("_base_cost").cast(pl.Float64()) / base.cast(pl.Float64()))
             .otherwise(pl.col("average_price_before").cast(pl.Float64())),
             _a1=pl.col("average_price_after").cast(pl.Float64()),
-            _p0=pl.col("price_before").cast(pl.Float64()),
+            # of a line that gave or got another's value, a unit with or without it
+            _p0=pl.when(pl.col("_cross").is_in(["merger", "demerger"]))
+            .then(_value_before() / base.cast(pl.Float64()))
+            .otherwise(pl.col("price_before").cast(pl.Float64())),
             _p1=pl.col("price_after").cast(pl.Float64()),
         )
         .with_columns(
@@ -295,7 +309,7 @@ def _named(found: pl.DataFrame) -> pl.DataFrame:
         .then(0.97)
         .when(pl.col("_score") >= _PROOF)
         .then(0.85)
-        .otherwise(0.65)
+        .otherwise(pl.when(split | ~grows).then(0.65).otherwise(0.5))
     )
     name = (
         pl.when(~grows)

@@ -281,6 +281,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         & ~crossed
         & ~booking
         & ~pl.col("_only_average")
+        & (pl.col("paid_value") == 0)
         & (trade == 0)
         & (sent == 0)
         & (pl.col("_churn").fill_null(zero) == 0)
@@ -301,12 +302,12 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
             rose
             & (
                 unknown
+                | (opened_far & ~crossed & (pl.col("_lines_before") > 0))
                 | (both & pl.col("_odd_price") & ~against & ~equal_cost & ~exchange)
                 | entitled
             )
         ).fill_null(value=False),
         _unknown_cost=unknown.fill_null(value=False),
-        _far_average=opened_far,
         _unrestated=(acted & pl.col("_late"))
         | pl.col("_uncosted")
         | pl.col("_only_average"),
@@ -326,7 +327,6 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     )
     odd = (
         pl.col("_received")
-        | (pl.col("_far_average") & ~crossed)
         | pl.col("_odd_price")
         | pl.col("_against")
         | pl.col("_free")

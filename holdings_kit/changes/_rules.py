@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.changes._crossings import RIGHTS
 from holdings_kit.schema import MONEY
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ _LISTING: Final = ~(
 )
 # sold and bought back within the pair: moved out of the free shares into T+1
 _CHURN: Final = pl.col("_churn").fill_null(_ZERO)
+_CALLED: Final = (pl.col("paid_value") > 0) & (_CROSS.ne_missing("rights"))
 _BOUGHT: Final = pl.max_horizontal(_TRADE, _ZERO) + _CHURN
 _SOLD: Final = pl.max_horizontal(-_TRADE, _ZERO) + _CHURN
 _MIXED: Final = pl.col("_mixed")
@@ -195,7 +197,7 @@ RULES: Final = (
         pl.col("_transfer_confidence"),
         sentence(
             "{n} left at average {average.before} and arrived in the same person's "
-            "account {transfer_account_id}",
+            "account {_other_accounts}",
             n=-_SENT,
         ),
     ),
@@ -251,7 +253,7 @@ RULES: Final = (
         "opened",
         (_Q0 == 0) & (_Q1 != 0) & _ALONE & ~pl.col("_received"),
         _Q1,
-        pl.when((pl.col("_lines_before") == 0) | pl.col("_far_average"))
+        pl.when(pl.col("_lines_before") == 0)
         .then(0.7)
         .when(_MIXED)
         .then(0.78)
@@ -265,14 +267,18 @@ RULES: Final = (
         "closed",
         (_Q0 != 0) & (_Q1 == 0) & _ALONE,
         _Q0,
-        pl.when((pl.col("_lines_after") == 0) | _MIXED).then(0.7).otherwise(0.95),
+        pl.when((pl.col("_lines_after") == 0) | _MIXED)
+        .then(0.7)
+        .when(pl.col("symbol_before").str.contains(RIGHTS))  # sold, or lapsed
+        .then(0.78)
+        .otherwise(0.95),
         sentence(
             "{owned.before} held before, none now; the account has {_lines_after} lines"
         ),
     ),
     Rule(
         "received",
-        pl.col("_received") & ~pl.col("_entitled") & ~_ODD & ~_CROSSED & _OK,
+        pl.col("_received") & ~pl.col("_entitled") & ~_ODD & _OK,
         _SENT,
         pl.when(pl.col("_unknown_cost") & (_Q0 != 0))
         .then(0.85)
@@ -297,14 +303,26 @@ RULES: Final = (
     ),
     Rule(
         "bought",
-        _BOTH & ((pl.col("_traded") & (_TRADE > 0)) | (_CHURN > 0)),
-        _BOUGHT,
+        (
+            (_BOTH | (_CROSSED & ~pl.col("_half_known") & _OK))
+            & ((pl.col("_traded") & (_TRADE > 0)) | (_CHURN > 0))
+        )
+        | (_CALLED & _OK),
+        pl.when(_BOUGHT > 0).then(_BOUGHT),
         _PRICED,
-        sentence("bought {n}: owned {owned}, cost {cost}, price {price}", n=_BOUGHT),
+        pl.when(_CALLED)
+        .then(sentence("{_cross_words}: {paid} was paid", paid=pl.col("paid_value")))
+        .otherwise(
+            sentence("bought {n}: owned {owned}, cost {cost}, price {price}", n=_BOUGHT)
+        ),
     ),
     Rule(
         "sold",
-        (_BOTH | (_CROSSED & (_Q1 != 0) & _OK) | ((_SENT != 0) & (_Q1 == 0) & _OK))
+        (
+            _BOTH
+            | (_CROSSED & ~pl.col("_half_known") & _OK)
+            | ((_SENT != 0) & (_Q1 == 0) & _OK)
+        )
         & ((pl.col("_traded") & (_TRADE < 0)) | (_CHURN > 0)),
         _SOLD,
         pl.when(_SAME_AVERAGE).then(0.95).otherwise(0.85),

@@ -25,6 +25,7 @@ _SENT: Final = {
     "transfer_average_price": MONEY,
     "_transfer_confidence": pl.Float64(),
     "transfer_account_id": pl.String(),
+    "_other_accounts": pl.String(),  # of shares that went to several, all of them
 }
 
 
@@ -63,15 +64,27 @@ def _pairs(
     window: timedelta,
     tolerance: float,
 ) -> pl.LazyFrame:
-    """Match each departure with one arrival: person, instrument, quantity, average."""
+    """Match departures with arrivals: person, instrument, quantity, average.
+
+    What left one account may have arrived in several, each of which got it whole.
+    """
+    num, den = pl.col("_num"), pl.col("_den")
+    acted = num != den
+    average = pl.when(pl.col("_moved_cost"))
+    average = average.then(pl.col("_base_cost") / pl.col("_base_quantity"))
+    average = average.otherwise("average_price_before").cast(MONEY)
+    # an action that multiplied the shares divided what each had cost
+    restated = pl.when(acted).then((average * den / num).cast(MONEY)).otherwise(average)
+    price = pl.col("price_before")
     owned = rows.filter(_DELTA != 0).join(moves, on="account_id")
     columns = [*keys, "person_id", "instrument_id"]
     out = owned.filter(_DELTA < 0).select(
         *columns,
         _sent=-_DELTA,
         _at=pl.col("snapshot_at_after"),
-        _price=pl.col("price_before"),
-        _average=pl.col("average_price_before"),
+        _price=pl.when(acted).then((price * den / num).cast(MONEY)).otherwise(price),
+        _average=pl.when("_late").then(average).otherwise(restated),
+        _other_average=pl.when("_late").then(restated).otherwise(average),
     )
     quantity = pl.col("owned_quantity_before") + pl.col("owned_quantity_after")
     paid = pl.col("cost_value_after") - pl.col("cost_value_before")
@@ -91,10 +104,13 @@ def _pairs(
     moved = pl.min_horizontal("_sent", "_came_in").cast(MONEY)
     right = into.rename({c: f"{c}_in" for c in into.collect_schema() if c not in on})
     both = out.join(right, on=on).with_columns(_moved=moved)
-    carried = pl.col("_moved").cast(pl.Float64()) * pl.col("_average").cast(
-        pl.Float64()
-    )
-    rest = pl.col("_paid_in") - carried
+    units = pl.col("_moved").cast(pl.Float64())
+    rests = [
+        pl.col("_paid_in") - units * pl.col(name).cast(pl.Float64())
+        for name in ("_average", "_other_average")
+    ]
+    # one of two brokers may have restated the average before the other
+    rest = pl.when(rests[0].abs() <= rests[1].abs()).then(rests[0]).otherwise(rests[1])
     more = (pl.col("_came_in") - pl.col("_moved")).cast(pl.Float64())
     whole = pl.col("_came_in") == pl.col("_moved")
     # what arrived costs what it cost where it left, the rest what the market asked
@@ -128,11 +144,19 @@ def _pairs(
             *keys,
             descending=[True, True, False, *[False] * len(keys)],
         )
-        .unique([*keys, "instrument_id"], keep="first", maintain_order=True)
         .unique(
             [*(f"{k}_in" for k in keys), "instrument_id"],
             keep="first",
             maintain_order=True,
+        )
+        .with_columns(
+            _sure=same & whole,
+            _no=pl.int_range(pl.len()).over(*keys, "instrument_id"),
+            _sum=pl.col("_moved").cum_sum().over(*keys, "instrument_id"),
+        )
+        .filter(
+            (pl.col("_no") == 0)
+            | (pl.col("_sure") & (pl.col("_sum") <= pl.col("_sent")))
         )
     )
     shared = [
@@ -140,12 +164,11 @@ def _pairs(
         pl.col("_average").alias("transfer_average_price"),
         pl.col("_transfer_confidence"),
     ]
-    leaving = found.select(
-        *keys,
-        "instrument_id",
-        *shared,
-        transferred_quantity=(-pl.col("_moved")).cast(MONEY),
-        transfer_account_id=pl.col("account_id_in"),
+    leaving = found.group_by(*keys, "instrument_id", maintain_order=True).agg(
+        *(one.first() for one in shared),
+        transferred_quantity=(-pl.col("_moved").sum()).cast(MONEY),
+        transfer_account_id=pl.col("account_id_in").first(),
+        _other_accounts=pl.col("account_id_in").str.join(", "),
     )
     arriving = found.select(
         *(pl.col(f"{k}_in").alias(k) for k in keys),
@@ -153,6 +176,7 @@ def _pairs(
         *shared,
         transferred_quantity=pl.col("_moved").cast(MONEY),
         transfer_account_id=pl.col("account_id"),
+        _other_accounts=pl.col("account_id"),
     )
     return pl.concat([leaving, arriving])
 

@@ -16,6 +16,7 @@ from holdings_kit.schema import HOLDINGS
 from tests.compare.lives import Life, lives
 
 QUIET = {"price_only", "unchanged"}
+TRADES = ["bought", "sold", "opened", "closed", "rights", "buyback"]
 # without a table these cannot be known: what is seen of them is this
 SEEN_AS = {
     "buyback": {"sold", "closed"},
@@ -179,22 +180,25 @@ def test_every_bridge_adds_up(asked: Asked) -> None:
 def test_what_was_not_traded_has_no_trade_effect(asked: Asked) -> None:
     keys = ["account_id", "instrument_id"]
     traded = pl.DataFrame(sorted(asked.traded), schema=keys, orient="row")
-    bridge = hk.bridge(asked.changes).join(traded, on=keys, how="anti")
     sure = asked.changes.filter(pl.col("confidence") >= 0.9).select(keys)
-    # a merged line of which part was sold: before or after it, nobody can know
-    merged = asked.changes.filter(
-        (pl.col("cause") == "merger") | pl.col("cause").is_in(["opened", "closed"])
-    ).select(keys)
-    unknowable = [
-        {"account_id": account, "instrument_id": line}
-        for (account, line), causes in asked.truth.items()
-        if not asked.table and causes & {"merger", "demerger", "rights"}
-    ]
-    if unknowable:
-        merged = pl.concat([merged, pl.DataFrame(unknowable)])
-    known = bridge.join(sure, on=keys, how="semi").join(merged, on=keys, how="anti")
+    rows = hk.bridge(asked.changes).join(traded, on=keys, how="anti")
+    rows = rows.join(sure, on=keys, how="semi")
+    # a merged line of which part was sold: which of the two, nobody can know; what
+    # the numbers alone call a trade is wrong as often as its confidence says
+    unknowable = ["merger"] if asked.table else ["merger", *TRADES]
+    known = rows.filter(~pl.col("cause").is_in(unknowable))
     assert known.height > 1_000
     assert known["trade_effect"].drop_nulls().abs().sum() == 0
+
+
+def test_rupees_are_traded_only_where_a_trade_is_named(asked: Asked) -> None:
+    keys = ["account_id", "instrument_id"]
+    parts = pl.col("parts").list.eval(pl.element().struct.field("cause"))
+    named = parts.list.eval(pl.element().is_in(TRADES)).list.any()
+    silent = asked.changes.filter(~named).select(keys)
+    rows = hk.bridge(asked.changes).join(silent, on=keys, how="semi")
+    assert rows.height > 1_000
+    assert rows["trade_effect"].drop_nulls().abs().sum() == 0
 
 
 def test_a_corporate_action_moves_no_value_but_cash(asked: Asked) -> None:

@@ -1,0 +1,616 @@
+"""Actions of the table that move shares or cost between lines.
+
+A row of the table says what is to happen; the lines say whether it has. What has not
+come yet is pending.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from holdings_kit.changes._crossings import (
+    RIGHTS,
+    ZERO,
+    is_out_of_range,
+    moves_of,
+    product,
+    side_of,
+    to_float as _f,
+)
+from holdings_kit.changes._facts import plain_symbol
+from holdings_kit.schema import MONEY, VALUE
+
+__all__ = ["find_listed"]
+
+_PAISA: Final = 0.0051  # what an average is rounded by
+_RATIO: Final = pl.col("ratio").fill_null("1:1")
+
+
+def _merged_by_table(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Move what the table says was merged; what has not come yet is pending."""
+    swaps = pl.col("kind") == "merger"
+    # a called or renamed share whose new name was held before is a line that was joined
+    joins = pl.col("kind").is_in(["call", "isin_change"]) & (
+        (pl.col("s_id") == pl.col("s_new")) & (pl.col("s_q1") == 0)
+    )
+    both = lines.filter(swaps | joins).join(
+        side_of(rows, "t"),
+        left_on=["_group", "new_instrument_id"],
+        right_on=["_group", "t_new_key"],
+        how="left",
+        coalesce=False,
+        suffix="_t",
+    )
+    if both.is_empty():
+        return []
+    raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
+    both = both.with_columns(_raw=raw.cast(MONEY, strict=False)).with_columns(
+        _n=pl.col("_raw").floor().cast(MONEY, strict=False)
+    )
+    gone = pl.col("s_q1") == 0
+    rise = pl.col("t_q1") - pl.col("t_q0")
+    came = (rise > 0).fill_null(value=False)
+    # fewer came than the whole line gives: the rest was sold before
+    needed = (
+        (product(rise, pl.col("_den")) / pl.col("_num"))
+        .ceil()
+        .cast(MONEY, strict=False)
+    )
+    # unless the average is that of all of it: then the rest was sold after
+    all_of_it = (_f("s_c0") + _f("t_c0").fill_null(0)) / (
+        pl.col("_n") + pl.col("t_q0").fill_null(0)
+    ).cast(pl.Float64())
+    before = ~((all_of_it - _f("t_a1")).abs() <= _PAISA).fill_null(value=False)
+    fewer = came & (rise < pl.col("_n")) & before
+    both = both.with_columns(_units=pl.when(fewer).then(needed).otherwise("s_q0"))
+    both = both.with_columns(
+        _cost=pl.when(pl.col("_units") == pl.col("s_q0"))
+        .then("s_c0")
+        .otherwise(product(pl.col("_units"), pl.col("s_a0"))),
+        _n=pl.when(fewer).then(rise).otherwise("_n").cast(MONEY, strict=False),
+        _raw=(product(pl.col("_units"), pl.col("_num")) / pl.col("_den")).cast(
+            MONEY, strict=False
+        ),
+    )
+    value = product(pl.col("_units"), pl.col("s_p0"))
+    cash = (
+        pl.when(pl.col("_raw") == pl.col("_n"))
+        .then(ZERO)
+        .otherwise(product(pl.col("_raw") - pl.col("_n"), pl.col("t_p1")))
+    )
+    known = pl.col("s_p0").is_not_null() & pl.col("t_p1").is_not_null()
+    done, limbo = both.filter(gone & came), both.filter(gone & ~came & swaps)
+    waits = both.filter(
+        swaps & (pl.col("s_q1") > 0) & (pl.col("_n") > 0) & pl.col("_is_due")
+    )
+    sure = pl.when(rise == pl.col("_n")).then(0.98).otherwise(0.9)
+    where = {
+        "_cross": pl.lit("merger"),
+        "_cross_ratio": pl.col("ratio"),
+        "_cross_date": pl.col("ex_date"),
+    }
+    paid_out = (
+        pl.when(pl.col("_raw") > pl.col("_n"))
+        .then(
+            pl.format(
+                "; a fraction of {} was paid in cash",
+                (pl.col("_raw") - pl.col("_n")).cast(pl.Float64()),
+            )
+        )
+        .otherwise(pl.lit(""))
+    )
+    return [
+        moves_of(
+            done,
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("t_new"),
+            action_quantity=-pl.col("_units"),
+            action_value=pl.when(known).then(-value),
+            action_cost_value=-pl.col("_cost"),
+            _cross_confidence=sure,
+            _cross_words=pl.format(
+                "merged into {}, {}: the actions table says so", "t_new", _RATIO
+            ),
+            **where,
+        ),
+        moves_of(
+            done,
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("s_id"),
+            action_quantity=pl.col("_n"),
+            action_value=pl.when(known).then(value - cash),
+            action_cost_value=pl.col("_cost"),
+            paid_value=pl.when(pl.col("kind") == "call")
+            .then(product(pl.col("_n"), pl.col("cash_per_unit")))
+            .otherwise(ZERO),
+            _cross_confidence=sure,
+            _cross_words=pl.concat_str(
+                pl.format(
+                    "{} came for {}, {}: the actions table says so",
+                    pl.col("_n").cast(pl.Int64()),
+                    "s_id",
+                    _RATIO,
+                ),
+                paid_out,
+            ),
+            **where,
+        ),
+        moves_of(
+            limbo,
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("new_instrument_id"),
+            action_quantity=-pl.col("s_q0"),
+            action_value=pl.lit(None, VALUE),
+            action_cost_value=pl.lit(None, VALUE),
+            _cross_confidence=pl.lit(0.75),
+            _cross_words=pl.format(
+                "merged into {}, {}, whose shares have not come yet",
+                "new_instrument_id",
+                "ratio",
+            ),
+            _cross_pending=pl.lit(value=True),
+            **where,
+        ),
+        _pending(waits),
+    ]
+
+
+def _pending(frame: pl.DataFrame) -> pl.DataFrame:
+    return moves_of(
+        frame,
+        _place_after=pl.col("s_place"),
+        related_instrument_id=pl.col("new_instrument_id"),
+        _cross=pl.lit(None, pl.String()),
+        _cross_confidence=pl.lit(0.95),
+        _cross_words=pl.format(
+            "{} {} of {}",
+            "kind",
+            "ratio",
+            pl.col("ex_date").dt.to_string().fill_null("unknown date"),
+        ),
+        _cross_ratio=pl.col("ratio"),
+        _cross_date=pl.col("ex_date"),
+        _cross_pending=pl.lit(value=True),
+    )
+
+
+def _demerged_by_table(
+    lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
+) -> list[pl.DataFrame]:
+    """Move to the child what the table says left the parent."""
+    both = lines.filter(pl.col("kind") == "demerger").join(
+        side_of(rows, "t"),
+        left_on=["_group", "new_instrument_id"],
+        right_on=["_group", "t_new_key"],
+        how="left",
+        coalesce=False,
+        suffix="_t",
+    )
+    if both.is_empty():
+        return []
+    raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
+    share = pl.col("cost_share").cast(pl.Decimal(38, 8))
+    rise = pl.col("t_q1") - pl.col("t_q0")
+    # of a parent that was traded, what it was on the day lies between
+    raw1 = product(pl.col("s_q1"), pl.col("_num")) / pl.col("_den")
+    between = rise.is_between(
+        pl.min_horizontal(raw, raw1).floor(), pl.max_horizontal(raw, raw1).floor()
+    )
+    added = (_f("t_c1") - _f("t_c0")) / rise.cast(pl.Float64())
+    # more of a child held before, at the market's price, was bought
+    bought = (pl.col("t_q0") > 0) & ~between & ~is_out_of_range(added, "t")
+    came = ((rise > 0) & ~bought.fill_null(value=False)).fill_null(value=False)
+    both = both.with_columns(
+        _n=pl.when(came & between)
+        .then(rise)
+        .otherwise(raw.floor())
+        .cast(MONEY, strict=False)
+    )
+    grown = pl.col("t_c1") - pl.col("t_c0")
+    exact = (rise == pl.col("_n")) & (grown > 0)
+    more = pl.col("s_q1") - pl.col("s_q0")
+    same, paid = more == 0, _f("s_c1") - _f("s_c0")
+    # of a parent that was bought too, the price paid tells whether its cost left
+    with_child = (paid + grown.cast(pl.Float64())) / more.cast(pl.Float64())
+    beside = (
+        (more > 0)
+        & ~is_out_of_range(with_child, "s")
+        & is_out_of_range(paid / more.cast(pl.Float64()), "s")
+    )
+    fell = ((_f("s_a0") - _f("s_a1") > 3 * tolerance) | (exact & beside)).fill_null(
+        value=False
+    )
+    own = (
+        pl.when(same)
+        .then(pl.col("s_c0") - pl.col("s_c1"))
+        .when(more < 0)
+        .then(product(pl.col("s_q0"), pl.col("s_a0") - pl.col("s_a1")))
+    )
+    alone = (pl.len().over("s_place") == 1) & fell & (own > 0)
+    cost = (
+        pl.when(exact)
+        .then(grown)
+        .when(share.is_not_null())
+        .then((pl.col("s_c0") * share).cast(VALUE))
+        .when(alone)
+        .then(own)
+        .cast(VALUE)
+    )
+    left = pl.when(~fell).then(ZERO).otherwise(pl.coalesce(own, cost))
+    value = product(pl.col("_n"), pl.col("t_p1"))
+    sure = pl.when(rise == pl.col("_n")).then(0.98).otherwise(0.9)
+    where = {
+        "_cross": pl.lit("demerger"),
+        "_cross_ratio": pl.col("ratio"),
+        "_cross_date": pl.col("ex_date"),
+    }
+    done = both.filter(came)
+    given = both.filter(came)["s_place"]
+    averaged = both.filter(
+        ~came
+        & fell
+        & same
+        & (pl.col("_n") > 0)
+        & ~pl.col("s_place").is_in(given.implode())
+    )
+    waits = both.filter(
+        ~came
+        & ~(fell & same)
+        & (pl.col("_n") > 0)
+        & (pl.col("s_q1") > 0)
+        & pl.col("_is_due")
+    )
+    return [
+        moves_of(
+            done,
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("s_new"),
+            action_quantity=pl.col("_n"),
+            action_value=value,
+            action_cost_value=cost,
+            _cross_confidence=sure,
+            _cross_words=pl.format(
+                "{} came from {}, {}: the actions table says so",
+                pl.col("_n").cast(pl.Int64()),
+                "s_new",
+                "ratio",
+            ),
+            _uncosted=cost.is_null(),
+            **where,
+        ),
+        moves_of(
+            done,
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("t_new"),
+            action_value=-value,
+            action_cost_value=-left,
+            _cross_confidence=sure,
+            _cross_words=pl.format(
+                "gave {} as a line of its own, {}: the actions table says so",
+                "t_new",
+                "ratio",
+            ),
+            _uncosted=~fell,
+            **where,
+        ),
+        moves_of(
+            averaged,
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("new_instrument_id"),
+            action_value=pl.lit(None, VALUE),
+            action_cost_value=-left,
+            _cross_confidence=pl.lit(0.93),
+            _cross_words=pl.format(
+                "cost left for {}, {}, whose shares have not come yet",
+                "new_instrument_id",
+                "ratio",
+            ),
+            _cross_pending=pl.lit(value=True),
+            **where,
+        ),
+        _pending(waits),
+    ]
+
+
+def _paid_by_table(
+    lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
+) -> list[pl.DataFrame]:
+    """Find rights taken up, shares tendered and calls paid, at the table's price."""
+    q0, q1 = pl.col("s_q0"), pl.col("s_q1")
+    cash = pl.col("cash_per_unit")
+    most = (
+        (product(q0, pl.col("_num")) / pl.col("_den")).floor().cast(MONEY, strict=False)
+    )
+    rise, added = q1 - q0, pl.col("s_c1") - pl.col("s_c0")
+    paid = _f("s_c1") - _f("s_c0")
+    implied = paid / rise.cast(pl.Float64())
+    slack = (q0 + q1).cast(pl.Float64()) * tolerance / rise.cast(pl.Float64()) + 0.01
+    priced = ((implied - cash.cast(pl.Float64())).abs() <= slack).fill_null(value=False)
+    full = rise == most
+    cheap = (implied < _f("s_p1") * (1 - pl.col("s_band") / 2)).fill_null(value=False)
+    rest = (paid - (most * cash).cast(pl.Float64())) / (rise - most).cast(pl.Float64())
+    fair = rest.is_between(
+        pl.min_horizontal(_f("s_p0"), _f("s_p1")) * (1 - pl.col("s_band")),
+        pl.max_horizontal(_f("s_p0"), _f("s_p1")) * (1 + pl.col("s_band")),
+    ).fill_null(value=False)
+    rights = (
+        lines.filter((pl.col("kind") == "rights") & (rise > 0) & ((q0 > 0) | priced))
+        .with_columns(_most=most)
+        .with_columns(
+            _units=pl.when(priced)
+            .then(rise)
+            .when(full & (cheap | added.is_null()))
+            .then(most)
+            .when((rise > most) & (most > 0) & fair)
+            .then(most),
+            _sure=pl.when(priced).then(0.97).when(full).then(0.93).otherwise(0.88),
+        )
+        .filter(pl.col("_units") > 0)
+    )
+    units = pl.col("_units")
+    rights_paid = pl.coalesce(product(units, cash), pl.when(units == rise).then(added))
+    fall = q0 - q1
+    tender = (
+        lines.filter(
+            (pl.col("kind") == "buyback")
+            & (fall > 0)
+            & ((q1 > 0) | (pl.col("ratio").is_not_null() & (fall <= most)))
+        )
+        .with_columns(
+            _units=pl.when(pl.col("ratio").is_not_null())
+            .then(pl.min_horizontal(fall, most).cast(MONEY, strict=False))
+            .otherwise(fall)
+        )
+        .filter(pl.col("_units") > 0)
+    )
+    where = {"_cross_ratio": pl.col("ratio"), "_cross_date": pl.col("ex_date")}
+    return [
+        moves_of(
+            rights,
+            _place_after=pl.col("s_place"),
+            action_quantity=units,
+            paid_value=rights_paid,
+            _cross=pl.lit("rights"),
+            _cross_confidence=pl.col("_sure"),
+            _cross_words=pl.format(
+                "{} taken up at {}: the actions table says so",
+                units.cast(pl.Float64()),
+                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
+            ),
+            **where,
+        ),
+        moves_of(
+            tender,
+            _place_after=pl.col("s_place"),
+            action_quantity=-units,
+            paid_value=-product(units, pl.coalesce(cash, "s_p1", "s_p0")),
+            _cross=pl.lit("buyback"),
+            _cross_confidence=pl.when(pl.col("ratio").is_not_null() & (fall == units))
+            .then(0.92)
+            .otherwise(0.85),
+            _cross_words=pl.format(
+                "{} tendered at {}: the actions table says so",
+                units.cast(pl.Float64()),
+                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
+            ),
+            **where,
+        ),
+        moves_of(
+            lines.filter(
+                (pl.col("kind") == "call")
+                & (pl.col("s_id") != pl.col("s_new"))
+                & (q1 > 0)
+            ),
+            _place_after=pl.col("s_place"),
+            paid_value=product(
+                pl.min_horizontal(
+                    q1, (product(q0, pl.col("_num")) / pl.col("_den")).floor()
+                ),
+                cash,
+            ),
+            _cross=pl.lit(None, pl.String()),
+            _cross_confidence=pl.lit(None, pl.Float64()),
+            _cross_words=pl.format(
+                "{} a unit was called",
+                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
+            ),
+            **where,
+        ),
+        *_used_entitlements(rights, rows),
+    ]
+
+
+def _used_entitlements(rights: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Let the entitlements become the shares they were for: they were not sold."""
+    symbol = pl.coalesce("symbol_before", "symbol_after")
+    fewer = pl.col("owned_quantity_before") > pl.col("owned_quantity_after")
+    lines = rows.filter((symbol.str.contains(RIGHTS) & fewer).fill_null(value=False))
+    if rights.is_empty() or lines.is_empty():
+        return []
+    used = (
+        side_of(lines, "r")
+        .with_columns(
+            _listing=plain_symbol("r_symbol").str.replace(RIGHTS, ""),
+        )
+        .join(
+            rights.with_columns(_listing=plain_symbol("s_symbol")),
+            on=["_group", "_listing"],
+        )
+        .with_columns(
+            _used=pl.min_horizontal("_units", pl.col("r_q0") - pl.col("r_q1")).cast(
+                MONEY, strict=False
+            )
+        )
+    )
+    value = product(pl.col("_used"), pl.col("r_p0")).fill_null(ZERO)
+    cost = (
+        pl.when(pl.col("r_q0") == pl.col("_used"))
+        .then("r_c0")
+        .otherwise(product(pl.col("_used"), pl.col("r_a0")))
+        .fill_null(ZERO)
+    )
+    where = {"_cross": pl.lit("rights"), "_cross_date": pl.col("ex_date")}
+    words = pl.format(
+        "{} entitlements were taken up", pl.col("_used").cast(pl.Float64())
+    )
+    return [
+        moves_of(
+            used,
+            _place_after=pl.col("r_place"),
+            related_instrument_id=pl.col("s_new"),
+            action_quantity=-pl.col("_used"),
+            action_value=-value,
+            action_cost_value=-cost,
+            _cross_confidence=pl.lit(0.97),
+            _cross_words=words,
+            **where,
+        ),
+        moves_of(
+            used,
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("r_id"),
+            action_value=value,
+            action_cost_value=cost,
+            _cross_confidence=pl.lit(0.97),
+            _cross_words=words,
+            **where,
+        ),
+    ]
+
+
+def _ended_by_table(lines: pl.DataFrame) -> list[pl.DataFrame]:
+    """Say of delisted lines without a price that they are."""
+    cash = pl.col("cash_per_unit")
+    cancelled = (pl.col("kind") == "capital_reduction") & (
+        pl.col("ratio").is_null() & cash.is_not_null()
+    )
+    gone = lines.filter(
+        ((pl.col("kind") == "delisting") | cancelled)
+        & (
+            (
+                pl.col("s_p1").is_null()
+                & (pl.col("_is_due") | pl.col("s_p0").is_not_null())
+            )
+            | ((pl.col("s_q1") == 0) & pl.col("_is_due"))
+        )
+    )
+    left = pl.col("s_q1") == 0
+    return [
+        moves_of(
+            gone,
+            _place_after=pl.col("s_place"),
+            action_quantity=pl.when(left)
+            .then(-pl.col("s_q0"))
+            .otherwise(pl.lit(0, MONEY)),
+            action_value=pl.when(left & cash.is_null()).then(None).otherwise(ZERO),
+            paid_value=pl.when(left & cash.is_not_null())
+            .then(-product(pl.col("s_q0"), cash))
+            .otherwise(ZERO),
+            _cross=pl.lit("delisted"),
+            _worthless=(cash == 0).fill_null(value=False) & ~left,
+            _cross_confidence=pl.lit(0.97),
+            _cross_words=pl.format(
+                "{} of {}: the actions table says so",
+                "kind",
+                pl.col("ex_date").dt.to_string().fill_null("unknown date"),
+            ),
+            _cross_date=pl.col("ex_date"),
+        )
+    ]
+
+
+def find_listed(
+    rows: pl.DataFrame, actions: pl.DataFrame, *, tolerance: float, late_days: int
+) -> list[pl.DataFrame]:
+    kinds = [
+        "merger",
+        "demerger",
+        "rights",
+        "buyback",
+        "call",
+        "isin_change",
+        "delisting",
+        "capital_reduction",
+    ]
+    table = actions.filter(pl.col("kind").is_in(kinds)).drop("_action_no")
+    if table.is_empty():
+        return []
+    ex_date = pl.col("ex_date")
+    inside = (ex_date <= pl.col("s_day1")) & (
+        ex_date > pl.col("s_day0") - pl.duration(days=late_days)
+    )
+    sides = side_of(rows, "s")
+    lines = (
+        sides.join(table, left_on="s_id_key", right_on="instrument_id")
+        .filter(inside.fill_null(value=True))
+        # of a line sold before, the rights may still come
+        .filter((pl.col("s_q0") > 0) | (pl.col("kind") == "rights"))
+        .with_columns(_is_due=(ex_date > pl.col("s_day0")).fill_null(value=True))
+    )
+    late = _came_late(rows, table, lines, late_days=late_days)
+    if lines.is_empty():
+        return late
+    return [
+        *late,
+        *_merged_by_table(lines, rows),
+        *_demerged_by_table(lines, rows, tolerance),
+        *_paid_by_table(lines, rows, tolerance),
+        *_ended_by_table(lines),
+    ]
+
+
+def _came_late(
+    rows: pl.DataFrame, table: pl.DataFrame, lines: pl.DataFrame, *, late_days: int
+) -> list[pl.DataFrame]:
+    """Find merged shares that came after their source was gone from the account."""
+    mergers = table.filter(pl.col("kind") == "merger").unique(
+        "new_instrument_id", keep="last", maintain_order=True
+    )
+    here = lines.filter(pl.col("kind") == "merger").select(
+        "_group", t_new_key="new_instrument_id"
+    )
+    rise = pl.col("t_q1") - pl.col("t_q0")
+    ex_date = pl.col("ex_date")
+    window = (ex_date <= pl.col("t_day0")) & (
+        ex_date > pl.col("t_day0") - pl.duration(days=late_days)
+    )
+    added = pl.col("t_c1") - pl.col("t_c0")
+    implied = added.cast(pl.Float64()) / rise.cast(pl.Float64())
+    # bought on the market they would have a price of the market, and come by T+1
+    odd = added.is_null() | is_out_of_range(implied, "t") | (pl.col("t_q0") == 0)
+    came = (
+        side_of(rows.filter(~_traded_today()), "t")
+        .join(mergers, left_on="t_new_key", right_on="new_instrument_id")
+        .filter((rise > 0) & window & odd)
+        .join(here, on=["_group", "t_new_key"], how="anti")
+    )
+    if came.is_empty():
+        return []
+    return [
+        moves_of(
+            came,
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("instrument_id"),
+            action_quantity=rise,
+            action_value=pl.lit(None, VALUE),
+            action_cost_value=added,
+            _cross=pl.lit("merger"),
+            _cross_confidence=pl.lit(0.85),
+            _cross_words=pl.format(
+                "{} came for {} merged on {}: the actions table says so",
+                rise.cast(pl.Float64()),
+                "instrument_id",
+                ex_date.dt.to_string(),
+            ),
+            _cross_ratio=pl.col("ratio"),
+            _cross_date=ex_date,
+        )
+    ]
+
+
+def _traded_today() -> pl.Expr:
+    """Tell lines of which something came by an exchange on the last day."""
+    more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
+    return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)
