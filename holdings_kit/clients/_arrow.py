@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import TYPE_CHECKING, Final, Literal, Self
+from urllib.parse import parse_qs, urlsplit
 
 from holdings_kit.clients._arrow_market import ArrowMarket
 from holdings_kit.clients._http import Call, Http, Options
 from holdings_kit.clients._policy import header_secret, hidden_data
-from holdings_kit.errors import ConfigError, WireError
+from holdings_kit.errors import ConfigError, SignatureError, WireError
 from holdings_kit.market._freshness import Clock, utc_now
 from holdings_kit.read import resolve
 from holdings_kit.wire import (
     Secret,
     _arrow as arrow,
     arrow_checksum,
+    arrow_redirect_checksum,
     arrow_refusal,
     decode_limits,
 )
@@ -42,8 +45,8 @@ class ArrowClient(ArrowMarket):
     app_id
         The application identifier, header ``appID``.
     token
-        The user's session token, which lives 24 hours, header ``token``. `login` gets
-        one from a request token.
+        The user's session token, header ``token``; it ends at midnight in India.
+        `login` gets one from a request token.
     account_id
         The user id, for Arrow's replies name none; `login` learns it.
     base_url, historical_url
@@ -134,7 +137,8 @@ class ArrowClient(ArrowMarket):
         app_id, app_secret
             The application's pair.
         request_token
-            From the redirect after the login, parameter ``request-token``.
+            From the redirect after the login, parameter ``request-token``; or the whole
+            address the browser came back to, whose ``checksum`` is then verified.
         base_url, historical_url, clock, options
             As for the client.
 
@@ -144,6 +148,8 @@ class ArrowClient(ArrowMarket):
             Arrow refused or failed; a wrong checksum is an `AuthError`.
         WireError
             The reply has no token.
+        SignatureError
+            The address has no checksum, or one that is not of its request token.
 
         Examples
         --------
@@ -159,7 +165,8 @@ class ArrowClient(ArrowMarket):
         ...     client.close()
         'SBX0001'
         """
-        app_secret, request_token = Secret(app_secret), Secret(request_token)
+        app_secret = Secret(app_secret)
+        request_token = _read_request_token(app_id, Secret(request_token))
         http = Http(
             source="arrow",
             base_url=base_url,
@@ -332,6 +339,23 @@ class ArrowClient(ArrowMarket):
                 "whose account is this? pass account_id: Arrow's replies name nobody"
             )
         return account
+
+
+def _read_request_token(app_id: str, given: Secret) -> Secret:
+    """Take the request token out of a redirect's address, its checksum verified."""
+    text = given.reveal()
+    if "request-token=" not in text:
+        return given
+    query = parse_qs(urlsplit(text).query)
+    token = Secret(query.get("request-token", ["-"])[0])
+    claimed = query.get("checksum", [""])[0].lower()
+    ours = arrow_redirect_checksum(app_id, token)
+    if not hmac.compare_digest(claimed.encode(), ours.encode()):
+        raise SignatureError(
+            "arrow login: the address the browser came back to has no checksum of its "
+            "request token; start the login again, and do not use this address"
+        )
+    return token
 
 
 def _login_body(app_id: str, app_secret: Secret, request_token: Secret) -> bytes:

@@ -33,6 +33,8 @@ class Background:
         Any ASGI application.
     port
         0 for a free one.
+    host
+        Address to listen on; ``0.0.0.0`` for all of this machine's.
     before_close
         Called in the server's own event loop before it waits for the requests under
         way, to wake those that sleep.
@@ -45,7 +47,8 @@ class Background:
     Raises
     ------
     ConfigError
-        The port is taken, or the application did not start.
+        The port is taken, the address is not this machine's, or the application did
+        not start.
     """
 
     def __init__(
@@ -53,11 +56,14 @@ class Background:
         app: ASGIApp,
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
         before_close: Callable[[], object] | None = None,
     ) -> None:
-        self._socket = _bind_socket(port)
+        self._socket = _bind_socket(host, port)
         number: int = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{number}"
+        everywhere = host.strip("0.") == ""  # 0.0.0.0, all of this machine's addresses
+        shown = "127.0.0.1" if everywhere else host
+        self.url = f"http://{shown}:{number}"
         settings = uvicorn.Config(
             app,
             log_config=None,
@@ -145,14 +151,14 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _bind_socket(port: int) -> socket.socket:
+def _bind_socket(host: str, port: int) -> socket.socket:
     made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind(("127.0.0.1", port))
+        made.bind((host, port))
     except OSError as error:
         made.close()
         raise ConfigError(
-            f"cannot listen on 127.0.0.1:{port} ({error.strerror}); pass port=0"
+            f"cannot listen on {host}:{port} ({error.strerror}); pass port=0"
         ) from None
     return made

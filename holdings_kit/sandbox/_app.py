@@ -15,6 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from holdings_kit.sandbox import (
     _arrow as arrow,
+    _arrow_login as arrow_login,
     _control as control,
     _gateway as gateway,
     _pages as pages,
@@ -37,30 +38,31 @@ _LOCAL_ORIGIN: Final = r"http://(localhost|127\.0\.0\.1)(:\d+)?"
 _BEAT: Final = 0.1
 
 
-def make_app(world: World, *, nested_details: bool = True) -> Starlette:
-    """Build the application of a world.
-
-    Parameters
-    ----------
-    world
-        The state it speaks for.
-    nested_details
-        Whether ``transactiondetails`` answers under ``data.transactionDetails`` or
-        directly under ``data``; the documentation leaves it open.
-    """
+def make_app(world: World) -> Starlette:
+    """Build the application of a world; its settings say who may ask."""
+    known = world.settings
+    origins: dict[str, object] = (
+        {"allow_origin_regex": _LOCAL_ORIGIN}
+        if known.origins is None
+        else {"allow_origins": list(known.origins)}
+    )
     app = Starlette(
         routes=[
             *gateway.routes(),
             *pages.routes(),
             *control.routes(),
+            *arrow_login.routes(),
             *arrow.routes(),
         ],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"]),
-            Middleware(_LocalOrigins),
+            Middleware(
+                TrustedHostMiddleware,
+                allowed_hosts=["127.0.0.1", "localhost", *sorted(known.hosts)],
+            ),
+            Middleware(_KnownOrigins, origins=known.origins),
             Middleware(
                 CORSMiddleware,
-                allow_origin_regex=_LOCAL_ORIGIN,
+                **origins,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
             ),
@@ -71,37 +73,43 @@ def make_app(world: World, *, nested_details: bool = True) -> Starlette:
         },
         lifespan=_pump_webhooks,
     )
-    app.state.world, app.state.nested_details = world, nested_details
+    app.state.world = world
     app.state.closing = asyncio.Event()
     return app
 
 
-class _LocalOrigins:
-    """Turns away what a page from elsewhere sends to this machine."""
+class _KnownOrigins:
+    """Turns away what a page sends that is neither ours nor allowed."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...] | None) -> None:
+        self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
-            origin = dict(headers).get(b"origin", b"").decode("latin-1")
-            if _is_strange(origin, scope["path"]):
-                reply = refusal(scope["path"], 403, "The origin is not this machine")
-                await reply(scope, receive, send)
+            headers = dict(cast("list[tuple[bytes, bytes]]", scope["headers"]))
+            origin = headers.get(b"origin", b"").decode("latin-1")
+            own = f"http://{headers.get(b'host', b'').decode('latin-1')}"
+            if origin != own and self._is_strange(origin, scope["path"]):
+                said = (
+                    "The origin is not this machine"
+                    if self._origins is None
+                    else f"The origin {origin} is not allowed"
+                )
+                await refusal(scope["path"], 403, said)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
+    def _is_strange(self, origin: str, path: str) -> bool:
+        """Tell whether a page from elsewhere asks; `null` hides where it is from.
 
-def _is_strange(origin: str, path: str) -> bool:
-    """Tell whether a page from elsewhere asks; `null` hides where it is from.
-
-    A page of ours that tells no referrer posts with `null` too, but not to what
-    controls the sandbox.
-    """
-    if origin == "null":
-        return path.startswith("/_sandbox/") and path != "/_sandbox/try"
-    return origin != "" and urlsplit(origin).hostname not in LOOPBACK
+        A page of ours that tells no referrer posts with `null` too, but not to what
+        controls the sandbox.
+        """
+        if origin == "null":
+            return path.startswith("/_sandbox/") and path != "/_sandbox/try"
+        if self._origins is not None:
+            return origin != "" and origin not in self._origins
+        return origin != "" and urlsplit(origin).hostname not in LOOPBACK
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +134,7 @@ async def _pump_webhooks(app: Starlette) -> AsyncGenerator[None]:
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:
     refused = cast("RefusedError", error)
-    reply = refusal(request.url.path, refused.status, refused.message)
+    reply = refusal(request.url.path, refused.status, refused.message, refused.code)
     if refused.retry_after is not None:
         reply.headers["Retry-After"] = f"{refused.retry_after:g}"
     return reply

@@ -1,19 +1,23 @@
-"""The Arrow side: login, holdings, limits, quotes, candles, instruments."""
+"""The Arrow side: holdings, limits, quotes, candles, instruments, user, holidays."""
 
 from __future__ import annotations
 
-import base64
 import csv
-import hmac
 import io
-from datetime import UTC, date, datetime, time, timedelta
-from time import time as real_seconds
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING, Final, cast
 
-import jwt
 from starlette.responses import Response
 from starlette.routing import Route
 
+from holdings_kit.sandbox._arrow_login import persona_of
+from holdings_kit.sandbox._candles import (
+    INTERVALS,
+    LONGEST_RANGE,
+    invent_day_volume,
+    read_local,
+)
 from holdings_kit.sandbox._clock import IST, market_open
 from holdings_kit.sandbox._market import UNIVERSE, Instrument, Listing
 from holdings_kit.sandbox._payloads import write_arrow_holdings, write_limits
@@ -25,61 +29,101 @@ from holdings_kit.sandbox._replies import (
     with_faults,
     world_of,
 )
-from holdings_kit.wire import arrow_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from starlette.requests import Request
 
-    from holdings_kit.sandbox._personas import Persona
     from holdings_kit.sandbox._world import World
 
-__all__ = [
-    "arrow_token",
-    "login_routes",
-    "persona_of",
-    "request_token",
-    "routes",
-    "user_login",
-]
+__all__ = ["HOLIDAYS", "QUOTE_MODES", "routes"]
 
 
 _MOST_QUOTES: Final = 100
+QUOTE_MODES: Final = ("ltp", "ohlcv", "full")
+_DEPTH: Final = 5
+_LISTS: Final = ("all", "nse", "bse", "mcx")
 _COLUMNS: Final = (
     "Exchange,Segment,ExchSeg,Token,FullName,Symbol,TradingSymbol,Series,ISIN,"
     "LotSize,TickSize,PricePrecision,OptionType,Underlying,UnderlyingToken,"
     "StrikePrice,Expiry,FreezeQty,Lower Band,Upper Band,SurCodes,Events,ExchangeID"
 )
-_INTERVALS: Final = ("day",)
+# Rows without an ISIN occur in the published file: an index, and a metal.
+_WITHOUT_ISIN: Final = (
+    {
+        "Exchange": "NSE",
+        "Segment": "INDEX",
+        "ExchSeg": "NSEINDEX",
+        "Token": "26000",
+        "FullName": "NIFTY 50",
+        "Symbol": "NIFTY",
+        "TradingSymbol": "NIFTY",
+        "LotSize": "1",
+        "TickSize": "0.05",
+        "PricePrecision": "2",
+        "ExchangeID": "NSE",
+    },
+    {
+        "Exchange": "MCX",
+        "Segment": "FO",
+        "ExchSeg": "MCXFO",
+        "Token": "990001",
+        "FullName": "INVENTED GOLD FUTURE",
+        "Symbol": "ZGOLD",
+        "TradingSymbol": "ZGOLD26DECFUT",
+        "Series": "FUTCOM",
+        "LotSize": "100",
+        "TickSize": "1.00",
+        "PricePrecision": "2",
+        "Expiry": "2026-12-04",
+        "ExchangeID": "MCX",
+    },
+)
+# The published reply of /info/holidays, docs.arrow.trade/rest-api/utility.
+HOLIDAYS: Final = {
+    "holidays": {
+        "15-01-2026": "Municipal Corporation Election in Maharashtra",
+        "26-01-2026": "Republic Day",
+        "03-03-2026": "Holi",
+        "26-03-2026": "Shri Ram Navami",
+        "31-03-2026": "Shri Mahavir Jayanti",
+        "03-04-2026": "Good Friday",
+        "14-04-2026": "Dr. Baba Saheb Ambedkar Jayanti",
+        "01-05-2026": "Maharashtra Day",
+        "28-05-2026": "Bakri Id",
+        "26-06-2026": "Muharram",
+        "14-09-2026": "Ganesh Chaturthi",
+        "02-10-2026": "Mahatma Gandhi Jayanti",
+        "20-10-2026": "Dussehra",
+        "10-11-2026": "Diwali-Balipratipada",
+        "24-11-2026": "Prakash Gurpurb Sri Guru Nanak Dev",
+        "25-12-2026": "Christmas",
+    },
+    "specialTradingDays": {"01-02-2026": [["09:00", 400]]},
+}
 
 
 def routes() -> list[Route]:
-    """List Arrow's routes, each open to the fault plan."""
+    """List Arrow's routes but the login's, each open to the fault plan."""
+    quotes = with_faults(_answer_quotes, "quotes")
     lists = with_faults(_answer_instruments, "instruments")
     return [
-        *login_routes(),
         Route(
             "/user/holdings",
             with_faults(_answer_holdings, "arrow.holdings", "holdings"),
         ),
         Route("/user/limits", with_faults(_answer_limits, "limits")),
-        Route("/user/details", _answer_user),
-        Route(
-            "/info/quotes/{mode}",
-            with_faults(_answer_quotes, "quotes"),
-            methods=["POST"],
-        ),
-        Route(
-            "/info/quote/{mode}",
-            with_faults(_answer_quotes, "quotes"),
-            methods=["POST"],
-        ),
+        Route("/user/details", with_faults(_answer_user, "details")),
+        Route("/info/holidays", with_faults(_answer_holidays, "holidays")),
+        Route("/info/quotes/{mode}", quotes, methods=["POST"]),
+        Route("/info/quote/{mode}", quotes, methods=["POST"]),
         Route(
             "/candle/{exchange}/{token}/{interval}",
             with_faults(_answer_candles, "candles"),
         ),
-        *(Route(path, lists) for path in ("/all", "/nse", "/bse")),
+        *(Route(f"/{name}", lists) for name in _LISTS),
     ]
 
 
@@ -95,16 +139,52 @@ async def _answer_limits(request: Request) -> Response:
 
 
 async def _answer_user(request: Request) -> Response:
-    persona = persona_of(request)
-    return _reply_success({"name": persona.name, "userID": persona.account_id})
+    """Tell who the user is; what the published reply masks is masked."""
+    persona, seed = persona_of(request), world_of(request).seed
+    return _reply_success(
+        {
+            "id": persona.account_id,
+            "userID": persona.account_id,
+            "name": persona.name,
+            "email": f"{persona.key}@example.invalid",
+            "pan": f"*{int(persona.account_id[-3:]):03d}Z",
+            "phone": "***********",
+            "image": "",
+            "userType": "individual",
+            "totpEnabled": True,
+            "ordersTypes": 15,
+            "exchanges": ["NSE", "BSE"],
+            "products": ["CNC"],
+            "depository": [{"dp": "CDSL", "id": "****************"}],
+            "bankDetails": [
+                {
+                    "id": derive_secret(seed, "bank", persona.key).upper(),
+                    "vpa": f"{persona.key}@invented",
+                    "bankName": "Invented Bank",
+                    "accountType": "SAVINGS",
+                    "accountNumber": "*1234",
+                    "isDefault": True,
+                }
+            ],
+        }
+    )
+
+
+async def _answer_holidays(request: Request) -> Response:
+    persona_of(request)
+    return _reply_success(HOLIDAYS)
 
 
 async def _answer_quotes(request: Request) -> Response:
     persona_of(request)
     world, asked = world_of(request), await body_of(request)
     mode = str(request.path_params["mode"])
-    if mode not in {"ltp", "ohlcv", "full"}:
+    if mode not in QUOTE_MODES:
         raise RefusedError(400, "mode must be ltp, ohlcv or full")
+    single = "/info/quote/" in request.url.path
+    if single == isinstance(asked, list):
+        wanted = "one {symbol, exchange}" if single else "a list of {symbol, exchange}"
+        raise RefusedError(400, f"the body must be {wanted}")
     rows = cast("list[object]", asked if isinstance(asked, list) else [asked])
     if len(rows) > _MOST_QUOTES:
         raise RefusedError(400, f"at most {_MOST_QUOTES} instruments in a request")
@@ -117,16 +197,18 @@ async def _answer_quotes(request: Request) -> Response:
         for row in rows
         if (pair := listed.get(_find_wanted(row))) and not pair[0].delisted
     ]
+    if single and not found:
+        raise RefusedError(404, "There is no such instrument")
     found.sort(key=lambda quote: -cast("int", quote["token"]))  # not the order asked
-    single = "/info/quote/" in request.url.path
-    return _reply_success(found[0] if single and found else found)
+    return _reply_success(found[0] if single else found)
 
 
 async def _answer_candles(request: Request) -> Response:
     persona_of(request)
-    world, path = world_of(request), request.path_params
-    if path["interval"] not in _INTERVALS:
-        raise RefusedError(400, "the sandbox keeps daily candles: interval 'day'")
+    world, path, query = world_of(request), request.path_params, request.query_params
+    interval = str(path["interval"])
+    if interval not in INTERVALS:
+        raise RefusedError(400, f"interval must be one of {', '.join(INTERVALS)}")
     wanted = (str(path["exchange"]).upper(), str(path["token"]))
     item = next(
         (i for i, one in _list_listings(world) if (one.exchange, one.token) == wanted),
@@ -134,23 +216,30 @@ async def _answer_candles(request: Request) -> Response:
     )
     if item is None:
         raise RefusedError(404, "There is no such instrument")
-    start, end = (
-        _read_day(request.query_params.get(name, "")) for name in ("from", "to")
-    )
+    start = _read_moment(query.get("from", ""))
+    end = _read_moment(query.get("to", ""), at_end=True)
     if end < start:
-        raise RefusedError(400, "to lies before from")
-    return json_reply(list(_write_bars(world, item, start, end)))
+        raise _refuse_range("to lies before from")
+    longest = LONGEST_RANGE[interval]
+    if end - start > longest + timedelta(days=1):
+        raise _refuse_range(
+            f"{interval} takes at most {longest.days} days in a request"
+        )
+    bars = world.candles.list_bars(item.key, interval, start, end, world.clock.now())
+    return json_reply([[f"{bar.at:%Y-%m-%dT%H:%M:%S%z}", *bar[1:]] for bar in bars])
 
 
 async def _answer_instruments(request: Request) -> Response:
+    persona_of(request)
     world, only = world_of(request), request.url.path[1:].upper()
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(_COLUMNS.split(","))
-    for item, listing in _list_listings(world):
-        if only in {"ALL", listing.exchange}:
-            row = _write_csv_row(item, listing)
-            lines.writerow([row.get(column, "") for column in _COLUMNS.split(",")])
+    names = _COLUMNS.split(",")
+    lines.writerow(names)
+    rows = [_write_csv_row(item, listing) for item, listing in _list_listings(world)]
+    for row in (*rows, *_WITHOUT_ISIN):
+        if only in {"ALL", row["Exchange"]}:
+            lines.writerow([row.get(column, "") for column in names])
     return Response(text.getvalue(), media_type="application/octet-stream")
 
 
@@ -174,56 +263,88 @@ def _write_quote(
     world: World, item: Instrument, listing: Listing, mode: str
 ) -> dict[str, object]:
     market, now = world.timeline.market, world.clock.now()
-    close = market.previous_close(item.key, market.session(now))
-    last = market.last_price(item.key, now)
+    session = market.session(now)
+    close, last = (
+        market.previous_close(item.key, session),
+        market.last_price(item.key, now),
+    )
     quote: dict[str, object] = {
         "close": close,
         "ltp": last,
         "token": int(listing.token),
     }
-    if mode != "ltp":
-        high, low = max(close, last), min(close, last)
-        quote |= {"open": close, "high": high, "low": low, "volume": 10_000}
-    if mode == "full":
-        quote |= {"tradable": market_open(now)}
-    return quote
+    if mode == "ltp":
+        return quote
+    opens, traded_at = _find_last_trade(world, session)
+    minutes = int((traded_at - opens).total_seconds()) // 60
+    volume = invent_day_volume(world.seed, item.key, session, minutes)
+    quote |= {
+        "open": close,
+        "high": max(close, last),
+        "low": min(close, last),
+        "volume": volume,
+        "ltt": int(traded_at.timestamp()),
+        "oi": 0,
+    }
+    if mode == "ohlcv":
+        return quote
+    return quote | {
+        "symbol": listing.trading_symbol,
+        "time": int(now.timestamp()),
+        "ltq": min(volume, 10),
+        "avgPrice": (close + last) // 2,
+        "lowerLimit": close * 80 // 100,
+        "upperLimit": close * 120 // 100,
+        **_write_depth(world, item.key, last, trading=market_open(now)),
+    }
 
 
-def _write_bars(
-    world: World, item: Instrument, start: date, end: date
-) -> Iterator[list[object]]:
-    market = world.timeline.market
-    now = market.session(world.clock.now())
-    for session in range(now + 1):
-        day = market.date_of(session)
-        if not start <= day <= end or (session == now and _is_trading(world)):
-            continue
-        opened, closed = (
-            market.previous_close(item.key, session),
-            market.close(item.key, session),
-        )
-        stamp = datetime.combine(day, time(), IST).strftime("%Y-%m-%dT%H:%M:%S%z")
-        high, low = max(opened, closed), min(opened, closed)
-        yield [stamp, opened, high, low, closed, 10_000]
+def _find_last_trade(world: World, session: int) -> tuple[datetime, datetime]:
+    """Give when the session opened, and its last minute that has passed."""
+    now = world.clock.now().astimezone(IST)
+    opens = now.replace(hour=9, minute=15, second=0, microsecond=0)
+    day = world.timeline.market.date_of(session)
+    opens = opens.replace(year=day.year, month=day.month, day=day.day)
+    closes = opens + timedelta(minutes=INTERVALS["day"])
+    return opens, min(max(now, opens), closes)
 
 
-def _is_trading(world: World) -> bool:
-    return market_open(world.clock.now())
+def _write_depth(
+    world: World, key: str, last: int, *, trading: bool
+) -> dict[str, object]:
+    """Write five bids and five asks around the last price; none while closed."""
+    random = Random(f"{world.seed}:{key}:{last}:depth")
+    sides: dict[str, list[dict[str, int]]] = {"bids": [], "asks": []}
+    for level in range(1, _DEPTH + 1):
+        for side, sign in (("bids", -1), ("asks", 1)):
+            quantity = random.randint(10, 900) if trading else 0
+            price = max(last + sign * level * 5, 5) if trading else 0
+            orders = random.randint(1, 9) if trading else 0
+            sides[side].append({"price": price, "quantity": quantity, "orders": orders})
+    return {
+        **sides,
+        "totalBuyQty": sum(one["quantity"] for one in sides["bids"]),
+        "totalSellQty": sum(one["quantity"] for one in sides["asks"]),
+    }
 
 
-def _read_day(text: str) -> date:
-    try:
-        return datetime.fromisoformat(text).date()
-    except ValueError:
-        raise RefusedError(400, f"{text!r} is no date; write 2026-01-05") from None
+def _read_moment(text: str, *, at_end: bool = False) -> datetime:
+    found = read_local(text, at_end=at_end)
+    if found is None:
+        raise RefusedError(400, f"{text!r} is no date; write 2026-01-05T09:15:00")
+    return found
 
 
-def _write_csv_row(item: Instrument, listing: Listing) -> dict[str, object]:
+def _refuse_range(reason: str) -> RefusedError:
+    return RefusedError(422, reason, code="INVALID_DATE_RANGE")
+
+
+def _write_csv_row(item: Instrument, listing: Listing) -> Mapping[str, object]:
     nse = listing.exchange == "NSE"
     return {
         "Exchange": listing.exchange,
-        "Segment": "EQ",
-        "ExchSeg": f"{listing.exchange}_EQ",
+        "Segment": "CM",
+        "ExchSeg": f"{listing.exchange}CM",
         "Token": listing.token,
         "FullName": item.name,
         "Symbol": listing.symbol,
@@ -231,172 +352,11 @@ def _write_csv_row(item: Instrument, listing: Listing) -> dict[str, object]:
         "Series": "EQ" if nse else "A",
         "ISIN": item.isin,
         "LotSize": 1,
-        "TickSize": 5,
+        "TickSize": "0.10",
         "PricePrecision": 2,
-        "ExchangeID": listing.token,
+        "ExchangeID": listing.exchange,
     }
 
 
 def _reply_success(data: object) -> Response:
     return json_reply({"data": data, "status": "success"})
-
-
-_TOKEN_LIFE: Final = timedelta(hours=24)
-_REQUEST_LIFE: Final = timedelta(minutes=5)
-_STEP: Final = 30
-
-
-def arrow_token(world: World, persona: Persona) -> str:
-    """Issue the token of a logged-in user; it lives 24 hours of virtual time."""
-    now = world.clock.now()
-    claims = {
-        "userID": persona.account_id,
-        "appID": world.credentials.app_id,
-        "iat": int(now.timestamp()),
-        "exp": int((now + _TOKEN_LIFE).timestamp()),
-    }
-    return _sign_token().encode(claims, world.credentials.app_secret, algorithm="HS256")
-
-
-def persona_of(request: Request) -> Persona:
-    """Give the user of a request by its ``appID`` and ``token`` headers.
-
-    Raises
-    ------
-    RefusedError
-        401: another app, or a token that is missing, forged or expired.
-    """
-    world, headers = world_of(request), request.headers
-    if headers.get("appid") != world.credentials.app_id:
-        raise RefusedError(401, "Unknown appID")
-    try:
-        claims = _sign_token().decode(
-            headers.get("token", ""),
-            world.credentials.app_secret,
-            algorithms=["HS256"],
-            options={"verify_exp": False, "verify_iat": False},
-        )
-    except jwt.PyJWTError:
-        raise RefusedError(401) from None
-    persona = world.by_account.get(str(claims.get("userID")))
-    expires_at = cast("int", claims.get("exp", 0))
-    if persona is None or expires_at <= world.clock.now().timestamp():
-        raise RefusedError(401)
-    return persona
-
-
-def request_token(world: World, persona: Persona) -> str:
-    """Issue what the browser brings back from the login page; good for one use."""
-    made = world.next_id("request token")
-    expires_at = world.clock.now() + _REQUEST_LIFE
-    world.request_tokens[made] = (persona.account_id, expires_at)
-    return made
-
-
-def user_login(seed: int, account_id: str) -> dict[str, str]:
-    """Give the invented password and TOTP secret of a user."""
-    secret = bytes.fromhex(derive_secret(seed, "totp", account_id, length=40))
-    return {
-        "user_id": account_id,
-        "password": derive_secret(seed, "password", account_id, length=12),
-        "totp_secret": base64.b32encode(secret).decode(),
-    }
-
-
-def login_routes() -> list[Route]:
-    """List the routes of the login, each open to the fault plan."""
-    steps = {
-        "/auth/app/authenticate-token": _start_login,
-        "/auth/app/login": _answer_login,
-        "/auth/validate-2fa": _answer_second_factor,
-    }
-    return [
-        Route(path, with_faults(step, "login"), methods=["POST"])
-        for path, step in steps.items()
-    ]
-
-
-async def _start_login(request: Request) -> Response:
-    world, asked = world_of(request), await _read_form(request)
-    token, app = asked.get("token", ""), world.credentials
-    account_id, expires_at = world.request_tokens.pop(
-        token, ("", datetime.min.replace(tzinfo=UTC))
-    )
-    claimed = asked.get("checkSum") or asked.get("checksum", "")
-    ours = arrow_checksum(app.app_id, app.app_secret, token or "none")
-    fits = hmac.compare_digest(claimed.encode(), ours.encode())
-    if asked.get("appID") != app.app_id or not fits:
-        raise RefusedError(401, "Invalid checksum")
-    if expires_at <= world.clock.now():
-        raise RefusedError(401, "Invalid or expired request token")
-    persona = world.by_account[account_id]
-    data = {
-        "name": persona.name,
-        "token": arrow_token(world, persona),
-        "userID": persona.account_id,
-    }
-    return json_reply({"data": data, "status": "success"})
-
-
-async def _answer_login(request: Request) -> Response:
-    world, asked = world_of(request), await _read_form(request)
-    user = asked.get("userID", "")
-    if asked.get("appID") != world.credentials.app_id:
-        raise RefusedError(401, "Unknown appID")
-    known = user_login(world.seed, user)["password"]
-    if user not in world.by_account or asked.get("password") != known:
-        raise RefusedError(401, "Wrong user or password")
-    made = world.next_id("login")
-    world.logins[made] = user
-    return json_reply({"data": {"requestId": made}, "status": "success"})
-
-
-async def _answer_second_factor(request: Request) -> Response:
-    world, asked = world_of(request), await _read_form(request)
-    user = world.logins.pop(asked.get("requestId", ""), "")
-    if not user or user != asked.get("userID"):
-        raise RefusedError(401, "Unknown login request")
-    secret = base64.b32decode(user_login(world.seed, user)["totp_secret"])
-    moments = (
-        world.clock.now().timestamp(),
-        real_seconds(),
-    )  # a client's clock is real
-    codes = {
-        _compute_totp(secret, int(moment) // _STEP + drift)
-        for moment in moments
-        for drift in (-1, 0, 1)
-    }
-    if asked.get("code") not in codes:
-        raise RefusedError(401, "Wrong code")
-    made = request_token(world, world.by_account[user])
-    back = f"http://127.0.0.1/sandbox-app?request-token={made}"
-    return json_reply({"data": {"redirectUrl": back}, "status": "success"})
-
-
-class _Jwt(Protocol):
-    """The two calls of `jwt` in use, typed for want of its optional parts."""
-
-    def encode(self, payload: object, key: str, *, algorithm: str) -> str: ...
-    def decode(
-        self, jwt: str, key: str, *, algorithms: list[str], options: dict[str, bool]
-    ) -> dict[str, object]: ...
-
-
-def _sign_token() -> _Jwt:
-    return cast("_Jwt", jwt)
-
-
-def _compute_totp(secret: bytes, step: int) -> str:
-    """Compute the six digits of RFC 6238 with SHA-1."""
-    digest = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
-    place = digest[-1] & 15
-    number = int.from_bytes(digest[place : place + 4], "big") & 0x7FFFFFFF
-    return f"{number % 1_000_000:06d}"
-
-
-async def _read_form(request: Request) -> Mapping[str, str]:
-    body = await body_of(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    fields = cast("Mapping[str, object]", body)
-    return {key: value for key, value in fields.items() if isinstance(value, str)}

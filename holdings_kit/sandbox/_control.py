@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from starlette.routing import Route
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox._arrow import arrow_token, request_token
+from holdings_kit.sandbox._arrow_login import arrow_token, request_token
 from holdings_kit.sandbox._clock import format_iso, read_duration
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._imports import StepRefusedError, Transaction

@@ -59,6 +59,7 @@ _IMPORT: Final = {
     "no_broker": "",
     "empty": "",  # the broker hands over no holdings
 }
+_SDK: Final = {"ok": "", "no_compatible_browser": "", "internal_error": ""}
 _CALLS: Final = (
     "create",
     "transaction",
@@ -69,11 +70,14 @@ _CALLS: Final = (
     "quotes",
     "candles",
     "instruments",
+    "details",
+    "holidays",
     "login",
 )
 TARGETS: Final = {
     **dict.fromkeys(_CALLS, _HTTP),
     "webhook": _WEBHOOK,
+    "sdk": _SDK,
     "import": _IMPORT,
 }
 """Target → fault names it knows → the kind of argument each takes."""

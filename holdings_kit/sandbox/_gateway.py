@@ -147,7 +147,7 @@ async def _answer_transaction(request: Request) -> Response:
     if claims.auth_id is not None and claims.auth_id != owner:
         raise RefusedError(403, "The transaction belongs to another user")
     shown = details(world, found)
-    nested = request.app.state.nested_details
+    nested = world.settings.nested_details
     return _reply_gateway_success({"transactionDetails": shown} if nested else shown)
 
 

@@ -29,6 +29,8 @@ SDK_CODES: Final = {
     "intent_not_enabled_for_broker": 3000,
     "invalid_transactionId": 3002,
     "timed_out": 4003,
+    "no_compatible_browser": 2001,  # its code and the next are invented
+    "transaction_in_process": 3003,
     "invalid_jwt": 90,
     "invalid_gateway": 100,
 }
@@ -60,6 +62,7 @@ class Transaction:
     status: str = "INITIALIZED"
     broker: str | None = None
     persona: Persona | None = None
+    brokers: tuple[str, ...] | None = None  # what the chooser is limited to
     error: tuple[str, int] | None = None
     fault: str | None = None
     wait: timedelta | None = None
@@ -129,6 +132,14 @@ class Imports:
         for one in self._all.values():
             self._advance_status(one)
 
+    def is_processing(self, persona: Persona) -> bool:
+        """Tell whether the broker still works on an import of `persona`."""
+        self.ripen()
+        return any(
+            one.status == "PROCESSING" and one.persona == persona
+            for one in self._all.values()
+        )
+
     def trigger(self, transaction_id: str) -> Transaction:
         """Begin the flow, as the browser SDK does.
 
@@ -142,6 +153,9 @@ class Imports:
             raise StepRefusedError(
                 "transaction_expired", USED_UP, f"the transaction is {found.status}"
             )
+        fault = self._faults.take("sdk")
+        if fault is not None:
+            raise StepRefusedError(fault.name, SDK_CODES[fault.name], "a fault")
         return found
 
     def choose(self, transaction_id: str, broker: str) -> Transaction:
@@ -150,7 +164,8 @@ class Imports:
         fault = self._faults.take("import")
         if fault is not None:
             found.fault, found.wait = fault.name, fault.length
-        if broker not in BROKERS:
+        allowed = BROKERS if found.brokers is None else found.brokers
+        if broker not in BROKERS or broker not in allowed:
             return self._end_with_error(found, "no_broker")
         found.broker = broker
         if found.fault in _AT_CHOOSER:

@@ -1,16 +1,12 @@
-"""What the browser asks for: the SDK stand-in, its calls, and the pages.
-
-Every value in a page is escaped; nothing comes from elsewhere.
-"""
+"""What the browser asks for: the SDK stand-in, its calls, and the pages."""
 
 from __future__ import annotations
 
 import asyncio
-from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, cast
 
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from holdings_kit.errors import ConfigError
@@ -18,45 +14,32 @@ from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._gateway import claims_of, details
 from holdings_kit.sandbox._imports import SDK_CODES, StepRefusedError, Transaction
 from holdings_kit.sandbox._personas import BROKERS
+from holdings_kit.sandbox._render import (
+    PAGE_HEADERS,
+    PIN,
+    html_reply,
+    render_chooser,
+    render_consent,
+    render_done,
+    render_failed,
+    render_login,
+    render_welcome,
+)
 from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
 from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from starlette.requests import Request
 
-    from holdings_kit.sandbox._personas import Persona
     from holdings_kit.sandbox._world import World
 
-__all__ = [
-    "PIN",
-    "render_chooser",
-    "render_consent",
-    "render_done",
-    "render_failed",
-    "render_login",
-    "render_welcome",
-    "routes",
-]
+__all__ = ["routes"]
 
-
-PIN: Final = "1234"
 _STEPS: Final = ("choose", "login", "consent", "deny", "cancel")
 _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
     "try.js": "text/javascript",
-}
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; "
-        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
-    ),
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -102,7 +85,8 @@ async def _answer_sdk(request: Request) -> Response:
         transaction_id = asked.get("transactionId", "")
         with world.lock:
             if call == "trigger":
-                world.imports.trigger(transaction_id)
+                found = world.imports.trigger(transaction_id)
+                found.brokers = _read_brokers(fields.get("brokers"))
             found = world.imports.get(transaction_id)
             if call == "closed" and found.status == "INITIALIZED":
                 found = world.imports.cancel(transaction_id)
@@ -113,7 +97,20 @@ async def _answer_sdk(request: Request) -> Response:
     except StepRefusedError as error:
         return _sdk_error(error.message, error.code)
     await asyncio.to_thread(world.pump)
-    return json_reply({**details(world, found), "page": f"/connect/{found.id}"})
+    return json_reply(
+        {
+            **details(world, found),
+            "page": f"/connect/{found.id}",
+            "nested": world.settings.nested_result,
+        }
+    )
+
+
+def _read_brokers(asked: object) -> tuple[str, ...] | None:
+    """Read the list that limits the chooser; ``None`` or an empty one does not."""
+    if not isinstance(asked, list) or not asked:
+        return None
+    return tuple(str(one) for one in cast("list[object]", asked))
 
 
 def _sdk_error(message: str, code: int) -> Response:
@@ -123,7 +120,7 @@ def _sdk_error(message: str, code: int) -> Response:
 async def _show_welcome(request: Request) -> Response:
     world = world_of(request)
     page = render_welcome(world.credentials.gateway, world.timeline.personas.values())
-    return _html_reply(page)
+    return html_reply(page)
 
 
 async def _start_import(request: Request) -> Response:
@@ -176,10 +173,11 @@ async def _submit_step(request: Request) -> Response:
             return _answer_step(
                 request, "login", "That is a customer of another broker."
             )
-        return _html_reply(render_failed(error.message, error.code, error.reason), 409)
+        page = render_failed(error.message, error.code, error.reason)
+        return html_reply(page, 409, origins=world.settings.origins)
     await asyncio.to_thread(world.pump)
     goal = _next_step(done)
-    return RedirectResponse(f"/connect/{done.id}/{goal}", 303, _HEADERS)
+    return RedirectResponse(f"/connect/{done.id}/{goal}", 303, PAGE_HEADERS)
 
 
 def _next_step(done: Transaction) -> str:
@@ -197,13 +195,14 @@ def _answer_step(request: Request, step: str, problem: str = "") -> Response:
         with world.lock:
             found = world.imports.get(transaction_id)
     except StepRefusedError as error:
-        return _html_reply(render_failed(error.message, error.code, error.reason), 404)
+        page = render_failed(error.message, error.code, error.reason)
+        return html_reply(page, 404, origins=world.settings.origins)
     page = _render_step(world, found, step, problem)
     if page is None:
         return RedirectResponse(
-            f"/connect/{found.id}/{_next_step(found)}", 303, _HEADERS
+            f"/connect/{found.id}/{_next_step(found)}", 303, PAGE_HEADERS
         )
-    return _html_reply(page, 422 if problem else 200)
+    return html_reply(page, 422 if problem else 200, origins=world.settings.origins)
 
 
 def _render_step(
@@ -215,7 +214,9 @@ def _render_step(
     if found.status in {"PROCESSING", "COMPLETED"}:
         return render_done(processing=found.status == "PROCESSING")
     if step == "choose" and found.status == "INITIALIZED":
-        return render_chooser(found.id, BROKERS)
+        allowed = BROKERS if found.brokers is None else found.brokers
+        offered = {key: name for key, name in BROKERS.items() if key in allowed}
+        return render_chooser(found.id, offered)
     if step == "login" and found.status == "INITIALIZED" and found.broker:
         customers = [
             one
@@ -234,167 +235,3 @@ def _render_step(
             funds=found.mutual_funds,
         )
     return None
-
-
-def _html_reply(page: str, status: int = 200) -> Response:
-    return HTMLResponse(page, status, _HEADERS)
-
-
-_EXPLAINED: Final = {
-    "user_mismatch": "You logged in with another account than the one linked before.",
-    "consent_denied": "You did not allow the import. Nothing was shared.",
-    "transaction_expired": "This import is used up or older than five minutes.",
-    "no_broker": "That broker is not on the list yet.",
-    "user_cancelled": "You left before the import was done. Nothing was shared.",
-    "internal_error": "Something failed on our side.",
-    "intent_not_enabled_for_broker": "That broker does not offer holdings imports.",
-    "invalid_transactionId": "There is no such import.",
-}
-
-
-def render_welcome(gateway: str, personas: Iterable[Persona]) -> str:
-    """Greet who opens the sandbox in a browser, and let them try an import."""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(one.key)}</th><td>{escape(one.broker)}</td>'
-        f"<td>{escape(one.account_id)}</td><td>{escape(one.story)}</td></tr>"
-        for one in personas
-    )
-    return _render_document(
-        "Sandbox",
-        f"<p>Gateway <strong>{escape(gateway)}</strong> and Arrow, simulated.</p>"
-        '<button id="import">Import holdings</button>'
-        '<pre id="said" role="status"></pre>'
-        "<h2>Who can log in</h2>"
-        '<div class="wide" tabindex="0" role="region" aria-label="Personas"><table>'
-        '<thead><tr><th scope="col">Persona</th><th scope="col">Broker</th>'
-        '<th scope="col">Arrow id</th><th scope="col">Story</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-        '<script src="/scdk/2.0.0/scdk.js"></script>'
-        '<script type="module" src="/scdk/try.js"></script>',
-    )
-
-
-def render_chooser(transaction_id: str, brokers: Mapping[str, str]) -> str:
-    """Ask for the broker."""
-    buttons = "".join(
-        f'<li><button class="broker" name="broker" value="{escape(key)}">'
-        f'<span class="mark" aria-hidden="true">{escape(name[0])}</span>'
-        f"{escape(name)}</button></li>"
-        for key, name in brokers.items()
-    )
-    return _render_page(
-        "Choose your broker",
-        1,
-        "<p>Your holdings are with one of these. You log in there next.</p>"
-        f'<form method="post" action="/connect/{escape(transaction_id)}/choose">'
-        f'<ul class="brokers">{buttons}</ul>'
-        '<button class="quiet" name="broker" value="other">'
-        "My broker is not here</button></form>" + _render_cancel_form(transaction_id),
-    )
-
-
-def render_login(
-    transaction_id: str,
-    broker: str,
-    customers: Iterable[Persona],
-    *,
-    pin: str,
-    problem: str,
-) -> str:
-    """Ask who logs in, and for the PIN."""
-    options = "".join(
-        f'<option value="{escape(one.key)}">{escape(one.account_id)}: '
-        f"{escape(one.name)}. {escape(one.story)}</option>"
-        for one in customers
-    )
-    said = f'<p class="problem" id="problem" role="alert">{escape(problem)}</p>'
-    described = "pin-help problem" if problem else "pin-help"
-    invalid = ' aria-invalid="true" autofocus' if problem else ""
-    return _render_page(
-        f"Log in to {broker}",
-        2,
-        (said if problem else "")
-        + f'<form method="post" action="/connect/{escape(transaction_id)}/login">'
-        '<label for="persona">Customer</label>'
-        f'<select id="persona" name="persona" required>{options}</select>'
-        '<label for="pin">PIN</label>'
-        '<input id="pin" name="pin" type="password" inputmode="numeric" required '
-        f'autocomplete="off" aria-describedby="{described}"{invalid}>'
-        f'<p class="help" id="pin-help">Every PIN here is {escape(pin)}.</p>'
-        "<button>Log in</button></form>" + _render_cancel_form(transaction_id),
-    )
-
-
-def render_consent(
-    transaction_id: str, gateway: str, broker: str, persona: Persona, *, funds: bool
-) -> str:
-    """Ask for leave to import."""
-    shared = ["stocks and ETFs", "smallcases", *(["mutual funds"] if funds else [])]
-    items = "".join(f"<li>{escape(item)}</li>" for item in shared)
-    address = f"/connect/{escape(transaction_id)}"
-    return _render_page(
-        "Allow the import?",
-        3,
-        f"<p><strong>{escape(gateway)}</strong> asks for a copy of what "
-        f"{escape(persona.name)} ({escape(persona.account_id)}) holds at "
-        f"{escape(broker)}, as of now:</p><ul>{items}</ul>"
-        "<p>Nobody can trade with it.</p>"
-        f'<form method="post" action="{address}/consent">'
-        "<button>Allow</button></form>"
-        f'<form method="post" action="{address}/deny">'
-        '<button class="quiet">Do not allow</button></form>'
-        + _render_cancel_form(transaction_id),
-    )
-
-
-def render_done(*, processing: bool) -> str:
-    """Say that the import is on its way, or done."""
-    if processing:
-        said = "The broker is still answering. The import ends by itself."
-        return _render_page("Almost done", 4, f"<p>{said}</p>")
-    said = "Your holdings are imported. You can close this window."
-    return _render_page("Done", 4, f'<p class="good">{said}</p>')
-
-
-def render_failed(message: str, code: int, reason: str) -> str:
-    """Say why the import ended."""
-    said = _EXPLAINED.get(message, reason or "The import has ended.")
-    return _render_page(
-        "The import has ended",
-        4,
-        f'<p class="problem" role="alert">{escape(said)}</p>'
-        f"<p>You can close this window and start again.</p>"
-        f'<p class="help">{escape(message)} ({code})</p>',
-    )
-
-
-def _render_cancel_form(transaction_id: str) -> str:
-    return (
-        f'<form method="post" action="/connect/{escape(transaction_id)}/cancel">'
-        '<button class="quiet">Cancel</button></form>'
-    )
-
-
-def _render_page(title: str, step: int, body: str) -> str:
-    names = ("Broker", "Log in", "Consent", "Done")
-    current = ' aria-current="step"'
-    steps = "".join(
-        f"<li{current if number == step else ''}>{name}</li>"
-        for number, name in enumerate(names, 1)
-    )
-    nav = f'<nav aria-label="Steps"><ol>{steps}</ol></nav>'
-    return _render_document(title, body, nav)
-
-
-def _render_document(title: str, body: str, nav: str = "") -> str:
-    focus = "" if " autofocus" in body else " autofocus"  # else on the field at fault
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · sandbox</title>"
-        '<link rel="stylesheet" href="/scdk/pages.css"></head><body>'
-        '<header><p class="banner">Sandbox: invented people, no real broker</p>'
-        f"{nav}</header>"
-        f'<main><h1 tabindex="-1"{focus}>{escape(title)}</h1>{body}</main>'
-        "</body></html>"
-    )

@@ -34,6 +34,22 @@ __all__ = [
 Position: TypeAlias = "tuple[int, object]"  # quantity, average price
 
 _CENT: Final = Decimal("0.01")
+_NOTHING_USED: Final = (
+    "utilized",
+    "cashUsed",
+    "netPnl",
+    "mtmLoss",
+    "realizedPnl",
+    "unrealizedPnl",
+    "brokerage",
+    "buyOptionPremium",
+    "sellOptionPremium",
+    "exposureMargin",
+    "spanMargin",
+    "intradayCashMargin",
+    "otherMargin",
+)
+"""Published fields of ``margin`` that stay at nothing: the sandbox trades no margin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +96,12 @@ def write_arrow_holdings(view: View) -> bytes:
 
 
 def write_gateway_holdings(
-    view: View, *, version: str, mutual_funds: bool, empty: bool = False
+    view: View,
+    *,
+    version: str,
+    mutual_funds: bool,
+    empty: bool = False,
+    updating: bool = False,
 ) -> dict[str, object]:
     """Write the ``data`` of a holdings reply, which is also a webhook's body."""
     lots: Mapping[str, Lot] = {} if empty else view.lots
@@ -102,6 +123,7 @@ def write_gateway_holdings(
         at=format_iso(view.instant),
         auth_id=view.persona.auth_id,
         broker=view.persona.broker,
+        updating=updating,
     )
     if mutual_funds:
         held = view.persona.mutual_funds and not empty
@@ -143,7 +165,16 @@ def write_limits(view: View) -> dict[str, object]:
             allocation("FO", 0),
             allocation("MCX", 0),
         ],
-        "margin": {"allocated": allocated, "utilized": "0.00"},
+        "margin": {
+            "allocated": allocated,
+            "usableMargin": allocated,
+            "totalMargin": allocated,
+            "totalCash": _format_money(cash),
+            "totalCashEq": _format_money(equivalent),
+            "totalNoncash": total,
+            "cashAvailableForCNC": _format_money(cash),
+            **dict.fromkeys(_NOTHING_USED, "0.00"),
+        },
     }
 
 
@@ -237,13 +268,19 @@ def write_basket(
 
 
 def write_account_body(
-    securities: object, smallcases: object, *, at: str, auth_id: str, broker: str
+    securities: object,
+    smallcases: object,
+    *,
+    at: str,
+    auth_id: str,
+    broker: str,
+    updating: bool = False,
 ) -> dict[str, object]:
     """Write what a holdings reply and a webhook say of an account."""
     return {
         "securities": securities,
         "smallcases": smallcases,
-        "updating": False,
+        "updating": updating,
         "lastUpdate": at,
         "snapshotDate": at,
         "smallcaseAuthId": auth_id,

@@ -59,11 +59,17 @@ class RefusedError(Exception):
     """The request is refused; the path decides in whose format."""
 
     def __init__(
-        self, status: int, message: str = "", *, retry_after: float | None = None
+        self,
+        status: int,
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        code: str | None = None,
     ) -> None:
         said = message or _WORDS.get(status, "Refused")
         super().__init__(said)
         self.status, self.message, self.retry_after = status, said, retry_after
+        self.code = code
 
 
 class _CutResponse(Response):
@@ -111,14 +117,21 @@ async def body_of(request: Request) -> object:
         raise RefusedError(400, "The body is not JSON") from None
 
 
-def refusal(path: str, status: int, message: str) -> Response:
-    """Say no in the manner of the API that owns the path."""
+def refusal(path: str, status: int, message: str, code: str | None = None) -> Response:
+    """Say no in the manner of the API that owns the path.
+
+    `code` is Arrow's for what its status does not say; it then stands under both of the
+    published names, ``code`` and ``errorCode``.
+    """
     said = message or _WORDS.get(status, "Refused")
     if _is_gateway_path(path):
         return json_reply(_gateway_error(said), status)
     if path.startswith(("/_sandbox/", "/scdk/")):
         return json_reply({"error": said}, status)
-    return json_reply(_arrow_error(status, said), status)
+    error = _arrow_error(status, said)
+    if code is not None:
+        error |= {"code": code, "errorCode": code}
+    return json_reply(error, status)
 
 
 def with_faults(endpoint: Endpoint, *targets: str) -> Endpoint:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from holdings_kit.clients import ArrowClient, Background, GatewayClient
+from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._app import make_app
-from holdings_kit.sandbox._arrow import arrow_token, request_token, user_login
+from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
 from holdings_kit.sandbox._clock import Clock
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._faults import Faults
 from holdings_kit.sandbox._webhooks import Sender, post_json
-from holdings_kit.sandbox._world import World
+from holdings_kit.sandbox._world import Settings, World
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -36,9 +38,15 @@ def serve(
     crowd: int = 0,
     rate_limit: int | None = None,
     nested_details: bool = True,
+    nested_result: bool = False,
+    arrow_tokens: Literal["midnight", "24h"] = "midnight",
+    redirect_url: str | None = None,
+    origins: Sequence[str] | None = None,
+    host: str = "127.0.0.1",
+    allow_hosts: Sequence[str] = (),
     sender: Sender = post_json,
 ) -> Sandbox:
-    """Start simulated brokers and gateway on 127.0.0.1, in a thread of their own.
+    """Start simulated brokers and gateway on this machine, in a thread of their own.
 
     Works in a script and inside a notebook's running event loop. Use it as a context
     manager, or call `Sandbox.close`.
@@ -65,13 +73,29 @@ def serve(
         ``None`` admits all.
     nested_details
         Whether transaction details stand under ``data.transactionDetails``.
+    nested_result
+        Whether the browser SDK's result stands under ``data``; both are seen.
+    arrow_tokens
+        When an Arrow token ends: at 23:59:59 in India, as the published one does, or
+        after 24 hours, as the text says.
+    redirect_url
+        Where Arrow's login page sends the browser; a page of the sandbox unless given.
+    origins
+        The only pages, such as ``http://localhost:3000``, that may use the browser
+        SDK; ``None`` for every page of this machine.
+    host
+        Address to listen on; ``0.0.0.0`` inside a container.
+    allow_hosts
+        Names beside this machine's under which the sandbox is called and to which it
+        sends webhooks, such as those of a compose file.
     sender
         Posts a webhook body to a URL and gives the HTTP status.
 
     Raises
     ------
     ConfigError
-        A port that is taken, a plan not of the grammar, a URL beyond this machine.
+        A port that is taken, a plan not of the grammar, a URL of a host that is not
+        allowed, an origin that is none.
 
     Examples
     --------
@@ -87,9 +111,27 @@ def serve(
         sender=sender,
         crowd_count=crowd,
         rate_limit=rate_limit,
+        settings=Settings(
+            nested_details=nested_details,
+            nested_result=nested_result,
+            arrow_tokens=arrow_tokens,
+            redirect_url=redirect_url,
+            origins=None if origins is None else tuple(map(_check_origin, origins)),
+            hosts=frozenset(name.lower() for name in allow_hosts),
+        ),
     )
     world.webhooks.register(webhook_url)
-    return Sandbox(world, port=port, nested_details=nested_details)
+    return Sandbox(world, port=port, host=host)
+
+
+def _check_origin(origin: str) -> str:
+    """Refuse what no browser sends as an origin; a last slash is forgiven."""
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path[1:]:
+        raise ConfigError(
+            f"{origin!r} is no origin; write http://localhost:3000, without a path"
+        )
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 class Sandbox:
@@ -136,11 +178,13 @@ class Sandbox:
     >>> sb.close()
     """
 
-    def __init__(self, world: World, *, port: int, nested_details: bool) -> None:
+    def __init__(self, world: World, *, port: int, host: str = "127.0.0.1") -> None:
         self._world = world
-        app = make_app(world, nested_details=nested_details)
+        app = make_app(world)
         closing = cast("asyncio.Event", app.state.closing)
-        self._background = Background(app, port=port, before_close=closing.set)
+        self._background = Background(
+            app, port=port, host=host, before_close=closing.set
+        )
         self.url = self.base_url = self.arrow_url = self._background.url
         known = world.credentials
         self.gateway, self.app_id = known.gateway, known.app_id
@@ -215,7 +259,7 @@ class Sandbox:
         return self._world.token_for(self._world.persona(persona).auth_id)
 
     def arrow_token(self, persona: str) -> str:
-        """Give an Arrow token of a persona, good for 24 hours."""
+        """Give an Arrow token of a persona, good until midnight in India."""
         return arrow_token(self._world, self._world.persona(persona))
 
     def request_token(self, persona: str) -> str:

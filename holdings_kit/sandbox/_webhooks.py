@@ -72,10 +72,16 @@ class Webhooks:
     """The deliveries of a sandbox, sent by `pump` when the clock reaches them."""
 
     def __init__(
-        self, clock: Clock, faults: Faults, api_secret: str, sender: Sender
+        self,
+        clock: Clock,
+        faults: Faults,
+        api_secret: str,
+        sender: Sender,
+        *,
+        hosts: frozenset[str] = frozenset(),
     ) -> None:
         self._clock, self._faults, self._sender = clock, faults, sender
-        self._api_secret = api_secret
+        self._api_secret, self._hosts = api_secret, hosts | LOOPBACK
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._all: list[Delivery] = []
         self._url: str | None = None
@@ -91,13 +97,13 @@ class Webhooks:
         Raises
         ------
         ConfigError
-            Not plain HTTP, or not on this machine.
+            Not plain HTTP, or neither on this machine nor at an allowed host.
         """
         parts = urlsplit(url or "http://127.0.0.1/")
-        if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        if parts.scheme != "http" or parts.hostname not in self._hosts:
             raise ConfigError(
                 f"webhook URL {url!r}: the sandbox sends to this machine only; "
-                "use http://127.0.0.1:PORT/…"
+                "use http://127.0.0.1:PORT/…, or allow the host (allow_hosts)"
             )
         self._url = url
 

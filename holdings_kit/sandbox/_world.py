@@ -7,9 +7,10 @@ import time
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.sandbox._candles import Candles
 from holdings_kit.sandbox._clock import trading_date
 from holdings_kit.sandbox._imports import Imports, Transaction
 from holdings_kit.sandbox._payloads import View, write_gateway_holdings
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._webhooks import Sender
 
-__all__ = ["Credentials", "Throttle", "World"]
+__all__ = ["Credentials", "Settings", "Throttle", "World"]
 
 
 TOKEN_LIFE: Final = timedelta(hours=1)
@@ -56,6 +57,34 @@ class Credentials:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the documentation leaves open, and who may talk to the sandbox.
+
+    Attributes
+    ----------
+    nested_details
+        Whether transaction details stand under ``data.transactionDetails``.
+    nested_result
+        Whether the browser SDK's result stands under ``data``.
+    arrow_tokens
+        When an Arrow token ends.
+    redirect_url
+        The app's registered address; ``None`` for a page of the sandbox.
+    origins
+        Pages that may use the browser SDK; ``None`` for any of this machine.
+    hosts
+        Names other than this machine's that the sandbox answers to and posts to.
+    """
+
+    nested_details: bool = True
+    nested_result: bool = False
+    arrow_tokens: Literal["midnight", "24h"] = "midnight"
+    redirect_url: str | None = None
+    origins: tuple[str, ...] | None = None
+    hosts: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class _Link:
     """One account's import: since when, and the snapshot it left."""
@@ -77,16 +106,25 @@ class World:
         sender: Sender,
         crowd_count: int = 0,
         rate_limit: int | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.throttle = Throttle(rate_limit)
+        self.settings = settings or Settings()
         self.seed, self.clock, self.faults = seed, clock, faults
         self.credentials = Credentials.of(seed)
         self.timeline = Timeline(seed, trading_date(clock.now()))
+        self.candles = Candles(self.timeline.market)
         everyone = (*self.timeline.personas.values(), *invent_crowd(seed, crowd_count))
         self.personas = {one.key: one for one in everyone}
         self.by_auth = {one.auth_id: one for one in everyone}
         self.by_account = {one.account_id: one for one in everyone}
-        self.webhooks = Webhooks(clock, faults, self.credentials.api_secret, sender)
+        self.webhooks = Webhooks(
+            clock,
+            faults,
+            self.credentials.api_secret,
+            sender,
+            hosts=self.settings.hosts,
+        )
         self.imports = Imports(seed, clock, faults, self._announce_import)
         self.lock = threading.RLock()
         self.request_tokens: dict[str, tuple[str, datetime]] = {}
@@ -140,7 +178,17 @@ class World:
             version=version,
             mutual_funds=mutual_funds,
             empty=link.empty,
+            updating=self._is_updating(persona),
         )
+
+    def _is_updating(self, persona: Persona) -> bool:
+        """Tell whether a newer snapshot is on its way.
+
+        A broker with a long-lived session gives it with the fetch itself.
+        """
+        if persona.broker in LONG_LIVED:
+            return False
+        return self.imports.is_processing(persona)
 
     def next_id(self, kind: str, length: int = 32) -> str:
         """Make the next id of a kind."""

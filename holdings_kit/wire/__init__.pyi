@@ -33,6 +33,7 @@ from ._sdk_errors import (
 from ._signing import (
     Secret as Secret,
     arrow_checksum as arrow_checksum,
+    arrow_redirect_checksum as arrow_redirect_checksum,
     webhook_checksum as webhook_checksum,
     webhook_checksum_ok as webhook_checksum_ok,
 )

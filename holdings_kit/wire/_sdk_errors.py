@@ -84,6 +84,18 @@ SDK_ERRORS: Final = (
         now="look at the transaction first: it may still complete",
     ),
     SdkError(
+        "transaction_in_process",
+        (),  # no code is published
+        retryable=False,
+        now="wait for the transaction that is open in this page",
+    ),
+    SdkError(
+        "no_compatible_browser",
+        (),
+        retryable=False,
+        now="the user needs another browser",
+    ),
+    SdkError(
         "invalid_jwt",
         (90,),
         retryable=False,
@@ -123,7 +135,7 @@ def import_failed(message: str | None, code: object = None) -> ImportFailed:
             now="look at the transaction's details",
         )
     return ImportFailed(
-        shown or str(row.codes[0]),
+        shown or (str(row.codes[0]) if row.codes else "no code"),
         said or row.message,
         retryable=row.retryable,
         now=row.now,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Secret",
     "arrow_checksum",
+    "arrow_redirect_checksum",
     "webhook_checksum",
     "webhook_checksum_ok",
 ]
@@ -140,4 +141,19 @@ def arrow_checksum(
     """
     app_secret, request_token = Secret(app_secret), Secret(request_token)
     text = f"{app_id}:{app_secret.reveal()}:{request_token.reveal()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def arrow_redirect_checksum(app_id: str, request_token: str | Secret) -> str:
+    """Compute the checksum that Arrow's login page adds to the redirect.
+
+    It is hex SHA-256 of ``request-token:appID``. The address after a login is the one
+    thing a stranger can make up, so compare it before the request token is used.
+
+    Examples
+    --------
+    >>> arrow_redirect_checksum("demo-app", "demo-request")[:16]
+    '00b14e2a3e0d894c'
+    """
+    text = f"{Secret(request_token).reveal()}:{app_id}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from holdings_kit.errors import (
     SourceUnavailable,
 )
 
+HOSTS = tuple(
+    f"https://{name}.arrow.trade" for name in ("edge", "api", "historical-api")
+)
 HOLDINGS_FIELDS = {
     "owned_quantity": "qty",
     "settled_quantity": "depositoryQty",
@@ -44,7 +48,7 @@ class ToSandbox(HTTPAdapter):
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         host = request.url.split("/", 3)[2]
-        assert host in {"edge.arrow.trade", "api.arrow.trade"}
+        assert f"https://{host}" in HOSTS
         request.url = request.url.replace(f"https://{host}", self._url)
         return super().send(request, *args, **kwargs)
 
@@ -52,7 +56,7 @@ class ToSandbox(HTTPAdapter):
 @pytest.fixture
 def official(sb: Sandbox) -> Any:
     client = pyarrow_client.ArrowClient(app_id=sb.app_id, root_url=sb.arrow_url)
-    for host in ("https://edge.arrow.trade", "https://api.arrow.trade"):
+    for host in HOSTS:
         client.req_session.mount(host, ToSandbox(sb.arrow_url))
     yield client
     client.req_session.close()
@@ -60,7 +64,7 @@ def official(sb: Sandbox) -> Any:
 
 def login(official: Any, sb: Sandbox, persona: str = "sample") -> None:
     answer = official.login(
-        request_token=sb.request_token(persona), app_secret=sb.app_secret
+        request_token=sb.request_token(persona), api_secret=sb.app_secret
     )
     assert answer["userID"] == sb.personas[persona].account_id
     official.set_token(answer["token"])
@@ -84,8 +88,7 @@ def number(text: str) -> Decimal | None:
 @pytest.mark.parametrize("days", [0, 1, 4])
 def test_holdings_read_by_both_are_equal(sb: Sandbox, official: Any, days: int) -> None:
     sb.advance(days=days)
-    arrow = [key for key, one in sb.personas.items() if one.broker == "arrow"]
-    for persona in arrow:
+    for persona in ("sample", "asha", "farid"):
         login(official, sb, persona)
         theirs = official.get_holdings()
         with ours(sb, persona) as client:
@@ -123,8 +126,35 @@ def test_limits_and_quotes_read_by_both_are_equal(sb: Sandbox, official: Any) ->
     } == paise
 
 
+@pytest.mark.parametrize("mode", list(pyarrow_client.QuoteMode))
+def test_every_mode_of_a_quote_and_every_interval_of_candles_answers(
+    sb: Sandbox, official: Any, mode: Any
+) -> None:
+    login(official, sb)
+    nse = pyarrow_client.Exchange.NSE
+    alone = official.get_quote(mode, "SBIN-EQ", nse)
+    assert official.get_quotes(mode, [("SBIN-EQ", nse)]) == [alone]
+    with ours(sb) as client:
+        master = client.instruments()
+        mine = client.quotes(master.filter(token="3045"), mode=str(mode))
+        candles = client.candles(
+            exchange="NSE",
+            token="3045",
+            interval="week",
+            start=sb.now() - timedelta(days=90),
+            end=sb.now(),
+        )
+    assert mine["last_price"].to_list() == [Decimal(alone["ltp"]) / 100]
+    span = ("2025-10-07T10:15:00", "2026-01-05T10:15:00")
+    bars = official.candle_data(nse, "3045", "week", *span)
+    assert [Decimal(bar[4]) / 100 for bar in bars] == candles["close_price"].to_list()
+    assert len(official.get_instruments().splitlines()) == master.height + 1
+    assert official.get_user_details()["id"] == sb.personas["sample"].account_id
+    assert len(official.get_holidays()["holidays"]) == 16
+
+
 def test_the_automatic_login_by_totp_works_too(sb: Sandbox, official: Any) -> None:
-    official.auto_login(**sb.user_login("sample"), app_secret=sb.app_secret)
+    official.auto_login(**sb.user_login("sample"), api_secret=sb.app_secret)
     assert len(official.get_holdings()) > 0
 
 
@@ -156,7 +186,7 @@ def test_both_refuse_a_wrong_secret_and_a_dead_token(
     sb: Sandbox, official: Any
 ) -> None:
     with pytest.raises(ArrowException):
-        official.login(request_token=sb.request_token("sample"), app_secret="wrong")
+        official.login(request_token=sb.request_token("sample"), api_secret="wrong")
     official.set_token("dead")
     with pytest.raises(ArrowException) as caught:
         official.get_holdings()

@@ -195,3 +195,78 @@ def test_a_page_of_another_local_port_may_use_the_sdk(
         )
         context.close()
     assert said == {"message": "invalid_gateway", "code": 100}
+
+
+SINGLETON = """async () => {
+    const start = async () =>
+        (await fetch("/_sandbox/try", {method: "POST"})).json();
+    const [one, two] = [await start(), await start()];
+    const first = new scDK({...one, smallcaseAuthToken: "x.y.z"});
+    const second = new scDK(two);
+    const trigger = () => first.triggerTransaction(two).catch((error) => error);
+    const before = await trigger();
+    await second.init({smallcaseAuthToken: two.smallcaseAuthToken});
+    window.waiting = trigger();
+    const busy = await trigger();
+    return {same: first === second, amo: second.config.amo, before, busy};
+}"""
+
+
+def test_the_sdk_is_one_for_the_page_and_does_one_thing_at_a_time(page: Any) -> None:
+    said = page.evaluate(SINGLETON)
+    assert said == {
+        "same": True,
+        "amo": False,
+        "before": {"message": "invalid_jwt", "code": 90},
+        "busy": {"message": "transaction_in_process", "code": 3003},
+    }
+    page.context.pages[-1].close()
+    assert page.evaluate("window.waiting")["message"] == "user_cancelled"
+
+
+LIMITED = """async () => {
+    const start = await (await fetch("/_sandbox/try", {method: "POST"})).json();
+    const sdk = new scDK({...start, brokers: ["dhan", "kite", "nobody"]});
+    window.waiting = sdk.triggerTransaction(start);
+}"""
+
+
+def test_brokers_limit_the_chooser_and_a_result_may_be_nested(browser: Any) -> None:
+    with sandbox.serve(seed=7, nested_result=True) as sb:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(sb.url)
+        with page.expect_popup() as opened:
+            page.evaluate(LIMITED)
+        popup = opened.value
+        popup.get_by_role("button", name="Zerodha").wait_for()
+        offered = popup.locator("button.broker").all_inner_texts()
+        assert [text.split("\n")[-1] for text in offered] == ["Dhan", "Zerodha"]
+        through_login(popup, "Dhan", "asha2")
+        popup.get_by_role("button", name="Allow", exact=True).click()
+        said = page.evaluate("window.waiting")
+        context.close()
+    assert (said["success"], said["transaction"]) == (True, "HOLDINGS_IMPORT")
+    assert set(said["data"]) == {
+        "smallcaseAuthToken",
+        "broker",
+        "transactionId",
+        "signup",
+    }
+
+
+def test_a_browser_that_cannot_show_the_flow_is_told_so(
+    page: Any, sb: sandbox.Sandbox
+) -> None:
+    error = {"message": "no_compatible_browser", "code": 2001}
+    trigger = """async () => {
+        const start = await (await fetch("/_sandbox/try", {method: "POST"})).json();
+        const sdk = new scDK(start);
+        return sdk.triggerTransaction(start).catch((error) => error);
+    }"""
+    sb.set_faults("sdk: no_compatible_browser")
+    assert page.evaluate(trigger) == error
+    page.evaluate(
+        "window.open = () => null; delete HTMLDialogElement.prototype.showModal"
+    )
+    assert page.evaluate(trigger) == error

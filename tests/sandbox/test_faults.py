@@ -174,7 +174,7 @@ def test_a_target_of_one_source_leaves_the_other_alone(linked: Any) -> None:
         ("limits", lambda c: c.http.get("/user/limits", headers=c.arrow())),
         ("quotes", lambda c: c.http.post("/info/quotes/ltp", headers=c.arrow())),
         ("candles", lambda c: c.http.get("/candle/NSE/1/day", headers=c.arrow())),
-        ("instruments", lambda c: c.http.get("/all")),
+        ("instruments", lambda c: c.http.get("/all", headers=c.arrow())),
         ("login", lambda c: c.http.post("/auth/app/login")),
     ],
 )

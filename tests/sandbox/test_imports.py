@@ -318,3 +318,24 @@ def test_one_person_may_have_two_brokers(caller: Any) -> None:
     asha = [one for one in known if one["person"] == "asha"]
     assert {one["broker"] for one in asha} == {"kite", "dhan"}
     assert len({one["smallcaseAuthId"] for one in known}) == len(known)
+
+
+@pytest.mark.parametrize(("persona", "updating"), [("bela", True), ("asha", False)])
+def test_a_fetch_says_updating_while_a_newer_snapshot_is_on_its_way(
+    caller: Any, persona: str, updating: bool
+) -> None:
+    caller.imported(persona)
+    caller.sb.advance(minutes=10)
+    caller.sb.set_faults("import: processing 10m")
+    caller.imported(persona)
+
+    def fetched() -> Any:
+        data = caller.holdings(caller.sb.token_for(persona)).json()["data"]
+        return data["updating"], data["snapshotDate"]
+
+    before = fetched()
+    assert before[0] == updating
+    caller.sb.advance(minutes=10)
+    after = fetched()
+    assert after[0] is False
+    assert after[1] > before[1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdings_kit.sandbox import _pages as pages
+from holdings_kit.sandbox import _render as pages
 from holdings_kit.sandbox._personas import BROKERS, list_personas
 
 EVIL = "\"><script>alert(1)</script><b x='"

@@ -231,3 +231,37 @@ def test_an_answer_does_not_wait_for_the_network_to_gather_more() -> None:
             http.get("/_sandbox/clock")
             waits.append(time.perf_counter() - start)
     assert sorted(waits)[15] < 0.035  # a delayed acknowledgement takes 40 ms
+
+
+def test_only_the_allowed_origins_may_use_it_from_a_page() -> None:
+    with sandbox.serve(origins=["http://localhost:3000/"]) as sb:
+
+        def ask(origin: str) -> httpx.Response:
+            body = {"gateway": sb.gateway, "smallcaseAuthToken": "x"}
+            headers = {"origin": origin} if origin else {}
+            return httpx.post(f"{sb.url}/scdk/init", json=body, headers=headers)
+
+        allowed = "access-control-allow-origin"
+        known = ask("http://localhost:3000")
+        assert known.headers[allowed] == "http://localhost:3000"
+        assert [ask(origin).status_code for origin in ("", sb.url)] == [200, 200]
+        for origin in ("http://localhost:3001", "http://127.0.0.1:3000", "null"):
+            refused = ask(origin)
+            assert allowed not in refused.headers
+            assert refused.status_code == (200 if origin == "null" else 403)
+        page = httpx.get(f"{sb.url}/connect/TRX_0/choose")
+        assert "'self' http://localhost:3000" in page.headers["content-security-policy"]
+    for wrong in ("localhost:3000", "http://localhost:3000/path", "*"):
+        with pytest.raises(ConfigError, match="no origin"):
+            sandbox.serve(origins=[wrong])
+
+
+def test_it_listens_and_answers_where_it_is_told_to() -> None:
+    with sandbox.serve(host="0.0.0.0", allow_hosts=["Broker"]) as sb:
+        path = f"{sb.url}/_sandbox/personas"
+        assert sb.url.startswith("http://127.0.0.1:")
+        assert httpx.get(path, headers={"host": "broker:8400"}).status_code == 200
+        assert httpx.get(path, headers={"host": "other"}).status_code == 400
+        sb.register_webhook("http://broker:8000/hook")
+        with pytest.raises(ConfigError, match="allow_hosts"):
+            sb.register_webhook("http://other:8000/hook")

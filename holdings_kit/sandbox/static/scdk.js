@@ -45,6 +45,9 @@
       };
     }
     const dialog = document.createElement("dialog");
+    if (typeof dialog.showModal !== "function") {
+      throw failure("no_compatible_browser", 2001);
+    }
     dialog.setAttribute("aria-label", "Import holdings");
     dialog.style.cssText =
       "width:min(30rem,95vw);height:min(46rem,90vh);padding:0;border:1px solid #767676;" +
@@ -73,7 +76,9 @@
   function outcome(said) {
     if (said.status === "COMPLETED") {
       const { smallcaseAuthToken, broker, transactionId } = said.success;
-      return { smallcaseAuthToken, broker, transactionId, signup: false };
+      const result = { smallcaseAuthToken, broker, transactionId, signup: false };
+      if (!said.nested) return result;
+      return { success: true, transaction: said.intent, data: result };
     }
     if (ENDED.has(said.status)) throw failure(said.error.message, said.error.code);
     return null;
@@ -101,12 +106,20 @@
     }
   }
 
+  let only = null;
+
   class scDK {
     #session;
+    #brokers;
+    #running = false;
 
-    constructor({ gateway, smallcaseAuthToken, config = {} } = {}) {
+    // One for the page: a later `new scDK()` gives the first, its token unchanged.
+    constructor({ gateway, smallcaseAuthToken, config = {}, brokers } = {}) {
+      if (only) return only;
+      only = this;
       this.#session = { gateway, smallcaseAuthToken };
-      this.config = { amo: true, ...config };
+      this.#brokers = brokers ?? config.brokers;
+      this.config = { amo: false, ...config };
     }
 
     // A new token for the same page, for instance after the first import.
@@ -115,19 +128,26 @@
       return call("init", this.#session);
     }
 
-    async triggerTransaction({ transactionId } = {}) {
+    async triggerTransaction({ transactionId, brokers } = {}) {
       const { gateway, smallcaseAuthToken } = this.#session;
       if (!gateway || !smallcaseAuthToken) throw failure("init_sdk", 3004);
-      const ask = { gateway, smallcaseAuthToken, transactionId };
-      const place = openPlace(); // before the first await: inside the user's click
+      if (this.#running) throw failure("transaction_in_process", 3003);
+      this.#running = true;
       try {
-        const { page } = await call("trigger", ask);
-        place.show(home + page);
-      } catch (error) {
-        place.close();
-        throw error;
+        const ask = { gateway, smallcaseAuthToken, transactionId };
+        const place = openPlace(); // before the first await: inside the user's click
+        try {
+          const limited = { ...ask, brokers: brokers ?? this.#brokers };
+          const { page } = await call("trigger", limited);
+          place.show(home + page);
+        } catch (error) {
+          place.close();
+          throw error;
+        }
+        return await watch(ask, place);
+      } finally {
+        this.#running = false;
       }
-      return watch(ask, place);
     }
   }
 

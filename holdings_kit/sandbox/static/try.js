@@ -5,7 +5,8 @@ const said = document.getElementById("said");
 async function run() {
   const reply = await fetch("/_sandbox/try", { method: "POST" });
   const { gateway, smallcaseAuthToken, transactionId } = await reply.json();
-  const sdk = new window.scDK({ gateway, smallcaseAuthToken, config: { amo: false } });
+  const sdk = new window.scDK({ gateway, smallcaseAuthToken });
+  await sdk.init({ smallcaseAuthToken }); // the second time it is still the first SDK
   return sdk.triggerTransaction({ transactionId });
 }
 
