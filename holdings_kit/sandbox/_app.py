@@ -41,11 +41,7 @@ _BEAT: Final = 0.1
 def make_app(world: World) -> Starlette:
     """Build the application of a world; its settings say who may ask."""
     known = world.settings
-    origins: dict[str, object] = (
-        {"allow_origin_regex": _LOCAL_ORIGIN}
-        if known.origins is None
-        else {"allow_origins": list(known.origins)}
-    )
+    local = known.origins is None
     app = Starlette(
         routes=[
             *gateway.routes(),
@@ -62,7 +58,8 @@ def make_app(world: World) -> Starlette:
             Middleware(_KnownOrigins, origins=known.origins),
             Middleware(
                 CORSMiddleware,
-                **origins,
+                allow_origins=list(known.origins or ()),
+                allow_origin_regex=_LOCAL_ORIGIN if local else None,
                 allow_methods=["GET", "POST"],
                 allow_headers=["*"],
             ),

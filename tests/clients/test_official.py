@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 import pyarrow_client
@@ -136,7 +136,7 @@ def test_every_mode_of_a_quote_and_every_interval_of_candles_answers(
     assert official.get_quotes(mode, [("SBIN-EQ", nse)]) == [alone]
     with ours(sb) as client:
         master = client.instruments()
-        mine = client.quotes(master.filter(token="3045"), mode=str(mode))
+        mine = client.quotes(master.filter(token="3045"), mode=cast("Any", str(mode)))
         candles = client.candles(
             exchange="NSE",
             token="3045",

@@ -384,7 +384,11 @@ def test_the_login_page_sends_back_a_token_and_its_checksum(caller: Any) -> None
         (token,), (checksum,) = query["request-token"], query["checksum"]
         text = f"{token}:{sb.app_id}".encode()
         assert checksum == hashlib.sha256(text).hexdigest()
-        ask = {"app_id": sb.app_id, "app_secret": sb.app_secret, "base_url": sb.url}
+        ask: Any = {
+            "app_id": sb.app_id,
+            "app_secret": sb.app_secret,
+            "base_url": sb.url,
+        }
         for forged in (
             address.replace(token, "0" * len(token)),
             address.replace(f"checksum={checksum}", ""),
