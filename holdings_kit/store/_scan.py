@@ -30,9 +30,9 @@ from holdings_kit.wire import (
     Line,
     Text,
     Torn,
+    _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_arrow as fast_arrow,
     _fast_gateway as fast_gateway,
     _quick_lines as quick_lines,
 )
@@ -186,7 +186,7 @@ def _reader(
 ) -> _Reader:
     """Give the function from a run of lines to frames."""
     if kind == "arrow":
-        shapes, add = fast_arrow.ARROW_SHAPES, dumps.add_arrow
+        shapes, add = arrow.ARROW_SHAPE, dumps.add_arrow
     else:
         shapes = fast_gateway.webhook_shapes(api_secret)
         add = dumps.webhooks(api_secret)

@@ -1,7 +1,8 @@
 """The Arrow holdings reply: ``{"data": [...], "status": "success"}``.
 
 Published at docs.arrow.trade, ``GET /user/holdings``; `docs/fidelity.md` says which
-statements are documented and which were seen on published payloads.
+statements are documented and which were seen on published payloads. Both readers give
+documents of `ARROW_SHAPE`'s schema, and `interpret` makes facts of them.
 """
 
 from __future__ import annotations
@@ -12,18 +13,34 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.errors import SourceError, WireError
-from holdings_kit.schema import RATE, Loaded
-from holdings_kit.wire._batch import Batch
+from holdings_kit.schema import RATE, Loaded, empty
+from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, fill_holdings
+from holdings_kit.wire._batch import DOCUMENT_PLACE, READ_FAULT, Batch, Found
+from holdings_kit.wire._keyed import Facts
 from holdings_kit.wire._parse import Json, as_text, parse
-from holdings_kit.wire._published import list_members
+from holdings_kit.wire._published import build_schema, list_members
 from holdings_kit.wire._refusals import arrow_refusal
-from holdings_kit.wire._rows import Table, is_list, is_object, null_unpopulated
+from holdings_kit.wire._rows import (
+    Table,
+    explain_unread,
+    explode_items,
+    instant,
+    is_list,
+    is_object,
+    null_unpopulated,
+    number,
+    read_values,
+    report_remarks,
+    write_instant,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
-__all__ = ["ARROW", "Reply", "add", "decode", "decode_many"]
+    from holdings_kit.wire._quick_lines import TwoShapes
+
+__all__ = ["ARROW_SHAPE", "Reply", "add", "decode", "decode_many"]
 
 _QUANTITIES = (
     "qty",
@@ -78,13 +95,24 @@ ARROW: Final = Table(
     },
     extra=_UNMAPPED,
 )
-_LISTING: Final = {
-    "exchange": ("exchange",),
-    "symbol": ("symbol",),
-    "trading_symbol": ("tradingSymbol",),
-    "token": ("token",),
-    "isin": ("isin",),
+_LISTED: Final = {
+    "exchange": "exchange",
+    "symbol": "symbol",
+    "trading_symbol": "tradingSymbol",
+    "token": "token",
+    "isin": "isin",
 }
+"""Our names for what ``symbols`` says of one exchange, and the wire's."""
+_ENTRY: Final = {name: (name,) for name in _LISTED.values()}
+_KNOWN_ENTRY: Final = list_members("arrow", "data[].symbols[]")
+_SCHEMA: Final = pl.Schema(
+    {
+        "account_id": pl.String(),
+        "snapshot_at": pl.String(),
+        # every scalar is text on this wire
+        **build_schema("arrow", number=lambda _: pl.String()),
+    }
+)
 _AT_ONCE: Final = 500  # bodies parsed at once: more cost memory, fewer time
 _ENVELOPE = frozenset({"data", "status"})
 
@@ -107,8 +135,7 @@ def decode(
         parse(body, source=source),
         source=source,
         account_id=account_id,
-        snapshot_at=snapshot_at.isoformat(),
-        fetched_at=snapshot_at.isoformat(),
+        snapshot_at=write_instant(snapshot_at),
         file=source,
     )
     return batch.load()
@@ -129,18 +156,16 @@ def decode_many(replies: Iterable[Reply]) -> Loaded:
     rest = iter(replies)
     while some := list(islice(rest, _AT_ONCE)):
         batch = Batch()
-        for number, reply in enumerate(some):
-            batch.doc = number
+        for place, reply in enumerate(some):
+            batch.doc = place
             try:
                 payload = parse(reply.body, source=reply.source)
-                at = reply.snapshot_at.isoformat()
                 add(
                     batch,
                     payload,
                     source=reply.source,
                     account_id=reply.account_id,
-                    snapshot_at=at,
-                    fetched_at=at,
+                    snapshot_at=write_instant(reply.snapshot_at),
                     file=reply.source,
                 )
             except WireError as error:
@@ -155,8 +180,18 @@ def decode_many(replies: Iterable[Reply]) -> Loaded:
     return Loaded(*(pl.concat(same) for same in frames))
 
 
-def add(batch: Batch, payload: Json, *, source: str, **facts: object) -> None:
-    """Add one parsed reply to a batch; `facts` are columns of its document."""
+def add(
+    batch: Batch,
+    payload: Json,
+    *,
+    source: str,
+    account_id: str | None,
+    snapshot_at: str | None,
+    file: str,
+    line_no: int | None = None,
+    raw: bytes | None = None,
+) -> None:
+    """Add one parsed reply to a batch, what it does not say itself beside it."""
     refusal = arrow_refusal(None, payload)
     if refusal is not None:
         raise refusal
@@ -167,27 +202,210 @@ def add(batch: Batch, payload: Json, *, source: str, **facts: object) -> None:
     rows = payload["data"]
     if rows is not None and not is_list(rows):
         raise WireError(source, "/data", f"{as_text(rows)[:40]} is no list of holdings")
-    batch.document(
-        source="arrow",
-        format="arrow",
-        broker="arrow",
-        holdings_known=rows is not None,
-        **facts,
-    )
     batch.unknown(payload, _ENVELOPE, "")
-    listed: list[Json] = rows or []
-    for number, row in enumerate(listed):
-        pointer = f"/data/{number}"
-        batch.row(ARROW, row, pointer, _read_listings(batch, row, pointer))
+    batch.fit(
+        ARROW_SHAPE,
+        payload,
+        {
+            "file": file,
+            "line_no": line_no,
+            "raw": raw,
+            "account_id": account_id,
+            "snapshot_at": snapshot_at,
+            "data": None
+            if rows is None
+            else [_fit_row(batch, row, f"/data/{no}") for no, row in enumerate(rows)],
+        },
+    )
 
 
-def _read_listings(
-    batch: Batch, row: Json, pointer: str
-) -> Iterator[dict[str, str | None]]:
-    """Read ``symbols[]``: one entry per exchange the holding is listed at."""
-    symbols = row.get("symbols") if is_object(row) else None
+def _fit_row(batch: Batch, row: Json, pointer: str) -> dict[str, object] | None:
+    """Give the members of a holding as text; None where it is set aside."""
+    texts = batch.pick(row, ARROW.fields, ARROW.known, pointer, whole=True)
+    if texts is None or not is_object(row):
+        return None
+    symbols = row.get("symbols")
     if symbols is None:
-        return
+        return {**texts, "symbols": None}
     entries: list[Json] = symbols if is_list(symbols) else [symbols]
-    for number, entry in enumerate(entries):
-        yield batch.listing(entry, _LISTING, f"{pointer}/symbols/{number}")
+    return {
+        **texts,
+        "symbols": [
+            batch.pick(entry, _ENTRY, _KNOWN_ENTRY, f"{pointer}/symbols/{place}")
+            for place, entry in enumerate(entries)
+        ],
+    }
+
+
+def interpret(rows: pl.DataFrame) -> Found:
+    """Make facts of replies, whichever reader they came from."""
+    documents, lost = _read_documents(rows)
+    doubts = [rows.filter(_ODD_DOCUMENT)["doc"], lost["doc"]]
+    items = explode_items(rows, pl.col("data"))
+    if items["item"].null_count():
+        missing = pl.col("item").is_null()
+        doubts.append(items.filter(missing)["doc"])
+        items = items.filter(~missing)
+    text = items.select(_ROW_TEXT)
+    read = read_values(text, ARROW)
+    faults = _find_faults(items, text, explain_unread(text, read, ARROW))
+    if faults.height:
+        doubts.append(faults["doc"])
+        read, text = (_drop_rows(frame, faults) for frame in (read, text))
+    listings, odd = _read_listings(items)
+    facts = Facts(
+        documents,
+        fill_holdings(read, ARROW),
+        listings,
+        empty(BASKET_READ),
+        report_remarks(text, read, ARROW),
+        pl.concat([lost, faults]) if lost.height else faults,
+    )
+    return Found(facts, pl.concat([*doubts, odd]))
+
+
+def _drop_rows(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
+    key = ["doc", "pointer"]
+    return rows.join(faults, on=key, how="anti", maintain_order="left")
+
+
+_ODD_DOCUMENT: Final = pl.col("data").is_null() | (
+    (pl.col("status") == "success").fill_null(value=False).not_()
+)
+"""What only the strict reader decides on: no list, or what may be a refusal."""
+_ROW_TEXT: Final = [
+    pl.col("doc"),
+    *(pl.col("item").struct.field(name) for name in ARROW.fields),
+    pl.col("no").alias("holding_no"),
+    pl.format("/data/{}", "no").alias("pointer"),
+]
+_DOCUMENT: Final = [
+    column.cast(DOCUMENT_READ[name]).alias(name)
+    for name, column in {
+        **dict.fromkeys(DOCUMENT_READ, pl.lit(None)),
+        **{name: pl.col(name) for name in DOCUMENT_PLACE},
+        **dict.fromkeys(("source", "format", "broker"), pl.lit("arrow")),
+        "account_id": pl.when(pl.col("account_id") != "").then(pl.col("account_id")),
+        "snapshot_at": instant("snapshot_at"),
+        "fetched_at": instant("snapshot_at"),
+        "holdings_known": pl.col("data").is_not_null(),
+    }.items()
+]
+
+
+def _read_documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read who and when; an instant that cannot be read is a fatal fault."""
+    documents = rows.select(_DOCUMENT)
+    unread = documents["snapshot_at"].null_count()
+    if unread == rows["snapshot_at"].null_count():
+        return documents, empty(READ_FAULT)
+    lost = rows.filter(number("snapshot_at").is_not_null()).join(
+        documents.filter(pl.col("snapshot_at").is_null()), on="doc", how="semi"
+    )
+    return documents, pl.concat(
+        lost.select(
+            "doc",
+            reason=pl.format(
+                "{}: '{}' is no ISO or epoch instant", pl.lit(name), "snapshot_at"
+            ),
+            raw=pl.col("snapshot_at").cast(pl.Binary()),
+            fatal=pl.lit(value=True),
+            pointer=pl.lit(None, pl.String()),
+        )
+        for name in ("snapshot_at", "fetched_at")
+    )
+
+
+_MAY_BE_COPY: Final = pl.struct("doc", "qty", "avgPrice", "close").is_duplicated()
+_BLANK_ENTRY: Final = pl.col("symbols").list.eval(
+    pl.struct(
+        pl.when(pl.element().struct.field(name) != "").then(
+            pl.element().struct.field(name)
+        )
+        for name in _ENTRY
+    )
+)
+
+
+def _find_faults(
+    items: pl.DataFrame, text: pl.DataFrame, reason: pl.Series
+) -> pl.DataFrame:
+    """Find rows with what cannot be read, and rows that stand there before."""
+    alike = text.select(_MAY_BE_COPY).to_series()
+    if reason.null_count() == len(reason) and not alike.any():
+        return empty(READ_FAULT)
+    found = [
+        text.select("doc", "pointer", reason=reason, fatal=pl.lit(value=True)).filter(
+            pl.col("reason").is_not_null()
+        )
+    ]
+    if alike.any():
+        whole = pl.struct(*ARROW.fields, places=_BLANK_ENTRY).struct.json_encode()
+        copies = (
+            items.filter(alike)
+            .unnest("item")
+            .select("doc", pl.format("/data/{}", "no").alias("pointer"), whole=whole)
+            .filter(pl.struct("doc", "whole").is_first_distinct().not_())
+            .join(found[0], on=["doc", "pointer"], how="anti", maintain_order="left")
+        )
+        twice = pl.lit("the same row stands before it; counted once")
+        found.append(
+            copies.select("doc", "pointer", reason=twice, fatal=pl.lit(value=False))
+        )
+    rows = pl.concat(found)
+    if rows.is_empty():
+        return empty(READ_FAULT)
+    return (
+        rows.join(text.select("doc", "pointer", "holding_no"), on=["doc", "pointer"])
+        .sort("doc", "holding_no")
+        .with_columns(
+            reason=pl.format("{}: {}", "pointer", "reason"),
+            raw=pl.lit(None, pl.Binary()),
+        )
+        .select(READ_FAULT.names())
+    )
+
+
+def _read_listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Give one row for each place a holding is listed at."""
+    entries = explode_items(
+        items.select(_WITH_SYMBOLS), pl.col("symbols"), keep=("doc", "holding_no")
+    )
+    odd = (
+        entries.filter(pl.col("item").is_null())["doc"]
+        if entries["item"].null_count()
+        else entries["doc"].clear()
+    )
+    return entries.select(_LISTING), odd
+
+
+_WITH_SYMBOLS: Final = (
+    pl.col("doc"),
+    pl.col("item").struct.field("symbols"),
+    pl.col("no").alias("holding_no"),
+)
+_LISTING: Final = [
+    pl.col("doc"),
+    pl.col("holding_no"),
+    *(
+        pl.when(pl.col("item").struct.field(name) != "")
+        .then(pl.col("item").struct.field(name))
+        .alias(column)
+        for column, name in _LISTED.items()
+    ),
+]
+
+
+class _Arrow(NamedTuple):
+    """`Shape` of Arrow replies, with what the quick reader must know of it."""
+
+    schema: pl.Schema = _SCHEMA
+    two_shapes: Sequence[TwoShapes] = ()
+    numbers: Collection[str] = (*ARROW.fields, "token")  # text, at times bare
+
+    def interpret(self, rows: pl.DataFrame, /) -> Found:
+        return interpret(rows)
+
+
+ARROW_SHAPE: Final = _Arrow()
+"""Lines of ``{"account_id", "snapshot_at", "data": [...], "status": "success"}``."""

@@ -120,7 +120,6 @@ def add_arrow(batch: Batch, line: Line) -> None:
         source=where,
         account_id=said["account_id"] or None,
         snapshot_at=said["snapshot_at"],
-        fetched_at=said["snapshot_at"],
         file=line.file,
         line_no=line.line_no,
         raw=line.body,

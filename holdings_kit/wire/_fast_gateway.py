@@ -13,22 +13,25 @@ from holdings_kit.wire._assemble import (
     DOCUMENT_READ,
     fill_holdings,
 )
-from holdings_kit.wire._fast import Found, Shapes, explode_items, stack_frames
+from holdings_kit.wire._batch import Found
 from holdings_kit.wire._gateway import FUNDS, V1, V2
-from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts
+from holdings_kit.wire._keyed import FAULT, HELD, LISTING, Facts, merge_facts
 from holdings_kit.wire._published import build_schema
 from holdings_kit.wire._quick_lines import TwoShapes
 from holdings_kit.wire._rows import (
     NOTICE,
     ROW,
     Table,
+    explode_items,
     instant,
     number,
     report_zero_prices,
+    stack_frames,
 )
 from holdings_kit.wire._signing import webhook_checksum_ok
 
 if TYPE_CHECKING:
+    from holdings_kit.wire._fast import QuickShape
     from holdings_kit.wire._signing import Secret
 
 __all__ = ["webhook_shapes"]
@@ -37,15 +40,27 @@ _TEXT: Final = pl.String()
 _LIMIT: Final = 10**18  # MONEY holds 18 digits, and Arrow does not count them
 
 
-def webhook_shapes(api_secret: str | Secret | None) -> Shapes:
-    """Give the shapes of webhook lines; the checksum is verified with `api_secret`."""
+def webhook_shapes(api_secret: str | Secret | None) -> QuickShape:
+    """Give the shape of webhook lines; the checksum is verified with `api_secret`."""
+    return _Webhooks(api_secret)
 
-    def facts(shape: str, rows: pl.DataFrame) -> Found:
-        return _read_facts(shape, rows, api_secret)
 
-    return Shapes(
-        _SCHEMA, (_SECURITIES, _PRIVATE), ("xirr", "folio"), _split_forms, facts
-    )
+class _Webhooks:
+    """`QuickShape` of webhook lines."""
+
+    numbers = ("xirr", "folio")
+
+    def __init__(self, api_secret: str | Secret | None) -> None:
+        self._api_secret = api_secret
+        self.schema, self.two_shapes = _SCHEMA, (_SECURITIES, _PRIVATE)
+
+    def interpret(self, rows: pl.DataFrame, /) -> Found:
+        found = [
+            _read_facts(form, part, self._api_secret)
+            for form, part in _split_forms(rows)
+        ]
+        facts = merge_facts([part.facts for part in found])
+        return Found(facts, pl.concat([part.doubtful for part in found]))
 
 
 _SECURITIES: Final = TwoShapes("securities", "{")  # v1

@@ -7,7 +7,7 @@ from typing import NoReturn, cast
 
 from holdings_kit.errors import WireError
 
-__all__ = ["Json", "as_text", "dump", "parse"]
+__all__ = ["Json", "as_text", "dump", "follow_pointer", "parse"]
 
 Json = object
 _BOM = b"\xef\xbb\xbf"
@@ -76,6 +76,20 @@ def as_text(value: Json) -> str:
 def dump(value: Json) -> bytes:
     """Write a parsed value as compact JSON bytes (numbers stay text)."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def follow_pointer(value: Json, pointer: str) -> Json:
+    """Give the part of a parsed value that a JSON pointer names.
+
+    >>> follow_pointer({"data": [{"qty": "1"}]}, "/data/0/qty")
+    '1'
+    """
+    for step in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            value = cast("list[Json]", value)[int(step)]
+        else:
+            value = cast("dict[str, Json]", value)[step]
+    return value
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

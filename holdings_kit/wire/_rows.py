@@ -8,8 +8,10 @@ taken as unknown (a price of zero, a placeholder such as "-").
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import polars as pl
 
@@ -18,6 +20,7 @@ from holdings_kit.wire._parse import Json, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
 __all__ = [
     "KEYS",
@@ -25,6 +28,7 @@ __all__ = [
     "ROW",
     "Table",
     "explain_unread",
+    "explode_items",
     "find_undeclared",
     "instant",
     "is_list",
@@ -36,7 +40,9 @@ __all__ = [
     "read_values",
     "report_remarks",
     "report_zero_prices",
+    "stack_frames",
     "text_frame",
+    "write_instant",
 ]
 
 KEYS = {
@@ -61,7 +67,8 @@ ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
 """One number for a row: a document has no room for 2²⁸ of them."""
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Table:
     """How one kind of wire row becomes HOLDINGS.
 
     Attributes
@@ -181,7 +188,12 @@ def read_values(text: pl.DataFrame, table: Table) -> pl.DataFrame:
 
     Blank text is unknown (null). Numbers are exact to four places, half-even beyond.
     """
-    return text.with_columns(
+    return text.with_columns(_build_reading(table))
+
+
+@cache
+def _build_reading(table: Table) -> list[pl.Expr]:
+    return [
         *(number(column).cast(MONEY, strict=False) for column in table.numbers),
         *(instant(column) for column in table.instants),
         *(
@@ -189,7 +201,7 @@ def read_values(text: pl.DataFrame, table: Table) -> pl.DataFrame:
             for column in table.fields
             if column not in {*table.numbers, *table.instants}
         ),
-    )
+    ]
 
 
 def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.Series:
@@ -197,20 +209,20 @@ def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.S
 
     `rows` is what `read_values` made of `text`.
     """
-    kinds = dict.fromkeys(table.numbers, "number of at most 18 digits")
-    blank = text.select((pl.col(*kinds).fill_null("") == "").sum()).row(0, named=True)
-    kinds = {
-        column: kind
-        for column, kind in kinds.items()
-        if rows[column].null_count() > blank[column]
-    }
-    if not kinds:
-        return pl.repeat(None, text.height, dtype=pl.String(), eager=True)
+    kind = "number of at most 18 digits"
+    blank = text.select(_count_blanks(table))
+    columns = [
+        column
+        for column in table.numbers
+        if rows[column].null_count() > blank[column].item()
+    ]
+    if not columns:
+        return pl.Series("reason", [None], pl.String()).new_from_index(0, text.height)
     lost = text.select(
         number(column).is_not_null()
         & rows[column].is_null()
         & (pl.lit(column not in table.figures) | ~is_placeholder(column))
-        for column in kinds
+        for column in columns
     )
     said = [
         pl.when(lost[column]).then(
@@ -219,7 +231,7 @@ def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.S
                 pl.col(column).str.slice(0, 40),
             )
         )
-        for column, kind in kinds.items()
+        for column in columns
     ]
     joined = pl.concat_list(said).list.drop_nulls().list.join("; ")
     return text.select(reason=pl.when(joined != "").then(joined)).to_series()
@@ -232,9 +244,9 @@ def report_remarks(
 
     `rows` is what `read_values` made of `text`; `pointer` is that of the row.
     """
-    long = text.select(pl.col(*table.numbers).str.contains(_LONG).any())
+    long = text.select(_look_for_long(table))
     numbers = [column for column in table.numbers if long[column].item()]
-    rounded = text.select(_rounded(column) for column in numbers)
+    rounded = text.select(_rounded(column) for column in numbers) if numbers else text
     found = [
         text.filter(rounded[column]).select(
             "doc",
@@ -247,23 +259,34 @@ def report_remarks(
     ]
     unread = dict.fromkeys(table.instants, "unread_instant")
     unread |= dict.fromkeys(table.figures, "placeholder")
+    blank = text.select(_count_blanks(table))
     found += [
-        lost.select(
+        text.filter(number(column).is_not_null() & rows[column].is_null()).select(
             "doc",
             kind=pl.lit(kind),
             pointer=_format_pointer(table, column),
             value=pl.col(column),
         )
         for column, kind in unread.items()
-        if not (
-            lost := text.filter(number(column).is_not_null() & rows[column].is_null())
-        ).is_empty()
+        if rows[column].null_count() > blank[column].item()
     ]
-    return pl.concat([empty(NOTICE), *found, report_zero_prices(rows, table)])
+    zero = report_zero_prices(rows, table)
+    return pl.concat([*found, zero]) if found else zero
+
+
+@cache
+def _count_blanks(table: Table) -> list[pl.Expr]:
+    return [(pl.col(*table.numbers, *table.instants).fill_null("") == "").sum()]
+
+
+@cache
+def _look_for_long(table: Table) -> list[pl.Expr]:
+    return [pl.col(*table.numbers).str.contains(_LONG).any()]
 
 
 def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Remark on prices that are none: 0 means "not populated", below it nothing."""
+    some = rows.select(_look_for_zero(table))
     found = [
         rows.filter(pl.col(column) <= 0).select(
             "doc",
@@ -276,9 +299,14 @@ def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
             .otherwise(pl.col(column).cast(pl.String())),
         )
         for column in table.positive
-        if (rows[column] <= 0).any()
+        if some[column].item()
     ]
-    return pl.concat([empty(NOTICE), *found])
+    return pl.concat(found) if found else empty(NOTICE)
+
+
+@cache
+def _look_for_zero(table: Table) -> list[pl.Expr]:
+    return [(pl.col(*table.positive) <= 0).any()]
 
 
 def _format_pointer(table: Table, column: str) -> pl.Expr:
@@ -318,6 +346,36 @@ def _rounded(column: str) -> pl.Expr:
     wide = text.str.strip_chars().cast(pl.Decimal(38, 18), strict=False)
     lost = (wide != wide.cast(MONEY, strict=False)) | (wide == 0) | wide.is_null()
     return pl.when(power).then(lost).otherwise(plain).fill_null(value=False)
+
+
+def write_instant(at: datetime) -> str:
+    """Write an instant in the form that is read fastest, if milliseconds suffice.
+
+    >>> from datetime import UTC, datetime
+    >>> write_instant(datetime(2026, 1, 5, 10, 15, 30, 123000, tzinfo=UTC))
+    '2026-01-05T10:15:30.123Z'
+    """
+    if at.microsecond % 1000:
+        return at.isoformat()
+    text = at.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def explode_items(
+    rows: pl.DataFrame, items: pl.Expr, *, keep: Sequence[str] = ("doc",)
+) -> pl.DataFrame:
+    """Give one row per item of a list: ``item``, and ``no``, its place.
+
+    An item that is null stays a row.
+    """
+    listed = rows.select(*keep, item=items, no=pl.int_ranges(items.list.len()))
+    return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
+
+
+def stack_frames(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put frames of one schema together; where only one has rows, it is not copied."""
+    filled = [frame for frame in frames if frame.height]
+    return pl.concat(filled) if len(filled) > 1 else (filled or frames)[0]
 
 
 def instant(column: str) -> pl.Expr:

@@ -22,9 +22,9 @@ from holdings_kit.store import Store
 from holdings_kit.wire import (
     Line,
     Text,
+    _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_arrow as fast_arrow,
     _fast_gateway as fast_gateway,
 )
 
@@ -314,7 +314,7 @@ DOCUMENTS = {
 }
 WAYS = {
     "webhooks": (fast_gateway.webhook_shapes("key"), dumps.webhooks("key")),
-    "arrow": (fast_arrow.ARROW_SHAPES, dumps.add_arrow),
+    "arrow": (arrow.ARROW_SHAPE, dumps.add_arrow),
 }
 
 
@@ -422,9 +422,9 @@ def test_a_clean_dump_never_takes_the_exact_way(tmp_path: Path) -> None:
     def never(*_: object) -> None:
         raise AssertionError
 
-    wires: dict[Wire, fast.Shapes] = {
+    wires: dict[Wire, fast.QuickShape] = {
         "gateway": fast_gateway.webhook_shapes(None),
-        "arrow": fast_arrow.ARROW_SHAPES,
+        "arrow": arrow.ARROW_SHAPE,
     }
     for wire, shapes in wires.items():
         [path] = generate(tmp_path, accounts=50, days=1, wire=wire)

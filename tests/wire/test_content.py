@@ -16,9 +16,9 @@ from hypothesis import given, settings, strategies as st
 import holdings_kit as hk
 from holdings_kit.wire import (
     Text,
+    _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_arrow as fast_arrow,
     _fast_gateway as fast_gateway,
     pack_extra,
     write_facts,
@@ -142,7 +142,7 @@ def ids(payloads: list[Payload]) -> list[str]:
     """Read dump lines both ways, which must agree; ids in the order of the lines."""
     shapes, add = fast_gateway.webhook_shapes(None), dumps.webhooks(None)
     if "data" in payloads[0]:
-        shapes, add = fast_arrow.ARROW_SHAPES, dumps.add_arrow
+        shapes, add = arrow.ARROW_SHAPE, dumps.add_arrow
     bodies = (json.dumps(payload).encode() for payload in payloads)
     text = Text.of(b"\n".join(bodies), file="dump")
     one, two = (
