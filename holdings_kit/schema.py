@@ -8,6 +8,7 @@ at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -468,7 +469,12 @@ class Loaded(NamedTuple):
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
     """Make a frame of `schema` without rows."""
-    return pl.DataFrame(schema=schema)
+    return _make_empty(tuple(schema.items())).clear()
+
+
+@lru_cache
+def _make_empty(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict(columns))
 
 
 def column_names(by: str | Sequence[str]) -> list[str]:

@@ -240,7 +240,7 @@ def _fit_row(batch: Batch, row: Json, pointer: str) -> dict[str, object] | None:
 def interpret(rows: pl.DataFrame) -> Found:
     """Make facts of replies, whichever reader they came from."""
     documents, lost = _read_documents(rows)
-    doubts = [rows.filter(_ODD_DOCUMENT)["doc"], lost["doc"]]
+    doubts = [rows.select(_ODD_DOCUMENT).to_series(), lost["doc"]]
     items = explode_items(rows, pl.col("data"))
     if items["item"].null_count():
         missing = pl.col("item").is_null()
@@ -269,8 +269,9 @@ def _drop_rows(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
     return rows.join(faults, on=key, how="anti", maintain_order="left")
 
 
-_ODD_DOCUMENT: Final = pl.col("data").is_null() | (
-    (pl.col("status") == "success").fill_null(value=False).not_()
+_ODD_DOCUMENT: Final = pl.col("doc").filter(
+    pl.col("data").is_null()
+    | (pl.col("status") == "success").fill_null(value=False).not_()
 )
 """What only the strict reader decides on: no list, or what may be a refusal."""
 _ROW_TEXT: Final = [
@@ -282,12 +283,11 @@ _ROW_TEXT: Final = [
 _DOCUMENT: Final = [
     column.cast(DOCUMENT_READ[name]).alias(name)
     for name, column in {
-        **dict.fromkeys(DOCUMENT_READ, pl.lit(None)),
+        **{name: pl.lit(None) for name in DOCUMENT_READ if name != "fetched_at"},
         **{name: pl.col(name) for name in DOCUMENT_PLACE},
         **dict.fromkeys(("source", "format", "broker"), pl.lit("arrow")),
         "account_id": pl.when(pl.col("account_id") != "").then(pl.col("account_id")),
         "snapshot_at": instant("snapshot_at"),
-        "fetched_at": instant("snapshot_at"),
         "holdings_known": pl.col("data").is_not_null(),
     }.items()
 ]
@@ -296,6 +296,7 @@ _DOCUMENT: Final = [
 def _read_documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read who and when; an instant that cannot be read is a fatal fault."""
     documents = rows.select(_DOCUMENT)
+    documents = documents.hstack([documents["snapshot_at"].alias("fetched_at")])
     unread = documents["snapshot_at"].null_count()
     if unread == rows["snapshot_at"].null_count():
         return documents, empty(READ_FAULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -165,15 +166,21 @@ def _read_table(text: pl.DataFrame, table: Table) -> _Read:
 
 def fill_holdings(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Give the typed wire rows the columns of HOLDINGS, and their line (`HELD`)."""
+    line = write_facts(rows, table.fields, table.name).alias("line")
+    extra = pack_extra(rows, table.extra) if table.extra else pl.lit(None, pl.String())
+    columns = {**_build_holdings(table), "line": line, "extra": extra.alias("extra")}
+    return rows.select(columns[name] for name in HELD)
+
+
+@cache
+def _build_holdings(table: Table) -> dict[str, pl.Expr]:
     columns = {column: pl.lit(None, dtype) for column, dtype in HELD.items()}
     columns |= {"doc": pl.col("doc"), "holding_no": pl.col("holding_no")}
-    columns |= {"line": write_facts(rows, table.fields, table.name)}
-    columns |= {"extra": pack_extra(rows, table.extra)} if table.extra else {}
     columns |= table.holdings
-    return rows.select(
-        expression.cast(HELD[column]).alias(column)
+    return {
+        column: expression.cast(HELD[column]).alias(column)
         for column, expression in columns.items()
-    )
+    }
 
 
 def _read_basket_rows(

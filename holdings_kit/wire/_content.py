@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from holdings_kit.wire._rows import ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from holdings_kit.wire._keyed import Facts
 
@@ -27,14 +28,17 @@ def hash_contents(facts: Facts) -> pl.Series:
     left out, so a webhook, its retries and a fetch of one snapshot have one id.
     """
     documents, baskets = facts.documents, facts.baskets
-    constituent = [name for name in baskets.columns if name not in _OURS]
-    lines = pl.concat(
-        [
-            documents.select("doc", line=write_facts(documents, _HEAD, "document")),
-            _write_holdings(facts),
-            baskets.select("doc", line=write_facts(baskets, constituent, "basket")),
-        ]
-    )
+    constituent = tuple(name for name in baskets.columns if name not in _OURS)
+    parts = [
+        documents.select("doc", line=write_facts(documents, _HEAD, "document")),
+        _write_holdings(facts),
+    ]
+    if baskets.height:
+        line = write_facts(baskets, constituent, "basket")
+        parts.append(baskets.select("doc", line=line))
+    lines = pl.concat(parts)
+    if documents.height == 1:  # one reply: less to set up
+        return _name_texts(["\n".join(sorted(lines["line"])).encode()])
     texts = (
         lines.sort("doc")
         .group_by("doc", maintain_order=True)
@@ -42,7 +46,11 @@ def hash_contents(facts: Facts) -> pl.Series:
         .select(pl.col("line").list.join("\n").cast(pl.Binary()))
         .to_series()
     )
-    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts.to_list()]
+    return _name_texts(texts.to_list())
+
+
+def _name_texts(texts: Iterable[bytes]) -> pl.Series:
+    digests = [hashlib.sha256(text).hexdigest()[:32] for text in texts]
     return pl.Series("snapshot_id", digests, dtype=pl.String())
 
 
@@ -50,7 +58,7 @@ _HEAD = ("source", "format", "broker", "account_id", "snapshot_at", "holdings_kn
 _OURS = ("doc", "pointer", "instrument_id")
 
 
-def write_facts(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Expr:
+def write_facts(frame: pl.DataFrame, columns: Collection[str], kind: str) -> pl.Expr:
     """Write the facts of a row as one text, its columns by name, its kind last.
 
     A number is the whole number of its last places, an instant that of its
@@ -58,6 +66,10 @@ def write_facts(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Ex
     depend on the other rows: neighbouring columns of one value each are only written
     once for all.
     """
+    if frame.height <= _FEW:
+        schema = frame.schema
+        numeric = tuple(schema[name].is_numeric() for name in columns)
+        return _write_few(tuple(columns), numeric, kind)
     physical = frame.select(pl.col(*columns).to_physical())
     parts: list[pl.Expr] = []
     same: list[str] = []  # texts of the columns of one value before this one
@@ -77,6 +89,26 @@ def write_facts(frame: pl.DataFrame, columns: Iterable[str], kind: str) -> pl.Ex
 
 
 _UNKNOWN, _END = "\x00", "\x1f"
+_FEW: Final = 64  # rows for which it does not pay to look for columns of one value
+
+
+@lru_cache
+def _write_few(
+    columns: tuple[str, ...], numeric: tuple[bool, ...], kind: str
+) -> pl.Expr:
+    """Write every column, whatever it says."""
+    kinds = dict(zip(columns, numeric, strict=True))
+    texts = [
+        (
+            pl.col(name).to_physical().cast(pl.Int64(), strict=False)
+            if kinds[name]
+            else pl.col(name).to_physical()
+        )
+        .cast(pl.String())
+        .fill_null(_UNKNOWN)
+        for name in sorted(columns)
+    ]
+    return pl.concat_str(*texts, pl.lit(kind), separator=_END)
 
 
 def _has_one_value(column: pl.Series) -> bool:
@@ -91,6 +123,8 @@ def pack_extra(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
 
     Null where the payload had none of them. What all rows say is only packed once.
     """
+    if rows.height <= _FEW:
+        return _pack_few(tuple(columns))
     physical = rows.select(pl.col(columns).to_physical())
     parts: list[pl.Expr] = []
     for same, run in groupby(columns, lambda name: _has_one_value(physical[name])):
@@ -102,6 +136,12 @@ def pack_extra(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Expr:
     return pl.when(some).then(pl.concat_str(joined, separator=","))
 
 
+@lru_cache
+def _pack_few(columns: tuple[str, ...]) -> pl.Expr:
+    some = pl.any_horizontal(pl.col(columns).is_not_null())
+    return pl.when(some).then(pl.struct(*columns).struct.json_encode())
+
+
 def _write_holdings(facts: Facts) -> pl.DataFrame:
     """Put the listings of a holding behind its line, where its row does not name them.
 
@@ -109,16 +149,16 @@ def _write_holdings(facts: Facts) -> pl.DataFrame:
     """
     holdings, listings = facts.holdings, facts.listings
     apart = facts.documents.select(pl.col("doc").filter(source="arrow"))
-    if apart.is_empty():
+    if not apart.height:
         return holdings.select("doc", "line")
-    said = [name for name in listings.columns if name not in {"doc", "holding_no"}]
+    if apart.height < facts.documents.height:
+        listings = listings.join(apart, on="doc", how="semi", maintain_order="left")
+    said = tuple(name for name in listings.columns if name not in {"doc", "holding_no"})
     listed = (
-        listings.select("doc", row=ROW, listing=write_facts(listings, said, "listing"))
-        .join(apart, on="doc", how="semi", maintain_order="left")
+        listings.select(row=ROW, listing=write_facts(listings, said, "listing"))
         .sort("row", "listing")
         .group_by("row", maintain_order=True)
-        .agg("listing")
-        .with_columns(pl.col("listing").list.join(_END))
+        .agg(pl.col("listing").str.join(_END))
     )
     return (
         holdings.select("doc", "line", row=ROW)

@@ -22,11 +22,20 @@ from holdings_kit.schema import (
 )
 from holdings_kit.wire._content import hash_contents
 from holdings_kit.wire._named import identify_holdings
+from holdings_kit.wire._rows import join_documents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["DOC", "FAULT", "HELD", "LISTING", "Facts", "finish", "merge_facts"]
+__all__ = [
+    "DOC",
+    "FAULT",
+    "HELD",
+    "LISTING",
+    "Facts",
+    "finish",
+    "merge_facts",
+]
 
 DOC: Final = {"doc": pl.Int64()}
 HELD: Final = pl.Schema(
@@ -113,13 +122,13 @@ def finish(facts: Facts, rejects: pl.DataFrame, *, whole: bool) -> Loaded:
         A document with a fatal fault is set aside whole, as one reject; otherwise its
         readable rows load and its snapshot is quarantined.
     """
-    if facts.documents.is_empty():
+    if not facts.documents.height:
         snapshots, holdings, listings, baskets = map(
             empty, (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS)
         )
         ordered = rejects.sort("file", "line_no", maintain_order=True)
         return Loaded(snapshots, holdings, listings, baskets, ordered)
-    if not facts.faults.is_empty():
+    if facts.faults.height:
         at = facts.documents.select("doc", "file", "line_no")
         facts = _drop_broken(facts) if whole else facts
         facts = facts._replace(listings=_keep_listings(facts.holdings, facts.listings))
@@ -174,7 +183,7 @@ def _add_keys(facts: Facts, rejects: pl.DataFrame) -> Loaded:
     )
 
     def with_key(frame: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
-        both = frame.join(key, on="doc", how="left", maintain_order="left")
+        both = join_documents(frame, key)
         return conform(both.select(schema.names()), schema, name=name)
 
     return Loaded(
@@ -189,41 +198,56 @@ def _add_keys(facts: Facts, rejects: pl.DataFrame) -> Loaded:
 def _describe_snapshots(facts: Facts, documents: pl.DataFrame) -> pl.DataFrame:
     """Count what each document holds, and say what is wrong with it."""
     counts = facts.holdings.group_by("doc").len("holdings_count")
-    fatal = facts.faults.group_by("doc").agg(pl.col("fatal").sum())
-    said = facts.notices.group_by("doc", maintain_order=True).agg(
-        notices=pl.format(
-            "[{}]",
-            pl.struct("kind", "pointer", "value").struct.json_encode().str.join(","),
-        ).first()
+    described = documents.join(counts, on="doc", how="left", maintain_order="left")
+    if facts.faults.height:
+        fatal = facts.faults.group_by("doc").agg(pl.col("fatal").sum())
+        described = described.join(fatal, on="doc", how="left", maintain_order="left")
+    else:
+        described = described.hstack([_NO_FAULTS.new_from_index(0, documents.height)])
+    if facts.notices.height:
+        said = facts.notices.group_by("doc", maintain_order=True).agg(_NOTICES)
+        described = described.join(said, on="doc", how="left", maintain_order="left")
+    else:
+        described = described.hstack([_NO_NOTICES.new_from_index(0, documents.height)])
+    return described.with_columns(_STATUS_REASON).select(_SNAPSHOT)
+
+
+_NO_FAULTS: Final = pl.Series("fatal", [None], pl.UInt32())
+_NO_NOTICES: Final = pl.Series("notices", [None], pl.String())
+_NOTICES: Final = (
+    pl.format(
+        "[{}]",
+        pl.struct("kind", "pointer", "value").struct.json_encode().str.join(","),
     )
-    status_reason = (
-        pl.concat_list(
-            pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
-            pl.when(pl.col("fatal") > 1).then(
-                pl.format("{} parts could not be read", "fatal")
-            ),
-            pl.when(~pl.col("holdings_known")).then(
-                pl.lit("the payload holds no list of holdings")
-            ),
-            pl.when(~pl.col("checksum_ok")).then(pl.lit("the checksum does not match")),
-            pl.when(pl.col("account_id").is_null()).then(pl.lit("no account id")),
-            pl.when(pl.col("snapshot_at").is_null()).then(pl.lit("no snapshot date")),
-        )
-        .list.drop_nulls()
-        .list.join("; ")
+    .first()
+    .alias("notices")
+)
+_REASONS: Final = (
+    pl.concat_list(
+        pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
+        pl.when(pl.col("fatal") > 1).then(
+            pl.format("{} parts could not be read", "fatal")
+        ),
+        pl.when(~pl.col("holdings_known")).then(
+            pl.lit("the payload holds no list of holdings")
+        ),
+        pl.when(~pl.col("checksum_ok")).then(pl.lit("the checksum does not match")),
+        pl.when(pl.col("account_id").is_null()).then(pl.lit("no account id")),
+        pl.when(pl.col("snapshot_at").is_null()).then(pl.lit("no snapshot date")),
     )
-    return (
-        documents.join(counts, on="doc", how="left", maintain_order="left")
-        .join(fatal, on="doc", how="left", maintain_order="left")
-        .join(said, on="doc", how="left", maintain_order="left")
-        .with_columns(status_reason=pl.when(status_reason != "").then(status_reason))
-        .with_columns(
-            holdings_count=pl.when("holdings_known").then(
-                pl.col("holdings_count").cast(pl.Int64()).fill_null(0)
-            ),
-            status=pl.when(pl.col("status_reason").is_null())
-            .then(pl.lit("current"))
-            .otherwise(pl.lit("quarantined")),
-        )
-        .select(SNAPSHOTS.names())
-    )
+    .list.drop_nulls()
+    .list.join("; ")
+)
+_STATUS_REASON: Final = pl.when(_REASONS != "").then(_REASONS).alias("status_reason")
+_COUNT: Final = pl.when("holdings_known").then(
+    pl.col("holdings_count").cast(pl.Int64()).fill_null(0)
+)
+_STATUS: Final = (
+    pl.when(pl.col("status_reason").is_null())
+    .then(pl.lit("current"))
+    .otherwise(pl.lit("quarantined"))
+)
+_SNAPSHOT: Final = [
+    {"holdings_count": _COUNT, "status": _STATUS}.get(name, pl.col(name)).alias(name)
+    for name in SNAPSHOTS
+]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.schema import EXCHANGES
+from holdings_kit.schema import EXCHANGES, empty
 from holdings_kit.wire._isin import asset_class, isin_ok
-from holdings_kit.wire._rows import ROW
+from holdings_kit.wire._rows import ROW, join_documents
 
 if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
@@ -26,47 +26,70 @@ def identify_holdings(facts: Facts) -> Facts:
     the baskets their `instrument_id`, and adds notices.
     """
     first, conflicts = _pick_first_listings(facts.listings)
-    holdings = _join_rows(facts.holdings.drop(_LISTED), first).with_columns(
+    holdings = _join_rows(facts.holdings.select(pl.exclude(_LISTED)), first).with_columns(
         isin=pl.coalesce("isin", "listed_isin")
     )
-    codes = holdings.select(pl.col("isin").unique().drop_nulls())
-    known = codes.filter(isin_ok()).select(
-        "isin", verified="isin", derived=asset_class()
-    )
-    holdings = holdings.join(
-        known, on="isin", how="left", maintain_order="left"
-    ).with_columns(
-        instrument_id="verified", asset_class=pl.coalesce("asset_class", "derived")
-    )
+    known = _classify_codes(holdings["isin"])
+    if known.height:
+        holdings = holdings.join(known, on="isin", how="left", maintain_order="left")
+    else:
+        nothing = _NO_TEXT.new_from_index(0, holdings.height)
+        holdings = holdings.hstack(
+            [nothing.alias("verified"), nothing.alias("derived")]
+        )
     if holdings["verified"].null_count():
         # its own place is as good a name as any, and the same whatever else is read
         at = facts.documents.select("doc", "account_id")
-        own = pl.format(
-            "UNIDENTIFIED:{}:{}", pl.col("account_id").fill_null(""), "holding_no"
-        )
-        listed = pl.format("{}:{}", "exchange", "symbol")
-        holdings = holdings.join(
-            at, on="doc", how="left", maintain_order="left"
-        ).with_columns(instrument_id=pl.coalesce("instrument_id", listed, own))
+        holdings = join_documents(holdings, at)
+        name = _OTHER_NAMES
+    else:
+        name = _VERIFIED
+    holdings = holdings.with_columns(name, _CLASS)
     said = _report_identities(holdings, conflicts)
+    notices = [frame for frame in said if frame.height]
     return facts._replace(
         holdings=holdings,
         baskets=_read_constituents(facts.baskets, facts.listings, known),
-        notices=pl.concat([facts.notices, *said]),
+        notices=pl.concat([facts.notices, *notices]) if notices else facts.notices,
     )
+
+
+_NO_TEXT: Final = pl.Series("nothing", [None], pl.String())
+_CLASS: Final = pl.coalesce("asset_class", "derived").alias("asset_class")
+_VERIFIED: Final = pl.col("verified").alias("instrument_id")
+_OTHER_NAMES: Final = pl.coalesce(
+    "verified",
+    pl.format("{}:{}", "exchange", "symbol"),
+    pl.format("UNIDENTIFIED:{}:{}", pl.col("account_id").fill_null(""), "holding_no"),
+).alias("instrument_id")
+
+
+def _classify_codes(codes: pl.Series) -> pl.DataFrame:
+    """Give the ISINs that verify, each once, with what their letters say."""
+    if codes.null_count() == len(codes):
+        return empty(_KNOWN)
+    distinct = codes.unique().drop_nulls().to_frame("isin")
+    return distinct.filter(isin_ok()).select(
+        "isin", verified="isin", derived=asset_class()
+    )
+
+
+_KNOWN: Final = pl.Schema(dict.fromkeys(("isin", "verified", "derived"), pl.String()))
 
 
 def _report_identities(
     holdings: pl.DataFrame, conflicts: pl.DataFrame
 ) -> list[pl.DataFrame]:
     """Remark on ISINs that do not verify, on two for one holding, and on none."""
-    if not holdings["verified"].null_count() and conflicts.is_empty():
-        return []
+    odd = holdings.filter(pl.col("verified").is_null())
+    nameless = pl.col("symbol").is_null() | pl.col("exchange").is_null()
+    if not conflicts.height and not odd.height - odd["isin"].null_count():
+        some = odd["symbol"].null_count() or odd["exchange"].null_count()
+        if not some:
+            return []
     label = pl.format(" ({})", pl.coalesce("symbol", "name", "isin"))
     pointer = pl.concat_str(pl.format("holding {}", "holding_no"), label.fill_null(""))
-    odd = holdings.filter(pl.col("verified").is_null())
     both = conflicts.join(holdings, on=_KEY, how="left", maintain_order="left")
-    nameless = pl.col("symbol").is_null() | pl.col("exchange").is_null()
     return [
         frame.select("doc", kind=pl.lit(kind), pointer=pointer, value=value)
         for kind, frame, value in (
@@ -81,8 +104,8 @@ def _read_constituents(
     baskets: pl.DataFrame, listings: pl.DataFrame, valid: pl.DataFrame
 ) -> pl.DataFrame:
     """Name a constituent by the ISIN its own payload gives the ticker, else NSE:…."""
-    if baskets.is_empty():
-        return baskets.with_columns(instrument_id=pl.lit(None, pl.String()))
+    if not baskets.height:
+        return baskets.hstack([_NO_TEXT.clear().alias("instrument_id")])
     key = ["doc", "symbol"]
     known = (
         listings.join(baskets, on=key, how="semi")
@@ -105,22 +128,37 @@ def _join_rows(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     return holdings.join(first, on=_KEY, how="left", maintain_order="left")
 
 
+_ROW_OF: Final = ROW.alias("_row")
+_LISTING_PLACE: Final = [
+    _ROW_OF,
+    (
+        ROW * 8
+        + pl.col("exchange").replace_strict(
+            list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
+        )
+    ).alias("_place"),
+]
+_FIRST: Final = (pl.col("_row") != pl.col("_row").shift(1)).fill_null(value=True)
+_NEW: Final = _FIRST.alias("_new")
+
+
 def _pick_first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give each holding its first listing in `EXCHANGES` order, and its ISIN clashes.
 
     Listings come by document and holding, so those of one holding are neighbours.
     """
-    order = pl.col("exchange").replace_strict(
-        list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
-    )
-    ordered = listings.with_columns(_row=ROW, _place=ROW * 8 + order)
+    ordered = listings.with_columns(_LISTING_PLACE)
     if not ordered["_place"].is_sorted():
         ordered = ordered.sort("_place", maintain_order=True)
-    new = (pl.col("_row") != pl.col("_row").shift(1)).fill_null(value=True)
+    ordered = ordered.with_columns(_NEW)
+    first = ordered.filter("_new").select(*_KEY, *_LISTED)
+    if ordered["isin"].null_count() == ordered.height:
+        nothing = _NO_TEXT.new_from_index(0, first.height)
+        conflicts = ordered.clear().select(*_KEY, isins="isin")
+        return first.hstack([nothing.alias("listed_isin")]), conflicts
     with_isin = ordered.filter(pl.col("isin").is_not_null())
-    isins = with_isin.filter(new).select(*_KEY, listed_isin="isin")
-    first = ordered.filter(new).select(*_KEY, *_LISTED)
-    clash = with_isin.filter(~new & (pl.col("isin") != pl.col("isin").shift(1)))
+    isins = with_isin.filter(_FIRST).select(*_KEY, listed_isin="isin")
+    clash = with_isin.filter(~_FIRST & (pl.col("isin") != pl.col("isin").shift(1)))
     if clash.is_empty():
         return _join_rows(first, isins), clash.select(*_KEY, isins="isin")
     conflicts = (

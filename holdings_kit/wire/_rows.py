@@ -34,6 +34,7 @@ __all__ = [
     "is_list",
     "is_object",
     "is_placeholder",
+    "join_documents",
     "null_unpopulated",
     "number",
     "pick_scalars",
@@ -244,8 +245,8 @@ def report_remarks(
 
     `rows` is what `read_values` made of `text`; `pointer` is that of the row.
     """
-    long = text.select(_look_for_long(table))
-    numbers = [column for column in table.numbers if long[column].item()]
+    seen = text.select(_look_over(table))
+    numbers = [column for column in table.numbers if seen[column].item()]
     rounded = text.select(_rounded(column) for column in numbers) if numbers else text
     found = [
         text.filter(rounded[column]).select(
@@ -259,7 +260,6 @@ def report_remarks(
     ]
     unread = dict.fromkeys(table.instants, "unread_instant")
     unread |= dict.fromkeys(table.figures, "placeholder")
-    blank = text.select(_count_blanks(table))
     found += [
         text.filter(number(column).is_not_null() & rows[column].is_null()).select(
             "doc",
@@ -268,7 +268,7 @@ def report_remarks(
             value=pl.col(column),
         )
         for column, kind in unread.items()
-        if rows[column].null_count() > blank[column].item()
+        if rows[column].null_count() > seen[f"{column} blank"].item()
     ]
     zero = report_zero_prices(rows, table)
     return pl.concat([*found, zero]) if found else zero
@@ -276,12 +276,18 @@ def report_remarks(
 
 @cache
 def _count_blanks(table: Table) -> list[pl.Expr]:
-    return [(pl.col(*table.numbers, *table.instants).fill_null("") == "").sum()]
+    return [(pl.col(*table.numbers).fill_null("") == "").sum()]
 
 
 @cache
-def _look_for_long(table: Table) -> list[pl.Expr]:
-    return [pl.col(*table.numbers).str.contains(_LONG).any()]
+def _look_over(table: Table) -> list[pl.Expr]:
+    return [
+        pl.col(*table.numbers).str.contains(_LONG).any(),
+        *(
+            (pl.col(name).fill_null("") == "").sum().alias(f"{name} blank")
+            for name in (*table.figures, *table.instants)
+        ),
+    ]
 
 
 def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -372,10 +378,29 @@ def explode_items(
     return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
 
 
+def join_documents(frame: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
+    """Put what documents say beside their rows."""
+    if documents.height > 1:
+        return frame.join(documents, on="doc", how="left", maintain_order="left")
+    return frame.hstack(
+        [
+            column.new_from_index(0, frame.height)
+            for column in documents.get_columns()
+            if column.name not in frame.columns
+        ]
+    )
+
+
 def stack_frames(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Put frames of one schema together; where only one has rows, it is not copied."""
     filled = [frame for frame in frames if frame.height]
     return pl.concat(filled) if len(filled) > 1 else (filled or frames)[0]
+
+
+def number(column: str) -> pl.Expr:
+    """Text without the blanks around it; null where nothing is left."""
+    text = pl.col(column).str.strip_chars()
+    return pl.when(text != "").then(text).alias(column)
 
 
 def instant(column: str) -> pl.Expr:
@@ -393,11 +418,10 @@ def instant(column: str) -> pl.Expr:
 
 def _parse_instants(texts: pl.Series) -> pl.Series:
     """Read the usual form; each other form only where a text is none before it."""
+    found = texts.to_frame("text").select(_USUAL)
+    if found["instant"].null_count() == found["text"].null_count():
+        return found["instant"]
     text = pl.col("text")
-    usual = _parse_iso(
-        text, "%Y-%m-%dT%H:%M:%S.%3fZ"
-    )  # a fixed width: read much faster
-    found = texts.to_frame("text").select(number("text"), instant=usual)
     any_iso = _parse_iso(
         text.str.replace(" ", "T", literal=True), "%Y-%m-%dT%H:%M:%S%.f%#z"
     )
@@ -412,18 +436,19 @@ def _parse_iso(text: pl.Expr, form: str) -> pl.Expr:
     return text.str.to_datetime(form, time_zone="UTC", time_unit="us", strict=False)
 
 
+_USUAL: Final = [
+    number("text"),
+    # a fixed width: read much faster
+    _parse_iso(pl.col("text"), "%Y-%m-%dT%H:%M:%S.%3fZ").alias("instant"),
+]
+
+
 def _parse_epoch(text: pl.Expr) -> pl.Expr:
     count = text.cast(pl.Decimal(38, 6), strict=False)
     seconds = text.str.contains(r"^\d{9,10}(\.\d+)?$")
     millis = text.str.contains(r"^\d{12,13}$")
     epoch = pl.when(seconds).then(count * 1_000_000).when(millis).then(count * 1000)
     return epoch.cast(pl.Int64()).cast(INSTANT)
-
-
-def number(column: str) -> pl.Expr:
-    """Text without the blanks around it; null where nothing is left."""
-    text = pl.col(column).str.strip_chars()
-    return pl.when(text != "").then(text).alias(column)
 
 
 def _blank_to_null(column: str) -> pl.Expr:
