@@ -110,15 +110,17 @@ def add_arrow(batch: Batch, line: Line) -> None:
     payload = parse(line.body, source=where)
     if not is_object(payload):
         raise WireError(where, "", f"{as_text(payload)[:40]} is no object")
-    said = {name: payload.get(name) for name in ("account_id", "snapshot_at")}
-    for name, value in said.items():
+    said: dict[str, str | None] = {}
+    for name in ("account_id", "snapshot_at"):
+        value = payload.get(name)
         if value is not None and not isinstance(value, str):
             raise WireError(where, f"/{name}", f"{as_text(value)[:40]} is no text")
+        said[name] = value
     arrow.add(
         batch,
         {name: value for name, value in payload.items() if name not in said},
         source=where,
-        account_id=said["account_id"] or None,
+        account_id=said["account_id"],
         snapshot_at=said["snapshot_at"],
         file=line.file,
         line_no=line.line_no,

@@ -26,9 +26,9 @@ def identify_holdings(facts: Facts) -> Facts:
     the baskets their `instrument_id`, and adds notices.
     """
     first, conflicts = _pick_first_listings(facts.listings)
-    holdings = _join_rows(facts.holdings.select(pl.exclude(_LISTED)), first).with_columns(
-        isin=pl.coalesce("isin", "listed_isin")
-    )
+    holdings = _join_rows(
+        facts.holdings.select(pl.exclude(_LISTED)), first
+    ).with_columns(isin=pl.coalesce("isin", "listed_isin"))
     known = _classify_codes(holdings["isin"])
     if known.height:
         holdings = holdings.join(known, on="isin", how="left", maintain_order="left")

@@ -380,7 +380,7 @@ def explode_items(
 
 def join_documents(frame: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     """Put what documents say beside their rows."""
-    if documents.height > 1:
+    if documents.height != 1:
         return frame.join(documents, on="doc", how="left", maintain_order="left")
     return frame.hstack(
         [
