@@ -81,6 +81,8 @@ SNAPSHOTS: Final = pl.Schema(
         "snapshot_id": pl.String(),  # content hash: same facts, same id
         "source": pl.String(),  # arrow | gateway
         "format": pl.String(),  # arrow | gateway-v1 | gateway-v2
+        # what was asked for: securities | funds | securities+funds; null: unknown
+        "scope": pl.String(),
         "broker": pl.String(),
         "account_id": pl.String(),  # Arrow user id or smallcaseAuthId
         "transaction_id": pl.String(),
@@ -641,6 +643,13 @@ def product(quantity: str | pl.Expr, price: str | pl.Expr) -> pl.Expr:
     left = pl.col(quantity) if isinstance(quantity, str) else quantity
     right = pl.col(price) if isinstance(price, str) else price
     return (left.cast(VALUE) * right.cast(VALUE)).cast(VALUE)
+
+
+def is_fund() -> pl.Expr:
+    """Tell a row of the funds that were asked for from one of the securities."""
+    return (pl.col("asset_class") == "mutual_fund").fill_null(value=False) & (
+        pl.col("source").ne_missing("arrow")  # which has no funds, whatever it lists
+    )
 
 
 def cost_value() -> pl.Expr:

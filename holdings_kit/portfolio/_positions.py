@@ -20,6 +20,7 @@ from holdings_kit.schema import (
     column_names,
     conform,
     cost_value,
+    is_fund,
     product,
     ratio,
     total,
@@ -241,10 +242,9 @@ def _refuse_several_snapshots(rows: pl.LazyFrame) -> None:
 
     Shares and funds may come from two snapshots, one that was asked for each.
     """
-    fund = (pl.col("asset_class") == "mutual_fund").fill_null(value=False)
     several = (
         rows.filter(pl.col("account_id").is_not_null())
-        .group_by("source", "account_id", fund.alias("fund"))
+        .group_by("source", "account_id", is_fund().alias("fund"))
         .agg(pl.col("snapshot_id").n_unique().alias("n"), pl.col("snapshot_at").min())
         .filter(pl.col("n") > 1)
         .sort("account_id", "source", nulls_last=True)

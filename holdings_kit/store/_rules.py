@@ -8,6 +8,10 @@ a snapshot that comes late takes its place in the past: it is superseded, not an
 Along an account, each snapshot is measured against the last one that was *accepted*:
 after one failed fetch, a second one just as thin is not plausible either. A promotion
 accepts a snapshot for good, and what follows is measured against it.
+
+Securities and funds are asked for apart (`scope`). A snapshot speaks for the parts that
+were asked for, is measured against the last accepted one of each of them, and replaces
+it there alone: an account is then current in two snapshots, each with its own date.
 """
 
 from __future__ import annotations
@@ -19,10 +23,12 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALONE", "AMONG", "RIVALS", "judge", "one_per_snapshot"]
+__all__ = ["ALONE", "AMONG", "PARTS", "RIVALS", "covers", "judge", "one_per_snapshot"]
 
 _ACCOUNT: Final = ("source", "account_id")
 _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id")
+PARTS: Final = {"securities": "securities", "funds": "mutual funds"}
+"""What of an account is asked for apart, and how `kinds` calls it."""
 _TRUST: Final = (
     pl.when(pl.col("checksum_ok")).then(0).when(~pl.col("checksum_ok")).then(2)
 ).otherwise(1)
@@ -66,14 +72,15 @@ RIVALS: Final = Rule(
     pl.lit("two contents for one account and instant: promote the true one"),
 )
 
-# Grounds found beside the snapshot accepted before it (`rows_before`, …).
+# Grounds found beside the snapshot accepted before it, for one part of the account at a
+# time: its securities, or its funds (`part_rows`, `part_rows_before`, …).
 AMONG: Final = (
     Rule(
-        (pl.col("rows_count") == 0) & (pl.col("rows_before") > 0),
+        (pl.col("rows_count") == 0) & pl.col("is_there_before"),
         pl.format(
             "empty: the snapshot before has {} {}",
-            "rows_before",
-            pl.when(pl.col("rows_before") == 1)
+            "rows_count_before",
+            pl.when(pl.col("rows_count_before") == 1)
             .then(pl.lit("row"))
             .otherwise(pl.lit("rows")),
         ),
@@ -82,18 +89,17 @@ AMONG: Final = (
         (pl.col("brokers").list.len() > 0) & (pl.col("brokers_lost").list.len() > 0),
         pl.format("lost a broker: {}", pl.col("brokers_lost").list.join(", ")),
     ),
-    # An import of funds alone must not replace shares, nor one without funds the funds.
     Rule(
-        (pl.col("rows_count") > 0) & (pl.col("kinds_lost").list.len() > 0),
-        pl.format("lost all {}", pl.col("kinds_lost").list.join(", ")),
+        (pl.col("rows_count") > 0) & pl.col("is_there_before") & ~pl.col("is_there"),
+        pl.format("lost all {}", "kind"),
     ),
     Rule(
         # a quotient, for 100 × 0.55 is more than 55 in floating point
-        pl.col("rows_count") / pl.col("rows_before") < pl.col("few_rows"),
+        pl.col("part_rows") / pl.col("part_rows_before") < pl.col("few_rows"),
         pl.format(
             "far fewer rows: {}, the snapshot before has {}",
-            "rows_count",
-            "rows_before",
+            "part_rows",
+            "part_rows_before",
         ),
     ),
 )
@@ -112,18 +118,25 @@ def one_per_snapshot(stored: pl.DataFrame) -> pl.DataFrame:
     """Keep one row per snapshot_id, whatever the order and number of its deliveries.
 
     A delivery whose rows are all there speaks before one with `missing` rows. Then one
-    whose checksum fits before one without, and that before
-    one whose checksum is wrong; then the earliest `fetched_at`. The `batch_id`
+    whose checksum fits before one without, and that before one whose checksum is wrong;
+    then the one that was asked for most, for an empty list and none are one content;
+    then the earliest `fetched_at`. The `batch_id`
     of the row that is kept names the one append whose rows are read.
     """
     rest = ("transaction_id", "notes", "file", "line_no", "notices", "batch_id")
     return (
         stored.with_columns(
-            _TRUST.alias("_"), pl.col("missing").is_not_null().alias("_missing")
+            _TRUST.alias("_"),
+            pl.col("missing").is_not_null().alias("_missing"),
+            -pl.col("scope").str.len_bytes().cast(pl.Int64()).alias("_asked"),
         )
-        .sort("snapshot_id", "_missing", "_", "fetched_at", *rest, nulls_last=True)
+        .sort(
+            *("snapshot_id", "_missing", "_", "_asked", "fetched_at"),
+            *rest,
+            nulls_last=True,
+        )
         .unique("snapshot_id", keep="first", maintain_order=True)
-        .drop("_", "_missing")
+        .drop("_", "_missing", "_asked")
     )
 
 
@@ -145,8 +158,9 @@ def judge(
     Returns
     -------
     pl.DataFrame
-        One row per snapshot, by account and instant. Per account at most one is
-        `current`: the newest that was accepted.
+        One row per snapshot, by account and instant. Per account and part at most one
+        is `current`: the newest that was accepted; `current_scope` names the parts.
+        What older formats did not say of `scope` is read from the rows.
     """
     if "missing" not in stored.columns:  # all rows are there
         stored = stored.with_columns(missing=pl.lit(None, pl.String()))
@@ -157,6 +171,7 @@ def judge(
     )
     snapshots = (
         one_per_snapshot(stored)
+        .with_columns(scope=_told_scope())
         .sort(_ORDER, nulls_last=True)
         .join(promoted, on="snapshot_id", how="left", maintain_order="left")
     )
@@ -164,21 +179,64 @@ def judge(
     chain = snapshots.join(
         grounds, on="snapshot_id", how="anti", maintain_order="left"
     ).with_columns(few_rows=pl.lit(few_rows))
-    return _with_status(snapshots, pl.concat([grounds, *_implausible(chain)]))
+    found = _implausible(_by_part(chain.with_row_index("place")))
+    return _with_status(snapshots, pl.concat([grounds, *found]))
+
+
+def _told_scope() -> pl.Expr:
+    """Give `scope`; for rows of a format that had none, the kinds that are there."""
+    kinds = pl.col("kinds").list
+    both = kinds.len() > 1
+    seen = (
+        pl.when(both)
+        .then(pl.lit("securities+funds"))
+        .when(kinds.contains(PARTS["funds"]))
+        .then(pl.lit("funds"))
+        .otherwise(pl.lit("securities"))
+    )
+    return pl.coalesce("scope", pl.when(pl.col("funds_count").is_null()).then(seen))
+
+
+def covers(part: str) -> pl.Expr:
+    """Tell whether a part was asked for, or is there; what is unknown may have been."""
+    asked = pl.col("scope").str.split("+").list.contains(part)
+    return asked.fill_null(value=True) | pl.col("kinds").list.contains(PARTS[part])
+
+
+def _by_part(chain: pl.DataFrame) -> pl.DataFrame:
+    """Give one row per snapshot and part it covers, with the rows of that part."""
+    rows, kinds = pl.col("rows_count"), pl.col("kinds").list
+    funds = pl.coalesce(
+        "funds_count",  # older formats counted none: their kinds tell, where one alone
+        pl.when(~kinds.contains(PARTS["funds"])).then(0),
+        pl.when(kinds.len() == 1).then(rows),
+    )
+    count = {"securities": rows - funds, "funds": funds}
+    return pl.concat(
+        chain.filter(covers(part)).with_columns(
+            part=pl.lit(part),
+            kind=pl.lit(kind),
+            part_rows=count[part],
+            is_there=pl.col("kinds").list.contains(kind)
+            | (count[part] > 0).fill_null(value=False),
+        )
+        for part, kind in PARTS.items()
+    )
 
 
 def _with_rivals(snapshots: pl.DataFrame) -> pl.DataFrame:
     """Give each snapshot the reason found in itself, else beside a rival, or null.
 
-    Rivals are of one account, instant, format and kind; one without rows is a rival of
-    any with securities. One that is quarantined for itself is no rival, or a stranger
-    without a checksum could stop what is true.
+    Rivals are of one account, instant, format and scope; of unknown scope, of one kind,
+    and one without rows is a rival of any with securities. One that is quarantined for
+    itself is no rival, or a stranger without a checksum could stop what is true.
     """
     kinds = pl.when(pl.col("kinds").list.len() == 0).then(pl.lit(["securities"]))
-    same = (*_ACCOUNT, "snapshot_at", "format", "_kinds")
+    same = (*_ACCOUNT, "snapshot_at", "format", "_extent")
     return (
         snapshots.with_columns(
-            _kinds=kinds.otherwise("kinds").list.join("+"), reason=_first_reason(ALONE)
+            _extent=pl.coalesce("scope", kinds.otherwise("kinds").list.join("+")),
+            reason=_first_reason(ALONE),
         )
         .with_columns(rivals=pl.col("reason").is_null().sum().over(same))
         .select(
@@ -205,66 +263,102 @@ def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     def before(column: str) -> pl.Expr:
-        return pl.when(_same_account(1)).then(pl.col(column).shift(1))
+        return pl.when(_same_part(1)).then(pl.col(column).shift(1))
 
-    def lost(column: str) -> pl.Expr:
-        return pl.col(f"{column}_before").list.set_difference(column).list.sort()
-
-    rows, rows_before = pl.col("rows_count"), pl.col("rows_before")
+    lost = pl.col("brokers_before").list.set_difference("brokers").list.sort()
+    rows, rows_before = pl.col("part_rows"), pl.col("part_rows_before")
     suspect = (
         (rows < rows_before)
         | (rows / rows_before < pl.col("few_rows"))
+        | (pl.col("is_there_before") & ~pl.col("is_there"))
         | pl.col("brokers").ne_missing(pl.col("brokers_before"))
-        | pl.col("kinds").ne_missing(pl.col("kinds_before"))
     )
+    columns = ("part_rows", "rows_count", "is_there", "brokers")
     return (
         chain.with_columns(
-            rows_before=before("rows_count"),
-            brokers_before=before("brokers"),
-            kinds_before=before("kinds"),
+            before(column).alias(f"{column}_before") for column in columns
         )
         .filter(suspect)  # by no rule can another be implausible
-        .with_columns(brokers_lost=lost("brokers"), kinds_lost=lost("kinds"))
-        .select(*_ACCOUNT, "snapshot_id", reason=_first_reason(AMONG))
+        .with_columns(brokers_lost=lost)
+        .select(*_ACCOUNT, "place", "snapshot_id", reason=_first_reason(AMONG))
         .filter(pl.col("reason").is_not_null())
+        .sort("place", maintain_order=True)
         .unique(_ACCOUNT, keep="first", maintain_order=True)
     )
 
 
-def _same_account(steps: int) -> pl.Expr:
-    """Tell whether the row so many before is of the same account; rows are sorted."""
+def _same_part(steps: int) -> pl.Expr:
+    """Tell whether the row so many before is of the same account and part.
+
+    The rows are sorted: one part after the other, and each by account.
+    """
     return pl.all_horizontal(
-        pl.col(column).eq_missing(pl.col(column).shift(steps)) for column in _ACCOUNT
+        pl.col(column).eq_missing(pl.col(column).shift(steps))
+        for column in ("part", *_ACCOUNT)
     )
 
 
 def _with_status(snapshots: pl.DataFrame, grounds: pl.DataFrame) -> pl.DataFrame:
-    judged = (
-        snapshots.with_row_index("place")
-        .join(grounds, on="snapshot_id", how="left", maintain_order="left")
-        .with_columns(accepted=pl.col("reason").is_null())
+    judged = snapshots.join(
+        grounds, on="snapshot_id", how="left", maintain_order="left"
     )
-    accepted = pl.col("accepted")
-    after = pl.when(_same_account(-1)).then(pl.col("snapshot_id").shift(-1))
-    chain = judged.filter(accepted).with_columns(newer=after)
-    rest = judged.filter(~accepted).with_columns(newer=pl.lit(None, pl.String()))
-    judged = pl.concat([chain, rest]).sort("place").drop("place")
-    newer = pl.col("newer")
+    accepted = judged.filter(pl.col("reason").is_null()).with_row_index("place")
+    newer = pl.when(_same_part(-1)).then(pl.col("snapshot_id").shift(-1))
+    chain = _by_part(accepted).select("snapshot_id", "part", newer=newer)
+    for part in PARTS:
+        mine = chain.filter(part=part).select(
+            "snapshot_id",
+            pl.lit(value=True).alias(f"_{part}"),
+            pl.col("newer").alias(f"_newer_{part}"),
+        )
+        judged = judged.join(mine, on="snapshot_id", how="left", maintain_order="left")
+    first, second = (pl.col(f"_newer_{part}") for part in PARTS)
+    by = pl.when(first != second).then(pl.format("{}, {}", first, second))
+    superseded = pl.format("superseded by {}", by.otherwise(pl.coalesce(first, second)))
+    # where nobody knows what was asked for, only funds that are there are current
+    claims = pl.col("scope").is_not_null() | pl.col("kinds").list.contains(
+        PARTS["funds"]
+    )
+    is_newest = {
+        part: pl.col(f"_{part}").fill_null(value=False)
+        & pl.col(f"_newer_{part}").is_null()
+        for part in PARTS
+    }
+    is_newest["funds"] &= claims
+    part_of = {
+        part: pl.when(pl.col("reason").is_null() & newest).then(pl.lit(part))
+        for part, newest in is_newest.items()
+    }
+    scope = pl.concat_str(*part_of.values(), separator="+", ignore_nulls=True)
     status = (
-        pl.when(~pl.col("accepted"))
+        pl.when(pl.col("reason").is_not_null())
         .then(pl.lit("quarantined"))
-        .when(newer.is_not_null())
-        .then(pl.lit("superseded"))
-        .otherwise(pl.lit("current"))
+        .when(pl.col("current_scope") != "")
+        .then(pl.lit("current"))
+        .otherwise(pl.lit("superseded"))
+    )
+    some = pl.concat_str(
+        *(
+            pl.when(pl.col(f"_newer_{part}").is_not_null()).then(
+                pl.format(f"{part} superseded by {{}}", f"_newer_{part}")
+            )
+            for part in PARTS
+        ),
+        ignore_nulls=True,
     )
     why = (
-        pl.when(~pl.col("accepted"))
+        pl.when(pl.col("reason").is_not_null())
         .then("reason")
         .when(pl.col("promoted").is_not_null())
         .then(pl.format("promoted: {}", "promoted"))
-        .when(newer.is_not_null())
-        .then(pl.format("superseded by {}", newer))
+        .when(pl.col("current_scope") == "")
+        .then(superseded)
+        .when(some != "")
+        .then(some)
     )
-    return judged.with_columns(status=status, status_reason=why).drop(
-        "accepted", "reason", "promoted", "newer"
+    spare = [f"{kind}{part}" for part in PARTS for kind in ("_", "_newer_")]
+    return (
+        judged.with_columns(current_scope=scope)
+        .with_columns(status=status, status_reason=why)
+        .drop("reason", "promoted", *spare)
     )

@@ -19,6 +19,7 @@ from holdings_kit.schema import (
     SNAPSHOTS,
     Loaded,
     conform,
+    is_fund,
 )
 from holdings_kit.store._tables import PARTITION, TABLES, with_bucket, with_partition
 
@@ -139,8 +140,7 @@ def _runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
     """Find where rows of one snapshot, account, broker and kind follow each other."""
     same: list[str | pl.Expr] = ["snapshot_id", "account_id"]
     if table == "holdings":
-        fund = (pl.col("asset_class") == "mutual_fund").fill_null(value=False)
-        same += ["broker", fund.alias("fund")]
+        same += ["broker", is_fund().alias("fund")]
     length = pl.col("len").cast(pl.Int64())
     return (
         frame.lazy()
@@ -228,22 +228,25 @@ def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
         .agg(
             rows_count=(length * (1 - listing)).sum(),
             listings_count=(length * listing).sum(),
-            funds=(length * fund).sum(),
+            funds_count=(length * fund).sum(),
         )
     )
-    funds, rows = pl.col("funds"), pl.col("rows_count")
+    funds, rows = pl.col("funds_count"), pl.col("rows_count")
     kind = (funds > 0).cast(pl.Int64()) + (rows > funds).cast(pl.Int64()) * 2
     return (
         each.lazy()
         .with_columns(brokers=_brokers(each, runs))
         .join(counted, on="number", how="left", maintain_order="left")
-        .with_columns(pl.col("rows_count", "listings_count", "funds").fill_null(0))
+        .with_columns(
+            pl.col("rows_count", "listings_count", "funds_count").fill_null(0)
+        )
         .with_columns(kinds=pl.lit(_KINDS).gather(kind))
         .select(
             "snapshot_id",
             "batch_id",
             "rows_count",
             "listings_count",
+            "funds_count",
             "kinds",
             "brokers",
         )

@@ -33,6 +33,7 @@ from holdings_kit.store._files import (
     write_files,
 )
 from holdings_kit.store._mapper import Mapper, Threads
+from holdings_kit.store._rules import PARTS, covers
 from holdings_kit.store._staging import Staged, place, stage
 from holdings_kit.store._tables import (
     DECISIONS,
@@ -595,7 +596,8 @@ class Store(StoreView):
     def retain(self, days: int, *, now: datetime | None = None) -> Erased:
         """Delete snapshots older than so many days, for good.
 
-        Of each account the last accepted one before that stays: it is what the account
+        Of each account the last accepted one before that stays, of its securities and
+        of its funds: it is what the account
         holds, or what the next is measured against.
 
         Parameters
@@ -637,8 +639,11 @@ class Store(StoreView):
         judged = self._judged(pl.lit(value=True))
         old = judged.filter(pl.coalesce("snapshot_at", "fetched_at") < since)
         accepted = old.filter(pl.col("status") != "quarantined")
-        last = accepted.sort("snapshot_at").unique(
-            ["source", "account_id"], keep="last", maintain_order=True
+        last = pl.concat(
+            accepted.filter(covers(part))
+            .sort("snapshot_at")
+            .unique(["source", "account_id"], keep="last", maintain_order=True)
+            for part in PARTS
         )
         names = old.join(last, on="snapshot_id", how="anti")["snapshot_id"].implode()
         goes = pl.col("snapshot_id").is_in(names)

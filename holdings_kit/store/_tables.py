@@ -29,10 +29,12 @@ from holdings_kit.schema import (
     HOLDINGS,
     INSTANT,
     LISTINGS,
+    MONEY,
     REJECTS,
     SNAPSHOTS,
 )
 from holdings_kit.store._log import commit, evolve, make_table
+from holdings_kit.wire._gateway import weigh_average
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -69,6 +71,7 @@ STORED: Final = pl.Schema(
         **{name: kind for name, kind in SNAPSHOTS.items() if name not in _DERIVED},
         "rows_count": pl.Int64(),  # holdings and basket rows
         "listings_count": pl.Int64(),  # null in what format 1 wrote
+        "funds_count": pl.Int64(),  # of the rows; null in what formats 1 and 2 wrote
         "doubt": pl.String(),  # why the door that read it quarantined it
         "brokers": pl.List(pl.String()),  # all that are named, sorted
         "kinds": pl.List(pl.String()),  # securities, mutual funds
@@ -86,10 +89,61 @@ TABLES: Final = {
 }
 """Table name → its columns, in the order in which an append writes them."""
 
-FORMAT: Final = 2
-"""Of what is written; 1 counted no listings. Columns may be added without a new one."""
+FORMAT: Final = 3
+"""Of what is written; columns may be added without a new one.
 
+1 counted no listings, and its first rows own what the morning held, without the day's
+trades; 1 and 2 did not say what was asked for. Both are read as if written today.
+"""
+
+_TRADES_OWNED: Final = 3  # since this format every row owns what was traded that day
 _RETRIES: Final = 100  # of a commit that another writer overtook
+
+
+_POSITIONS: Final = [
+    f"{exchange}.{name}"
+    for exchange in ("nse", "bse")
+    for name in ("quantity", "averagePrice")
+]
+
+
+def own_trades(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the trades of the day as owned in rows of the Gateway that do not yet.
+
+    Such a row owns what its holding reports beside a position that is not 0. Its
+    average is weighed with what was bought, as the row itself says in `extra`.
+    """
+    traded = pl.col("position_quantity")
+    old = (pl.col("source") == "gateway") & (traded != 0)
+    old &= pl.col("owned_quantity") == pl.col("reported_quantity")
+    said = pl.col("extra").str.json_decode(
+        pl.Struct(dict.fromkeys(_POSITIONS, pl.String()))
+    )
+    positions = [
+        said.struct.field(name).cast(MONEY, strict=False).alias(name)
+        for name in _POSITIONS
+    ]
+    names = rows.collect_schema().names()
+    return (
+        rows.with_columns(_old=old.fill_null(value=False))
+        .with_columns(
+            pl.when("_old").then(position).alias(position.meta.output_name())
+            for position in positions
+        )
+        .with_columns(
+            quantity="reported_quantity",
+            averagePrice="average_price",
+        )
+        .with_columns(
+            owned_quantity=pl.when("_old")
+            .then((pl.col("owned_quantity") + traded).cast(MONEY))
+            .otherwise("owned_quantity"),
+            average_price=pl.when("_old")
+            .then(weigh_average())
+            .otherwise("average_price"),
+        )
+        .select(names)
+    )
 
 
 def bucket_of(account_id: str, buckets: int) -> int:
@@ -129,6 +183,7 @@ class Tables(NamedTuple):
     root: str
     storage_options: Mapping[str, str] | None
     listed: Mapping[str, pl.DataFrame] | None = None  # files known beforehand
+    oldest: int | None = None  # format that wrote the first rows, known beforehand
 
     def __repr__(self) -> str:
         return f"Tables({self.root!r})"
@@ -200,7 +255,9 @@ class Tables(NamedTuple):
                 DeltaSchema.from_arrow(schema),
                 mode="ignore",
                 partition_by=[name for name in PARTITION if name in schema],
-                description=json.dumps({"buckets": buckets, "format": FORMAT}),
+                description=json.dumps(
+                    {"buckets": buckets, "format": FORMAT, "oldest": FORMAT}
+                ),
                 storage_options=self.options(),
             )
 
@@ -378,7 +435,8 @@ class Tables(NamedTuple):
             parts = files.partition_by("bucket", as_dict=True)
             for number, held in enumerate(lists):
                 held[table] = parts.get((number,), files.clear())
-        return [self._replace(listed=held) for held in lists]
+        oldest = self.oldest_format()
+        return [self._replace(listed=held, oldest=oldest) for held in lists]
 
     def partitions(self, table: str) -> list[tuple[date | None, int]]:
         """List the dates and buckets that a table has rows of."""
@@ -414,7 +472,7 @@ class Tables(NamedTuple):
         schema = pl.Schema((key, kind) for key, kind in columns if key not in PARTITION)
         if not paths:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(
+        rows = pl.scan_parquet(
             [f"{self.uri(table)}/{path}" for path in paths],
             schema=schema,
             hive_partitioning=False,
@@ -423,6 +481,16 @@ class Tables(NamedTuple):
             extra_columns="ignore",  # of a newer one that only added
             storage_options=self.options(),
         )
+        if table == "holdings" and self.oldest_format() < _TRADES_OWNED:
+            return own_trades(rows)
+        return rows
+
+    def oldest_format(self) -> int:
+        """Tell which format wrote the first rows; of a store that is not there: now."""
+        if self.oldest is not None:
+            return self.oldest
+        opened = self.open("holdings")
+        return FORMAT if opened is None else _described(opened, self.root)["oldest"]
 
     def find_broken(
         self, *, buckets: Collection[int] | None = None, count: bool = False
@@ -470,13 +538,16 @@ class _Described(TypedDict):
 
     buckets: int
     format: int
+    oldest: int  # format that wrote the first rows; 1 where an older one wrote this
 
 
 def _described(opened: DeltaTable, root: str) -> _Described:
     try:
         found = json.loads(opened.metadata().description)
         facts = _Described(
-            buckets=int(found["buckets"]), format=int(found.get("format", 1))
+            buckets=int(found["buckets"]),
+            format=int(found.get("format", 1)),
+            oldest=int(found.get("oldest", 1)),
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ConfigError(f"{root}: holds Delta tables, but not of a Store") from None

@@ -15,8 +15,9 @@ from holdings_kit.schema import (
     SNAPSHOTS,
     Loaded,
     empty,
+    is_fund,
 )
-from holdings_kit.store._rules import judge
+from holdings_kit.store._rules import PARTS, covers, judge
 from holdings_kit.store._tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
@@ -83,6 +84,10 @@ class StoreView:
     def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read the current snapshot of every account, or of those named.
 
+        Securities and funds may be current in two snapshots, each with its own date:
+        where the newest was asked for without funds, say. Then the account has two rows
+        in `snapshots`, and `scope` tells which of them counts for what.
+
         Rows come by account, in the order of the payload. `rejects` is empty: a line
         that could not be read belongs to no account; `history` has them.
         """
@@ -102,7 +107,7 @@ class StoreView:
 
         `rejects` holds what could not be read, unless accounts are named.
         """
-        loaded = self._read(pl.lit(value=True), account_ids)
+        loaded = self._read(pl.lit(value=True), account_ids, whole=True)
         if account_ids is not None or self._bucket:
             return loaded
         return loaded._replace(rejects=self.rejects())
@@ -146,7 +151,9 @@ class StoreView:
     def scan(self, *, as_of: datetime | None = None) -> Scanned:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
         instant = None if as_of is None else with_zone(as_of)
-        return self._scanned(self._judged(_is("current"), until=instant))
+        judged = self._judged(_is("current"), until=instant)
+        scanned, over = self._scanned(judged), _superseded_parts(judged)
+        return Scanned(*_without_parts(scanned, over)) if over.height else scanned
 
     def scan_days(
         self, *, first: date | None = None, last: date | None = None
@@ -270,15 +277,23 @@ class StoreView:
         wanted: pl.Expr,
         account_ids: Collection[str] | None = None,
         until: datetime | None = None,
+        *,
+        whole: bool = False,
     ) -> Loaded:
-        """Read the wanted snapshots; where rows are missing, judge all once more."""
+        """Read the wanted snapshots; where rows are missing, judge all once more.
+
+        Without `whole`, a snapshot is read for the parts that are current in it.
+        """
         stored, decisions = self._stored(account_ids, until), self._decisions()
         while True:
             judged = judge(stored, decisions, few_rows=self._few_rows).filter(wanted)
             loaded, counts = self._loaded(judged)
             lacking = with_missing(judged, counts)
             if lacking.is_empty():
-                return loaded
+                over = _superseded_parts(judged)
+                if whole or over.is_empty():
+                    return loaded
+                return _without_superseded(loaded, over)
             stored = stored.update(lacking, on=_KEY, how="left")
 
     def _count_rows(self, snapshots: pl.DataFrame) -> list[pl.DataFrame]:
@@ -354,6 +369,64 @@ class StoreView:
             empty(REJECTS),
         )
         return loaded, counts
+
+
+def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
+    """List what of current snapshots is superseded: snapshot, part, what is left."""
+    gone = [
+        judged.filter(
+            _is("current")
+            & covers(part)
+            & ~pl.col("current_scope").str.split("+").list.contains(part)
+        ).select("snapshot_id", "current_scope", part=pl.lit(part))
+        for part in PARTS
+    ]
+    return pl.concat(gone)
+
+
+def _without_parts(
+    frames: tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame],
+    over: pl.DataFrame,
+) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
+    """Leave out the rows of superseded parts: snapshots say what is left of them."""
+    snapshots, holdings, listings, baskets = frames
+    left = over.lazy().select("snapshot_id", "current_scope")
+    fund = is_fund().cast(pl.Int8())
+    gone = over.lazy().select(
+        "snapshot_id", _fund=(pl.col("part") == "funds").cast(pl.Int8())
+    )
+    marked = holdings.with_columns(_fund=fund)
+    superseded = marked.join(gone, on=["snapshot_id", "_fund"], how="semi")
+    counts = superseded.group_by("snapshot_id").agg(_gone=pl.len().cast(pl.Int64()))
+    told = snapshots.join(left, on="snapshot_id", how="left", maintain_order="left")
+    told = told.join(counts, on="snapshot_id", how="left", maintain_order="left")
+    return (
+        told.with_columns(
+            scope=pl.coalesce("current_scope", "scope"),
+            holdings_count=pl.col("holdings_count") - pl.col("_gone").fill_null(0),
+        ).drop("current_scope", "_gone"),
+        marked.join(
+            gone, on=["snapshot_id", "_fund"], how="anti", maintain_order="left"
+        ).drop("_fund"),
+        listings.join(
+            superseded.select("snapshot_id", "holding_no"),
+            on=["snapshot_id", "holding_no"],
+            how="anti",
+            maintain_order="left",
+        ),
+        baskets.join(
+            gone.filter(_fund=0), on="snapshot_id", how="anti", maintain_order="left"
+        ),
+    )
+
+
+def _without_superseded(loaded: Loaded, over: pl.DataFrame) -> Loaded:
+    frames = (loaded.snapshots, loaded.holdings, loaded.listings, loaded.baskets)
+    first, second, third, fourth = frames
+    parts = _without_parts(
+        (first.lazy(), second.lazy(), third.lazy(), fourth.lazy()), over
+    )
+    return Loaded(*pl.collect_all(parts), loaded.rejects)
 
 
 def _is(status: str) -> pl.Expr:

@@ -286,6 +286,7 @@ _DOCUMENT: Final = [
         **{name: pl.lit(None) for name in DOCUMENT_READ if name != "fetched_at"},
         **{name: pl.col(name) for name in DOCUMENT_PLACE},
         **dict.fromkeys(("source", "format", "broker"), pl.lit("arrow")),
+        "scope": pl.lit("securities"),  # it has no other list
         "account_id": pl.when(pl.col("account_id") != "").then(pl.col("account_id")),
         "snapshot_at": instant("snapshot_at"),
         "holdings_known": pl.col("data").is_not_null(),

@@ -40,6 +40,7 @@ DOCUMENT: Final = pl.Schema(
         **DOC,
         "source": pl.String(),
         "format": pl.String(),
+        "scope": pl.String(),
         "broker": pl.String(),
         "account_id": pl.String(),
         "transaction_id": pl.String(),

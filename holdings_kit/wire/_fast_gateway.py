@@ -142,6 +142,8 @@ def _read_documents(
     version: str, rows: pl.DataFrame, api_secret: str | Secret | None
 ) -> tuple[pl.DataFrame, pl.Series]:
     instants = {"snapshot_at": "snapshotDate", "fetched_at": "timestamp"}
+    has_shares = pl.col("securities").is_not_null()
+    has_funds = pl.col("mutualFunds").struct.field("holdings").is_not_null()
     said = rows.select(
         "doc",
         *(
@@ -158,6 +160,12 @@ def _read_documents(
         "line_no",
         source=pl.lit("gateway"),
         format=pl.lit(f"gateway-{version}"),
+        scope=pl.when(has_shares & has_funds)
+        .then(pl.lit("securities+funds"))
+        .when(has_shares)
+        .then(pl.lit("securities"))
+        .when(has_funds)
+        .then(pl.lit("funds")),
         checksum_ok=_verify_checksums(rows, api_secret),
         holdings_known=pl.lit(value=True),
         raw=pl.lit(None, pl.Binary()),

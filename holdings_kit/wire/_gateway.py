@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["FUNDS", "V1", "V2", "add", "decode"]
+__all__ = ["FUNDS", "V1", "V2", "add", "decode", "weigh_average"]
 
 V1: Final = Table(
     name="gateway-v1",
@@ -68,7 +68,7 @@ _SOLD: Final = pl.any_horizontal(
 )
 
 
-def _average() -> pl.Expr:
+def weigh_average() -> pl.Expr:
     """Weigh the average of the holding with what was bought today.
 
     A sale leaves the average; a sale beside a purchase leaves it unknown, because it
@@ -150,7 +150,7 @@ V2: Final = Table(
             pl.col("transactableQuantity")
             == pl.col("quantity") + pl.col("nse.quantity")
         ),
-        "average_price": _average(),
+        "average_price": weigh_average(),
     },
     extra=(
         "nse.quantity",
@@ -276,6 +276,7 @@ def add(
     batch.document(
         source="gateway",
         format=f"gateway-{version}",
+        scope=_tell_scope(data),
         holdings_known=data.get("securities") is not None
         or data.get("mutualFunds") is not None,
         **(said | facts),
@@ -288,6 +289,20 @@ def add(
     _securities(batch, data.get("securities"), version, f"{root}/securities")
     _funds(batch, data.get("mutualFunds"), f"{root}/mutualFunds")
     _smallcases(batch, data.get("smallcases"), f"{root}/smallcases")
+
+
+def _tell_scope(data: Mapping[str, Json]) -> str | None:
+    """Tell what was asked for: a list that is not there was not, an empty one is none.
+
+    >>> _tell_scope({"securities": [], "mutualFunds": {"holdings": []}})
+    'securities+funds'
+    >>> _tell_scope({"securities": []})
+    'securities'
+    """
+    funds = data.get("mutualFunds")
+    listed = funds.get("holdings") if is_object(funds) else funds
+    asked = {"securities": data.get("securities"), "funds": listed}
+    return "+".join(part for part, held in asked.items() if held is not None) or None
 
 
 def shape(data: Json, *, source: str, root: str) -> Literal["v1", "v2"]:

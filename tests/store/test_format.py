@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def old_store(path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store as format 1 wrote it: no format, no count of listings."""
     schema = tables.TABLES["snapshots"]
-    older = pl.Schema((k, v) for k, v in schema.items() if k != "listings_count")
+    newer = ("listings_count", "funds_count", "scope")
+    older = pl.Schema((k, v) for k, v in schema.items() if k not in newer)
     with monkeypatch.context() as patch:
         patch.setitem(tables.TABLES, "snapshots", older)
         patch.setattr(tables, "FORMAT", 1)
@@ -41,7 +42,7 @@ def test_an_older_store_is_read_and_gets_what_it_lacks_at_the_next_append(
     assert described(tmp_path)["format"] == 1
     assert store.append(make("A", 0, 3)) == Appended(0, 1, 0)
     assert store.append(make("B", 0, 2)) == Appended(1, 0, 0)
-    assert described(tmp_path) == {"buckets": 2, "format": 2}
+    assert described(tmp_path) == {"buckets": 2, "format": 3, "oldest": 1}
     assert store.current().listings.height == 10
     assert store.check().is_empty()
     names = [field.name for field in DeltaTable(tmp_path / "snapshots").schema().fields]
@@ -52,9 +53,9 @@ def test_a_store_of_a_later_format_is_refused_in_words(
     tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "FORMAT", 3)
+        patch.setattr(tables, "FORMAT", 4)
         Store(tmp_path).append(make("A", 0, 3))
-    with pytest.raises(StoreError, match=r"format 3.* up to 2; upgrade holdings-kit"):
+    with pytest.raises(StoreError, match=r"format 4.* up to 3; upgrade holdings-kit"):
         Store(tmp_path)
 
 

@@ -289,7 +289,8 @@ def coverage_of(view: StoreView, *, as_of: datetime | None) -> pl.DataFrame:
         haircut_count=count(pl.col("haircut").is_not_null()),
         unreconciled_count=count(~pl.col("reconciles")),
     ).collect()
-    accounts = scanned.snapshots.select(pl.len()).collect().item()
+    owners = scanned.snapshots.select(pl.struct("source", "account_id").n_unique())
+    accounts = owners.collect().item()
     return rows.with_columns(
         accounts_count=pl.lit(accounts, pl.Int64()),
         quarantined_count=pl.lit(view.quarantine().height, pl.Int64()),
