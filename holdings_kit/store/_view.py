@@ -153,7 +153,7 @@ class StoreView:
         instant = None if as_of is None else with_zone(as_of)
         judged = self._judged(_is("current"), until=instant)
         scanned, over = self._scanned(judged), _superseded_parts(judged)
-        return Scanned(*_without_parts(scanned, over)) if over.height else scanned
+        return _without_parts(scanned, over) if over.height else scanned
 
     def scan_days(
         self, *, first: date | None = None, last: date | None = None
@@ -293,7 +293,9 @@ class StoreView:
                 over = _superseded_parts(judged)
                 if whole or over.is_empty():
                     return loaded
-                return _without_superseded(loaded, over)
+                whole_frames = Scanned(*(frame.lazy() for frame in loaded[:4]))
+                parts = pl.collect_all(_without_parts(whole_frames, over))
+                return Loaded(*parts, rejects=loaded.rejects)
             stored = stored.update(lacking, on=_KEY, how="left")
 
     def _count_rows(self, snapshots: pl.DataFrame) -> list[pl.DataFrame]:
@@ -384,49 +386,30 @@ def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(gone)
 
 
-def _without_parts(
-    frames: tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame],
-    over: pl.DataFrame,
-) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
+def _without_parts(scanned: Scanned, over: pl.DataFrame) -> Scanned:
     """Leave out the rows of superseded parts: snapshots say what is left of them."""
-    snapshots, holdings, listings, baskets = frames
     left = over.lazy().select("snapshot_id", "current_scope")
-    fund = is_fund().cast(pl.Int8())
     gone = over.lazy().select(
         "snapshot_id", _fund=(pl.col("part") == "funds").cast(pl.Int8())
     )
-    marked = holdings.with_columns(_fund=fund)
-    superseded = marked.join(gone, on=["snapshot_id", "_fund"], how="semi")
+    marked = scanned.holdings.with_columns(_fund=is_fund().cast(pl.Int8()))
+    part, row = ["snapshot_id", "_fund"], ["snapshot_id", "holding_no"]
+    superseded = marked.join(gone, on=part, how="semi")
     counts = superseded.group_by("snapshot_id").agg(_gone=pl.len().cast(pl.Int64()))
-    told = snapshots.join(left, on="snapshot_id", how="left", maintain_order="left")
-    told = told.join(counts, on="snapshot_id", how="left", maintain_order="left")
-    return (
+    told = scanned.snapshots
+    for facts in (left, counts):
+        told = told.join(facts, on="snapshot_id", how="left", maintain_order="left")
+    return Scanned(
         told.with_columns(
             scope=pl.coalesce("current_scope", "scope"),
             holdings_count=pl.col("holdings_count") - pl.col("_gone").fill_null(0),
         ).drop("current_scope", "_gone"),
-        marked.join(
-            gone, on=["snapshot_id", "_fund"], how="anti", maintain_order="left"
-        ).drop("_fund"),
-        listings.join(
-            superseded.select("snapshot_id", "holding_no"),
-            on=["snapshot_id", "holding_no"],
-            how="anti",
-            maintain_order="left",
-        ),
-        baskets.join(
+        marked.join(gone, on=part, how="anti", maintain_order="left").drop("_fund"),
+        scanned.listings.join(superseded, on=row, how="anti", maintain_order="left"),
+        scanned.baskets.join(
             gone.filter(_fund=0), on="snapshot_id", how="anti", maintain_order="left"
         ),
     )
-
-
-def _without_superseded(loaded: Loaded, over: pl.DataFrame) -> Loaded:
-    frames = (loaded.snapshots, loaded.holdings, loaded.listings, loaded.baskets)
-    first, second, third, fourth = frames
-    parts = _without_parts(
-        (first.lazy(), second.lazy(), third.lazy(), fourth.lazy()), over
-    )
-    return Loaded(*pl.collect_all(parts), loaded.rejects)
 
 
 def _is(status: str) -> pl.Expr:

@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
-from holdings_kit.schema import Loaded
 from holdings_kit.store import _tables as tables
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from holdings_kit.schema import Loaded
 
 MONDAY = datetime(2026, 1, 5, 11, tzinfo=UTC)
 SHARE = {"isin": "INE062A01020", "nseTicker": "SBIN", "transactableQuantity": 3}
