@@ -145,6 +145,7 @@ def bridge(
             raise FrameError("changes", key, "missing, so it cannot be added up over")
     effects = EFFECTS[of]
     ends = [] if by is None or "step" not in have else ["account_id", "step"]
+    ends += ["scope"] if ends and "scope" in have else []
     rows = lines.select(
         *keys,
         *(pl.col(name).alias(f"_{name}") for name in ends),
@@ -214,7 +215,9 @@ def _added_up(
     values = ["value_before", *effects, "value_after"]
     counts = ["lines_count", "unknown_before_count", "unknown_after_count"]
     known = [f"_known_{column}" for column in values]
-    ends = [n for n in ("_account_id", "_step") if n in rows.collect_schema().names()]
+    have = rows.collect_schema().names()
+    ends = [name for name in ("_account_id", "_step", "_scope") if name in have]
+    series = [name for name in ends if name != "_step"]
     groups = [*keys, *(end for end in ends if end not in keys)]
 
     def sums(days: pl.Expr) -> list[pl.Expr]:
@@ -232,7 +235,7 @@ def _added_up(
         if telescoped:
             step = pl.col("_step")
             for end, at in (("before", step.min()), ("after", step.max())):
-                here = step == at.over("_account_id")
+                here = step == at.over(series)
                 columns = [
                     f"value_{end}",
                     f"_known_value_{end}",

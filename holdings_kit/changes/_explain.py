@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast, overload
 
 import polars as pl
 
@@ -25,7 +25,16 @@ from holdings_kit.changes._still import Splitter, put_back, select_changes
 from holdings_kit.changes._unlisted import find_unlisted
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.portfolio._prices import Pricing, pricing_of, with_price
-from holdings_kit.schema import HOLDINGS, MONEY, Frame, FrameLike, conform
+from holdings_kit.portfolio._scope import SCOPES, asks_for
+from holdings_kit.schema import (
+    HOLDINGS,
+    MONEY,
+    SNAPSHOTS,
+    FrameLike,
+    Loaded,
+    conform,
+    is_fund,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,9 +48,10 @@ _SLICE: Final = 65_536  # lines looked at together, of whole accounts
 _BATCH: Final = 65_536  # lines that moved, worth explaining together
 
 
+@overload
 def compare(
-    before: Frame,
-    after: Frame,
+    before: pl.LazyFrame,
+    after: pl.LazyFrame,
     *,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
@@ -51,7 +61,34 @@ def compare(
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
     late_days: int = 15,
-) -> Frame:
+) -> pl.LazyFrame: ...
+@overload
+def compare(
+    before: pl.DataFrame | Loaded,
+    after: pl.DataFrame | Loaded,
+    *,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    max_age: int | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> pl.DataFrame: ...
+def compare(
+    before: pl.DataFrame | pl.LazyFrame | Loaded,
+    after: pl.DataFrame | pl.LazyFrame | Loaded,
+    *,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    max_age: int | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> pl.DataFrame | pl.LazyFrame:
     """Say for every account and instrument what changed between two snapshots, and why.
 
     Rows of one account and instrument are summed first. The first rule of
@@ -62,7 +99,12 @@ def compare(
     Parameters
     ----------
     before, after
-        `HOLDINGS`, one snapshot per account in each; eager or lazy, lazy stays lazy.
+        `HOLDINGS`, one snapshot per account in each (securities and funds may come from
+        two); eager or lazy, lazy stays lazy. Or what a door or a store gave (`Loaded`):
+        its snapshots say what was asked for. Securities are compared with securities
+        and funds with funds; a part that was not asked for on one side is left out of
+        the other. Of frames alone nobody knows: a part that is gone as a whole is
+        suspect.
     actions
         Known corporate actions (`holdings_kit.changes.ACTIONS`). They confirm what
         the numbers show, and tell a bonus from a split of the same factor.
@@ -117,37 +159,100 @@ def compare(
     >>> compare(before, after).select("cause", "evidence").row(0)
     ('price_only', 'price 9.93 → 10.01, nothing else')
     """
-    if isinstance(before, pl.DataFrame):
-        _one_snapshot(before, "before")
-    if isinstance(after, pl.DataFrame):
-        _one_snapshot(after, "after")
-    explained = partial(
-        explain,
-        conform(before.lazy(), HOLDINGS, name="before"),
-        conform(after.lazy(), HOLDINGS, name="after"),
-        keys=("account_id",),
-        actions=actions,
-        moves=moves,
-        pricing=table_pricing(prices, max_age=max_age, actions=actions),
-        tolerances=_tolerances(tolerances),
-        missing_share=missing_share,
-        transfer_window=transfer_window,
-        late_days=late_days,
+    first, told_before = _read_side(before, "before")
+    second, told_after = _read_side(after, "after")
+    answer = partial(
+        _compare_parts,
+        first.lazy(),
+        second.lazy(),
+        told=(told_before, told_after),
+        explain_part=partial(
+            explain,
+            keys=("account_id",),
+            actions=actions,
+            moves=moves,
+            pricing=table_pricing(prices, max_age=max_age, actions=actions),
+            tolerances=_tolerances(tolerances),
+            missing_share=missing_share,
+            transfer_window=transfer_window,
+            late_days=late_days,
+        ),
     )
-    if isinstance(before, pl.DataFrame):
-        return cast("Frame", explained())
+    if not isinstance(before, pl.LazyFrame):
+        return answer()
     read_actions(actions)  # say now, not when collected, what is wrong
     transfers.read_moves(moves)
-    return cast("Frame", pl.defer(explained, schema=CHANGES))
+    return pl.defer(answer, schema=CHANGES)
+
+
+def _read_side(
+    side: pl.DataFrame | pl.LazyFrame | Loaded, name: str
+) -> tuple[pl.DataFrame | pl.LazyFrame, pl.DataFrame | None]:
+    """Give the holdings of a side, and its snapshots where they came with them."""
+    told = None
+    if isinstance(side, Loaded):
+        told = conform(side.snapshots, SNAPSHOTS, name=f"{name}.snapshots")
+        side = side.holdings
+    if isinstance(side, pl.DataFrame):
+        _one_snapshot(side, name)
+    return conform(side, HOLDINGS, name=name), told
+
+
+def _compare_parts(
+    before: pl.LazyFrame,
+    after: pl.LazyFrame,
+    *,
+    told: tuple[pl.DataFrame | None, pl.DataFrame | None],
+    explain_part: Callable[..., pl.DataFrame],
+) -> pl.DataFrame:
+    """Compare securities with securities and funds with funds, where both were asked.
+
+    Mostly there are no funds, and all is one part.
+    """
+    looks = [side.select(is_fund().any()) for side in (before, after)]
+    any_fund = pl.concat(pl.collect_all(looks)).to_series().any()
+    scopes = [side["scope"] for side in told if side is not None]
+    if not any_fund and not any((scope == "funds").any() for scope in scopes):
+        return explain_part(before, after)
+    found: list[pl.DataFrame] = []
+    for fund in SCOPES:
+        out = pl.concat([_accounts_not_asked(side, fund=fund) for side in told])
+        asked = ~pl.col("account_id").is_in(out.implode()).fill_null(value=False)
+        rest = [side.filter((is_fund() == fund) & asked) for side in (before, after)]
+        other = after.filter(is_fund() != fund).select("account_id").unique()
+        answered = _accounts_asked(told[1], fund=fund).join(
+            other.collect(), on="account_id", how="semi"
+        )
+        found.append(explain_part(*rest, answered=answered))
+    return pl.concat(found).sort("account_id", "instrument_id")
+
+
+def _accounts_asked(told: pl.DataFrame | None, *, fund: bool) -> pl.DataFrame:
+    """List the accounts of which a part was surely asked for."""
+    if told is None:
+        return pl.DataFrame(schema={"account_id": pl.String()})
+    return told.filter(asks_for(fund=fund)).select("account_id").unique()
+
+
+def _accounts_not_asked(told: pl.DataFrame | None, *, fund: bool) -> pl.Series:
+    """List the accounts of which a part was surely not asked for."""
+    if told is None:
+        return pl.Series("account_id", [], dtype=pl.String())
+    known = told.group_by("account_id").agg(pl.col("scope").null_count() == 0)
+    named = known.filter("scope").select("account_id")
+    asked = _accounts_asked(told, fund=fund)
+    return named.join(asked, on="account_id", how="anti")["account_id"]
 
 
 def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     """Refuse a frame in which an account stands twice."""
     both = ["account_id", "snapshot_id"]
-    if not set(both) <= set(holdings.columns):
+    if not {*both, "asset_class", "source"} <= set(holdings.columns):
         return  # the gate names the missing column
-    pairs_of = holdings.select(both).filter(mark_starts(holdings, both)).unique()
-    counts = pairs_of.group_by("account_id").agg(pl.col("snapshot_id").len())
+    rows = holdings.select(*both, _fund=is_fund())
+    keys = [*both, "_fund"]
+    pairs_of = rows.filter(mark_starts(rows, keys)).unique()
+    counts = pairs_of.group_by("account_id", "_fund").agg(pl.col("snapshot_id").len())
     twice = counts.filter(pl.col("snapshot_id") > 1)
     if twice.height:
         raise FrameError(
@@ -170,8 +275,12 @@ def explain(
     missing_share: float | None,
     transfer_window: timedelta,
     late_days: int,
+    answered: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Compare per `keys`, which are the account and, in a timeline, the step."""
+    """Compare per `keys`, which are the account and, in a timeline, the step.
+
+    `answered` has the keys whose second snapshot is no empty fetch (`list_answered`).
+    """
     allowed = _tolerances(tolerances)
     average = allowed["average_price"]
     table, owners = read_actions(actions), transfers.read_moves(moves)
@@ -203,7 +312,8 @@ def explain(
             changed, keys, owners, window=transfer_window, tolerance=average
         )
         found = facts.with_facts(
-            facts.with_missing(changed.lazy(), keys, missing_share), allowed
+            facts.with_missing(changed.lazy(), keys, missing_share, answered=answered),
+            allowed,
         )
         return select_changes(decide(found.collect()), ["_place_after", *keys])
 

@@ -89,9 +89,16 @@ def is_still(tolerances: Mapping[str, float]) -> pl.Expr:
 
 
 def with_missing(
-    rows: pl.LazyFrame, keys: Sequence[str], share: float | None
+    rows: pl.LazyFrame,
+    keys: Sequence[str],
+    share: float | None,
+    *,
+    answered: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
-    """Mark lines that an empty or half-empty second snapshot may have lost."""
+    """Mark lines that an empty or half-empty second snapshot may have lost.
+
+    It is not empty where it `answered`, by keys: it has rows of another kind.
+    """
     lost = (
         is_held("before")
         & ~pl.col("_present_after")
@@ -105,8 +112,13 @@ def with_missing(
     many = (missing >= _FEW) & (
         missing.cast(pl.Float64()) >= lines.cast(pl.Float64()) * share
     )
+    empty = pl.col("_rows_after") == 0
+    if answered is not None:
+        known = answered.lazy().with_columns(_answered=pl.lit(value=True))
+        rows = rows.join(known, on=list(keys), how="left", maintain_order="left")
+        empty &= pl.col("_answered").is_null()
     return rows.with_columns(_missing=lost.sum().over(*keys)).with_columns(
-        _suspect=(lost & ((pl.col("_rows_after") == 0) | many)).fill_null(value=False)
+        _suspect=(lost & (empty | many)).fill_null(value=False)
     )
 
 

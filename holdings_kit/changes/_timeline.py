@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -13,15 +13,22 @@ from holdings_kit.changes._actions import read_actions
 from holdings_kit.changes._explain import explain, table_pricing
 from holdings_kit.changes._frames import CHANGES
 from holdings_kit.changes._transfers import read_moves
+from holdings_kit.portfolio._scope import (
+    SCOPES,
+    has_parts,
+    list_answered,
+    list_parts,
+)
 from holdings_kit.schema import (
     HOLDINGS,
     INSTANT,
     MONEY,
     SNAPSHOTS,
-    Frame,
     FrameLike,
+    Loaded,
     conform,
     empty,
+    is_fund,
 )
 
 if TYPE_CHECKING:
@@ -29,8 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SPANS", "TIMELINE", "spans", "timeline"]
 
-TIMELINE: Final = pl.Schema({"step": pl.Int64(), **CHANGES})
-"""`CHANGES` with the number of the pair: step 0 is the first snapshot to the second."""
+TIMELINE: Final = pl.Schema({"step": pl.Int64(), "scope": pl.String(), **CHANGES})
+"""`CHANGES` with the number of the pair: step 0 is the first snapshot to the second.
+
+`scope` is securities or funds: each is compared with the last snapshot it was asked in.
+"""
 
 SPANS: Final = pl.Schema(
     {
@@ -44,14 +54,16 @@ SPANS: Final = pl.Schema(
 )
 
 
+_UNSCOPED: Final = [name for name in TIMELINE if name != "scope"]
 _SNAPSHOT: Final = ["account_id", "snapshot_id"]
 _STEP: Final = ["account_id", "step"]
 _ORDER: Final = ["account_id", "step", "instrument_id"]
 _ROWS: Final = 200_000  # of the history, looked at together
 
 
+@overload
 def timeline(
-    history: Frame,
+    history: pl.LazyFrame,
     *,
     snapshots: pl.DataFrame | None = None,
     actions: pl.DataFrame | None = None,
@@ -62,7 +74,34 @@ def timeline(
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
     late_days: int = 15,
-) -> Frame:
+) -> pl.LazyFrame: ...
+@overload
+def timeline(
+    history: pl.DataFrame | Loaded,
+    *,
+    snapshots: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    max_age: int | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> pl.DataFrame: ...
+def timeline(
+    history: pl.DataFrame | pl.LazyFrame | Loaded,
+    *,
+    snapshots: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
+    moves: pl.DataFrame | None = None,
+    prices: FrameLike | pl.LazyFrame | None = None,
+    max_age: int | None = None,
+    tolerances: Mapping[str, float] | None = None,
+    missing_share: float | None = 0.5,
+    transfer_window: timedelta = timedelta(days=7),
+    late_days: int = 15,
+) -> pl.DataFrame | pl.LazyFrame:
     """Explain every account from each of its snapshots to the next.
 
     A transfer may leave in one step and arrive in another within `transfer_window`.
@@ -78,10 +117,12 @@ def timeline(
     Parameters
     ----------
     history
-        `HOLDINGS` with many snapshots per account, in any order; eager or lazy.
+        `HOLDINGS` with many snapshots per account, in any order; eager or lazy. Or what
+        `Store.history` gave (`Loaded`), with its snapshots.
     snapshots
-        `SNAPSHOTS`: names snapshots without any row, which `history` cannot show, and
-        leaves out those that are quarantined.
+        `SNAPSHOTS`: names snapshots without any row, which `history` cannot show, says
+        what was asked for, and leaves out those that are quarantined. Funds that were
+        not asked for are compared with the last snapshot in which they were.
     actions, moves, prices, max_age, tolerances, missing_share, transfer_window,
     late_days
         As in `holdings_kit.compare`.
@@ -121,6 +162,9 @@ def timeline(
     >>> timeline(history).select("step", "cause").rows()
     [(0, 'unchanged'), (1, 'sold')]
     """
+    if isinstance(history, Loaded):
+        snapshots = history.snapshots if snapshots is None else snapshots
+        history = history.holdings
     rows = conform(history, HOLDINGS, name="history")
     listed = (
         None if snapshots is None else conform(snapshots, SNAPSHOTS, name="snapshots")
@@ -139,7 +183,7 @@ def timeline(
     )
 
     def explained(part: pl.DataFrame, names: pl.DataFrame | None) -> pl.DataFrame:
-        return _explained(
+        return _explain_scopes(
             part, names, explain_steps, share=missing_share, owners=owners
         )
 
@@ -227,13 +271,56 @@ def _eager_parts(
         yield explained(part, rest[0] if rest else None)
 
 
-def _explained(
+def _explain_scopes(
     history: pl.DataFrame,
     snapshots: pl.DataFrame | None,
     explain_steps: Callable[..., pl.DataFrame],
     *,
     share: float | None,
     owners: pl.LazyFrame | None,
+) -> pl.DataFrame:
+    """Explain securities and funds, each over the snapshots that speak for it.
+
+    Mostly there are no funds, and all is one part.
+    """
+    explain_part = partial(
+        _explained, explain_steps=explain_steps, share=share, owners=owners
+    )
+    if not has_parts(history, snapshots):
+        made = explain_part(history, snapshots)
+        return made.with_columns(scope=pl.lit(SCOPES[False])).select(TIMELINE.names())
+    parts = list_parts(history, snapshots)
+    found: list[pl.DataFrame] = []
+    for fund, scope in SCOPES.items():
+        rows = history.filter(is_fund() == fund)
+        if rows.is_empty():
+            continue
+        listed = answered = None
+        if snapshots is not None:
+            spoken = parts.filter(fund=fund)
+            listed = snapshots.join(spoken, on=_SNAPSHOT, how="semi", nulls_equal=True)
+            answered = list_answered(history, snapshots, fund=fund)
+        made = explain_part(rows, listed, answered=answered)
+        found.append(made.with_columns(scope=pl.lit(scope)))
+    _, steps = _ranked(history, snapshots)
+    numbers = steps.group_by("account_id", snapshot_at_after="snapshot_at").agg(
+        _step=pl.col("rank").min() - 1
+    )
+    numbered = pl.concat([empty(TIMELINE), *found], how="diagonal").join(
+        numbers, on=["account_id", "snapshot_at_after"], how="left"
+    )
+    step = pl.coalesce("_step", "step")
+    return numbered.with_columns(step=step).select(TIMELINE.names()).sort(_ORDER)
+
+
+def _explained(
+    history: pl.DataFrame,
+    snapshots: pl.DataFrame | None,
+    *,
+    explain_steps: Callable[..., pl.DataFrame],
+    share: float | None,
+    owners: pl.LazyFrame | None,
+    answered: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Explain whole accounts; those with a doubtful snapshot once more without it."""
     rows, steps = _ranked(history, snapshots)
@@ -242,14 +329,22 @@ def _explained(
         rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
     ) -> pl.DataFrame:
         before, after = _shifted(rows, steps)
-        return _dated(explain_steps(before, after, missing_share=share), steps)
+        known = (
+            None
+            if answered is None
+            else steps.join(answered, on=_SNAPSHOT, how="semi").select(
+                "account_id", step=pl.col("rank") - 1
+            )
+        )
+        made = explain_steps(before, after, missing_share=share, answered=known)
+        return _dated(made, steps)
 
     first = changes_of(rows, steps, share)
     doubted = first.filter(pl.col("cause") == "suspect_fetch")
     last = steps.group_by("account_id").agg(last=pl.col("rank").max() - 1)
     final = doubted.join(last, on="account_id").filter(pl.col("step") == pl.col("last"))
     if doubted.height == final.height:
-        return first.select(TIMELINE.names())
+        return first.select(_UNSCOPED)
     bad = _incomplete(first)
     accounts = doubted.select("account_id").unique()
     if owners is not None:  # what a person moved needs both accounts
@@ -385,7 +480,7 @@ def _merged(
     )
     others = first.join(affected, on="account_id", how="anti")
     return pl.concat(
-        [frame.select(TIMELINE.names()) for frame in (others, doubted, renumbered)]
+        [frame.select(_UNSCOPED) for frame in (others, doubted, renumbered)]
     ).sort("account_id", "step", "instrument_id")
 
 

@@ -243,7 +243,9 @@ def concentration(
             value.abs().filter(pl.col(of).is_not_null()).sum(), value.abs().sum()
         ).alias("classified_share"),
         value.abs().sum().cast(pl.Float64()).alias("_gross"),
-        _ratio(pl.col("_priced_cost").sum(), cost.sum()).alias("priced_cost_share"),
+        _ratio(pl.col("_priced_cost").abs().sum(), cost.abs().sum()).alias(
+            "priced_cost_share"
+        ),
     ]
     sums = (
         rows.group_by(names, maintain_order=True).agg(added)
@@ -322,7 +324,7 @@ def _bucket_share(name: str) -> list[pl.Expr]:
     part, whole = pl.col(f"_{name}"), pl.col(f"_{name}_whole")
     unknown = part.null_count().cast(pl.Int64())
     return [
-        _ratio(part.sum(), whole.sum()).alias(f"{name}_share"),
+        _ratio(part.abs().sum(), whole.abs().sum()).alias(f"{name}_share"),
         unknown.alias(f"{name}_unknown_count"),
     ]
 
@@ -402,7 +404,7 @@ def open_funds(
         ],
         how="diagonal",
     )
-    total = pl.col("market_value").sum().cast(pl.Float64())
+    total = pl.col("market_value").abs().sum().cast(pl.Float64())
     share = pl.col("market_value").cast(pl.Float64()) / total
     none_via = (
         [] if "via" in split.columns else [pl.lit(None, pl.String()).alias("via")]

@@ -14,6 +14,7 @@ import polars as pl
 from holdings_kit.errors import ConfigError, FrameError, load_optional
 from holdings_kit.portfolio._positions import make_positions
 from holdings_kit.portfolio._prices import day_of, price_table, pricing_of
+from holdings_kit.portfolio._scope import SCOPES, has_parts, list_parts
 from holdings_kit.schema import (
     ACTIONS,
     HOLDINGS,
@@ -25,6 +26,7 @@ from holdings_kit.schema import (
     as_frame,
     column_names,
     conform,
+    is_fund,
     product,
 )
 
@@ -75,7 +77,9 @@ def performance(
     history
         `Loaded`, such as ``store.history()`` gives: quarantined snapshots are left
         out, and one without rows is an account that owns nothing. Or `HOLDINGS` of
-        several snapshots. Of one account and day the last snapshot counts.
+        several snapshots. Of one account and day the last snapshot counts. Securities
+        and funds go from one snapshot that speaks for them to the next: on a day on
+        which funds were not asked for they are not covered, and nothing was sold.
     prices
         As for `consolidate`; a share that was sold altogether is priced by it.
     actions
@@ -139,11 +143,14 @@ def performance(
     if odd or "account_id" not in keys:
         known = ", ".join(_KEYS[1:])
         raise ConfigError(f"by={keys}: must contain 'account_id' and may have {known}")
-    holdings, snapshots = _read_history(history)
+    holdings, snapshots, parts = _read_history(history)
     table = None if actions is None else _read_actions(actions)
-    days = _snapshot_days(snapshots)
-    lines = _valued_lines(holdings, days, keys, prices)
-    pairs = _both_ends(lines, days, keys, prices)
+    days = _snapshot_days(snapshots, ["account_id"])
+    part_days = _snapshot_days(parts, ["account_id", "fund"])
+    lines = _valued_lines(holdings, part_days, keys, prices)
+    pairs = _both_ends(lines, part_days, keys, prices)
+    silent = _silent_lines(lines, days, part_days, keys)
+    pairs = pl.concat([pairs, silent], how="diagonal")
     changed = _with_flows(pairs, table, _read_moves(moves), keys)
     rows = _added_up(changed, days, keys)
     rows = _with_returns(rows, keys)
@@ -160,13 +167,15 @@ def performance(
 
 def _read_history(
     history: Loaded | FrameLike | pl.LazyFrame,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give HOLDINGS and the snapshots that count: account, id, instant."""
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Give HOLDINGS, the snapshots that count, and what each of them speaks for."""
+    told = None
     columns = ["account_id", "snapshot_id", "snapshot_at"]
     if isinstance(history, Loaded):
         shots = conform(history.snapshots, SNAPSHOTS, name="snapshots")
         counts = pl.col("status").ne_missing(pl.lit("quarantined"))
-        shots = shots.filter(counts).select(columns).unique()
+        told = shots.filter(counts)
+        shots = told.select(columns).unique()
         holdings = conform(history.holdings, HOLDINGS, name="holdings")
         holdings = holdings.join(
             shots.select(columns[:2]), on=columns[:2], how="semi", nulls_equal=True
@@ -175,18 +184,23 @@ def _read_history(
         given = as_frame(history, HOLDINGS, name="history").lazy()
         holdings = conform(given, HOLDINGS, name="history").collect()
         shots = holdings.select(columns).unique()
-    return holdings, shots.drop_nulls(["account_id", "snapshot_at"])
+    shots = shots.drop_nulls(["account_id", "snapshot_at"])
+    if has_parts(holdings, told):
+        parts = shots.join(list_parts(holdings, told), on=columns[:2])
+    else:
+        parts = shots.with_columns(fund=pl.lit(value=False))
+    return holdings.with_columns(fund=is_fund()), shots, parts
 
 
-def _snapshot_days(snapshots: pl.DataFrame) -> pl.DataFrame:
-    """Give each account's days, the last snapshot of each, and the day before it."""
+def _snapshot_days(snapshots: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Give the days of each series, the last snapshot of each, and the day before."""
     return (
         snapshots.with_columns(date=day_of(pl.col("snapshot_at")))
-        .sort("account_id", "snapshot_at", "snapshot_id")
-        .unique(["account_id", "date"], keep="last", maintain_order=True)
+        .sort(*keys, "snapshot_at", "snapshot_id")
+        .unique([*keys, "date"], keep="last", maintain_order=True)
         .with_columns(
-            date_before=pl.col("date").shift(1).over("account_id"),
-            next_date=pl.col("date").shift(-1).over("account_id"),
+            date_before=pl.col("date").shift(1).over(keys),
+            next_date=pl.col("date").shift(-1).over(keys),
         )
     )
 
@@ -252,11 +266,11 @@ def _valued_lines(
     prices: FrameLike | pl.LazyFrame | None,
 ) -> pl.DataFrame:
     """Net and value the lines of every account and day."""
-    last = days.select("account_id", "snapshot_id", "date")
+    last = days.select("account_id", "snapshot_id", "fund", "date")
     rows = holdings.join(
-        last, on=["account_id", "snapshot_id"], how="inner", nulls_equal=True
+        last, on=["account_id", "snapshot_id", "fund"], how="inner", nulls_equal=True
     )
-    groups = [*dict.fromkeys([*keys, "instrument_id"]), "date"]
+    groups = [*dict.fromkeys([*keys, "instrument_id"]), "fund", "date"]
     made = make_positions(rows.lazy(), groups, pricing=pricing_of(prices)).collect()
     # nothing is worth nothing, whatever its price
     none = pl.col("owned_quantity") == 0
@@ -276,14 +290,16 @@ def _both_ends(
     keys: Sequence[str],
     prices: FrameLike | pl.LazyFrame | None,
 ) -> pl.DataFrame:
-    """Put each line beside itself on the account's day before; absent is nothing."""
-    on = [*dict.fromkeys([*keys, "instrument_id"]), "date"]
+    """Put each line beside itself on the day before it; absent is nothing.
+
+    The day before is that of the last snapshot that spoke for the line's part.
+    """
+    on = [*dict.fromkeys([*keys, "instrument_id"]), "fund", "date"]
     facts = ("quantity", "price", "cost", "value", "average")
-    step = days.select("account_id", "date", "date_before", "next_date", "snapshot_at")
+    day = ["account_id", "fund", "date"]
+    step = days.select(*day, "date_before", "next_date", "snapshot_at")
     before = (
-        lines.join(
-            step.select("account_id", "date", "next_date"), on=["account_id", "date"]
-        )
+        lines.join(step.select(*day, "next_date"), on=day)
         .drop("date")
         .drop_nulls("next_date")
         .rename({"next_date": "date"})
@@ -306,11 +322,49 @@ def _both_ends(
         for fact, kind in (("quantity", MONEY), ("cost", VALUE), ("value", VALUE))
     ]
     pairs = (
-        pairs.with_columns(absent)
-        .join(step.drop("next_date"), on=["account_id", "date"])
-        .drop("_0", "_1")
+        pairs.with_columns(absent).join(step.drop("next_date"), on=day).drop("_0", "_1")
     )
     return _with_sale_price(pairs, prices)
+
+
+def _silent_lines(
+    lines: pl.DataFrame,
+    days: pl.DataFrame,
+    part_days: pl.DataFrame,
+    keys: Sequence[str],
+) -> pl.DataFrame:
+    """Give the lines of days whose snapshots say nothing about their part.
+
+    They have neither value nor flow: nobody knows what became of them.
+    """
+    spoken = part_days.select("account_id", "fund", spoken="date")
+    silent = (
+        days.select("account_id", "date", "date_before", "snapshot_at")
+        .join(spoken.select("account_id", "fund").unique(), on="account_id")
+        .join(
+            spoken,
+            left_on=["account_id", "fund", "date"],
+            right_on=["account_id", "fund", "spoken"],
+            how="anti",
+        )
+        .sort("date")
+        .join_asof(
+            spoken.sort("spoken"),
+            left_on="date",
+            right_on="spoken",
+            by=["account_id", "fund"],
+            check_sortedness=False,
+        )
+    )
+    names = [*dict.fromkeys([*keys, "instrument_id"]), "fund"]
+    there = lines.filter(pl.col("quantity") != 0).select(
+        *names, spoken="date", quantity_0="quantity", quantity_1="quantity"
+    )
+    return (
+        there.join(silent, on=["account_id", "fund", "spoken"])
+        .drop("spoken")
+        .with_columns(silent=pl.lit(value=True))
+    )
 
 
 def _with_sale_price(
@@ -511,6 +565,8 @@ def _added_up(
     covered = pl.col("value_0").is_not_null() & pl.col("value_1").is_not_null()
     covered |= pl.col("date_before").is_null() & pl.col("value_1").is_not_null()
     unknown = pl.col("covered") & pl.col("flow").is_null()
+    unpriced = ~pl.col("covered") & pl.col("silent").is_null()
+    scope = pl.col("fund").replace_strict(SCOPES, return_dtype=pl.String())
     names = pl.col("instrument_id").fill_null("?")
     sums = (
         lines.with_columns(covered=covered)
@@ -526,7 +582,8 @@ def _added_up(
             .str.join("; "),
             covered_count=pl.col("covered").sum().cast(pl.Int64()),
             lines_count=pl.len().cast(pl.Int64()),
-            _unpriced=names.filter(~pl.col("covered")).sort().head(3).str.join(", "),
+            _unpriced=names.filter(unpriced).sort().head(3).str.join(", "),
+            _silent=scope.filter(pl.col("silent")).unique().sort().str.join(", "),
             _unknown=names.filter(unknown).sort().head(3).str.join(", "),
         )
     )
@@ -541,6 +598,9 @@ def _added_up(
     zero = pl.lit(0, VALUE)
     some = nothing | (count > 0)
     note = pl.concat_str(
+        pl.when(pl.col("_silent") != "").then(
+            pl.format("no answer on the day about: {}", "_silent")
+        ),
         pl.when(pl.col("_unpriced") != "").then(
             pl.format("no price at one end: {}", "_unpriced")
         ),

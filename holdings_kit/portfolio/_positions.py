@@ -137,11 +137,12 @@ def consolidate(
         `POSITIONS`, with the other columns of `by` first. A quantity, cost or value
         that is unknown in one row is unknown in the sum; the ``known_`` columns hold
         the known part, `priced_quantity` and `costed_quantity` the units it is of.
-        ``return`` is P&L over the size of the cost, a fraction. ``day_pnl`` needs last
-        price and close of one payload and of neighbouring trading days. A close is of
-        the trading day before the day of its snapshot. Why there is no price stands in
-        `price_note`. The brokers' own P&L is carried as ``reported_pnl`` and compared
-        in ``pnl_difference``, never used.
+        ``return`` is P&L over the size of the cost, a fraction; ``weight`` is value
+        over the sum of all sizes, negative for what was sold short. ``day_pnl`` needs
+        last price and close of one payload and of neighbouring trading days. A close
+        is of the trading day before the day of its snapshot. Why there is no price
+        stands in `price_note`. The brokers' own P&L is carried as ``reported_pnl`` and
+        compared in ``pnl_difference``, never used.
 
     Raises
     ------
@@ -227,7 +228,7 @@ def make_positions(
         .alias("average_price"),
         pnl.alias("unrealized_pnl"),
         ratio(pnl, cost.abs()).alias("return"),
-        ratio(value, value.sum()).alias("weight"),
+        ratio(value, value.abs().sum()).alias("weight"),
     )
     rest = [key for key in keys if key not in POSITIONS]
     return shown.select(*rest, *_as_promised(POSITIONS))

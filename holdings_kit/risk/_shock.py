@@ -27,15 +27,17 @@ __all__ = [
 ]
 
 
+_EXACT: Final = pl.Decimal(38, 14)  # a value and a fraction of six places: 8 + 6
+
 SHOCKED: Final = pl.Schema(
     {
         "scenario": pl.String(),
         "step": pl.String(),
         "market_value_before": VALUE,  # of the positions whose price is known
-        "market_value_after": VALUE,
-        "value_effect": VALUE,  # after − before
+        "market_value_after": _EXACT,
+        "value_effect": _EXACT,  # after − before
         "unrealized_pnl_before": VALUE,  # of the positions with price and cost
-        "unrealized_pnl_after": VALUE,
+        "unrealized_pnl_after": _EXACT,
         "unpriced_count": pl.Int64(),
         "collateral_value_before": VALUE,  # of the holdings whose collateral is known
         "collateral_value_after": VALUE,
@@ -99,7 +101,8 @@ def shock(
     -----
     Value after = value × (1 + price shock). Haircut after = min(1, max(haircut + add,
     floor)); collateral after = quantity × close × (1 + price shock) × (1 − haircut
-    after). Shocks are rounded to 6 places, so that the effects are exact.
+    after). Shocks are rounded to 6 places; value effects have 14, so they are exact and
+    those of the positions add up to that of the total.
 
     Examples
     --------
@@ -107,7 +110,7 @@ def shock(
     >>> schema |= {"market_value": VALUE, "unrealized_pnl": VALUE}
     >>> book = pl.DataFrame([("P", "equity", 100, 10)], schema=schema, orient="row")
     >>> shock(book, -0.2).select("value_effect", "unrealized_pnl_after").row(0)
-    (Decimal('-20.00000000'), Decimal('-10.00000000'))
+    (Decimal('-20.00000000000000'), Decimal('-10.00000000000000'))
     """
     table = _read_shocks(shocks, haircut_add)
     moved = _resolve_shocks(positions, table, collateral)
@@ -165,7 +168,7 @@ def grid(
     >>> book = pl.DataFrame([("P", "equity", 100, 10)], schema=schema, orient="row")
     >>> out = grid(book, price_shocks=[-0.1, 0.0], haircut_adds=[0.0, 0.1, 0.2])
     >>> out.height, out["value_effect"][0]
-    (6, Decimal('-10.00000000'))
+    (6, Decimal('-10.00000000000000'))
     """
     falls = pl.DataFrame({"price_shock": list(price_shocks)}, schema_overrides=_FLOATS)
     rises = pl.DataFrame({"haircut_add": list(haircut_adds)}, schema_overrides=_FLOATS)
@@ -213,7 +216,7 @@ def shock_positions(
     >>> schema |= {"market_value": VALUE, "unrealized_pnl": VALUE}
     >>> book = pl.DataFrame([("P", "equity", 100, 10)], schema=schema, orient="row")
     >>> shock_positions(book, {"equity": -0.5})["market_value_after"].item()
-    Decimal('50.00000000')
+    Decimal('50.00000000000000')
     """
     return _shock_each_position(
         positions, _resolve_shocks(positions, _read_shocks(shocks, None), None)
@@ -249,15 +252,12 @@ def _shock_each_position(positions: pl.DataFrame, moved: pl.DataFrame) -> pl.Dat
         pl.col("market_value").cast(VALUE).alias("market_value_before"),
         pl.col("unrealized_pnl").cast(VALUE).alias("unrealized_pnl_before"),
     ).join(moved, on="instrument_id", maintain_order="right_left", nulls_equal=True)
-    change = pl.col("price_shock").cast(VALUE)
-    before = pl.col("market_value_before")
-    effect = (before * change).cast(VALUE)
+    before, pnl = pl.col("market_value_before"), pl.col("unrealized_pnl_before")
+    effect = before.cast(_EXACT) * pl.col("price_shock").cast(_EXACT)
     return rows.with_columns(
-        (before + effect).cast(VALUE).alias("market_value_after"),
+        (before.cast(_EXACT) + effect).alias("market_value_after"),
         effect.alias("value_effect"),
-        (pl.col("unrealized_pnl_before") + effect)
-        .cast(VALUE)
-        .alias("unrealized_pnl_after"),
+        (pnl.cast(_EXACT) + effect).alias("unrealized_pnl_after"),
     ).select(
         *_STEP,
         "instrument_id",
@@ -369,9 +369,9 @@ def _shock_collateral(collateral: pl.DataFrame, moved: pl.DataFrame) -> pl.DataF
     haircut = pl.when(pl.col("haircut").is_not_null()).then(
         raised.clip(Decimal(0), Decimal(1)).cast(RATE)
     )
-    wide = pl.Decimal(38, 12)
+    wide = pl.Decimal(38, 16)  # price × shock × haircut: 4 + 6 + 6 places
     price = pl.col("price").cast(wide) * (_ONE + pl.col("price_shock"))
-    after = price * (pl.lit(Decimal(1)).cast(RATE) - haircut)
+    after = price * (pl.lit(Decimal(1)).cast(RATE) - haircut).cast(wide)
     value = pl.col("collateral_value")
     nil = (pl.col("collateral_quantity") == 0) | ~pl.col("eligible").fill_null(
         value=True

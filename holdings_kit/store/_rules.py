@@ -23,7 +23,16 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALONE", "AMONG", "PARTS", "RIVALS", "covers", "judge", "one_per_snapshot"]
+__all__ = [
+    "ALONE",
+    "AMONG",
+    "PARTS",
+    "RIVALS",
+    "covers",
+    "judge",
+    "one_per_snapshot",
+    "speaks_for",
+]
 
 _ACCOUNT: Final = ("source", "account_id")
 _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id")
@@ -203,6 +212,12 @@ def covers(part: str) -> pl.Expr:
     return asked.fill_null(value=True) | pl.col("kinds").list.contains(PARTS[part])
 
 
+def speaks_for(part: str) -> pl.Expr:
+    """Tell whether a part surely was asked for, or is there: it can be current."""
+    there = pl.col("kinds").list.contains(PARTS[part])
+    return covers(part) & (pl.col("scope").is_not_null() | there)
+
+
 def _by_part(chain: pl.DataFrame) -> pl.DataFrame:
     """Give one row per snapshot and part it covers, with the rows of that part."""
     rows, kinds = pl.col("rows_count"), pl.col("kinds").list
@@ -315,16 +330,12 @@ def _with_status(snapshots: pl.DataFrame, grounds: pl.DataFrame) -> pl.DataFrame
     first, second = (pl.col(f"_newer_{part}") for part in PARTS)
     by = pl.when(first != second).then(pl.format("{}, {}", first, second))
     superseded = pl.format("superseded by {}", by.otherwise(pl.coalesce(first, second)))
-    # where nobody knows what was asked for, only funds that are there are current
-    claims = pl.col("scope").is_not_null() | pl.col("kinds").list.contains(
-        PARTS["funds"]
-    )
     is_newest = {
         part: pl.col(f"_{part}").fill_null(value=False)
         & pl.col(f"_newer_{part}").is_null()
         for part in PARTS
     }
-    is_newest["funds"] &= claims
+    is_newest["funds"] &= speaks_for("funds")
     part_of = {
         part: pl.when(pl.col("reason").is_null() & newest).then(pl.lit(part))
         for part, newest in is_newest.items()

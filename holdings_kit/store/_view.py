@@ -17,7 +17,7 @@ from holdings_kit.schema import (
     empty,
     is_fund,
 )
-from holdings_kit.store._rules import PARTS, covers, judge
+from holdings_kit.store._rules import PARTS, judge, speaks_for
 from holdings_kit.store._tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
@@ -378,7 +378,7 @@ def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
     gone = [
         judged.filter(
             _is("current")
-            & covers(part)
+            & speaks_for(part)
             & ~pl.col("current_scope").str.split("+").list.contains(part)
         ).select("snapshot_id", "current_scope", part=pl.lit(part))
         for part in PARTS

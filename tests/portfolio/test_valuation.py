@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 import holdings_kit as hk
 from holdings_kit.display import write_report
 from holdings_kit.errors import FrameError
+from holdings_kit.risk import shock_positions
 from holdings_kit.sandbox import generate
 from holdings_kit.schema import HOLDINGS, POSITIONS, SNAPSHOTS, Loaded
 from holdings_kit.store import Store
@@ -507,3 +508,27 @@ def test_weights_of_a_book_with_shorts_stay_weights() -> None:
     assert row["hhi"] == pytest.approx(5 / 9)
     assert row["market_value"] == 100
     assert (row["largest_id"], row["top_1_share"]) == ("long", pytest.approx(2 / 3))
+    shorts = rows(
+        {"instrument_id": "L", "owned_quantity": 3, "last_price": 100},
+        {"instrument_id": "S", "owned_quantity": -2, "last_price": 100},
+    )
+    assert sorted(hk.consolidate(shorts)["weight"]) == [-0.4, 0.6]
+
+
+def test_effects_of_a_shock_are_exact_and_add_up() -> None:
+    """Eight places times six are fourteen: nothing is rounded away."""
+    values = [Decimal(f"{n}1234.00000{n}67") * (-1) ** n for n in range(1, 10)]
+    book = pl.DataFrame(
+        {"instrument_id": [f"I{n}" for n in range(9)], "asset_class": ["equity"] * 9}
+    ).with_columns(
+        pl.Series(name, values, dtype=POSITIONS["market_value"])
+        for name in ("market_value", "unrealized_pnl")
+    )
+    each, total = shock_positions(book, -0.123457), one(hk.shock(book, -0.123457))
+    effects = [value * Decimal("-0.123457") for value in values]
+    assert each["value_effect"].to_list() == effects
+    assert total["value_effect"] == sum(effects)
+    for row in (*each.iter_rows(named=True), total):
+        for name in ("market_value", "unrealized_pnl"):
+            after = row[f"{name}_before"] + row["value_effect"]
+            assert row[f"{name}_after"] == after

@@ -164,3 +164,49 @@ def test_an_older_store_is_read_as_if_it_said_what_was_asked_for(
     assert copied.current().holdings.equals(current.holdings)
     reader.compact()
     assert reader.current().holdings.equals(current.holdings)
+
+
+def test_what_was_not_asked_for_is_neither_sold_nor_bought() -> None:
+    both, shares, none = gateway(0, funds=2), gateway(1), gateway(2, funds=0)
+    for before, after in ((both, shares), (shares, both)):
+        assert hk.compare(before, after)["cause"].to_list() == ["unchanged"]
+    assert sorted(hk.compare(both, none)["cause"]) == ["closed", "unchanged"]
+    # of frames alone nobody knows whether the funds were asked for
+    alone = hk.compare(both.holdings, shares.holdings)
+    assert sorted(alone["cause"]) == ["suspect_fetch", "unchanged"]
+
+
+def test_funds_are_followed_from_one_answer_about_them_to_the_next(
+    tmp_path: Path,
+) -> None:
+    store = hk.Store(tmp_path)
+    for day, funds in enumerate((2, None, None, 2)):
+        store.append(gateway(day, funds=funds))
+    history = store.history()
+    days = [(MONDAY + timedelta(days=day)).date() for day in range(4)]
+    prices = pl.DataFrame(
+        {"instrument_id": "NSE:SBIN", "date": days, "close_price": [90, 91, 92, 93]}
+    )
+    steps = hk.timeline(history, prices=prices)
+    assert set(steps["cause"]) <= {"unchanged", "price_only"}
+    seen = steps.group_by("scope").agg(pl.col("step").sort()).sort("scope")
+    assert seen.rows() == [("funds", [2]), ("securities", [0, 1, 2])]
+    whole = hk.bridge(steps, by=()).row(0, named=True)
+    ends = (2 * 550 + 3 * 90, 9, 2 * 550 + 3 * 93, 0)
+    names = ("value_before", "price_effect", "value_after", "residual")
+    assert tuple(whole[name] for name in names) == ends
+    did = hk.performance(history, prices=prices)
+    assert did["flow"].to_list() == [2 * 550 + 3 * 90, 0, 0, 0]
+    assert did["covered_share"].to_list() == [1, 0.5, 0.5, 1]
+    assert did["note"].to_list()[1:3] == ["no answer on the day about: funds"] * 2
+    assert did["value_after"].to_list()[1:] == [273, 276, 2 * 550 + 279]
+
+
+def test_activity_of_a_population_closes_nothing_that_was_not_asked_for(
+    tmp_path: Path,
+) -> None:
+    store = hk.Store(tmp_path)
+    for day, funds in enumerate((2, None)):
+        store.append(gateway(day, funds=funds))
+    at = [MONDAY, MONDAY + timedelta(days=1)]
+    assert hk.population.activity(store, at)["cause"].to_list() == ["unchanged"]

@@ -118,8 +118,8 @@ class ComparisonModel(Job):
         self.progress = 0.6
         changes = await self.run_in_thread(
             hk.compare,
-            old.holdings,
-            new.holdings,
+            old,
+            new,
             actions=self._actions,
             moves=self._moves,
             prices=self._prices,

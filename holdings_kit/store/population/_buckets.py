@@ -12,7 +12,19 @@ from holdings_kit.portfolio import concentration, performance, summarize
 from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral
-from holdings_kit.schema import HOLDINGS, INSTANT, VALUE, any_known, conform, product
+from holdings_kit.schema import (
+    BASKETS,
+    HOLDINGS,
+    INSTANT,
+    LISTINGS,
+    REJECTS,
+    VALUE,
+    Loaded,
+    any_known,
+    conform,
+    empty,
+    product,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -239,12 +251,12 @@ def held_of(
 def activity_of(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
     """Count the causes between instants: `ACTIVITY`."""
     counted = [pl.DataFrame(schema=ACTIVITY)]
-    before = view.scan(as_of=instants[0])
+    before = _read_sides(view, instants[0])
     for start, stop in pairwise(instants):
-        after = view.scan(as_of=stop)
+        after = _read_sides(view, stop)
         known = before.snapshots.select("account_id")
         again = after.holdings.join(known, on="account_id", how="semi")
-        changes = compare(before.holdings, again).collect()
+        changes = compare(before, after._replace(holdings=again))
         counted.append(
             changes.group_by("cause")
             .agg(
@@ -258,6 +270,14 @@ def activity_of(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
         )
         before = after
     return pl.concat(counted)
+
+
+def _read_sides(view: StoreView, instant: datetime) -> Loaded:
+    """Read what `compare` needs of the snapshots current at an instant."""
+    scanned = view.scan(as_of=instant)
+    snapshots, holdings = pl.collect_all([scanned.snapshots, scanned.holdings])
+    rest = map(empty, (LISTINGS, BASKETS, REJECTS))
+    return Loaded(snapshots, holdings, *rest)
 
 
 def performance_of(
