@@ -646,10 +646,8 @@ def product(quantity: str | pl.Expr, price: str | pl.Expr) -> pl.Expr:
 
 
 def is_fund() -> pl.Expr:
-    """Tell a row of the funds that were asked for from one of the securities."""
-    return (pl.col("asset_class") == "mutual_fund").fill_null(value=False) & (
-        pl.col("source").ne_missing("arrow")  # which has no funds, whatever it lists
-    )
+    """Tell a row of the funds, which are asked for apart, from a security."""
+    return (pl.col("asset_class") == "mutual_fund").fill_null(value=False)
 
 
 def cost_value() -> pl.Expr:

@@ -193,8 +193,9 @@ def _read_side(
     if isinstance(side, Loaded):
         told = conform(side.snapshots, SNAPSHOTS, name=f"{name}.snapshots")
         side = side.holdings
-    if isinstance(side, pl.DataFrame):
-        _one_snapshot(side, name)
+    if isinstance(side, pl.LazyFrame):
+        return conform(side, HOLDINGS, name=name), told
+    _one_snapshot(side, name)
     return conform(side, HOLDINGS, name=name), told
 
 
@@ -247,7 +248,7 @@ def _accounts_not_asked(told: pl.DataFrame | None, *, fund: bool) -> pl.Series:
 def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     """Refuse a frame in which an account stands twice."""
     both = ["account_id", "snapshot_id"]
-    if not {*both, "asset_class", "source"} <= set(holdings.columns):
+    if not {*both, "asset_class"} <= set(holdings.columns):
         return  # the gate names the missing column
     rows = holdings.select(*both, _fund=is_fund())
     keys = [*both, "_fund"]

@@ -165,7 +165,7 @@ def timeline(
     if isinstance(history, Loaded):
         snapshots = history.snapshots if snapshots is None else snapshots
         history = history.holdings
-    rows = conform(history, HOLDINGS, name="history")
+    rows = conform(history.lazy(), HOLDINGS, name="history")
     listed = (
         None if snapshots is None else conform(snapshots, SNAPSHOTS, name="snapshots")
     )
@@ -187,9 +187,9 @@ def timeline(
             part, names, explain_steps, share=missing_share, owners=owners
         )
 
-    if isinstance(rows, pl.DataFrame):
-        slices = _slices(rows.lazy(), listed, owners)
-        parts = list(_eager_parts(rows, listed, slices, explained))
+    if isinstance(history, pl.DataFrame):
+        slices = _slices(rows, listed, owners)
+        parts = list(_eager_parts(rows.collect(), listed, slices, explained))
         whole = pl.concat([empty(TIMELINE), *parts])
         return whole if owners is None else whole.sort(_ORDER)
 

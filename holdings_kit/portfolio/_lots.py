@@ -1,16 +1,23 @@
-"""Lots, realised gains and holding periods, from a table of trades and nothing else."""
+"""Lots, realised gains and holding periods, from a table of trades and nothing else.
+
+Units of different days are made one by whole numbers, so that no ratio is rounded: a
+unit after the actions a₁:b₁ … is worth Π of the later a and of the earlier b, and what
+is counted is units times that. A sale takes from purchases in this measure; quantities,
+costs and proceeds are rounded once, where they are shown, and add up.
+"""
 
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.schema import MONEY, VALUE, FrameLike, as_frame, conform, product
+from holdings_kit.schema import ACTIONS, MONEY, VALUE, FrameLike, as_frame, conform
 
-__all__ = ["OPEN_LOTS", "REALIZED_LOTS", "Lots", "fifo_lots"]
+__all__ = ["OPEN_LOTS", "REALIZED_LOTS", "Lots", "fifo_lots", "read_ratios"]
 
 _TRADES: Final = pl.Schema(
     {
@@ -30,6 +37,7 @@ OPEN_LOTS: Final = pl.Schema(
         "cost_value": VALUE,
         "held_days": pl.Int64(),  # up to the day asked about
         "term": pl.String(),  # short | long, would it be sold on that day
+        "note": pl.String(),  # what is not counted, or was not bought
     }
 )
 REALIZED_LOTS: Final = pl.Schema(
@@ -46,9 +54,16 @@ REALIZED_LOTS: Final = pl.Schema(
         "gain_value": VALUE,  # sale − cost, before charges and tax
         "held_days": pl.Int64(),
         "term": pl.String(),  # short | long
+        "note": pl.String(),
     }
 )
-_KEYS: Final = ("account_id", "instrument_id")
+_KEYS: Final = ("account_id", "_chain")
+_COUNTED: Final = ("split", "bonus", "consolidation", "isin_change", "rename")
+_WIDE: Final = pl.Int128()  # ten-thousandths of a unit, times the factors of a chain
+_TEN: Final = pl.lit(10_000, _WIDE)
+_NO_ACTIONS: Final = (
+    "no actions were given: a split, bonus or new ISIN in between is not counted"
+)
 
 
 class Lots(NamedTuple):
@@ -69,6 +84,7 @@ class Lots(NamedTuple):
 def fifo_lots(
     trades: FrameLike | pl.LazyFrame | None,
     *,
+    actions: FrameLike | pl.LazyFrame | None = None,
     on: date | None = None,
     long_term_months: int = 12,
 ) -> Lots:
@@ -82,30 +98,44 @@ def fifo_lots(
     trades
         ``date, instrument_id, quantity, price`` and, where there are several,
         ``account_id``: bought positive, sold negative, rupees. Within a day the order
-        of the rows counts. After a split, in the units of today.
+        of the rows counts.
+    actions
+        `ACTIONS`; trades are then in the units of their own day. Splits and
+        consolidations multiply the units of earlier lots and leave date and cost; a
+        bonus is a lot of its own, from its ex-date, at no cost; a new identity takes
+        the lots along. A fraction of a share that such an action leaves is taken out,
+        and `note` names it. Other kinds are not counted, and `note` says so. None:
+        trades are in one unit, and every `note` says that nothing is known; an empty
+        frame says that there was nothing.
     on
         The day up to which open lots are held; None: their holding period is null.
+        Later actions count only where trades follow them.
     long_term_months
         A lot held for more than so many months is ``long``.
 
     Returns
     -------
     Lots
-        Exact: quantities to four places, products to eight. Charges and tax are left
-        out.
+        Quantities and prices in units of the sale, or of the end where still open.
+        Quantities to four places, costs and proceeds to eight, rounded so that the
+        parts of a trade add up to it. A fraction was paid in cash nobody names: its
+        sale and gain are null. Charges and tax are left out.
 
     Raises
     ------
     ConfigError
-        There are no trades.
+        There are no trades; an action lacks its ratio.
     FrameError
-        A column is missing or holds a null; more was sold than had been bought.
+        A column is missing or holds a null; more was sold than had been bought; new
+        identities lead in a circle.
 
     Notes
     -----
     First in, first out is how shares in a demat account are taken: section 45(2A) of
     the Income-tax Act 1961. Listed shares are long-term after more than 12 months,
-    section 2(42A).
+    section 2(42A). Bonus shares cost nothing, section 55(2)(aa)(iiia), and are held
+    from their allotment, section 2(42A), Explanation 1(i)(f); the table has the
+    ex-date in its place.
 
     Examples
     --------
@@ -124,6 +154,16 @@ def fifo_lots(
     [('long', 300), ('short', 50)]
     >>> str(lots.open["quantity"].item())
     '5.0000'
+
+    With a split, one becomes two, between the first two trades:
+
+    >>> split = {"instrument_id": "X", "ex_date": date(2024, 6, 3), "kind": "split"}
+    >>> actions = pl.DataFrame([split | {"ratio": "1:2"}], schema=ACTIONS)
+    >>> lots = fifo_lots(trades, actions=actions)
+    >>> lots.realized.cast({"quantity": pl.Int64(), "gain_value": pl.Int64()}).select(
+    ...     "quantity", "gain_value"
+    ... ).rows()
+    [(15, 1200)]
     """
     if trades is None:
         raise ConfigError(
@@ -133,53 +173,21 @@ def fifo_lots(
     if isinstance(on, datetime):
         raise ConfigError(f"on={on!r}: a date")
     rows = _read_trades(trades)
-    bought = _with_ends(rows.filter(pl.col("quantity") > 0))
-    sold = _with_ends(
-        rows.filter(pl.col("quantity") < 0).with_columns(quantity=-pl.col("quantity"))
+    last = max(
+        [day for day in (rows["date"].max(), on) if isinstance(day, date)], default=None
     )
-    _refuse_short(rows)
-    ends = pl.concat([bought.select(*_KEYS, "_end"), sold.select(*_KEYS, "_end")])
-    parts = (
-        ends.unique()
-        .sort("_end")
-        .with_columns(
-            quantity=pl.col("_end")
-            - pl.col("_end").shift(1).over(_KEYS, order_by="_end").fill_null(0)
-        )
-    )
-    buy = bought.select(*_KEYS, "_end", buy_date="date", buy_price="price")
-    sell = sold.select(*_KEYS, "_end", sell_date="date", sell_price="price")
-    for side in (buy, sell):
-        parts = parts.join_asof(
-            side.sort("_end"),
-            on="_end",
-            by=list(_KEYS),
-            strategy="forward",
-            check_sortedness=False,
-        )
-    parts = parts.sort(*_KEYS, "_end").with_columns(
-        account_id=pl.when(pl.col("account_id") != "").then("account_id")
-    )
-    day = pl.lit(on, pl.Date())
-    left = parts.filter(pl.col("sell_date").is_null())
-    gone = parts.filter(pl.col("sell_date").is_not_null())
-    months = f"{long_term_months}mo"
-    return Lots(
-        left.with_columns(
-            price="buy_price",
-            cost_value=product("quantity", "buy_price"),
-            held_days=(day - pl.col("buy_date")).dt.total_days(),
-            term=_term(day, months),
-        ).select(pl.col(name).cast(kind) for name, kind in OPEN_LOTS.items()),
-        gone.with_columns(
-            cost_value=product("quantity", "buy_price"),
-            sale_value=product("quantity", "sell_price"),
-            held_days=(pl.col("sell_date") - pl.col("buy_date")).dt.total_days(),
-            term=_term(pl.col("sell_date"), months),
-        )
-        .with_columns(gain_value=pl.col("sale_value") - pl.col("cost_value"))
-        .select(pl.col(name).cast(kind) for name, kind in REALIZED_LOTS.items()),
-    )
+    table = read_ratios(actions) if actions is not None else None
+    if table is not None and on is not None and last is not None:
+        table = table.filter(pl.col("ex_date") <= last)
+    chains = _chains(table)
+    events, steps = _count_in_one_measure(rows, table, chains)
+    parts = _match(events)
+    other = _uncounted(table, chains)
+    noted = _with_notes(parts, other, on=on, known=actions is not None)
+    return _shown(noted, steps, on=on, months=f"{long_term_months}mo")
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────
 
 
 def _read_trades(trades: FrameLike | pl.LazyFrame) -> pl.DataFrame:
@@ -202,28 +210,378 @@ def _read_trades(trades: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     # unknown is one account here: a join takes it for none
     named = account.fill_null("").alias("account_id")
     return (
-        read.with_columns(named)
+        read.filter(pl.col("quantity") != 0)
+        .with_columns(named)
         .with_row_index("_row")
         .sort("date", "_row")
-        .with_columns(pl.col("quantity").cast(pl.Decimal(38, 4)))
     )
 
 
-def _with_ends(rows: pl.DataFrame) -> pl.DataFrame:
-    """Count the units up to and with each trade: where its part of the queue ends."""
-    return rows.with_columns(_end=pl.col("quantity").cum_sum().over(_KEYS))
+def read_ratios(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
+    """Read `ACTIONS` with what each does to units: `_num` new ones for `_den` old.
+
+    A bonus has `_num` more for `_den` held. Rows that say the same are one.
+
+    Raises
+    ------
+    FrameError
+        A column that is needed is missing.
+    ConfigError
+        A split, bonus, consolidation or merger has no ratio that can be read.
+    """
+    given = as_frame(actions, ACTIONS, name="actions").lazy().collect()
+    for column in ("instrument_id", "ex_date", "kind"):
+        if column not in given.columns:
+            raise FrameError("actions", column, "missing")
+    table = given.with_columns(
+        pl.lit(None, dtype).alias(name)
+        for name, dtype in ACTIONS.items()
+        if name not in given.columns
+    ).select(ACTIONS.names())
+    text = pl.col("ratio").str.replace_all(" ", "")
+    parts = text.str.extract_groups(r"^(\d{1,9})(?::(\d{1,9}))?$").struct
+    first = parts.field("1").cast(pl.Int64())
+    second = pl.coalesce(parts.field("2").cast(pl.Int64()), 1)
+    low, high = pl.min_horizontal("_1", "_2"), pl.max_horizontal("_1", "_2")
+    kind = pl.col("kind")
+    read = table.with_columns(
+        kind=kind.str.strip_chars().str.to_lowercase(), _1=first, _2=second
+    ).with_columns(
+        # "1:10", "10:1" and "10" are one split, ten for one
+        _num=pl.when(kind == "split")
+        .then(high)
+        .when(kind == "consolidation")
+        .then(low)
+        .otherwise("_1"),
+        _den=pl.when(kind == "split")
+        .then(low)
+        .when(kind == "consolidation")
+        .then(high)
+        .otherwise("_2"),
+    )
+    needed = kind.is_in(["split", "bonus", "consolidation", "merger"])
+    fine = (pl.col("_1") > 0) & (pl.col("_2") > 0)
+    wrong = read.filter(needed & ~fine.fill_null(value=False))
+    if wrong.height:
+        row = wrong.row(0, named=True)
+        raise ConfigError(
+            f"actions: ratio {row['ratio']!r} of {row['instrument_id']} is none; "
+            "write '1:10', '10' or, for a bonus, '1:2'"
+        )
+    return read.drop("_1", "_2").unique(
+        ["instrument_id", "ex_date", "kind", "_num", "_den", "new_instrument_id"],
+        maintain_order=True,
+    )
 
 
-def _refuse_short(rows: pl.DataFrame) -> None:
-    owned = rows.with_columns(_owned=pl.col("quantity").cum_sum().over(_KEYS))
+def _chains(actions: pl.DataFrame | None) -> pl.DataFrame:
+    """Give the last name of every identity that got a new one."""
+    if actions is None:
+        return pl.DataFrame(
+            schema={"instrument_id": pl.String(), "_chain": pl.String()}
+        )
+    counted = pl.col("kind").is_in(_COUNTED) & pl.col("new_instrument_id").is_not_null()
+    links = (
+        actions.filter(
+            counted & (pl.col("new_instrument_id") != pl.col("instrument_id"))
+        )
+        .sort("ex_date", maintain_order=True)
+        .unique("instrument_id", keep="last", maintain_order=True)
+        .select("instrument_id", _chain="new_instrument_id")
+    )
+    found = links
+    for _ in range(links.height):
+        further = links.rename({"instrument_id": "_chain", "_chain": "_next"})
+        more = found.join(further, on="_chain", how="left", maintain_order="left")
+        if more["_next"].null_count() == more.height:
+            return found
+        found = more.select("instrument_id", _chain=pl.coalesce("_next", "_chain"))
+    if links.height:
+        name = found["instrument_id"][0]
+        raise FrameError("actions", "new_instrument_id", f"{name}: leads in a circle")
+    return found
+
+
+def _in_chain(rows: pl.DataFrame, chains: pl.DataFrame) -> pl.DataFrame:
+    joined = rows.join(chains, on="instrument_id", how="left", maintain_order="left")
+    return joined.with_columns(_chain=pl.coalesce("_chain", "instrument_id"))
+
+
+# ── one measure ─────────────────────────────────────────────────────────────────────
+
+
+def _count_in_one_measure(
+    rows: pl.DataFrame, actions: pl.DataFrame | None, chains: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give all trades as `_units` of one measure, and what a unit is after each action.
+
+    `_scale` is the measure of one unit on the day of a trade. Bonus shares and
+    fractions are trades beside those of the table.
+    """
+    steps = _read_steps(actions, chains)
+    traded = _in_chain(rows, chains)
+    after = steps.select("_chain", "ex_date", "_scale").sort(
+        "ex_date", maintain_order=True
+    )
+    start = steps.group_by("_chain").agg(_start=pl.col("_before").first())
+    placed = (
+        traded.sort("date")
+        .join_asof(
+            after,
+            left_on="date",
+            right_on="ex_date",
+            by="_chain",
+            check_sortedness=False,
+        )
+        .join(start, on="_chain", how="left")
+        .with_columns(_scale=pl.coalesce("_scale", "_start", pl.lit(1, _WIDE)))
+    )
+    money = pl.col("quantity", "price").cast(pl.Decimal(38, 4)) * 10_000
+    events = placed.with_columns(money.cast(_WIDE)).select(
+        *_KEYS,
+        "date",
+        "instrument_id",
+        "price",
+        "_scale",
+        _units=pl.col("quantity") * pl.col("_scale"),
+        _turn=pl.lit(1),  # actions come before the trades of their day
+        _row=pl.col("_row").cast(pl.Int64()),
+        note=pl.lit(None, pl.String()),
+    )
+    for number in steps["_no"].unique().sort():
+        found = _act(events, steps.filter(_no=number))
+        events = pl.concat([events, found.select(events.columns)])
+    events = events.sort("date", "_turn", "_row")
+    _refuse_short(events)
+    return events, steps
+
+
+def _read_steps(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFrame:
+    """Give the actions of each chain in order, and what a unit is around each."""
+    schema = {**ACTIONS, "_num": pl.Int64(), "_den": pl.Int64()}
+    given = pl.DataFrame(schema=schema) if actions is None else actions
+    counted = pl.col("kind").is_in(_COUNTED)
+    splits = pl.col("kind") != "bonus"
+    one = pl.lit(1, _WIDE)
+    steps = (
+        _in_chain(given.filter(counted), chains)
+        # a split before the bonus of its day; the product is the same
+        .sort("ex_date", splits.not_(), maintain_order=True)
+        .with_columns(
+            _no=pl.int_range(pl.len()).over("_chain"),
+            _up=pl.when(splits).then(pl.col("_num").cast(_WIDE)).fill_null(one),
+            _down=pl.when(splits).then(pl.col("_den").cast(_WIDE)).fill_null(one),
+        )
+    )
+    later = pl.col("_up").reverse().cum_prod().reverse()
+    return steps.with_columns(
+        _after=(later // pl.col("_up")).over("_chain"),
+        _done=pl.col("_down").cum_prod().over("_chain"),
+    ).with_columns(
+        _scale=pl.col("_after") * pl.col("_done"),
+        _before=pl.col("_after") * pl.col("_up") * (pl.col("_done") // pl.col("_down")),
+    )
+
+
+def _act(events: pl.DataFrame, step: pl.DataFrame) -> pl.DataFrame:
+    """Make the bonus shares and the fractions of one action of each chain."""
+    facts = step.select(
+        "_chain", "ex_date", "kind", "ratio", "_num", "_den", "_no", "_scale", "_before"
+    )
+    held = (
+        events.drop("_scale")
+        .join(facts, on="_chain")
+        .filter(
+            (pl.col("date") < pl.col("ex_date"))
+            | ((pl.col("date") == pl.col("ex_date")) & (pl.col("_turn") == 0))
+        )
+        .group_by(*_KEYS)
+        .agg(
+            pl.col("_units").sum(),
+            pl.col("instrument_id").last(),
+            pl.col(facts.columns[1:]).first(),
+        )
+        .filter(pl.col("_units") > 0)
+    )
+    owned, share = pl.col("_units"), pl.col("_scale") * _TEN
+    bonus, many = pl.col("kind") == "bonus", pl.col("_num").cast(_WIDE)
+    due = owned * pl.when(bonus).then(many).otherwise(1)
+    each = share * pl.when(bonus).then(pl.col("_den").cast(_WIDE)).otherwise(1)
+    # units that were no whole ones before, as of a fund, are cut by nobody
+    is_whole = owned % (pl.col("_before") * _TEN) == 0
+    rest = pl.when(is_whole).then(due % each).otherwise(0)
+    part = (rest.cast(pl.Float64()) / each.cast(pl.Float64())).round(4)
+    fraction = pl.when(rest > 0).then(
+        pl.format("a fraction of {} of a share was paid in cash", part)
+    )
+    grown = pl.when(is_whole).then((due // each) * share)
+    issued = pl.format("bonus {}, at no cost", pl.col("ratio").str.strip_chars())
+    return held.with_columns(
+        date="ex_date",
+        price=pl.when(bonus).then(pl.lit(0, _WIDE)),
+        _units=pl.when(bonus)
+        .then(grown.otherwise(due * pl.col("_scale") // (each // _TEN)))
+        .otherwise(rest * -1),
+        _turn=pl.lit(0),
+        _row=pl.col("_no").cast(pl.Int64()),
+        note=pl.when(bonus)
+        .then(pl.concat_str(issued, fraction, separator="; ", ignore_nulls=True))
+        .otherwise(pl.format("{}: its price is unknown", fraction)),
+    ).filter(pl.col("_units") != 0)
+
+
+def _refuse_short(events: pl.DataFrame) -> None:
+    owned = events.with_columns(_owned=pl.col("_units").cum_sum().over(_KEYS))
     short = owned.filter(pl.col("_owned") < 0)
     if short.height:
         row = short.row(0, named=True)
+        missing = Decimal(-row["_owned"]) / row["_scale"] / 10_000
         reason = (
-            f"{row['instrument_id']}: {-row['_owned'].normalize():f} more sold by "
+            f"{row['instrument_id']}: {missing.normalize():f} more sold by "
             f"{row['date']} than bought; are earlier purchases missing, or a split?"
         )
         raise FrameError("trades", "quantity", reason)
+
+
+# ── matching ────────────────────────────────────────────────────────────────────────
+
+
+def _match(events: pl.DataFrame) -> pl.DataFrame:
+    """Cut the queue where a purchase or a sale ends; each part has one of both."""
+    sides: list[pl.DataFrame] = []
+    for name, sign in (("buy", 1), ("sell", -1)):
+        units = pl.col("_units") * sign
+        facts = ("date", "price", "_scale", "note", "instrument_id")
+        sides.append(
+            events.filter(units > 0)
+            .with_columns(_end=units.cum_sum().over(_KEYS))
+            .select(
+                *_KEYS,
+                "_end",
+                (pl.col("_end") - units).alias(f"_{name}_start"),
+                *(pl.col(fact).alias(f"{name}_{fact.strip('_')}") for fact in facts),
+            )
+        )
+    ends = pl.concat([side.select(*_KEYS, "_end") for side in sides]).unique()
+    parts = ends.sort("_end").with_columns(
+        _start=pl.col("_end").shift(1).over(_KEYS, order_by="_end").fill_null(0)
+    )
+    for side in sides:
+        parts = parts.join_asof(
+            side.sort("_end"),
+            on="_end",
+            by=list(_KEYS),
+            strategy="forward",
+            check_sortedness=False,
+        )
+    return parts.sort(*_KEYS, "_end")
+
+
+def _uncounted(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFrame:
+    """List the actions that change a lot in a way that is not counted here."""
+    if actions is None:
+        schema = {"_chain": pl.String(), "ex_date": pl.Date(), "_word": pl.String()}
+        return pl.DataFrame(schema=schema)
+    others = actions.filter(~pl.col("kind").is_in([*_COUNTED, "dividend"]))
+    return _in_chain(others, chains).select(
+        "_chain",
+        "ex_date",
+        _word=pl.format("{} on {} is not counted", "kind", "ex_date"),
+    )
+
+
+def _with_notes(
+    parts: pl.DataFrame, other: pl.DataFrame, *, on: date | None, known: bool
+) -> pl.DataFrame:
+    rows = parts.with_row_index("_part")
+    until = pl.coalesce("sell_date", pl.lit(on, pl.Date()), pl.lit(date.max))
+    crossed = (
+        rows.select("_part", "_chain", "buy_date", _until=until)
+        .join(other, on="_chain")
+        .filter(
+            (pl.col("ex_date") > pl.col("buy_date"))
+            & (pl.col("ex_date") <= pl.col("_until"))
+        )
+        .sort("ex_date", "_word")
+        .group_by("_part")
+        .agg(_words=pl.col("_word").unique(maintain_order=True).str.join("; "))
+    )
+    note = pl.concat_str(
+        "buy_note",
+        "sell_note",
+        "_words",
+        pl.lit(None if known else _NO_ACTIONS, pl.String()),
+        separator="; ",
+        ignore_nulls=True,
+    )
+    return (
+        rows.join(crossed, on="_part", how="left")
+        .sort("_part")
+        .with_columns(note=pl.when(note != "").then(note))
+    )
+
+
+# ── showing ─────────────────────────────────────────────────────────────────────────
+
+
+def _shown(
+    parts: pl.DataFrame, steps: pl.DataFrame, *, on: date | None, months: str
+) -> Lots:
+    last = steps.group_by("_chain").agg(_last=pl.col("_scale").last())
+    parts = parts.join(
+        last, on="_chain", how="left", maintain_order="left"
+    ).with_columns(
+        account_id=pl.when(pl.col("account_id") != "").then("account_id"),
+        _now=pl.coalesce("sell_scale", "_last", pl.lit(1, _WIDE)),
+    )
+    day = pl.lit(on, pl.Date())
+    left = parts.filter(pl.col("sell_date").is_null())
+    gone = parts.filter(pl.col("sell_date").is_not_null())
+    scale, buy_scale = pl.col("_now"), pl.col("buy_scale")
+    price = pl.col("buy_price") * scale // buy_scale
+    cost = _share_out("buy_price", "_buy_start", buy_scale)
+    sale = _share_out("sell_price", "_sell_start", scale)
+    return Lots(
+        left.with_columns(
+            instrument_id="_chain",
+            quantity=_as_decimal(_units_of(scale, pl.lit(0, _WIDE)), MONEY),
+            price=_as_decimal(price, MONEY),
+            cost_value=_as_decimal(cost, VALUE),
+            held_days=(day - pl.col("buy_date")).dt.total_days(),
+            term=_term(day, months),
+        ).select(pl.col(name).cast(kind) for name, kind in OPEN_LOTS.items()),
+        gone.with_columns(
+            instrument_id="sell_instrument_id",
+            quantity=_as_decimal(_units_of(scale, pl.col("_sell_start")), MONEY),
+            buy_price=_as_decimal(price, MONEY),
+            sell_price=_as_decimal(pl.col("sell_price"), MONEY),
+            cost_value=_as_decimal(cost, VALUE),
+            sale_value=_as_decimal(sale, VALUE),
+            held_days=(pl.col("sell_date") - pl.col("buy_date")).dt.total_days(),
+            term=_term(pl.col("sell_date"), months),
+        )
+        .with_columns(gain_value=pl.col("sale_value") - pl.col("cost_value"))
+        .select(pl.col(name).cast(kind) for name, kind in REALIZED_LOTS.items()),
+    )
+
+
+def _units_of(scale: pl.Expr, start: pl.Expr) -> pl.Expr:
+    """Give the units of a part, in ten-thousandths; parts add up to the whole."""
+    end, begin = pl.col("_end") - start, pl.col("_start") - start
+    return end // scale - begin // scale
+
+
+def _share_out(price: str, start: str, scale: pl.Expr) -> pl.Expr:
+    """Give what a part cost or brought; the parts of a trade add up to it."""
+    end, begin = (pl.col(at) - pl.col(start) for at in ("_end", "_start"))
+    return pl.col(price) * end // scale - pl.col(price) * begin // scale
+
+
+def _as_decimal(whole: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """Read a count of the last places of a decimal type."""
+    places = 4 if kind == MONEY else 8
+    wide = whole.cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, places))
+    return (wide / pl.lit(10**places, pl.Decimal(38, places))).cast(kind)
 
 
 def _term(day: pl.Expr, months: str) -> pl.Expr:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.portfolio._lots import read_ratios
 from holdings_kit.portfolio._positions import make_positions
 from holdings_kit.portfolio._prices import day_of, price_table, pricing_of
 from holdings_kit.portfolio._scope import SCOPES, has_parts, list_parts
 from holdings_kit.schema import (
-    ACTIONS,
     HOLDINGS,
     MONEY,
     SNAPSHOTS,
@@ -207,42 +207,10 @@ def _snapshot_days(snapshots: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 def _read_actions(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     """Give each action with its factor: new units for one old."""
-    needed = ("instrument_id", "ex_date", "kind")
-    given = as_frame(actions, ACTIONS, name="actions").lazy().collect()
-    for column in needed:
-        if column not in given.columns:
-            raise FrameError("actions", column, "missing")
-    table = given.with_columns(
-        pl.lit(None, dtype).alias(name)
-        for name, dtype in ACTIONS.items()
-        if name not in given.columns
-    )
-    parts = pl.col("ratio").str.replace_all(" ", "").str.split(":")
-    left, right = (
-        parts.list.get(place, null_on_oob=True).cast(pl.Float64(), strict=False)
-        for place in (0, 1)
-    )
-    bonus = pl.col("kind") == "bonus"
-    factor = (
-        pl.when(bonus)
-        .then(1 + left / right)
-        .when(right.is_null())
-        .then(left)
-        .otherwise(right / left)
-    )
+    new = pl.col("_num") / pl.col("_den")
     changes_units = pl.col("kind").is_in(["split", "bonus", "consolidation", "merger"])
-    read = table.with_columns(
-        factor=pl.when(changes_units).then(factor),
-        known=~changes_units | factor.is_finite().fill_null(value=False),
-    )
-    wrong = read.filter(~pl.col("known"))
-    if wrong.height:
-        row = wrong.row(0, named=True)
-        raise ConfigError(
-            f"actions: ratio {row['ratio']!r} of {row['instrument_id']} is none; "
-            "write '1:10', '10' or, for a bonus, '1:2'"
-        )
-    return read.drop("known")
+    more = pl.when(pl.col("kind") == "bonus").then(1 + new).otherwise(new)
+    return read_ratios(actions).with_columns(factor=pl.when(changes_units).then(more))
 
 
 def _read_moves(moves: FrameLike | pl.LazyFrame | None) -> pl.DataFrame | None:

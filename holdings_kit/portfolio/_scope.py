@@ -63,4 +63,6 @@ def list_answered(
 def asks_for(*, fund: bool) -> pl.Expr:
     """Tell whether the scope of a snapshot surely names a part."""
     parts = pl.col("scope").str.split("+")
-    return parts.list.contains(SCOPES[fund]).fill_null(value=False)
+    # an Arrow reply is one list, whatever a master calls its instruments
+    whole = pl.col("source").eq_missing("arrow")
+    return parts.list.contains(SCOPES[fund]).fill_null(value=False) | whole

@@ -140,7 +140,9 @@ def _runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
     """Find where rows of one snapshot, account, broker and kind follow each other."""
     same: list[str | pl.Expr] = ["snapshot_id", "account_id"]
     if table == "holdings":
-        same += ["broker", is_fund().alias("fund")]
+        # an Arrow reply is one list, whatever a master calls its instruments
+        fund = is_fund() & pl.col("source").ne_missing("arrow")
+        same += ["broker", fund.alias("fund")]
     length = pl.col("len").cast(pl.Int64())
     return (
         frame.lazy()

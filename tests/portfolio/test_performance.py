@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,7 +17,15 @@ from scipy.optimize import brentq
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.portfolio import PERFORMANCE, fifo_lots, performance
-from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS, Loaded
+from holdings_kit.schema import (
+    ACTIONS,
+    BASKETS,
+    HOLDINGS,
+    LISTINGS,
+    REJECTS,
+    SNAPSHOTS,
+    Loaded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -320,31 +329,92 @@ def test_bad_calls_are_named() -> None:
 # ── lots ────────────────────────────────────────────────────────────────────────────
 
 
-@given(st.lists(st.tuples(st.integers(0, 900), st.integers(-9, 9), st.integers(1, 99))))
-@settings(max_examples=60, deadline=None)
-def test_lots_are_those_of_a_queue(trades: list[tuple[int, int, int]]) -> None:
-    owned, kept = 0, []
-    for day, units, price in sorted(trades, key=lambda trade: trade[0]):
-        if owned + units >= 0 and units:
-            owned += units
-            kept.append((START + timedelta(days=day), units, price))
-    queue: deque[list[Any]] = deque()
-    gains: list[tuple[date, date, int, int]] = []
-    for day, units, price in kept:
+KINDS = st.sampled_from(
+    [
+        ("split", 1, 2),
+        ("split", 1, 10),
+        ("bonus", 1, 2),
+        ("bonus", 4, 1),
+        ("consolidation", 3, 1),
+        ("isin_change", 1, 1),
+    ]
+)
+Event = tuple[int, int, int]
+
+
+class Queue:
+    """Purchases in exact fractions: day, units, cost of one unit."""
+
+    def __init__(self) -> None:
+        self.lots: deque[list[Any]] = deque()
+        self.gains: list[tuple[Any, ...]] = []
+
+    @property
+    def owned(self) -> Fraction:
+        return sum((lot[1] for lot in self.lots), Fraction(0))
+
+    def take(self, day: int, units: Fraction, price: int | None) -> None:
+        while units:
+            lot = self.lots[0]
+            part = min(lot[1], units)
+            gain = None if price is None else part * (price - lot[2])
+            self.gains.append((lot[0], day, part, gain))
+            lot[1] -= part
+            units -= part
+            if not lot[1]:
+                self.lots.popleft()
+
+    def act(self, day: int, kind: str, first: int, second: int) -> None:
+        if kind == "bonus":
+            issued = self.owned * first // second
+            if issued:
+                self.lots.append([day, Fraction(issued), Fraction(0)])
+        elif kind != "isin_change":
+            for lot in self.lots:
+                lot[1:] = [lot[1] * second / first, lot[2] * first / second]
+            self.take(day, self.owned % 1, None)
+
+    def trade(self, day: int, units: int, price: int) -> bool:
         if units > 0:
-            queue.append([day, units, price])
-        rest = max(-units, 0)
-        while rest:
-            first = queue[0]
-            taken = min(first[1], rest)
-            gains.append((first[0], day, taken, taken * (price - first[2])))
-            first[1] -= taken
-            rest -= taken
-            if not first[1]:
-                queue.popleft()
+            self.lots.append([day, Fraction(units), Fraction(price)])
+        elif units < 0 <= self.owned + units:
+            self.take(day, Fraction(-units), price)
+        else:
+            return False
+        return True
+
+
+def play(
+    trades: list[Event], actions: dict[int, tuple[str, int, int]]
+) -> tuple[list[Event], Queue]:
+    """Match trade by trade; keep those that could be."""
+    queue, kept, rest = Queue(), list[Event](), sorted(actions.items())
+    for trade in [*sorted(trades, key=lambda one: one[0]), (999, 0, 0)]:
+        while rest and rest[0][0] <= trade[0]:
+            day, action = rest.pop(0)
+            queue.act(day, *action)
+        if queue.trade(*trade):
+            kept.append(trade)
+    return kept, queue
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900), st.integers(-9, 9), st.integers(1, 99))),
+    st.dictionaries(st.integers(0, 900), KINDS, max_size=3),
+)
+@settings(max_examples=60, deadline=None)
+def test_lots_are_those_of_a_queue(
+    trades: list[Event], actions: dict[int, tuple[str, int, int]]
+) -> None:
+    kept, queue = play(trades, actions)
+    gains, left = queue.gains, queue.lots
+
+    def days(day: int) -> date:
+        return START + timedelta(days=day)
+
     frame = pl.DataFrame(
         [
-            {"date": d, "instrument_id": "X", "quantity": q, "price": p}
+            {"date": days(d), "instrument_id": "X", "quantity": q, "price": p}
             for d, q, p in kept
         ],
         schema={
@@ -354,13 +424,81 @@ def test_lots_are_those_of_a_queue(trades: list[tuple[int, int, int]]) -> None:
             "price": pl.Int64(),
         },
     )
-    lots = fifo_lots(frame, on=date(2029, 1, 1))
-    ours = lots.realized.select(
-        "buy_date", "sell_date", "quantity", "gain_value"
-    ).rows()
-    assert ours == gains
-    left = lots.open.select("buy_date", "quantity", "price").rows()
-    assert left == [tuple(lot) for lot in queue]
+    table = pl.DataFrame(
+        [
+            dict.fromkeys(ACTIONS)
+            | {
+                "instrument_id": "X",
+                "ex_date": days(day),
+                "kind": kind,
+                "ratio": f"{first}:{second}",
+                "new_instrument_id": "Y" if kind == "isin_change" else None,
+            }
+            for day, (kind, first, second) in actions.items()
+        ],
+        schema=ACTIONS,
+    )
+    lots = fifo_lots(frame, actions=table, on=date(2029, 1, 1))
+    ours = lots.realized.select("buy_date", "sell_date", "quantity", "gain_value")
+    assert ours.height == len(gains)
+    for (bought, sold, units, gain), row in zip(gains, ours.rows(), strict=True):
+        assert row[:2] == (days(bought), days(sold))
+        assert abs(Fraction(row[2]) - units) <= Fraction(1, 10**4)
+        assert (row[3] is None) == (gain is None)
+        assert gain is None or abs(Fraction(row[3]) - gain) <= Fraction(2, 10**8)
+    opened = lots.open.select("buy_date", "quantity", "cost_value").rows()
+    for (bought, units, each), row in zip(left, opened, strict=True):
+        assert row[0] == days(bought)
+        assert abs(Fraction(row[1]) - units) <= Fraction(1, 10**4)
+        assert abs(Fraction(row[2]) - units * each) <= Fraction(1, 10**8)
+    # what was paid is in the parts, to the last place
+    paid = sum(q * p for _, q, p in kept if q > 0)
+    costs = [*lots.open["cost_value"], *lots.realized["cost_value"]]
+    assert sum(costs) == paid
+    sold = sum(-q for _, q, _ in kept if q < 0)
+    whole = lots.realized.filter(pl.col("gain_value").is_not_null())
+    assert sum(whole["quantity"]) == sold
+
+
+def test_a_fraction_is_named_and_what_is_not_counted_is_said() -> None:
+    trades = pl.DataFrame(
+        {
+            "date": [date(2024, 1, 1), date(2024, 3, 1)],
+            "instrument_id": ["OLD", "NEW"],
+            "quantity": [5, -3],
+            "price": [100, 90],
+        }
+    )
+    rows = [
+        ("OLD", date(2024, 1, 10), "bonus", "1:2", None),
+        ("OLD", date(2024, 2, 1), "isin_change", None, "NEW"),
+        ("NEW", date(2024, 2, 20), "demerger", "1:1", "CHILD"),
+    ]
+    names = ["instrument_id", "ex_date", "kind", "ratio", "new_instrument_id"]
+    table = pl.DataFrame(rows, schema=names, orient="row")
+    lots = fifo_lots(trades, actions=table)
+    assert lots.realized.select("instrument_id", "gain_value").row(0) == ("NEW", -30)
+    assert lots.realized["note"].item() == "demerger on 2024-02-20 is not counted"
+    held = lots.open.select("instrument_id", "buy_date", "quantity", "cost_value")
+    assert held.rows() == [
+        ("NEW", date(2024, 1, 1), 2, 200),
+        ("NEW", date(2024, 1, 10), 2, 0),
+    ]
+    assert "a fraction of 0.5 of a share was paid in cash" in lots.open["note"][1]
+    one_unit = trades.with_columns(instrument_id=pl.lit("X"))
+    assert "no actions were given" in fifo_lots(one_unit).realized["note"].item()
+    assert fifo_lots(one_unit, actions=table.clear()).open["note"].item() is None
+    back = table.head(1).with_columns(new_instrument_id=pl.lit("NEW"))
+    round_trip = pl.concat(
+        [
+            back,
+            back.select(names).with_columns(
+                instrument_id=pl.lit("NEW"), new_instrument_id=pl.lit("OLD")
+            ),
+        ]
+    )
+    with pytest.raises(FrameError, match="circle"):
+        fifo_lots(trades, actions=round_trip)
 
 
 def test_a_lot_is_long_after_more_than_twelve_months() -> None:
