@@ -143,15 +143,62 @@ def performance(
     if odd or "account_id" not in keys:
         known = ", ".join(_KEYS[1:])
         raise ConfigError(f"by={keys}: must contain 'account_id' and may have {known}")
-    holdings, snapshots, parts = _read_history(history)
     table = None if actions is None else _read_actions(actions)
+    pairs, days = _read_pairs(history, keys, prices)
+    owners = read_owners(moves)
+    sent = None if owners is None else match_transfers(_moving(pairs, owners, keys))
+    return _measure(pairs, days, keys, actions=table, sent=sent, benchmark=benchmark)
+
+
+def list_moving(
+    history: Loaded | FrameLike | pl.LazyFrame, owners: pl.DataFrame
+) -> pl.DataFrame:
+    """List what came to or left the accounts of owners, for `match_transfers`."""
+    keys = ["account_id"]
+    pairs, _ = _read_pairs(history, keys, None)
+    return _moving(pairs, owners, keys)
+
+
+def measure_accounts(
+    history: Loaded | FrameLike | pl.LazyFrame,
+    *,
+    prices: FrameLike | pl.LazyFrame | None,
+    actions: FrameLike | pl.LazyFrame | None,
+    sent: pl.DataFrame | None,
+    benchmark: FrameLike | pl.LazyFrame | None,
+) -> pl.DataFrame:
+    """Give what `performance` gives, with the transfers that were found elsewhere."""
+    keys = ["account_id"]
+    table = None if actions is None else _read_actions(actions)
+    pairs, days = _read_pairs(history, keys, prices)
+    return _measure(pairs, days, keys, actions=table, sent=sent, benchmark=benchmark)
+
+
+def _read_pairs(
+    history: Loaded | FrameLike | pl.LazyFrame,
+    keys: Sequence[str],
+    prices: FrameLike | pl.LazyFrame | None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give every line at both ends of each interval, and the days of each account."""
+    holdings, snapshots, parts = _read_history(history)
     days = _snapshot_days(snapshots, ["account_id"])
     part_days = _snapshot_days(parts, ["account_id", "fund"])
     lines = _valued_lines(holdings, part_days, keys, prices)
     pairs = _both_ends(lines, part_days, keys, prices)
     silent = _silent_lines(lines, days, part_days, keys)
-    pairs = pl.concat([pairs, silent], how="diagonal")
-    changed = _with_flows(pairs, table, _read_moves(moves), keys)
+    return pl.concat([pairs, silent], how="diagonal"), days
+
+
+def _measure(
+    pairs: pl.DataFrame,
+    days: pl.DataFrame,
+    keys: Sequence[str],
+    *,
+    actions: pl.DataFrame | None,
+    sent: pl.DataFrame | None,
+    benchmark: FrameLike | pl.LazyFrame | None,
+) -> pl.DataFrame:
+    changed = _with_flows(pairs, actions, sent, keys)
     rows = _added_up(changed, days, keys)
     rows = _with_returns(rows, keys)
     if benchmark is not None:
@@ -213,7 +260,8 @@ def _read_actions(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     return read_ratios(actions).with_columns(factor=pl.when(changes_units).then(more))
 
 
-def _read_moves(moves: FrameLike | pl.LazyFrame | None) -> pl.DataFrame | None:
+def read_owners(moves: FrameLike | pl.LazyFrame | None) -> pl.DataFrame | None:
+    """Read whose account is whose: `account_id` and `_owner`."""
     if moves is None:
         return None
     frame = as_frame(moves, pl.Schema({"account_id": pl.String()}), name="moves")
@@ -368,13 +416,13 @@ def _with_sale_price(
 def _with_flows(
     pairs: pl.DataFrame,
     actions: pl.DataFrame | None,
-    moves: pl.DataFrame | None,
+    sent: pl.DataFrame | None,
     keys: Sequence[str],
 ) -> pl.DataFrame:
     """Say of every line what was paid in or out, on which basis."""
     rows = _with_factor(pairs, actions)
     rows = _with_new_identity(rows, actions, keys)
-    rows = _with_transfers(rows, moves)
+    rows = _with_transfers(rows, sent)
     q0, q1 = pl.col("quantity_0"), pl.col("quantity_1")
     credited = (q1 - q0 * pl.col("factor")).abs() < (q1 - q0).abs()
     start = pl.when(credited.fill_null(value=False)).then(q0 * pl.col("factor"))
@@ -497,17 +545,22 @@ def _with_new_identity(
     ).drop("_row")
 
 
-def _with_transfers(rows: pl.DataFrame, moves: pl.DataFrame | None) -> pl.DataFrame:
-    """Mark what left one account of a person and came to another within a week."""
-    if moves is None:
-        return rows.with_columns(transferred=pl.lit(value=False))
-    rows = rows.with_row_index("_row")
+def _moving(
+    pairs: pl.DataFrame, owners: pl.DataFrame, keys: Sequence[str]
+) -> pl.DataFrame:
+    """List the lines of owners' accounts whose quantity is another than before."""
     change = (pl.col("quantity_1") - pl.col("quantity_0")).cast(MONEY)
-    moving = (
-        rows.filter((change != 0) & pl.col("date_before").is_not_null())
-        .join(moves, on="account_id")
-        .select("_row", "_owner", "account_id", "instrument_id", "date", size=change)
+    names = [*dict.fromkeys([*keys, "instrument_id"]), "fund", "date"]
+    return (
+        pairs.filter((change != 0) & pl.col("date_before").is_not_null())
+        .join(owners, on="account_id")
+        .select(*names, "_owner", size=change)
     )
+
+
+def match_transfers(moving: pl.DataFrame) -> pl.DataFrame:
+    """Find what left one account of an owner and came to another within a week."""
+    names = [name for name in moving.columns if name not in ("_owner", "size")]
     gone = moving.filter(pl.col("size") < 0).with_columns(size=-pl.col("size"))
     found = moving.filter(pl.col("size") > 0).join(
         gone, on=["_owner", "instrument_id", "size"], suffix="_gone"
@@ -516,10 +569,21 @@ def _with_transfers(rows: pl.DataFrame, moves: pl.DataFrame | None) -> pl.DataFr
         days=_TRANSFER_DAYS
     )
     pairs = found.filter(near & (pl.col("account_id") != pl.col("account_id_gone")))
-    numbers = pl.concat([pairs["_row"], pairs["_row_gone"].alias("_row")])
-    return rows.with_columns(
-        transferred=pl.col("_row").is_in(numbers.unique().implode())
-    ).drop("_row")
+    left = pairs.select(
+        pl.col(name if name == "instrument_id" else f"{name}_gone").alias(name)
+        for name in names
+    )
+    return pl.concat([pairs.select(names), left]).unique()
+
+
+def _with_transfers(rows: pl.DataFrame, sent: pl.DataFrame | None) -> pl.DataFrame:
+    """Mark the lines that were transferred."""
+    if sent is None:
+        return rows.with_columns(transferred=pl.lit(value=False))
+    marked = sent.with_columns(transferred=pl.lit(value=True))
+    return rows.join(
+        marked, on=sent.columns, how="left", nulls_equal=True, maintain_order="left"
+    ).with_columns(pl.col("transferred").fill_null(value=False))
 
 
 # ── series ──────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.changes import compare
-from holdings_kit.portfolio import concentration, performance, summarize
+from holdings_kit.portfolio import concentration, summarize
+from holdings_kit.portfolio._performance import list_moving, measure_accounts
 from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral
@@ -43,6 +44,7 @@ __all__ = [
     "classes_of",
     "coverage_of",
     "held_of",
+    "moving_of",
     "performance_of",
     "short_of",
     "values_of",
@@ -286,11 +288,18 @@ def performance_of(
     prices: pl.DataFrame | pl.LazyFrame | None,
     actions: pl.DataFrame | pl.LazyFrame | None,
     benchmark: pl.DataFrame | pl.LazyFrame | None,
+    sent: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """Say how every account of the bucket did: `PERFORMANCE`."""
-    return performance(
-        view.history(), prices=prices, actions=actions, benchmark=benchmark
+    return measure_accounts(
+        view.history(), prices=prices, actions=actions, benchmark=benchmark, sent=sent
     )
+
+
+def moving_of(view: StoreView, *, owners: pl.DataFrame) -> pl.DataFrame:
+    """List what came to or left the accounts of owners in the bucket."""
+    mine = owners["account_id"].unique().to_list()
+    return list_moving(view.history(account_ids=mine), owners)
 
 
 def coverage_of(view: StoreView, *, as_of: datetime | None) -> pl.DataFrame:

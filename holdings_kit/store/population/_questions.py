@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.portfolio._performance import match_transfers, read_owners
 from holdings_kit.portfolio._prices import pricing_of
 from holdings_kit.schema import VALUE, FrameLike, any_known, as_frame, conform
 from holdings_kit.store.population._buckets import (
@@ -30,6 +31,7 @@ from holdings_kit.store.population._buckets import (
     classes_of,
     coverage_of,
     held_of,
+    moving_of,
     performance_of,
     short_of,
     values_of,
@@ -350,6 +352,7 @@ def performance(
     *,
     prices: FrameLike | pl.LazyFrame | None = None,
     actions: FrameLike | pl.LazyFrame | None = None,
+    moves: FrameLike | pl.LazyFrame | None = None,
     benchmark: FrameLike | pl.LazyFrame | None = None,
     on: Mapper | None = None,
 ) -> pl.DataFrame:
@@ -360,8 +363,11 @@ def performance(
     store, on
         As for `account_values`.
     prices, actions, benchmark
-        As for `holdings_kit.performance`; they go to every worker. Transfers between
-        accounts are not looked for: the other account may be in another bucket.
+        As for `holdings_kit.performance`; they go to every worker.
+    moves
+        ``account_id, owner``, as for `holdings_kit.performance`. What came to and left
+        these accounts is listed bucket by bucket first, and matched over all buckets;
+        None: nothing is called a transfer.
 
     Returns
     -------
@@ -390,8 +396,17 @@ def performance(
             ("benchmark", benchmark),
         )
     ]
+    owners = read_owners(moves)
+    sent = None
+    if owners is not None:
+        moving = store.map(partial(moving_of, owners=owners), on=on)
+        sent = match_transfers(pl.concat(moving))
     ask = partial(
-        performance_of, prices=tables[0], actions=tables[1], benchmark=tables[2]
+        performance_of,
+        prices=tables[0],
+        actions=tables[1],
+        benchmark=tables[2],
+        sent=sent,
     )
     return pl.concat(store.map(ask, on=on)).sort("account_id", "date")
 
