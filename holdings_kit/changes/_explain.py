@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast, overload
+from typing import TYPE_CHECKING, Final, cast
 
 import polars as pl
 
@@ -30,9 +30,10 @@ from holdings_kit.schema import (
     HOLDINGS,
     MONEY,
     SNAPSHOTS,
+    Frame,
     FrameLike,
-    Loaded,
     conform,
+    empty,
     is_fund,
 )
 
@@ -48,11 +49,11 @@ _SLICE: Final = 65_536  # lines looked at together, of whole accounts
 _BATCH: Final = 65_536  # lines that moved, worth explaining together
 
 
-@overload
 def compare(
-    before: pl.LazyFrame,
-    after: pl.LazyFrame,
+    before: Frame,
+    after: Frame,
     *,
+    snapshots: pl.DataFrame | None = None,
     actions: pl.DataFrame | None = None,
     moves: pl.DataFrame | None = None,
     prices: FrameLike | pl.LazyFrame | None = None,
@@ -61,34 +62,7 @@ def compare(
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
     late_days: int = 15,
-) -> pl.LazyFrame: ...
-@overload
-def compare(
-    before: pl.DataFrame | Loaded,
-    after: pl.DataFrame | Loaded,
-    *,
-    actions: pl.DataFrame | None = None,
-    moves: pl.DataFrame | None = None,
-    prices: FrameLike | pl.LazyFrame | None = None,
-    max_age: int | None = None,
-    tolerances: Mapping[str, float] | None = None,
-    missing_share: float | None = 0.5,
-    transfer_window: timedelta = timedelta(days=7),
-    late_days: int = 15,
-) -> pl.DataFrame: ...
-def compare(
-    before: pl.DataFrame | pl.LazyFrame | Loaded,
-    after: pl.DataFrame | pl.LazyFrame | Loaded,
-    *,
-    actions: pl.DataFrame | None = None,
-    moves: pl.DataFrame | None = None,
-    prices: FrameLike | pl.LazyFrame | None = None,
-    max_age: int | None = None,
-    tolerances: Mapping[str, float] | None = None,
-    missing_share: float | None = 0.5,
-    transfer_window: timedelta = timedelta(days=7),
-    late_days: int = 15,
-) -> pl.DataFrame | pl.LazyFrame:
+) -> Frame:
     """Say for every account and instrument what changed between two snapshots, and why.
 
     Rows of one account and instrument are summed first. The first rule of
@@ -100,11 +74,12 @@ def compare(
     ----------
     before, after
         `HOLDINGS`, one snapshot per account in each (securities and funds may come from
-        two); eager or lazy, lazy stays lazy. Or what a door or a store gave (`Loaded`):
-        its snapshots say what was asked for. Securities are compared with securities
-        and funds with funds; a part that was not asked for on one side is left out of
-        the other. Of frames alone nobody knows: a part that is gone as a whole is
-        suspect.
+        two); eager or lazy, lazy stays lazy. Securities are compared with securities
+        and funds with funds.
+    snapshots
+        `SNAPSHOTS` of both sides, and of others: they say what was asked for. A part
+        that was not asked for on one side is left out of the other. ``None``: nobody
+        knows, so that a part that is gone as a whole is suspect.
     actions
         Known corporate actions (`holdings_kit.changes.ACTIONS`). They confirm what
         the numbers show, and tell a bonus from a split of the same factor.
@@ -159,13 +134,17 @@ def compare(
     >>> compare(before, after).select("cause", "evidence").row(0)
     ('price_only', 'price 9.93 → 10.01, nothing else')
     """
-    first, told_before = _read_side(before, "before")
-    second, told_after = _read_side(after, "after")
-    answer = partial(
+    if isinstance(before, pl.DataFrame):
+        _one_snapshot(before, "before")
+    if isinstance(after, pl.DataFrame):
+        _one_snapshot(after, "after")
+    explained = partial(
         _compare_parts,
-        first.lazy(),
-        second.lazy(),
-        told=(told_before, told_after),
+        conform(before.lazy(), HOLDINGS, name="before"),
+        conform(after.lazy(), HOLDINGS, name="after"),
+        snapshots=snapshots
+        if snapshots is None
+        else conform(snapshots, SNAPSHOTS, name="snapshots"),
         explain_part=partial(
             explain,
             keys=("account_id",),
@@ -178,48 +157,37 @@ def compare(
             late_days=late_days,
         ),
     )
-    if not isinstance(before, pl.LazyFrame):
-        return answer()
+    if isinstance(before, pl.DataFrame):
+        return cast("Frame", explained())
     read_actions(actions)  # say now, not when collected, what is wrong
     transfers.read_moves(moves)
-    return pl.defer(answer, schema=CHANGES)
-
-
-def _read_side(
-    side: pl.DataFrame | pl.LazyFrame | Loaded, name: str
-) -> tuple[pl.DataFrame | pl.LazyFrame, pl.DataFrame | None]:
-    """Give the holdings of a side, and its snapshots where they came with them."""
-    told = None
-    if isinstance(side, Loaded):
-        told = conform(side.snapshots, SNAPSHOTS, name=f"{name}.snapshots")
-        side = side.holdings
-    if isinstance(side, pl.LazyFrame):
-        return conform(side, HOLDINGS, name=name), told
-    _one_snapshot(side, name)
-    return conform(side, HOLDINGS, name=name), told
+    return cast("Frame", pl.defer(explained, schema=CHANGES))
 
 
 def _compare_parts(
     before: pl.LazyFrame,
     after: pl.LazyFrame,
     *,
-    told: tuple[pl.DataFrame | None, pl.DataFrame | None],
+    snapshots: pl.DataFrame | None,
     explain_part: Callable[..., pl.DataFrame],
 ) -> pl.DataFrame:
     """Compare securities with securities and funds with funds, where both were asked.
 
     Mostly there are no funds, and all is one part.
     """
-    looks = [side.select(is_fund().any()) for side in (before, after)]
+    sides = (before, after)
+    looks = [side.select(is_fund().any()) for side in sides]
     any_fund = pl.concat(pl.collect_all(looks)).to_series().any()
-    scopes = [side["scope"] for side in told if side is not None]
-    if not any_fund and not any((scope == "funds").any() for scope in scopes):
+    if not any_fund and (
+        snapshots is None or not (snapshots["scope"] == "funds").any()
+    ):
         return explain_part(before, after)
+    told = [_snapshots_of(side, snapshots) for side in sides]
     found: list[pl.DataFrame] = []
     for fund in SCOPES:
         out = pl.concat([_accounts_not_asked(side, fund=fund) for side in told])
         asked = ~pl.col("account_id").is_in(out.implode()).fill_null(value=False)
-        rest = [side.filter((is_fund() == fund) & asked) for side in (before, after)]
+        rest = [side.filter((is_fund() == fund) & asked) for side in sides]
         other = after.filter(is_fund() != fund).select("account_id").unique()
         answered = _accounts_asked(told[1], fund=fund).join(
             other.collect(), on="account_id", how="semi"
@@ -228,17 +196,21 @@ def _compare_parts(
     return pl.concat(found).sort("account_id", "instrument_id")
 
 
-def _accounts_asked(told: pl.DataFrame | None, *, fund: bool) -> pl.DataFrame:
+def _snapshots_of(side: pl.LazyFrame, snapshots: pl.DataFrame | None) -> pl.DataFrame:
+    """Pick the snapshots whose rows stand in one side."""
+    if snapshots is None:
+        return empty(SNAPSHOTS)
+    names = side.select("snapshot_id").unique().collect()
+    return snapshots.join(names, on="snapshot_id", how="semi")
+
+
+def _accounts_asked(told: pl.DataFrame, *, fund: bool) -> pl.DataFrame:
     """List the accounts of which a part was surely asked for."""
-    if told is None:
-        return pl.DataFrame(schema={"account_id": pl.String()})
     return told.filter(asks_for(fund=fund)).select("account_id").unique()
 
 
-def _accounts_not_asked(told: pl.DataFrame | None, *, fund: bool) -> pl.Series:
+def _accounts_not_asked(told: pl.DataFrame, *, fund: bool) -> pl.Series:
     """List the accounts of which a part was surely not asked for."""
-    if told is None:
-        return pl.Series("account_id", [], dtype=pl.String())
     known = told.group_by("account_id").agg(pl.col("scope").null_count() == 0)
     named = known.filter("scope").select("account_id")
     asked = _accounts_asked(told, fund=fund)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -24,8 +24,8 @@ from holdings_kit.schema import (
     INSTANT,
     MONEY,
     SNAPSHOTS,
+    Frame,
     FrameLike,
-    Loaded,
     conform,
     empty,
     is_fund,
@@ -61,9 +61,8 @@ _ORDER: Final = ["account_id", "step", "instrument_id"]
 _ROWS: Final = 200_000  # of the history, looked at together
 
 
-@overload
 def timeline(
-    history: pl.LazyFrame,
+    history: Frame,
     *,
     snapshots: pl.DataFrame | None = None,
     actions: pl.DataFrame | None = None,
@@ -74,34 +73,7 @@ def timeline(
     missing_share: float | None = 0.5,
     transfer_window: timedelta = timedelta(days=7),
     late_days: int = 15,
-) -> pl.LazyFrame: ...
-@overload
-def timeline(
-    history: pl.DataFrame | Loaded,
-    *,
-    snapshots: pl.DataFrame | None = None,
-    actions: pl.DataFrame | None = None,
-    moves: pl.DataFrame | None = None,
-    prices: FrameLike | pl.LazyFrame | None = None,
-    max_age: int | None = None,
-    tolerances: Mapping[str, float] | None = None,
-    missing_share: float | None = 0.5,
-    transfer_window: timedelta = timedelta(days=7),
-    late_days: int = 15,
-) -> pl.DataFrame: ...
-def timeline(
-    history: pl.DataFrame | pl.LazyFrame | Loaded,
-    *,
-    snapshots: pl.DataFrame | None = None,
-    actions: pl.DataFrame | None = None,
-    moves: pl.DataFrame | None = None,
-    prices: FrameLike | pl.LazyFrame | None = None,
-    max_age: int | None = None,
-    tolerances: Mapping[str, float] | None = None,
-    missing_share: float | None = 0.5,
-    transfer_window: timedelta = timedelta(days=7),
-    late_days: int = 15,
-) -> pl.DataFrame | pl.LazyFrame:
+) -> Frame:
     """Explain every account from each of its snapshots to the next.
 
     A transfer may leave in one step and arrive in another within `transfer_window`.
@@ -117,8 +89,7 @@ def timeline(
     Parameters
     ----------
     history
-        `HOLDINGS` with many snapshots per account, in any order; eager or lazy. Or what
-        `Store.history` gave (`Loaded`), with its snapshots.
+        `HOLDINGS` with many snapshots per account, in any order; eager or lazy.
     snapshots
         `SNAPSHOTS`: names snapshots without any row, which `history` cannot show, says
         what was asked for, and leaves out those that are quarantined. Funds that were
@@ -162,10 +133,7 @@ def timeline(
     >>> timeline(history).select("step", "cause").rows()
     [(0, 'unchanged'), (1, 'sold')]
     """
-    if isinstance(history, Loaded):
-        snapshots = history.snapshots if snapshots is None else snapshots
-        history = history.holdings
-    rows = conform(history.lazy(), HOLDINGS, name="history")
+    rows = conform(history, HOLDINGS, name="history")
     listed = (
         None if snapshots is None else conform(snapshots, SNAPSHOTS, name="snapshots")
     )
@@ -187,9 +155,9 @@ def timeline(
             part, names, explain_steps, share=missing_share, owners=owners
         )
 
-    if isinstance(history, pl.DataFrame):
-        slices = _slices(rows, listed, owners)
-        parts = list(_eager_parts(rows.collect(), listed, slices, explained))
+    if isinstance(rows, pl.DataFrame):
+        slices = _slices(rows.lazy(), listed, owners)
+        parts = list(_eager_parts(rows, listed, slices, explained))
         whole = pl.concat([empty(TIMELINE), *parts])
         return whole if owners is None else whole.sort(_ORDER)
 
@@ -203,6 +171,7 @@ def timeline(
         for names in _slices(rows, listed, owners).partition_by("_slice"):
             some = names["account_id"].implode()
             mine = pl.col("account_id").is_in(some, nulls_equal=True)
+            mine &= _is_within(names["account_id"])  # other files stay shut
             part = rows.filter(mine).collect(engine="streaming")
             made = explained(part, None if listed is None else listed.filter(mine))
             if predicate is not None:
@@ -217,6 +186,15 @@ def timeline(
                 return
 
     return register_io_source(batches, schema=TIMELINE, is_pure=True)
+
+
+def _is_within(accounts: pl.Series) -> pl.Expr:
+    """Tell what lies between the first and the last name, as a file says of itself."""
+    account = pl.col("account_id")
+    if accounts.has_nulls():
+        return pl.lit(value=True)
+    ends = pl.lit(accounts.min()), pl.lit(accounts.max())
+    return account.is_between(*ends)
 
 
 def _slices(
@@ -328,7 +306,7 @@ def _explained(
     def changes_of(
         rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
     ) -> pl.DataFrame:
-        before, after = _shifted(rows, steps)
+        before, after = _shifted(rows)
         known = (
             None
             if answered is None
@@ -357,18 +335,21 @@ def _explained(
             ]
         ).unique()
     some = steps.join(accounts, on="account_id", how="semi")
-    again = some.join(bad, on=["account_id", "rank"], how="anti").with_columns(
-        rank=_rank()
-    )
+    again = _with_ranks(some.join(bad, on=["account_id", "rank"], how="anti"))
     second = changes_of(
-        rows.drop("rank").join(again, on=_SNAPSHOT).select(rows.columns), again, None
+        rows.drop("rank", "_last").join(again, on=_SNAPSHOT).select(rows.columns),
+        again,
+        None,
     )
     return _merged(first, second, bad=bad, final=final, steps=steps)
 
 
-def _rank() -> pl.Expr:
+def _with_ranks(steps: pl.DataFrame) -> pl.DataFrame:
+    """Give each snapshot of an account its number, and that of the last one."""
     order = pl.struct("snapshot_at", "snapshot_id")
-    return order.rank("ordinal").over("account_id").cast(pl.Int64()) - 1
+    rank = order.rank("ordinal").over("account_id").cast(pl.Int64()) - 1
+    last = pl.col("rank").max().over("account_id")
+    return steps.with_columns(rank=rank).with_columns(_last=last)
 
 
 def _ranked(
@@ -384,26 +365,25 @@ def _ranked(
             .unique()
             .join(set_aside, on=_SNAPSHOT, how="anti")
         )
-    steps = steps.with_columns(rank=_rank())
+    steps = _with_ranks(steps)
     rows = history.join(steps.drop("snapshot_at"), on=_SNAPSHOT)
     return rows, steps
 
 
-def _shifted(
-    rows: pl.DataFrame, steps: pl.DataFrame
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _shifted(rows: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Every snapshot but the last is a before, every one but the first an after."""
-    last = steps.group_by("account_id").agg(_last=pl.col("rank").max())
-    before = rows.join(last, on="account_id").filter(pl.col("rank") < pl.col("_last"))
-    after = rows.filter(pl.col("rank") > 0)
+    rank = pl.col("rank")
     return (
-        before.with_columns(step=pl.col("rank")).lazy(),
-        after.with_columns(step=pl.col("rank") - 1).lazy(),
+        rows.lazy().filter(rank < pl.col("_last")).with_columns(step=rank),
+        rows.lazy().filter(rank > 0).with_columns(step=rank - 1),
     )
 
 
 def _dated(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Give both instants to lines whose snapshot has no row."""
+    """Give both instants to lines whose snapshot has no row, and put them in order."""
+    ends = changes.select("snapshot_at_before", "snapshot_at_after")
+    if sum(ends.null_count().row(0)) == 0:  # as mostly, all is there and in order
+        return changes if _is_ordered(changes) else changes.sort(_ORDER)
     at = steps.select("account_id", "snapshot_at", step="rank")
     nxt = at.with_columns(pl.col("step") - 1)
     return (
@@ -416,8 +396,17 @@ def _dated(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
             snapshot_at_after=pl.coalesce("snapshot_at_after", "_1"),
         )
         .drop("_0", "_1")
-        .sort("account_id", "step", "instrument_id")
+        .sort(_ORDER)
     )
+
+
+def _is_ordered(changes: pl.DataFrame) -> bool:
+    later = pl.lit(value=False)
+    for name in reversed(_ORDER):
+        this, last = pl.col(name), pl.col(name).shift()
+        later = (this > last) | ((this == last) & later)
+    in_order = changes.select(later.slice(1).all(ignore_nulls=False)).item()
+    return in_order is True
 
 
 def _incomplete(changes: pl.DataFrame) -> pl.DataFrame:

@@ -168,9 +168,14 @@ def test_an_older_store_is_read_as_if_it_said_what_was_asked_for(
 
 def test_what_was_not_asked_for_is_neither_sold_nor_bought() -> None:
     both, shares, none = gateway(0, funds=2), gateway(1), gateway(2, funds=0)
-    for before, after in ((both, shares), (shares, both)):
-        assert hk.compare(before, after)["cause"].to_list() == ["unchanged"]
-    assert sorted(hk.compare(both, none)["cause"]) == ["closed", "unchanged"]
+
+    def causes(before: Loaded, after: Loaded) -> list[str]:
+        told = pl.concat([before.snapshots, after.snapshots])
+        found = hk.compare(before.holdings, after.holdings, snapshots=told)
+        return sorted(found["cause"])
+
+    assert causes(both, shares) == causes(shares, both) == ["unchanged"]
+    assert causes(both, none) == ["closed", "unchanged"]
     # of frames alone nobody knows whether the funds were asked for
     alone = hk.compare(both.holdings, shares.holdings)
     assert sorted(alone["cause"]) == ["suspect_fetch", "unchanged"]
@@ -187,7 +192,7 @@ def test_funds_are_followed_from_one_answer_about_them_to_the_next(
     prices = pl.DataFrame(
         {"instrument_id": "NSE:SBIN", "date": days, "close_price": [90, 91, 92, 93]}
     )
-    steps = hk.timeline(history, prices=prices)
+    steps = hk.timeline(history.holdings, snapshots=history.snapshots, prices=prices)
     assert set(steps["cause"]) <= {"unchanged", "price_only"}
     seen = steps.group_by("scope").agg(pl.col("step").sort()).sort("scope")
     assert seen.rows() == [("funds", [2]), ("securities", [0, 1, 2])]

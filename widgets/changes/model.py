@@ -118,8 +118,9 @@ class ComparisonModel(Job):
         self.progress = 0.6
         changes = await self.run_in_thread(
             hk.compare,
-            old,
-            new,
+            old.holdings,
+            new.holdings,
+            snapshots=pl.concat([old.snapshots, new.snapshots]),
             actions=self._actions,
             moves=self._moves,
             prices=self._prices,

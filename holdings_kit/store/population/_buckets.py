@@ -13,19 +13,7 @@ from holdings_kit.portfolio._performance import list_moving, measure_accounts
 from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral
-from holdings_kit.schema import (
-    BASKETS,
-    HOLDINGS,
-    INSTANT,
-    LISTINGS,
-    REJECTS,
-    VALUE,
-    Loaded,
-    any_known,
-    conform,
-    empty,
-    product,
-)
+from holdings_kit.schema import HOLDINGS, INSTANT, VALUE, any_known, conform, product
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -253,12 +241,13 @@ def held_of(
 def activity_of(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
     """Count the causes between instants: `ACTIVITY`."""
     counted = [pl.DataFrame(schema=ACTIVITY)]
-    before = _read_sides(view, instants[0])
+    before = view.scan(as_of=instants[0])
     for start, stop in pairwise(instants):
-        after = _read_sides(view, stop)
+        after = view.scan(as_of=stop)
         known = before.snapshots.select("account_id")
         again = after.holdings.join(known, on="account_id", how="semi")
-        changes = compare(before, after._replace(holdings=again))
+        told = pl.concat([before.snapshots, after.snapshots]).collect()
+        changes = compare(before.holdings, again, snapshots=told).collect()
         counted.append(
             changes.group_by("cause")
             .agg(
@@ -272,14 +261,6 @@ def activity_of(view: StoreView, *, instants: list[datetime]) -> pl.DataFrame:
         )
         before = after
     return pl.concat(counted)
-
-
-def _read_sides(view: StoreView, instant: datetime) -> Loaded:
-    """Read what `compare` needs of the snapshots current at an instant."""
-    scanned = view.scan(as_of=instant)
-    snapshots, holdings = pl.collect_all([scanned.snapshots, scanned.holdings])
-    rest = map(empty, (LISTINGS, BASKETS, REJECTS))
-    return Loaded(snapshots, holdings, *rest)
 
 
 def performance_of(
