@@ -295,27 +295,6 @@ def test_a_benchmark_is_measured_over_the_same_days() -> None:
     assert seen["benchmark_return"].to_list() == pytest.approx([None, 0.05, -0.1])
 
 
-@given(st.lists(lives(), min_size=2, max_size=4), st.randoms(use_true_random=False))
-@settings(max_examples=15, deadline=None)
-def test_an_account_does_the_same_alone(
-    all_lives: list[list[tuple[int, int, Decimal, Decimal]]], random: Any
-) -> None:
-    parts = []
-    for number, life in enumerate(all_lives):
-        shots: list[tuple[int, Lines]] = []
-        owned = 0
-        for day, units, paid, close in life:
-            owned += units
-            shots.append((day, {"X": (owned, paid, close)}))
-        parts.append(history(*shots, account=f"{number}"))
-    whole = pl.concat(parts)
-    order = list(range(whole.height))
-    random.shuffle(order)
-    together = hk.performance(whole[order])
-    alone = pl.concat(hk.performance(part) for part in parts)
-    assert_frame_equal(together, alone, rel_tol=1e-12, abs_tol=1e-12)
-
-
 def test_bad_calls_are_named() -> None:
     shots = history((0, {"X": (1, 1, 1)}))
     with pytest.raises(ConfigError, match="account_id"):

@@ -219,13 +219,6 @@ def test_prices_value_what_the_gateway_leaves_open(tmp_path: Path) -> None:
     assert (valued["market_value"] > 0).all()
 
 
-def test_everybody_does_what_they_do_alone(stores: Stores) -> None:
-    whole = population.performance(stores.many)
-    assert whole.height == 80 * 3
-    assert_frame_equal(hk.performance(stores.one.history()), whole)
-    assert whole.filter(pl.col("twr").is_not_null())["account_id"].n_unique() > 70
-
-
 def test_bad_questions_are_refused(stores: Stores) -> None:
     with pytest.raises(ConfigError, match="measure 'luck'"):
         population.distribution(stores.one, "luck", edges=[0])
