@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
-from polars.testing import assert_frame_equal
 from scipy.optimize import brentq
 
 import holdings_kit as hk
