@@ -2,10 +2,9 @@
 
     python benchmarks/bench_compare.py --scale small
 
-``small`` is 20,000 accounts of 15 holdings, ``full`` 1,000,000; ``timeline`` is ten
-snapshots of 50,000 accounts, explained each to the next, only the bridge kept. Each
-contender runs alone in a process of its own; the table tells its time, the ratio to
-ours, and its peak memory. Ours reads bucket by bucket, joins, names every cause with
+``small`` is 20,000 accounts of 15 holdings, ``full`` 1,000,000. Each contender runs
+alone in a process of its own; the table tells its time, the ratio to ours, and its peak
+memory. Ours reads bucket by bucket, joins, names every cause with
 its evidence, and adds up the bridge; the others read the same files and do the bare
 full outer join with the four differences a data-diff tool would show.
 """
@@ -21,13 +20,17 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
 from benchmarks.measure import peak_mb, record
 
-SCALES = {"small": (20_000, 4), "full": (1_000_000, 64), "timeline": (50_000, 10)}
-DAYS = 10  # of a timeline
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Contenders: TypeAlias = "Mapping[str, Callable[[Path], dict[str, int]]]"
+SCALES = {"small": (20_000, 4), "full": (1_000_000, 64)}
 HOLDINGS_PER_ACCOUNT = 15
 INSTRUMENTS = 2_000
 EARLIER = datetime(2026, 1, 5, 12, 30, tzinfo=UTC)
@@ -182,51 +185,6 @@ def pandas_join(folder: Path) -> dict[str, int]:
     return {"different": found}
 
 
-def timeline_bridge(folder: Path) -> dict[str, int]:
-    """Every snapshot explained to the next, slice by slice; only the sums are kept."""
-    import holdings_kit as hk
-
-    history = pl.scan_parquet(folder / "history-*.parquet")
-    total = hk.bridge(hk.timeline(history), by=()).collect()
-    assert total["residual"].to_list() == [0]
-    return {"lines": total["lines_count"][0]}
-
-
-def duckdb_timeline(folder: Path) -> dict[str, int]:
-    """The same joins, and no causes: each day beside the next of its account."""
-    import duckdb
-
-    differ = " OR ".join(f"b.{c} IS DISTINCT FROM a.{c}" for c in COLUMNS)
-    files = f"'{folder}/history-*.parquet'"
-    days = f"(SELECT *, date_part('day', snapshot_at) AS day FROM {files})"
-    joined = duckdb.sql(
-        f"SELECT count(*) FROM {days} b FULL OUTER JOIN {days} a ON "
-        f"b.account_id = a.account_id AND b.instrument_id = a.instrument_id "
-        f"AND b.day + 1 = a.day WHERE {differ}"
-    )
-    assert joined is not None
-    return {"different": int(joined.fetchall()[0][0])}
-
-
-def write_history(folder: Path, accounts: int, bucket: int, buckets: int) -> int:
-    """Write ten days of one bucket: the two days of `population` in turn."""
-    sides = population(accounts, bucket, buckets)
-    days = [
-        sides[day % 2].with_columns(
-            snapshot_at=pl.lit(EARLIER + timedelta(days=day)).dt.cast_time_unit("us"),
-            snapshot_id=pl.format("{}-{}", "account_id", pl.lit(day)),
-        )
-        for day in range(DAYS)
-    ]
-    history = pl.concat(days).sort("account_id")
-    history.write_parquet(folder / f"history-{bucket:03}.parquet")
-    return history.height
-
-
-TIMELINES = {
-    "holdings_kit: timeline and bridge": timeline_bridge,
-    "DuckDB, the same joins": duckdb_timeline,
-}
 CONTENDERS = {
     "holdings_kit: causes, evidence, bridge": ours,
     "polars, bare join by bucket": polars_join,
@@ -235,10 +193,10 @@ CONTENDERS = {
 }
 
 
-def run(name: str, folder: Path) -> None:
+def run(name: str, folder: Path, contenders: Contenders) -> None:
     """Run one contender in this process and print what it cost."""
     start = time.perf_counter()
-    told = {**CONTENDERS, **TIMELINES}[name](folder)
+    told = contenders[name](folder)
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = used.ru_utime + used.ru_stime
@@ -246,38 +204,44 @@ def run(name: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak, "told": told}))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", choices=SCALES, default="small")
+def write_pairs(folder: Path, accounts: int, bucket: int, buckets: int) -> int:
+    """Write both days of one bucket."""
+    frames = population(accounts, bucket, buckets)
+    for name, frame in zip(("before", "after"), frames, strict=True):
+        frame.write_parquet(folder / f"{name}-{bucket:03}.parquet")
+    return sum(frame.height for frame in frames)
+
+
+def compete(
+    file: str,
+    contenders: Contenders,
+    *,
+    scales: Mapping[str, tuple[int, int]],
+    write: Callable[[Path, int, int, int], int],
+    title: str,
+) -> None:
+    """Run every contender over the same files, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=title)
+    parser.add_argument("--scale", choices=scales, default="small")
     parser.add_argument("--accounts", type=int, help="instead of the scale's number")
     parser.add_argument("--only", help="contender to run, for a child process")
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     if given.only:
-        run(given.only, given.folder)
+        run(given.only, given.folder, contenders)
         return
-    accounts, buckets = SCALES[given.scale]
+    accounts, buckets = scales[given.scale]
     if given.accounts:
         accounts, buckets = given.accounts, max(1, given.accounts // 15_000)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        lines = 0
-        over_days = given.scale == "timeline"
-        for bucket in range(buckets):
-            if over_days:
-                lines += write_history(folder, accounts, bucket, buckets)
-                continue
-            for name, frame in zip(
-                ("before", "after"), population(accounts, bucket, buckets), strict=True
-            ):
-                frame.write_parquet(folder / f"{name}-{bucket:03}.parquet")
-                lines += frame.height
+        lines = sum(write(folder, accounts, each, buckets) for each in range(buckets))
         print(f"{accounts:,} accounts, {lines:,} lines, {buckets} buckets\n")
         print("| contender | seconds | ratio | CPU s | ratio | peak MB |")
         print("|---|---|---|---|---|---|")
         results = {}
-        for name in TIMELINES if over_days else CONTENDERS:
-            call = [sys.executable, __file__, "--only", name, "--folder", place]
+        for name in contenders:
+            call = [sys.executable, file, "--only", name, "--folder", place]
             out = subprocess.run(
                 call, check=True, stdout=subprocess.PIPE, text=True
             ).stdout
@@ -293,11 +257,16 @@ def main() -> None:
         ours, *peers = results
         for peer in peers:
             times = (results[ours]["seconds"], results[peer]["seconds"])
-            what = "Explain ten days" if over_days else "Compare two snapshots"
-            record(f"{what}, {accounts:,} accounts", ours, peer, times)
+            record(f"{title}, {accounts:,} accounts", ours, peer, times)
         for name, told in results.items():
             print(f"\n{name}: {told['told']}")
 
 
 if __name__ == "__main__":
-    main()
+    compete(
+        __file__,
+        CONTENDERS,
+        scales=SCALES,
+        write=write_pairs,
+        title="Compare two snapshots",
+    )

@@ -38,6 +38,9 @@ REASONS: dict[tuple[str, str, str], str] = {  # question, ours, peer → why, in
     ),
 }
 _SUMS = "it gives the sums alone, and is told which snapshots count"
+REASONS[
+    "Explain ten days", "holdings_kit: timeline and bridge", "DuckDB, the same joins"
+] = "it names no cause and adds no bridge up"
 _CAUSES = "ours also finds splits, links and transfers, and gives parts and evidence"
 for _ours in _ASKED:
     REASONS |= {
