@@ -18,9 +18,11 @@ from holdings_kit.sandbox import (
     _arrow_login as arrow_login,
     _control as control,
     _gateway as gateway,
+    _openapi as openapi,
     _pages as pages,
 )
 from holdings_kit.sandbox._replies import RefusedError, refusal
+from holdings_kit.sandbox._request_log import RequestLogger
 from holdings_kit.sandbox._webhooks import LOOPBACK
 
 if TYPE_CHECKING:
@@ -47,10 +49,12 @@ def make_app(world: World) -> Starlette:
             *gateway.routes(),
             *pages.routes(),
             *control.routes(),
+            *openapi.routes(),
             *arrow_login.routes(),
             *arrow.routes(),
         ],
         middleware=[
+            Middleware(RequestLogger, world=world),
             Middleware(
                 TrustedHostMiddleware,
                 allowed_hosts=["127.0.0.1", "localhost", *sorted(known.hosts)],

@@ -1,9 +1,9 @@
-"""``/_sandbox/``: play the user, turn the clock, plan faults, read deliveries."""
+"""``/_sandbox/``: play the user, turn the clock, plan faults, look at what happened."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from starlette.routing import Route
@@ -13,7 +13,10 @@ from holdings_kit.sandbox._arrow_login import arrow_token, request_token
 from holdings_kit.sandbox._clock import format_iso, read_duration
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._imports import StepRefusedError, Transaction
+from holdings_kit.sandbox._inspector import render_inspector
+from holdings_kit.sandbox._render import html_reply
 from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
+from holdings_kit.sandbox._trigger import Manner, trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,18 +30,53 @@ if TYPE_CHECKING:
 __all__ = ["play", "routes"]
 
 STEPS: Final = ("choose", "login", "consent", "deny", "cancel", "drop", "import")
+_INDEX: Final = {
+    **{
+        f"POST /_sandbox/{step}": "play the user: {transactionId, persona?, broker?}"
+        for step in STEPS
+    },
+    "GET /_sandbox/transactions": "all transactions, oldest first",
+    "GET /_sandbox/webhooks": "all deliveries, with body and answers",
+    "GET /_sandbox/webhooks/{id}/checksum": "how its checksum is made",
+    "POST /_sandbox/trigger": "fire an event now: {event, persona, url?, late?, "
+    "duplicate?, forged?, reorder?}",
+    "POST /_sandbox/resend": "send a delivery again: {id, url?}",
+    "POST /_sandbox/webhook": "announce events at {url}",
+    "DELETE /_sandbox/webhook": "announce no more",
+    "GET /_sandbox/requests": "the last 500 requests and their answers",
+    "GET /_sandbox/calls": "how often each call was made",
+    "GET /_sandbox/clock": "what the clock shows",
+    "POST /_sandbox/clock": "turn it: {set?, advance?, speed?}",
+    "GET /_sandbox/faults": "the faults still to come",
+    "POST /_sandbox/faults": "follow another plan: {plan}",
+    "GET /_sandbox/personas": "everybody who can log in",
+    "GET /_sandbox/access": "gateway, secrets and addresses",
+    "GET /_sandbox/arrow/access": "a token of ?persona=",
+    "GET /_sandbox/arrow/request-token": "a request token of ?persona=",
+    "POST /_sandbox/reset": "forget all that happened, back to the first instant",
+    "GET /openapi.json": "both contracts, OpenAPI 3.1",
+    "GET /docs": "the same as a page",
+}
 
 
 def routes() -> list[Route]:
     """List the control routes."""
     return [
+        Route("/_sandbox/", _answer_index),
         *(Route(f"/_sandbox/{step}", _take_step, methods=["POST"]) for step in STEPS),
         Route("/_sandbox/clock", _answer_clock, methods=["GET", "POST"]),
         Route("/_sandbox/faults", _answer_faults, methods=["GET", "POST"]),
         Route("/_sandbox/calls", _answer_calls),
+        Route("/_sandbox/requests", _answer_requests),
         Route("/_sandbox/personas", _answer_personas),
+        Route("/_sandbox/transactions", _answer_transactions),
         Route("/_sandbox/webhook", _register_webhook, methods=["POST", "DELETE"]),
         Route("/_sandbox/webhooks", _answer_deliveries),
+        Route("/_sandbox/webhooks/{id}/checksum", _explain_checksum),
+        Route("/_sandbox/trigger", _trigger_event, methods=["POST"]),
+        Route("/_sandbox/resend", _resend_delivery, methods=["POST"]),
+        Route("/_sandbox/reset", _reset_world, methods=["POST"]),
+        Route("/_sandbox/access", _answer_access),
         Route("/_sandbox/arrow/access", _answer_arrow_access),
         Route("/_sandbox/arrow/request-token", _answer_request_token),
     ]
@@ -76,6 +114,13 @@ def play(
             if done.error is not None:
                 break
         return done
+
+
+async def _answer_index(request: Request) -> Response:
+    """Show the inspector to a browser, and the list of controls to all others."""
+    if "text/html" in request.headers.get("accept", ""):
+        return html_reply(render_inspector(_INDEX))
+    return json_reply(_INDEX)
 
 
 async def _take_step(request: Request) -> Response:
@@ -127,6 +172,17 @@ async def _answer_calls(request: Request) -> Response:
     return json_reply(world_of(request).throttle.calls())
 
 
+async def _answer_requests(request: Request) -> Response:
+    return json_reply(world_of(request).log.shown())
+
+
+async def _answer_transactions(request: Request) -> Response:
+    world = world_of(request)
+    with world.lock:
+        found = [details(world, one) for one in world.imports.list_all()]
+    return json_reply(found)
+
+
 async def _answer_personas(request: Request) -> Response:
     world = world_of(request)
     return json_reply(
@@ -158,6 +214,62 @@ async def _register_webhook(request: Request) -> Response:
 
 async def _answer_deliveries(request: Request) -> Response:
     return json_reply(world_of(request).webhooks.shown())
+
+
+async def _explain_checksum(request: Request) -> Response:
+    try:
+        found = world_of(request).webhooks.explain(str(request.path_params["id"]))
+    except ConfigError as error:
+        raise RefusedError(404, str(error)) from None
+    return json_reply(found)
+
+
+async def _trigger_event(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
+    event, persona = (_require_text(asked, name) for name in ("event", "persona"))
+    url = asked.get("url")
+    try:
+        late = asked.get("late")
+        manner = Manner(
+            late=read_duration(str(late)) if late else timedelta(),
+            duplicate=asked.get("duplicate") is True,
+            forged=asked.get("forged") is True,
+            reorder=asked.get("reorder") is True,
+        )
+        sent = await asyncio.to_thread(
+            trigger,
+            world,
+            event,
+            persona,
+            url=str(url) if url else None,
+            manner=manner,
+        )
+    except ConfigError as error:
+        raise RefusedError(400, str(error)) from None
+    return json_reply([one.shown() for one in sent])
+
+
+async def _resend_delivery(request: Request) -> Response:
+    world, asked = world_of(request), await _read_body(request)
+    wanted, url = _require_text(asked, "id"), asked.get("url")
+    try:
+        sent = await asyncio.to_thread(
+            world.webhooks.resend, wanted, str(url) if url else None
+        )
+    except ConfigError as error:
+        raise RefusedError(400, str(error)) from None
+    return json_reply(sent.shown())
+
+
+async def _reset_world(request: Request) -> Response:
+    world = world_of(request)
+    world.reset()
+    return json_reply({"now": format_iso(world.clock.now())})
+
+
+async def _answer_access(request: Request) -> Response:
+    world = world_of(request)
+    return json_reply(world.list_access(str(request.base_url).rstrip("/")))
 
 
 async def _answer_arrow_access(request: Request) -> Response:

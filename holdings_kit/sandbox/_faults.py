@@ -24,7 +24,7 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import read_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["TARGETS", "Fault", "Faults", "parse_faults"]
 
@@ -157,6 +157,16 @@ class Faults:
         parsed = parse_faults(plan)
         with self._lock:
             self._queues = {name: deque(faults) for name, faults in parsed.items()}
+
+    def left_plan(self) -> dict[str, tuple[Fault, ...]]:
+        """Give the faults still to come, for `restore`."""
+        with self._lock:
+            return {name: tuple(queue) for name, queue in self._queues.items()}
+
+    def restore(self, plan: Mapping[str, tuple[Fault, ...]]) -> None:
+        """Follow a plan again that `left_plan` gave."""
+        with self._lock:
+            self._queues = {name: deque(faults) for name, faults in plan.items()}
 
     def take(self, *targets: str) -> Fault | None:
         """Give the next fault of the first target that has one, and use it up."""

@@ -127,6 +127,20 @@ class Imports:
         self._advance_status(found)
         return found
 
+    def list_all(self) -> list[Transaction]:
+        """Give every transaction, oldest first, brought up to the clock."""
+        self.ripen()
+        return list(self._all.values())
+
+    def forget(self) -> None:
+        """Drop every transaction; the next has the first id again."""
+        self._all.clear()
+
+    def complete(self, found: Transaction, persona: Persona, at: datetime) -> None:
+        """Let a transaction have completed at `at`, without a step of the user."""
+        found.persona, found.broker = persona, persona.broker
+        found.status, found.completed_at = "COMPLETED", at
+
     def ripen(self) -> None:
         """Bring every transaction up to the clock."""
         for one in self._all.values():

@@ -40,6 +40,7 @@ _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
     "try.js": "text/javascript",
+    "inspector.js": "text/javascript",
 }
 
 
@@ -49,6 +50,7 @@ def routes() -> list[Route]:
         Route("/scdk/2.0.0/scdk.js", _send_static),
         Route("/scdk/pages.css", _send_static),
         Route("/scdk/try.js", _send_static),
+        Route("/scdk/inspector.js", _send_static),
         Route("/", _show_welcome),
         Route("/_sandbox/try", _start_import, methods=["POST"]),
         *(

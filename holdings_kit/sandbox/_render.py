@@ -76,6 +76,7 @@ def render_welcome(gateway: str, personas: Iterable[Persona]) -> str:
     return render_document(
         "Sandbox",
         f"<p>Gateway <strong>{escape(gateway)}</strong> and Arrow, simulated.</p>"
+        '<p><a href="/_sandbox/">Inspector</a> · <a href="/docs">Contracts</a></p>'
         '<button id="import">Import holdings</button>'
         '<pre id="said" role="status"></pre>'
         "<h2>Who can log in</h2>"
@@ -200,13 +201,15 @@ def _render_page(title: str, step: int, body: str) -> str:
     return render_document(title, body, nav)
 
 
-def render_document(title: str, body: str, nav: str = "") -> str:
+def render_document(title: str, body: str, nav: str = "", *, wide: bool = False) -> str:
+    """Put a body into a page; a wide one takes the whole window."""
     focus = "" if " autofocus" in body else " autofocus"  # else on the field at fault
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · sandbox</title>"
-        '<link rel="stylesheet" href="/scdk/pages.css"></head><body>'
+        '<link rel="stylesheet" href="/scdk/pages.css"></head>'
+        f"<body{' class=wide-page' if wide else ''}>"
         '<header><p class="banner">Sandbox: invented people, no real broker</p>'
         f"{nav}</header>"
         f'<main><h1 tabindex="-1"{focus}>{escape(title)}</h1>{body}</main>'

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._world import World
 
 __all__ = [
+    "ARROW_CODES",
     "Endpoint",
     "RefusedError",
     "body_of",
@@ -43,7 +44,7 @@ _WORDS: Final = {
     500: "Internal server error",
     504: "No answer in time",
 }
-_ARROW_CODES: Final = {
+ARROW_CODES: Final = {
     400: "BAD_REQUEST_ERROR",
     401: "UNAUTHORIZED",
     403: "FORBIDDEN",
@@ -226,5 +227,5 @@ def _gateway_error(message: str) -> dict[str, object]:
 
 
 def _arrow_error(status: int, message: str) -> dict[str, object]:
-    code = _ARROW_CODES.get(status, "GENERAL_ERROR")
+    code = ARROW_CODES.get(status, "GENERAL_ERROR")
     return {"status": "error", "message": message, "errorCode": code}

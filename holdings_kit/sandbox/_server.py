@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Self, cast
 from urllib.parse import urlsplit
 
@@ -9,9 +10,11 @@ from holdings_kit.clients import ArrowClient, Background, GatewayClient
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._app import make_app
 from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
-from holdings_kit.sandbox._clock import Clock
+from holdings_kit.sandbox._clock import Clock, read_duration
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._faults import Faults
+from holdings_kit.sandbox._gateway import details
+from holdings_kit.sandbox._trigger import Manner, trigger
 from holdings_kit.sandbox._webhooks import Sender, post_json
 from holdings_kit.sandbox._world import Settings, World
 
@@ -232,6 +235,69 @@ class Sandbox:
     def deliveries(self) -> list[dict[str, object]]:
         """List all webhooks so far, with what became of each."""
         return self._world.webhooks.shown()
+
+    def requests(self) -> list[dict[str, object]]:
+        """List the last 500 requests with their answers, oldest first."""
+        return self._world.log.shown()
+
+    def transactions(self) -> list[dict[str, object]]:
+        """List all transactions as ``transactiondetails`` writes them."""
+        with self._world.lock:
+            found = self._world.imports.list_all()
+            return [details(self._world, one) for one in found]
+
+    def resend(self, delivery_id: str, url: str | None = None) -> dict[str, object]:
+        """Send the bytes of a delivery again; give it with all its answers."""
+        return self._world.webhooks.resend(delivery_id, url).shown()
+
+    def trigger(
+        self,
+        event: str,
+        *,
+        persona: str,
+        url: str | None = None,
+        late: str = "",
+        duplicate: bool = False,
+        forged: bool = False,
+        reorder: bool = False,
+    ) -> list[dict[str, object]]:
+        """Fire an event now and deliver its webhooks at once, without a browser.
+
+        Parameters
+        ----------
+        event
+            ``holdings-import``.
+        persona
+            Who imports.
+        url
+            Where to; the registered address unless given.
+        late
+            How long ago it happened, such as ``24h``; it is delivered now.
+        duplicate, forged, reorder
+            The same bytes twice; a checksum of another secret; two imports, the newer
+            one first.
+        """
+        sent = trigger(
+            self._world,
+            event,
+            persona,
+            url=url,
+            manner=Manner(
+                late=read_duration(late) if late else timedelta(),
+                duplicate=duplicate,
+                forged=forged,
+                reorder=reorder,
+            ),
+        )
+        return [one.shown() for one in sent]
+
+    def reset(self) -> None:
+        """Forget all that happened; clock, faults and ids start again."""
+        self._world.reset()
+
+    def access(self) -> dict[str, str]:
+        """Give addresses, names and secrets as one dict, ready for JSON."""
+        return self._world.list_access(self.url)
 
     def calls(self) -> dict[str, int]:
         """Count the requests so far by target of the fault plan, spoilt ones too."""

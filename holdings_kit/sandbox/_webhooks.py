@@ -1,4 +1,4 @@
-"""Webhook deliveries: queued, faulted, retried in virtual time."""
+"""Webhooks: signed, planned by the faults, sent when due, retried as published."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ Sender = Callable[[str, bytes], int]
 _PATIENCE: Final = 5.0
 _HELD: Final = timedelta(hours=1)
 _OK: Final = range(200, 300)
+_FORGED: Final = "forged"  # the secret of who does not know the secret
 
 
 @dataclass(slots=True)
@@ -40,6 +41,14 @@ class Delivery:
 
     Attributes
     ----------
+    id
+        By which it can be sent again.
+    kind
+        What it tells of: ``holdings-import``, …
+    subject
+        What the checksum covers beside the timestamp.
+    forged
+        Whether its checksum is of another secret.
     status
         ``pending``, ``delivered``, ``failed`` (after the last retry), ``missing`` (a
         fault lost it) or ``unregistered`` (nobody listens).
@@ -47,22 +56,37 @@ class Delivery:
         What each attempt got: an HTTP status, or the name of the failure.
     """
 
+    id: str
     number: float
+    kind: str
     transaction_id: str
+    subject: str
     body: bytes
     first_at: datetime
     due_at: datetime
     fault: str | None = None
+    forged: bool = False
     status: str = "pending"
+    url: str | None = None
     answers: list[str] = field(default_factory=list[str])
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the last attempt was answered with a 2xx."""
+        last = self.answers[-1] if self.answers else ""
+        return last.isdigit() and int(last) in _OK
 
     def shown(self) -> dict[str, object]:
         """Give what ``/_sandbox/webhooks`` shows of it."""
         return {
+            "id": self.id,
+            "kind": self.kind,
             "transactionId": self.transaction_id,
             "status": self.status,
             "fault": self.fault,
+            "forged": self.forged,
             "dueAt": format_iso(self.due_at),
+            "url": self.url,
             "answers": self.answers,
             "body": json.loads(self.body),
         }
@@ -99,28 +123,52 @@ class Webhooks:
         ConfigError
             Not plain HTTP, or neither on this machine nor at an allowed host.
         """
-        parts = urlsplit(url or "http://127.0.0.1/")
+        self._url = None if url is None else self.check_url(url)
+
+    def check_url(self, url: str | None) -> str:
+        """Give back an address the sandbox may send to.
+
+        Raises
+        ------
+        ConfigError
+            None at all, not plain HTTP, or of a host that is not allowed.
+        """
+        if url is None:
+            raise ConfigError("no webhook URL is registered; name one")
+        parts = urlsplit(url)
         if parts.scheme != "http" or parts.hostname not in self._hosts:
             raise ConfigError(
                 f"webhook URL {url!r}: the sandbox sends to this machine only; "
                 "use http://127.0.0.1:PORT/…, or allow the host (allow_hosts)"
             )
-        self._url = url
+        return url
+
+    def forget(self) -> None:
+        """Drop all deliveries, those under way too; the address stays."""
+        with self._lock:
+            self._all.clear()
 
     def add(
-        self, transaction_id: str, facts: Mapping[str, object], subject: str
+        self,
+        kind: str,
+        transaction_id: str,
+        facts: Mapping[str, object],
+        subject: str,
     ) -> None:
-        """Queue the webhook of a completed import, as the fault plan wants it."""
+        """Queue the webhook of an event, as the fault plan wants it."""
         fault, now = self._faults.take("webhook"), self._clock.now()
         name = fault.name if fault else None
-        stamp = format_iso(now)
-        secret = "forged" if name == "bad checksum" else self._api_secret
-        checksum = webhook_checksum(secret, timestamp=stamp, subject=subject)
-        body = to_bytes({**facts, "timestamp": stamp, "checksum": checksum})
-        due = now + _read_delay(fault)
         with self._lock:
-            number = float(len(self._all))
-            made = Delivery(number, transaction_id, body, due, due, name)
+            made = self._sign(
+                kind,
+                transaction_id,
+                facts,
+                subject,
+                at=now,
+                forged=name == "bad checksum",
+            )
+            made.fault, made.due_at = name, now + _read_delay(fault)
+            made.first_at = made.due_at
             if name == "missing":
                 made.status = "missing"
             elif self._url is None:
@@ -128,15 +176,57 @@ class Webhooks:
             self._release_reordered(made)
             self._all.append(made)
             if name == "duplicate":
-                again = Delivery(number, transaction_id, body, due, due, name)
-                again.status = made.status
+                again = self._sign(kind, transaction_id, facts, subject, at=now)
+                again.fault, again.status, again.number = name, made.status, made.number
                 self._all.append(again)
+
+    def prepare(
+        self,
+        kind: str,
+        transaction_id: str,
+        facts: Mapping[str, object],
+        subject: str,
+        *,
+        at: datetime,
+        forged: bool = False,
+    ) -> Delivery:
+        """Make a delivery of an event of `at`, for `send_now`; no fault touches it."""
+        with self._lock:
+            made = self._sign(
+                kind, transaction_id, facts, subject, at=at, forged=forged
+            )
+            made.status = "unregistered"
+            self._all.append(made)
+            return made
+
+    def send_now(self, one: Delivery, url: str) -> None:
+        """Send a delivery to `url`, whatever the clock says; no retry follows."""
+        with self._sending:
+            self._attempt(one, url)
+            with self._lock:
+                one.status = "delivered" if one.accepted else "failed"
+
+    def resend(self, delivery_id: str, url: str | None = None) -> Delivery:
+        """Send the bytes of a delivery again, to where it went or to `url`.
+
+        Raises
+        ------
+        ConfigError
+            There is no such delivery, or no address for it.
+        """
+        with self._lock:
+            found = next((d for d in self._all if d.id == delivery_id), None)
+            known = ", ".join(one.id for one in self._all[-5:]) or "none yet"
+        if found is None:
+            raise ConfigError(f"no delivery {delivery_id!r}; the last are {known}")
+        self.send_now(found, self.check_url(url or self._url or found.url))
+        return found
 
     def pump(self) -> None:
         """Send whatever is due, oldest first; returns when nothing is."""
         with self._sending:
             while (found := self._find_next_due()) is not None:
-                self._send_once(found)
+                self._send_due(found)
 
     def due(self) -> bool:
         """Tell whether `pump` has something to do."""
@@ -146,6 +236,62 @@ class Webhooks:
         """List all deliveries in the order of their imports."""
         with self._lock:
             return [one.shown() for one in self._all]
+
+    def explain(self, delivery_id: str) -> dict[str, object]:
+        """Show how a delivery's checksum is made, step by step.
+
+        Raises
+        ------
+        ConfigError
+            There is no such delivery.
+        """
+        with self._lock:
+            found = next((d for d in self._all if d.id == delivery_id), None)
+        if found is None:
+            raise ConfigError(f"no delivery {delivery_id!r}")
+        body = cast("dict[str, str]", json.loads(found.body))
+        expected = webhook_checksum(
+            self._api_secret, timestamp=body["timestamp"], subject=found.subject
+        )
+        covers = "transactionId"
+        if found.subject == body.get("smallcaseAuthId"):
+            covers = "smallcaseAuthId"
+        return {
+            "algorithm": "hex HMAC-SHA256",
+            "key": self._api_secret,
+            "covers": f"timestamp + {covers}",
+            "message": body["timestamp"] + found.subject,
+            "expected": expected,
+            "sent": body["checksum"],
+            "fits": expected == body["checksum"],
+        }
+
+    def _sign(
+        self,
+        kind: str,
+        transaction_id: str,
+        facts: Mapping[str, object],
+        subject: str,
+        *,
+        at: datetime,
+        forged: bool = False,
+    ) -> Delivery:
+        stamp = format_iso(at)
+        secret = _FORGED if forged else self._api_secret
+        checksum = webhook_checksum(secret, timestamp=stamp, subject=subject)
+        body = to_bytes({**facts, "timestamp": stamp, "checksum": checksum})
+        number = len(self._all)
+        return Delivery(
+            f"dlv_{number + 1:04d}",
+            float(number),
+            kind,
+            transaction_id,
+            subject,
+            body,
+            at,
+            at,
+            forged=forged,
+        )
 
     def _release_reordered(self, newer: Delivery) -> None:
         """Let a held delivery go right after the newer one."""
@@ -160,26 +306,32 @@ class Webhooks:
             ready = [d for d in self._all if d.status == "pending" and d.due_at <= now]
         return min(ready, key=lambda one: (one.due_at, one.number), default=None)
 
-    def _send_once(self, one: Delivery) -> None:
-        try:
-            status = self._sender(cast("str", self._url), one.body)
-        except (OSError, HTTPException) as error:
-            answer, arrived = type(error).__name__, False
-        else:
-            answer, arrived = str(status), status in _OK
+    def _send_due(self, one: Delivery) -> None:
+        if self._url is None:  # nobody listens any more
+            one.status = "unregistered"
+            return
+        self._attempt(one, self._url)
         with self._lock:
-            one.answers.append(answer)
             tried = len(one.answers)
-            if arrived:
+            if one.accepted:
                 one.status = "delivered"
             elif tried > len(RETRIES):
                 one.status = "failed"
             else:
                 one.due_at = one.first_at + RETRIES[tried - 1]
 
+    def _attempt(self, one: Delivery, url: str) -> None:
+        try:
+            answer = str(self._sender(url, one.body))
+        except (OSError, HTTPException) as error:
+            answer = type(error).__name__
+        with self._lock:
+            one.url = url
+            one.answers.append(answer)
+
 
 def post_json(url: str, body: bytes) -> int:
-    """Post JSON on this machine, within five seconds; give the HTTP status."""
+    """Post JSON within five seconds; give the HTTP status."""
     parts = urlsplit(url)
     link = HTTPConnection(
         parts.hostname or "127.0.0.1", parts.port or 80, timeout=_PATIENCE

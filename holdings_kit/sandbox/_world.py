@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,6 +15,7 @@ from holdings_kit.sandbox._clock import trading_date
 from holdings_kit.sandbox._imports import Imports, Transaction
 from holdings_kit.sandbox._payloads import View, write_gateway_holdings
 from holdings_kit.sandbox._personas import Persona, derive_secret, invent_crowd
+from holdings_kit.sandbox._request_log import RequestLog
 from holdings_kit.sandbox._timeline import Timeline
 from holdings_kit.sandbox._webhooks import Webhooks
 from holdings_kit.wire import mint_token
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._clock import Clock
     from holdings_kit.sandbox._faults import Faults
-    from holdings_kit.sandbox._webhooks import Sender
+    from holdings_kit.sandbox._webhooks import Delivery, Sender
 
 __all__ = ["Credentials", "Settings", "Throttle", "World"]
 
@@ -107,11 +108,14 @@ class World:
         crowd_count: int = 0,
         rate_limit: int | None = None,
         settings: Settings | None = None,
+        api_secret: str | None = None,
     ) -> None:
-        self.throttle = Throttle(rate_limit)
+        self.throttle, self.log = Throttle(rate_limit), RequestLog()
         self.settings = settings or Settings()
         self.seed, self.clock, self.faults = seed, clock, faults
         self.credentials = Credentials.of(seed)
+        if api_secret is not None:
+            self.credentials = replace(self.credentials, api_secret=api_secret)
         self.timeline = Timeline(seed, trading_date(clock.now()))
         self.candles = Candles(self.timeline.market)
         everyone = (*self.timeline.personas.values(), *invent_crowd(seed, crowd_count))
@@ -129,9 +133,48 @@ class World:
         self.lock = threading.RLock()
         self.request_tokens: dict[str, tuple[str, datetime]] = {}
         self.logins: dict[str, str] = {}
-        self._issued = 0
-        now = clock.now()
-        self._links = {one.auth_id: _Link(now, now) for one in everyone if one.linked}
+        self._issued, self._started_at = 0, clock.now()
+        self._first_plan = faults.left_plan()
+        self._links: dict[str, _Link] = {}
+        self._link_the_crowd()
+
+    def reset(self) -> None:
+        """Forget all that happened: the clock, the faults and the ids start again.
+
+        Who is told of events, and the secrets, stay.
+        """
+        with self.lock:
+            self.clock.set(self._started_at)
+            self.faults.restore(self._first_plan)
+            self.imports.forget()
+            self.webhooks.forget()
+            self.request_tokens.clear()
+            self.logins.clear()
+            self.log.forget()
+            self.throttle.forget()
+            self._issued = 0
+            self._link_the_crowd()
+
+    def _link_the_crowd(self) -> None:
+        at = self._started_at
+        self._links = {
+            one.auth_id: _Link(at, at) for one in self.by_auth.values() if one.linked
+        }
+
+    def list_access(self, url: str) -> dict[str, str]:
+        """Give what a partner needs to talk to the sandbox at `url`."""
+        known = self.credentials
+        return {
+            "url": url,
+            "gateway": known.gateway,
+            "api_secret": known.api_secret,
+            "shared_secret": known.shared_secret,
+            "app_id": known.app_id,
+            "app_secret": known.app_secret,
+            "sdk": f"{url}/scdk/2.0.0/scdk.js",
+            "inspector": f"{url}/_sandbox/",
+            "openapi": f"{url}/openapi.json",
+        }
 
     def persona(self, key: str) -> Persona:
         """Find a persona by key, Arrow user id or smallcaseAuthId.
@@ -201,10 +244,35 @@ class World:
             self.imports.ripen()
         self.webhooks.pump()
 
+    def import_at_once(
+        self, persona: Persona, at: datetime, *, forged: bool = False
+    ) -> Delivery:
+        """Import for a persona as of `at`, and give the webhook that tells of it."""
+        with self.lock:
+            done = self.imports.create(
+                intent="HOLDINGS_IMPORT",
+                version="v2",
+                mutual_funds=persona.mutual_funds,
+                notes=None,
+                auth_id=None,
+            )
+            self.imports.complete(done, persona, at)
+            facts, subject = self._write_import(done, persona, at)
+            return self.webhooks.prepare(
+                "holdings-import", done.id, facts, subject, at=at, forged=forged
+            )
+
     def _announce_import(self, done: Transaction) -> None:
         persona, at = done.persona, done.completed_at
         if persona is None or at is None:
             return
+        facts, subject = self._write_import(done, persona, at)
+        self.webhooks.add("holdings-import", done.id, facts, subject)
+
+    def _write_import(
+        self, done: Transaction, persona: Persona, at: datetime
+    ) -> tuple[dict[str, object], str]:
+        """Note that an import is done; give its webhook's facts and subject."""
         self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
         facts = write_gateway_holdings(
             self.view(persona, at),
@@ -219,7 +287,7 @@ class World:
             del facts["securities"], facts["smallcases"]
         if done.notes is not None:
             facts["notes"] = done.notes
-        self.webhooks.add(done.id, {**facts, "transactionId": done.id}, subject)
+        return {**facts, "transactionId": done.id}, subject
 
 
 class Throttle:
@@ -262,6 +330,12 @@ class Throttle:
         """Note a call of `target`."""
         with self._lock:
             self._calls[target] += 1
+
+    def forget(self) -> None:
+        """Count from nothing again."""
+        with self._lock:
+            self._calls.clear()
+            self._recent.clear()
 
     def calls(self) -> dict[str, int]:
         """Give the number of calls by target."""
