@@ -66,6 +66,7 @@ _EXTRA_OF: Final = {
     "starlette": "sandbox",
     "typer": "sandbox",
     "uvicorn": "sandbox",
+    "yaml": "sandbox",
     "arch": "risk",
     "numpy": "risk",
     "scipy": "risk",

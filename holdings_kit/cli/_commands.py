@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from holdings_kit.cli._sandbox import listen, resend, sandbox, trigger
 from holdings_kit.cli._store import store_app
 from holdings_kit.cli._terminal import printable
 from holdings_kit.errors import ConfigError
@@ -149,50 +149,6 @@ def generate(
         print(path)
 
 
-def sandbox(
-    *,
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8400,
-    seed: Annotated[int, typer.Option(help="Same seed, same people and prices.")] = 0,
-    faults: Annotated[
-        str, typer.Option(help='Plan, e.g. "holdings: 429*2; webhook: late 24h".')
-    ] = "",
-    start: Annotated[
-        str, typer.Option(help="First instant, ISO 8601; now unless given.")
-    ] = "",
-    speed: Annotated[
-        float, typer.Option(help="Virtual seconds per second; 0 stands still.")
-    ] = 1.0,
-    webhook: Annotated[
-        str | None, typer.Option(help="URL on this machine for webhooks.")
-    ] = None,
-    crowd: Annotated[int, typer.Option(help="So many more accounts, for load.")] = 0,
-    rate_limit: Annotated[
-        int | None,
-        typer.Option(help="Arrow calls of a kind per second; published: 10."),
-    ] = None,
-) -> None:
-    """Run simulated brokers and the gateway on this machine until stopped."""
-    from holdings_kit.sandbox import Clock, serve
-
-    clock = Clock(_read_instant(start), speed=speed)
-    running = serve(
-        port=port,
-        seed=seed,
-        faults=faults,
-        clock=clock,
-        webhook_url=webhook,
-        crowd=crowd,
-        rate_limit=rate_limit,
-    )
-    with running as sb:
-        print(f"front page     {sb.url}/")
-        print(f"base URL       {sb.base_url} (Gateway and Arrow)")
-        for name in ("gateway", "api_secret", "shared_secret", "app_id", "app_secret"):
-            print(f"{name:<14} {getattr(sb, name)}")
-        print("The secrets are invented. Ctrl-C stops it.", flush=True)
-        _wait_for_stop_signal()
-
-
 def receive(
     *,
     into: Annotated[Path, typer.Option(help="Folder of the inbox.")],
@@ -300,26 +256,6 @@ def _read_secret(name: str) -> Secret:
     return wire.Secret(value)
 
 
-def _read_instant(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text) if text else datetime.now(UTC)
-    except ValueError:
-        raise ConfigError(
-            f"{text!r} is no instant; write 2026-01-05T04:45:00Z"
-        ) from None
-
-
-def _wait_for_stop_signal() -> None:
-    stopped = threading.Event()
-
-    def stop(*_signal: object) -> None:
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    stopped.wait()
-
-
 def market(
     files: Annotated[
         list[Path], typer.Argument(help="The exchanges' files: folders, files, globs.")
@@ -372,7 +308,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold secrets
     help="Equity holdings as exact polars frames.",
 )
-for _command in (demo, load, report, market, generate, sandbox, receive, lab):
+for _command in (demo, load, report, market, generate):
+    app.command()(_command)
+for _command in (sandbox, trigger, resend, listen, receive, lab):
     app.command()(_command)
 app.command("app")(app_)
 app.add_typer(store_app, name="store")

@@ -166,7 +166,7 @@ def _answer_login_page(request: Request, app_id: str, problem: str = "") -> Resp
     options = "".join(
         f'<option value="{escape(one.account_id)}">{escape(one.account_id)}: '
         f"{escape(one.name)}. {escape(one.story)}</option>"
-        for one in world.timeline.personas.values()
+        for one in world.named
     )
     alert = f'<p class="problem" id="problem" role="alert">{escape(problem)}</p>'
     invalid = ' aria-invalid="true" aria-describedby="problem" autofocus'

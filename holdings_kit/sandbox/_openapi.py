@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe_contracts", "routes"]
 
-Schema: TypeAlias = "dict[str, object]"
+Schema: TypeAlias = "Mapping[str, object]"
 
 _TEXT: Final[Schema] = {"type": "string"}
 _WHOLE: Final[Schema] = {"type": "integer"}
@@ -162,7 +162,7 @@ def _arrow_paths() -> dict[str, object]:
         refusals=(400, 401, 404, 422, 429),
     )
     cast("dict[str, object]", candles["responses"])["200"] = _json(_ref("Candles"))
-    csv = {
+    csv: Schema = {
         "get": {
             "tags": ["Arrow"],
             "summary": "Instruments as CSV",
@@ -546,7 +546,7 @@ def _object(
     trust: str = "",
 ) -> Schema:
     """Describe an object; a closed one has no member that is not described."""
-    found: Schema = {
+    found: dict[str, object] = {
         "type": "object",
         "required": list(required),
         "properties": {**required, **(optional or {})},
@@ -597,7 +597,7 @@ def _gateway_call(
     envelope = _object(
         {"success": {"const": True}, "errors": {"type": "null"}, "data": data}
     )
-    found: Schema = {
+    found: dict[str, object] = {
         "tags": ["Gateway"],
         "summary": summary,
         "security": [{"gatewaySecret": [], "gatewayToken": []}],
@@ -625,7 +625,7 @@ def _arrow_call(
     secured: bool = True,
 ) -> Schema:
     envelope = _object({"data": data or {}, "status": {"const": "success"}})
-    found: Schema = {
+    found: dict[str, object] = {
         "tags": ["Arrow"],
         "summary": summary,
         "security": [{"appID": [], "token": []}] if secured else [],

@@ -121,7 +121,7 @@ def _sdk_error(message: str, code: int) -> Response:
 
 async def _show_welcome(request: Request) -> Response:
     world = world_of(request)
-    page = render_welcome(world.credentials.gateway, world.timeline.personas.values())
+    page = render_welcome(world.credentials.gateway, world.named)
     return html_reply(page)
 
 
@@ -220,11 +220,7 @@ def _render_step(
         offered = {key: name for key, name in BROKERS.items() if key in allowed}
         return render_chooser(found.id, offered)
     if step == "login" and found.status == "INITIALIZED" and found.broker:
-        customers = [
-            one
-            for one in world.timeline.personas.values()
-            if one.broker == found.broker
-        ]
+        customers = [one for one in world.named if one.broker == found.broker]
         return render_login(
             found.id, BROKERS[found.broker], customers, pin=PIN, problem=problem
         )

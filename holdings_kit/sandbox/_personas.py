@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib.resources import files
 from random import Random
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from holdings_kit.errors import ConfigError, load_optional
 from holdings_kit.sandbox._lots import Lot
 from holdings_kit.sandbox._market import UNIVERSE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import yaml
+else:
+    yaml = load_optional("yaml")
 
 __all__ = [
     "BROKERS",
@@ -22,6 +30,7 @@ __all__ = [
     "invent_crowd",
     "list_personas",
     "published_sample",
+    "read_personas",
     "starting_lots",
 ]
 
@@ -73,6 +82,8 @@ class Persona:
         One sentence for the login page.
     linked
         Whether the holdings consent is given without an import.
+    lots
+        What is held, by instrument key, where a file says so; it never changes.
     """
 
     key: str
@@ -86,8 +97,10 @@ class Persona:
     baskets: tuple[Basket, ...] = ()
     mutual_funds: bool = False
     linked: bool = False
+    lots: tuple[tuple[str, Lot], ...] | None = None
 
 
+_PRIVATE_FORMS: Final = ("list", "stats", "investments")
 _PUBLIC: Final = Basket(
     "SCSB_0001", "Invented All Weather", "public", (("SBIN", 5), ("GOLDBEES", 10))
 )
@@ -178,8 +191,178 @@ def invent_crowd(seed: int, count: int) -> tuple[Persona, ...]:
     )
 
 
+def read_personas(path: Path, seed: int) -> tuple[Persona, ...]:
+    """Read people of one's own from a YAML or JSON file.
+
+    ``{"personas": [{"key", "broker", "holdings"?, …}]}``: a holding is its instrument's
+    symbol and a quantity, or ``{quantity, average?, t1?, pledged?}``, where `quantity`
+    is all that is owned.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or a value in it is not what it should be; the message
+        says where.
+    """
+    found = _read_document(path)
+    people = _Part(path.name, found).members.get("personas")
+    if not isinstance(people, list) or not people:
+        raise ConfigError(f"{path.name}: /personas: is not a list of people")
+    taken = {persona.key for persona in list_personas(seed)}
+    read: list[Persona] = []
+    for number, one in enumerate(cast("list[object]", people)):
+        part = _Part(f"{path.name}: /personas/{number}", one)
+        read.append(_read_persona(part, seed, number, taken))
+        taken.add(read[-1].key)
+    return tuple(read)
+
+
+_MEMBERS: Final = (
+    "key person name broker story holdings smallcases private_form mutual_funds linked"
+)
+_LOT: Final = "quantity average t1 pledged"
+_BASKET: Final = "name visibility shares"
+
+
+class _Part:
+    """One object of a file, and where it stands."""
+
+    def __init__(self, place: str, value: object) -> None:
+        self.place = place
+        if not isinstance(value, dict):
+            raise self.refuse("", f"is not an object: {value!r}")
+        pairs = cast("dict[object, object]", value).items()
+        self.members = {str(name): member for name, member in pairs}
+
+    def refuse(self, name: str, reason: str) -> ConfigError:
+        """Make the error for a member."""
+        return ConfigError(f"{self.place}{f'/{name}' if name else ''}: {reason}")
+
+    def allow(self, names: str) -> None:
+        """Refuse a member of another name: usually a misspelt one."""
+        for name in self.members:
+            if name not in names.split():
+                raise self.refuse(name, f"is not known; there are {names}")
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Read a text that must be there unless there is a default."""
+        value = self.members.get(name, default)
+        if not isinstance(value, str) or not value:
+            raise self.refuse(name, "is missing or no text")
+        return value
+
+    def count(self, name: str, default: int | None = None) -> int:
+        """Read a whole number from 0 up."""
+        value = self.members.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.refuse(name, f"{value!r} is not a whole number from 0 up")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Read true or false; false where it is missing."""
+        value = self.members.get(name, False)
+        if not isinstance(value, bool):
+            raise self.refuse(name, f"{value!r} is not true or false")
+        return value
+
+
+def _read_document(path: Path) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"personas: {path} cannot be read ({error})") from None
+    try:
+        if path.suffix.lower() == ".json":
+            return json.loads(text)
+        return yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"{path.name}: is neither YAML nor JSON ({said})") from None
+
+
+def _read_persona(part: _Part, seed: int, number: int, taken: set[str]) -> Persona:
+    part.allow(_MEMBERS)
+    key, broker = part.text("key"), part.text("broker")
+    if key in taken:
+        raise part.refuse("key", f"{key!r} is taken")
+    if broker not in BROKERS:
+        raise part.refuse("broker", f"{broker!r} is none of {', '.join(BROKERS)}")
+    form = part.text("private_form", "list")
+    if form not in _PRIVATE_FORMS:
+        raise part.refuse("private_form", f"is none of {', '.join(_PRIVATE_FORMS)}")
+    lots = _read_lots(part)
+    baskets = _read_baskets(part, lots)
+    return Persona(
+        key,
+        part.text("person", key),
+        part.text("name", key.title()),
+        broker,
+        f"OWN{number + 1:04d}",
+        derive_secret(seed, "auth", "own", key),
+        part.text("story", "Of a file of your own."),
+        form,
+        baskets,
+        part.flag("mutual_funds"),
+        part.flag("linked"),
+        tuple(lots.items()),
+    )
+
+
+def _read_lots(part: _Part) -> dict[str, Lot]:
+    lots: dict[str, Lot] = {}
+    listed = _Part(f"{part.place}/holdings", part.members.get("holdings", {}))
+    for symbol, value in listed.members.items():
+        if symbol not in UNIVERSE:
+            raise listed.refuse(symbol, f"is none of {', '.join(UNIVERSE)}")
+        whole = {"quantity": value} if isinstance(value, int) else value
+        lot = _Part(f"{listed.place}/{symbol}", whole)
+        lot.allow(_LOT)
+        quantity, t1, pledged = (
+            lot.count("quantity"),
+            lot.count("t1", 0),
+            lot.count("pledged", 0),
+        )
+        if t1 + pledged > quantity:
+            raise lot.refuse("quantity", "is less than t1 and pledged together")
+        average = lot.members.get("average")
+        try:
+            price = None if average is None else Decimal(str(average))
+        except ArithmeticError:
+            raise lot.refuse("average", f"{average!r} is no price") from None
+        lots[symbol] = Lot(
+            settled=quantity - t1 - pledged, t1=t1, pledged=pledged, average=price
+        )
+    return lots
+
+
+def _read_baskets(part: _Part, lots: dict[str, Lot]) -> tuple[Basket, ...]:
+    """Read smallcases; their shares are part of the holdings."""
+    value = part.members.get("smallcases", [])
+    if not isinstance(value, list):
+        raise part.refuse("smallcases", "is not a list")
+    read: list[Basket] = []
+    for number, one in enumerate(cast("list[object]", value)):
+        basket = _Part(f"{part.place}/smallcases/{number}", one)
+        basket.allow(_BASKET)
+        visibility = basket.text("visibility", "public")
+        if visibility not in {"public", "private"}:
+            raise basket.refuse("visibility", "is neither public nor private")
+        shares = _Part(f"{basket.place}/shares", basket.members.get("shares"))
+        held = tuple((name, shares.count(name)) for name in shares.members)
+        for name, count in held:
+            lot = lots.get(name)
+            if lot is None or lot.settled < lot.in_smallcase + count:
+                raise shares.refuse(name, "is more than what is held and free")
+            lots[name] = replace(lot, in_smallcase=lot.in_smallcase + count)
+        scid = f"SCOWN_{number + 1:04d}"
+        read.append(Basket(scid, basket.text("name"), visibility, held))
+    return tuple(read)
+
+
 def starting_lots(seed: int, persona: Persona) -> dict[str, Lot]:
     """Give what a persona holds on session 0, by instrument key."""
+    if persona.lots is not None:
+        return dict(persona.lots)
     if persona.key == "sample":
         return _read_sample_lots()
     random = Random(f"{seed}:start:{persona.key}")

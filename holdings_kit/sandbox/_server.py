@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from holdings_kit.sandbox._clock import Clock, read_duration
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._faults import Faults
 from holdings_kit.sandbox._gateway import details
+from holdings_kit.sandbox._personas import read_personas
 from holdings_kit.sandbox._trigger import Manner, trigger
 from holdings_kit.sandbox._webhooks import Sender, post_json
 from holdings_kit.sandbox._world import Settings, World
@@ -38,6 +40,7 @@ def serve(
     faults: str = "",
     clock: Clock | datetime | None = None,
     webhook_url: str | None = None,
+    personas: str | Path | None = None,
     crowd: int = 0,
     rate_limit: int | None = None,
     nested_details: bool = True,
@@ -69,6 +72,9 @@ def serve(
         side cannot know the virtual one.
     webhook_url
         Where imports are announced; plain HTTP on this machine.
+    personas
+        People of your own beside the eleven: a YAML or JSON file
+        ``{"personas": [{"key": "maya", "broker": "kite", "holdings": {"SBIN": 10}}]}``.
     crowd
         So many more accounts, their consent given, for load.
     rate_limit
@@ -98,7 +104,7 @@ def serve(
     ------
     ConfigError
         A port that is taken, a plan not of the grammar, a URL of a host that is not
-        allowed, an origin that is none.
+        allowed, an origin that is none, a file of people that cannot be read.
 
     Examples
     --------
@@ -114,6 +120,7 @@ def serve(
         sender=sender,
         crowd_count=crowd,
         rate_limit=rate_limit,
+        personas=() if personas is None else read_personas(Path(personas), seed),
         settings=Settings(
             nested_details=nested_details,
             nested_result=nested_result,

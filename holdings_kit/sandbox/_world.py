@@ -109,6 +109,7 @@ class World:
         rate_limit: int | None = None,
         settings: Settings | None = None,
         api_secret: str | None = None,
+        personas: tuple[Persona, ...] = (),
     ) -> None:
         self.throttle, self.log = Throttle(rate_limit), RequestLog()
         self.settings = settings or Settings()
@@ -118,7 +119,8 @@ class World:
             self.credentials = replace(self.credentials, api_secret=api_secret)
         self.timeline = Timeline(seed, trading_date(clock.now()))
         self.candles = Candles(self.timeline.market)
-        everyone = (*self.timeline.personas.values(), *invent_crowd(seed, crowd_count))
+        self.named = (*self.timeline.personas.values(), *personas)
+        everyone = (*self.named, *invent_crowd(seed, crowd_count))
         self.personas = {one.key: one for one in everyone}
         self.by_auth = {one.auth_id: one for one in everyone}
         self.by_account = {one.account_id: one for one in everyone}
@@ -187,7 +189,7 @@ class World:
         for index in (self.personas, self.by_account, self.by_auth):
             if key in index:
                 return index[key]
-        known = ", ".join(self.timeline.personas)
+        known = ", ".join(one.key for one in self.named)
         raise ConfigError(f"no persona {key!r}; there are {known}")
 
     def view(self, persona: Persona, instant: datetime | None = None) -> View:

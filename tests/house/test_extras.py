@@ -16,6 +16,7 @@ DISTRIBUTION = {
     "jwt": "pyjwt",
     "multipart": "python-multipart",
     "IPython": "ipykernel",
+    "yaml": "pyyaml",
 }
 
 HOLDING = (  # one that can be pledged

@@ -1,0 +1,39 @@
+"""The fixture ``holdings_sandbox``, known to pytest wherever the package is installed.
+
+It loads nothing before a test asks for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdings_kit import sandbox as sandbox_room
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from holdings_kit.sandbox import Sandbox
+
+__all__ = ["holdings_sandbox", "pytest_configure"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, so that ``--strict-markers`` accepts it."""
+    config.addinivalue_line(
+        "markers",
+        "holdings_sandbox(seed=…, faults=…, …): what the fixture of that name is "
+        "started with, as for holdings_kit.sandbox.serve",
+    )
+
+
+@pytest.fixture
+def holdings_sandbox(request: pytest.FixtureRequest) -> Generator[Sandbox]:
+    """Simulated brokers and gateway for one test, at the same instant each time.
+
+    ``@pytest.mark.holdings_sandbox(seed=7, faults="holdings: 500")`` starts it so.
+    """
+    marker = request.node.get_closest_marker("holdings_sandbox")
+    with sandbox_room.serve(**(marker.kwargs if marker else {})) as sandbox:
+        yield sandbox
