@@ -35,7 +35,7 @@ from holdings_kit.errors import (
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import httpx
     import stamina
@@ -78,6 +78,10 @@ class Options:
         times as much.
     transport
         Replaces the network, for tests.
+    plain_http_hosts
+        Hosts beside this machine that may be asked over plain http, such as
+        ``{"sandbox"}`` of a compose file. Secrets then travel in the clear: never a
+        host beyond your own network.
     """
 
     timeout: float = 30.0
@@ -85,6 +89,7 @@ class Options:
     pace: Pace | None = None
     max_bytes: int = 32 * _MEGABYTE
     transport: httpx.BaseTransport | None = None
+    plain_http_hosts: Collection[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not (self.timeout > 0 and self.attempts > 0 and self.max_bytes > 0):
@@ -133,7 +138,9 @@ class Http:
     ) -> None:
         self._source, self._base_url, self._options = source, base_url, options
         self._refusal, self._headers = refusal, dict(headers)
-        self._base_url = check_base_url(base_url)
+        self._base_url = check_base_url(
+            base_url, plain_http_hosts=options.plain_http_hosts
+        )
         self._connections = [self._connect()]
         self.close = weakref.finalize(self, _close_all, self._connections)
 

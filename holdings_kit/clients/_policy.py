@@ -27,7 +27,7 @@ from holdings_kit.errors import (
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pyrate_limiter
 else:
@@ -187,13 +187,21 @@ def _http_date(value: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def check_base_url(url: str) -> str:
+def check_base_url(url: str, *, plain_http_hosts: Collection[str] = ()) -> str:
     """Refuse a base URL that would send secrets in the clear or to nowhere.
+
+    Parameters
+    ----------
+    url
+        As a client takes it.
+    plain_http_hosts
+        Hosts beside this machine that may be asked over plain http.
 
     Raises
     ------
     ConfigError
-        Neither https, nor http to this machine; or with user, query or fragment.
+        Neither https, nor http to this machine or an allowed host; or with user, query
+        or fragment.
 
     Examples
     --------
@@ -203,10 +211,12 @@ def check_base_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("a base URL has no user, password, query or fragment")
-    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    allowed = _LOOPBACK | {host.lower() for host in plain_http_hosts}
+    local = parts.scheme == "http" and parts.hostname in allowed
     if not parts.hostname or not (parts.scheme == "https" or local):
         raise ConfigError(
-            f"{url!r}: a base URL is https://…, or http:// to this machine alone"
+            f"{url!r}: a base URL is https://…, or http:// to this machine alone; "
+            "Options(plain_http_hosts=…) allows another host"
         )
     return url.rstrip("/")
 

@@ -170,7 +170,7 @@ def _arrow_paths() -> dict[str, object]:
             "responses": {
                 "200": {
                     "description": "CSV",
-                    "content": {"application/octet-stream": {"schema": {}}},
+                    "content": {"application/octet-stream": {"schema": _TEXT}},
                 },
                 **_arrow_refusals((401, 429)),
             },

@@ -5,7 +5,7 @@ It loads nothing before a test asks for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -30,10 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def holdings_sandbox(request: pytest.FixtureRequest) -> Generator[Sandbox]:
-    """Simulated brokers and gateway for one test, at the same instant each time.
+    """Run simulated brokers and gateway for one test, each time at the same instant.
 
     ``@pytest.mark.holdings_sandbox(seed=7, faults="holdings: 500")`` starts it so.
     """
-    marker = request.node.get_closest_marker("holdings_sandbox")
-    with sandbox_room.serve(**(marker.kwargs if marker else {})) as sandbox:
+    node = cast("pytest.Item", request.node)
+    marker = node.get_closest_marker("holdings_sandbox")
+    options = cast("dict[str, Any]", marker.kwargs if marker else {})
+    with sandbox_room.serve(**options) as sandbox:
         yield sandbox

@@ -1,6 +1,7 @@
 // The inspector's script: reads the sandbox's controls, writes everything as text.
 const byId = (id) => document.getElementById(id);
 const state = { show: "webhooks", chosen: null, rows: [] };
+const people = new Map(); // smallcaseAuthId → persona
 
 async function ask(path, body) {
   const options = body === undefined ? {} : {
@@ -22,20 +23,26 @@ function make(tag, text, attributes = {}) {
 }
 
 const idOf = (row) => row.id ?? row.transactionId;
-const ended = (row) => String(row.answers?.at(-1) ?? row.status);
 const isBad = (row) =>
   ["failed", "ERRORED", "EXPIRED", "CANCELLED", "missing"].includes(row.status) ||
   Number(row.status) >= 400;
 
 function headline(row) {
   if (state.show === "requests") return `${row.method} ${row.path}`;
-  if (state.show === "webhooks") return `${row.kind} ${row.body.smallcaseAuthId ?? ""}`;
+  if (state.show === "webhooks") {
+    const account = row.body.smallcaseAuthId ?? "";
+    return `${row.kind}, ${people.get(account) ?? account}`;
+  }
   return `${row.intent} ${row.transactionId}`;
 }
 
 function remark(row) {
   if (state.show === "requests") return `${row.status} · ${row.milliseconds} ms`;
-  if (state.show === "webhooks") return `${row.status} · ${ended(row)}`;
+  if (state.show === "webhooks") {
+    const forged = row.forged ? "forged · " : "";
+    const answer = row.answers.length ? ` · ${row.answers.at(-1)}` : "";
+    return `${forged}${row.status}${answer}`;
+  }
   return row.status;
 }
 
@@ -87,7 +94,9 @@ async function explain(row) {
   parts.push(
     make(
       "pre",
-      `message   ${how.message}\nkey       ${how.key}\nexpected  ${how.expected}\nsent      ${how.sent}`,
+      ["message", "key", "expected", "sent"]
+        .map((name) => `${name}\n  ${how[name]}`)
+        .join("\n"),
       { tabindex: "0", "aria-label": "How the checksum is made" },
     ),
   );
@@ -186,6 +195,7 @@ byId("list").addEventListener("keydown", (event) => {
 });
 
 for (const one of await ask("personas")) {
+  people.set(one.smallcaseAuthId, one.key);
   byId("persona").append(make("option", `${one.key} (${one.broker})`, { value: one.key }));
 }
 await refresh();
