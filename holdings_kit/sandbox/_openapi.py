@@ -162,18 +162,20 @@ def _arrow_paths() -> dict[str, object]:
         refusals=(400, 401, 404, 422, 429),
     )
     cast("dict[str, object]", candles["responses"])["200"] = _json(_ref("Candles"))
+    answers: dict[str, Schema] = {
+        "200": {
+            "description": "CSV",
+            "content": {"application/octet-stream": {"schema": _TEXT}},
+        },
+        **_arrow_refusals((401, 429)),
+    }
+    key: dict[str, list[str]] = {"appID": [], "token": []}
     csv: Schema = {
         "get": {
             "tags": ["Arrow"],
             "summary": "Instruments as CSV",
-            "security": [{"appID": [], "token": []}],
-            "responses": {
-                "200": {
-                    "description": "CSV",
-                    "content": {"application/octet-stream": {"schema": _TEXT}},
-                },
-                **_arrow_refusals((401, 429)),
-            },
+            "security": [key],
+            "responses": answers,
         }
     }
     return {
@@ -637,7 +639,7 @@ def _arrow_call(
     return found
 
 
-def _arrow_refusals(statuses: tuple[int, ...]) -> Schema:
+def _arrow_refusals(statuses: tuple[int, ...]) -> dict[str, Schema]:
     return {
         str(status): _json(_ref("ArrowError"), "Refused") for status in (*statuses, 405)
     }

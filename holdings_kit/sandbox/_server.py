@@ -186,6 +186,21 @@ class Sandbox:
     >>> sb.set_faults("holdings: 429*2, 500")
     >>> sb.set_clock(sb.now())
     >>> sb.close()
+
+    An event on demand, late and sent twice, and what there is to look at:
+
+    >>> with serve(seed=7, sender=lambda url, body: 200) as sb:
+    ...     hook = "http://127.0.0.1:9/webhook"
+    ...     sent = sb.trigger("holdings-import", persona="bela", url=hook, late="24h")
+    ...     sent[0]["body"]["snapshotDate"], sent[0]["answers"]
+    ...     sb.resend(sent[0]["id"])["answers"]
+    ...     len(sb.transactions()), len(sb.requests()), sb.access()["gateway"]
+    ...     sb.reset()
+    ...     sb.transactions()
+    ('2026-01-04T04:45:00.000Z', ['200'])
+    ['200', '200']
+    (1, 0, 'sandboxgateway')
+    []
     """
 
     def __init__(self, world: World, *, port: int, host: str = "127.0.0.1") -> None:

@@ -398,8 +398,10 @@ def test_every_answer_above_fits_the_description_and_has_no_member_beyond_it(
             schema = hook
         elif path in document["paths"]:
             described = document["paths"][path][method.lower()]["responses"]["200"]
-            schema = next(iter(described["content"].values()))["schema"]
             checked.add(f"{method} {path}")
+            if "application/json" not in described["content"]:
+                continue
+            schema = described["content"]["application/json"]["schema"]
         else:
             continue
         Draft202012Validator({**schema, "components": document["components"]}).validate(
