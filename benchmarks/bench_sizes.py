@@ -12,10 +12,12 @@ haircut that is right on average only.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import gettempdir
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,6 +25,7 @@ import polars as pl
 from holdings_kit.haircuts import statistics as ht
 from holdings_kit.haircuts._coverage import Setting, coverage, exact_sizes
 from holdings_kit.haircuts._numeric import chi2_sf
+from holdings_kit.haircuts.statistics._comparison import confidence_set
 from holdings_kit.haircuts.statistics._dynamics import rank_of_hits
 from holdings_kit.haircuts.statistics._laws import (
     haas_table,
@@ -32,6 +35,15 @@ from holdings_kit.haircuts.statistics._laws import (
     tuff_law,
     weibull,
 )
+from holdings_kit.haircuts.statistics._overlapping import (
+    CLEAR,
+    Models,
+    PathDraws,
+    count_beyond,
+    fit_models,
+    rank_count,
+    sum_losses,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 ALPHA, BETA, OMEGA = 0.08, 0.90, 0.02
@@ -40,12 +52,17 @@ LAWS = {"normal": 0.0, "t(4)": 4.0, "t(5)": 5.0}
 BURN, NOMINAL, WRONG = 300, 0.05, 2.0
 
 
+KEPT = Path(gettempdir()) / "holdings_kit_sizes"
+KEEP_EVERY = 100
+"""Where the cells that take minutes are kept, so that a stop loses little."""
+
+
 class Scale(NamedTuple):
     paths: int
     slow: int  # of the tests that simulate every series anew
 
 
-SCALES = {"small": Scale(500, 60), "full": Scale(2000, 400)}
+SCALES = {"small": Scale(500, 60), "full": Scale(2000, 2000)}
 
 
 def draws(rng: np.random.Generator, law: str, shape: tuple[int, int]) -> np.ndarray:
@@ -249,55 +266,97 @@ def overlap_cell(rng: np.random.Generator, cell: Cell, paths: int) -> str:
 def constant(scale: Scale, rng: np.random.Generator) -> list[str]:
     """Count under a fitted GARCH, constant haircut: size, power at twice the rate."""
     cells: dict[str, list[str]] = {}
-    for horizon in (1, 5, 10):
-        for level in LEVELS:
-            for law in ("normal", "t(5)"):
-                row = cells.setdefault(f"{horizon}, {level:.0%}, (c) {law}", [])
-                for n in (500, 1000):
-                    p = round(1 - level, 12)
-                    far, _ = garch(rng, law, 400, 4000)
-                    returns, _ = garch(rng, law, scale.slow, n + horizon - 1)
-                    pair = []
-                    for ratio in (1.0, WRONG):
-                        cut = np.quantile(sums(far, horizon), ratio * p)
-                        hits = sums(returns, horizon) < cut
-                        flat = np.ones(hits.shape)
-                        setting = Setting(p, horizon, alone=True, cache=None)
-                        found = (
-                            answer(
-                                hits,
-                                flat,
-                                returns[:, :n],
-                                setting._replace(horizon=horizon),
-                            )
-                            if horizon > 1
-                            else counted(hits, returns, p)
-                        )
-                        pair.append(rejected(found["garch_p"]))
+    for law in ("normal", "t(5)"):
+        for n in (500, 1000, 1250, 2500):
+            seed = int(rng.integers(2**31))
+            found = count_cells(law, n, seed, scale.slow)
+            for horizon in (1, *HORIZONS):
+                for level in LEVELS:
+                    pair = (
+                        rejected(pl.Series(found[horizon, level, ratio]))
+                        for ratio in (1.0, WRONG)
+                    )
+                    row = cells.setdefault(f"{horizon}, {level:.0%}, (c) {law}", [])
                     row.append(" / ".join(pair))
-    return table(["500", "1000"], cells, first="H, level, null")
+    rows = dict(sorted(cells.items(), key=lambda pair: int(pair[0].split(",")[0])))
+    return table(["500", "1000", "1250", "2500"], rows, first="H, level, null")
 
 
-def counted(hits: np.ndarray, returns: np.ndarray, p: float) -> pl.DataFrame:
-    """Ask for the count alone: the other tests of one day take their time."""
-    found = [
-        ht.overlapping(
-            hit, 1 - p, horizon=1, method="garch_count", returns=move
-        ).p_value
-        for hit, move in zip(hits, returns, strict=True)
-    ]
-    return pl.DataFrame({"garch_p": found}, schema={"garch_p": pl.Float64()})
+def count_cells(
+    law: str, n: int, seed: int, paths: int
+) -> dict[tuple[int, float, float], list[float]]:
+    """P-values by horizon, level and true rate over p.
+
+    A series is fitted and simulated once for them all, as `statistics.overlapping` does
+    for each. This takes minutes: what is done is kept in a folder and read back after
+    a stop.
+    """
+    cases = [(h, v, r) for h in (1, *HORIZONS) for v in LEVELS for r in (1.0, WRONG)]
+    rng = np.random.default_rng(seed)
+    far = garch(rng, law, 400, 4000)[0]
+    returns, _ = garch(rng, law, paths, n + max(HORIZONS) - 1)
+    breaches = []
+    for horizon, level, ratio in cases:
+        cut = np.quantile(sums(far, horizon), ratio * (1 - level))
+        breaches.append((sums(returns, horizon)[:, :n] < cut).sum(axis=1).tolist())
+    models = fit_models(returns[:, :n])
+    found: list[list[float]] = []
+    place = KEPT / f"count_{law}_{n}_{seed}_{paths}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():
+        found = json.loads(place.read_text())
+    draws = PathDraws(n, max(HORIZONS), seed=0)
+    for at in range(len(found), paths):
+        counts = [breach[at] for breach in breaches]
+        found.append(count_p_values(models.take([at]), draws, cases, counts))
+        if (at + 1) % KEEP_EVERY == 0 or at + 1 == paths:
+            place.write_text(json.dumps(found))
+    return dict(zip(cases, map(list, zip(*found, strict=True)), strict=True))
+
+
+def count_p_values(
+    model: Models,
+    draws: PathDraws,
+    cases: list[tuple[int, float, float]],
+    breaches: list[int],
+) -> list[float]:
+    """P-values of one series by the steps of `statistics.overlapping`."""
+    n = model.z.shape[1]
+    lost: dict[int, np.ndarray] = {}
+    counts: dict[tuple[int, float, int], np.ndarray] = {}
+    out = []
+    for (horizon, level, _), count in zip(cases, breaches, strict=True):
+        p, value = round(1 - level, 12), 0.0
+        for part in (0, 1):
+            if part not in lost:
+                lost[part] = draws.draw(model, part)[:, 0]
+            key = (horizon, level, part)
+            if key not in counts:
+                parts = [
+                    sum_losses(lost[at], n, horizon, "terminal")
+                    for at in range(part + 1)
+                ]
+                counts[key] = count_beyond(np.concatenate(parts, axis=1), p)
+            value = rank_count(count, counts[key])
+            if value > CLEAR:
+                break
+        out.append(value)
+    return out
 
 
 def shortfall(scale: Scale, rng: np.random.Generator) -> list[str]:
-    """Tests of expected shortfall, one-day, (b): size of the default and as asked."""
+    """Tests of expected shortfall, one-day, (b): size of the default and as asked.
+
+    Every path has a seed of its own, so the share is that of the method, not of one
+    set of draws.
+    """
     from scipy import stats
 
     cells: dict[str, list[str]] = {}
     for level in (0.975, 0.99):
         for n in DAYS:
             for law in ("normal", "t(5)"):
-                returns, sigma = garch(rng, law, scale.paths // 2, n)
+                returns, sigma = garch(rng, law, scale.paths, n)
                 df, p = LAWS[law], round(1 - level, 12)
                 if df:
                     q, unit = stats.t.ppf(p, df), np.sqrt((df - 2) / df)
@@ -307,23 +366,11 @@ def shortfall(scale: Scale, rng: np.random.Generator) -> list[str]:
                     var = -stats.norm.ppf(p)
                     es = stats.norm.pdf(var) / p
                 found: dict[str, list[float | None]] = {}
-                for r, s in zip(returns, sigma, strict=True):
-                    v, e = var * s, es * s
-                    calls = {
-                        "mcneil_frey": ht.mcneil_frey(r, v, e, volatility=s, draws=999),
-                        "mcneil_frey, t": ht.mcneil_frey(
-                            r, v, e, volatility=s, method="t", draws=99
-                        ),
-                        "nolde_ziegel": ht.nolde_ziegel(r, v, e, level, draws=499),
-                        "nolde_ziegel, asymptotic": ht.nolde_ziegel(
-                            r, v, e, level, method="asymptotic", draws=99
-                        ),
-                        "nolde_ziegel, two-sided": ht.nolde_ziegel(
-                            r, v, e, level, alternative="two-sided", draws=499
-                        ),
-                    }
-                    for name, test in calls.items():
-                        found.setdefault(name, []).append(test.p_value)
+                for path, (r, s) in enumerate(zip(returns, sigma, strict=True)):
+                    for name, p_value in shortfall_p_values(
+                        r, s, (float(var), float(es)), level, path
+                    ).items():
+                        found.setdefault(name, []).append(p_value)
                 for name, values in found.items():
                     size = rejected(pl.Series(values, dtype=pl.Float64()))
                     row = cells.setdefault(name, [])
@@ -335,8 +382,78 @@ def shortfall(scale: Scale, rng: np.random.Generator) -> list[str]:
     return table(heads, cells)
 
 
+def shortfall_p_values(
+    r: np.ndarray, s: np.ndarray, unit: tuple[float, float], level: float, seed: int
+) -> dict[str, float | None]:
+    """Ask every test of one series whose VaR and ES are right."""
+    options: dict[str, Any] = {"seed": seed, "draws": 499}
+    args = (r, unit[0] * s, unit[1] * s)
+    t_law = ht.mcneil_frey(*args, volatility=s, method="t", draws=19)
+    usual = ht.nolde_ziegel(*args, level, method="asymptotic", draws=19)
+    both = ht.nolde_ziegel(*args, level, alternative="two-sided", **options)
+    return {
+        "mcneil_frey": ht.mcneil_frey(*args, volatility=s, **options).p_value,
+        "mcneil_frey, t": t_law.p_value,
+        "nolde_ziegel": ht.nolde_ziegel(*args, level, **options).p_value,
+        "nolde_ziegel, two-sided": both.p_value,
+        "nolde_ziegel, asymptotic": usual.p_value,
+        "acerbi_szekely, z2": ht.acerbi_szekely(*args, level, **options).p_value,
+    }
+
+
+def normal_shortfall(scale: Scale, rng: np.random.Generator) -> list[str]:
+    """Acerbi–Székely with a law that is asked for, on independent returns."""
+    from scipy import stats
+
+    cells: dict[str, list[str]] = {}
+    for level in (0.975, 0.99):
+        p = round(1 - level, 12)
+        q, unit = stats.t.ppf(p, 5), np.sqrt(3 / 5)
+        truth = {
+            "normal": (-stats.norm.ppf(p), stats.norm.pdf(stats.norm.ppf(p)) / p),
+            "t(5)": (-q * unit, unit * stats.t.pdf(q, 5) / p * (5 + q * q) / 4),
+        }
+        for n in DAYS:
+            for kind in ("z1", "z2"):
+                sizes = []
+                for law, (var, es) in truth.items():
+                    null = statistics_of_hits(draw_normal(rng, n, es, p), var, es, p)
+                    own = statistics_of_hits(
+                        draws(rng, law, (scale.paths, n)), var, es, p
+                    )
+                    ranks = np.sort(null[kind][~np.isnan(null[kind])])
+                    seen = own[kind][~np.isnan(own[kind])]
+                    below = np.searchsorted(ranks, seen + 1e-12, "right")
+                    sizes.append(rejected(pl.Series((1 + below) / (ranks.size + 1))))
+                row = cells.setdefault(f"acerbi_szekely, {kind}, normal", [])
+                row.append(" / ".join(sizes))
+    return table([f"{n}, {lv:.1%}" for lv in (0.975, 0.99) for n in DAYS], cells)
+
+
+def draw_normal(rng: np.random.Generator, n: int, es: float, p: float) -> np.ndarray:
+    from scipy import stats
+
+    sigma = es * p / stats.norm.pdf(stats.norm.ppf(p))
+    return rng.standard_normal((9999, n)) * sigma
+
+
+def statistics_of_hits(
+    returns: np.ndarray, var: float, es: float, p: float
+) -> dict[str, np.ndarray]:
+    """Z1 and Z2 of many series at once; a test compares them with those of one."""
+    hit = returns < -var
+    deep = np.where(hit, returns / es, 0.0).sum(axis=1)
+    count = hit.sum(axis=1)
+    first = np.where(count > 0, deep / np.maximum(count, 1) + 1, np.nan)
+    return {"z1": first, "z2": deep / (returns.shape[1] * p) + 1}
+
+
 def comparison(scale: Scale, rng: np.random.Generator) -> list[str]:
-    """Diebold–Mariano on two haircuts that are equally good and move slowly."""
+    """Diebold–Mariano and the confidence set on haircuts that are equally good.
+
+    Of the set: how often it leaves out one of three or five equally good models. The
+    haircuts move slowly, each on its own.
+    """
     from scipy import stats
     from scipy.signal import lfilter
 
@@ -346,17 +463,23 @@ def comparison(scale: Scale, rng: np.random.Generator) -> list[str]:
             for n in (500, 1000, 2500):
                 p = round(1 - level, 12)
                 found: dict[str, list[float | None]] = {}
-                for _ in range(scale.paths // 2):
+                for path in range(scale.paths):
                     r = sums(rng.standard_normal((1, n + horizon - 1)), horizon)[0]
-                    shocks = rng.standard_normal((2, n))
+                    shocks = rng.standard_normal((5, n))
                     noise = np.asarray(lfilter([0.3], [1, -0.95], shocks, axis=1))
                     q = stats.norm.ppf(p) * np.sqrt(horizon) * np.exp(noise / 2)
-                    lost = (p - (r < q)) * (r - q)
+                    lost = ((p - (r < q)) * (r - q)).T
                     for method in ("cosine", "newey_west"):
                         test = ht.diebold_mariano(
-                            lost[0], lost[1], horizon=horizon, method=method
+                            lost[:, 0], lost[:, 1], horizon=horizon, method=method
                         )
                         found.setdefault(method, []).append(test.p_value)
+                    for models in (3, 5):
+                        p_values = confidence_set(
+                            lost[:, :models], horizon=horizon, draws=199, seed=path
+                        )
+                        name = f"confidence set of {models}"
+                        found.setdefault(name, []).append(float(p_values.min()))
                 for method, values in found.items():
                     size = rejected(pl.Series(values, dtype=pl.Float64()))
                     cells.setdefault(
@@ -400,7 +523,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="+")
     asked = parser.parse_args()
     scale = SCALES[asked.scale]
-    half = scale.paths // 2
     paths = f"{scale.paths:,} paths a cell"
     titles = {
         one_day: f"One-day hits, {paths}: size of the default / size of the asymptotic "
@@ -409,10 +531,12 @@ def main() -> None:
         "rate. Columns: n.",
         constant: f"Count under a fitted GARCH, one-sided, {scale.slow} paths a cell: "
         "size / power at twice the rate. Columns: n.",
-        shortfall: f"Expected shortfall, one day, null (b), {half:,} paths a cell: "
+        shortfall: f"Expected shortfall, one day, null (b), {paths}: "
         "size under normal / t(5) innovations. Columns: n, level.",
-        comparison: f"Diebold–Mariano, two equal haircuts, {half:,} paths: size. "
-        "Columns: n.",
+        normal_shortfall: "Acerbi–Székely with the normal law, independent returns, "
+        f"{paths}: size where they are normal / t(5). Columns: n, level.",
+        comparison: f"Diebold–Mariano and the model confidence set, equal haircuts, "
+        f"{paths}: size. Columns: n.",
         pooled: f"Binomial test of 20 pooled names over 500 days, {paths}: size. "
         "Columns: level.",
     }

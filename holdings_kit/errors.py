@@ -73,6 +73,7 @@ _EXTRA_OF: Final = {
     "matplotlib": "plot",
     "IPython": "lab",
     "anywidget": "lab",
+    "great_tables": "lab",
     "ipywidgets": "lab",
     "jupyterlab": "lab",
 }

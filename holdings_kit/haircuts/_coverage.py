@@ -395,8 +395,22 @@ def _test_coverage(series: Series, setting: Setting) -> dict[str, Column]:
     offsets = np.where(follows & (n > setting.horizon), offsets, np.nan)
     garch = np.full(n.size, np.nan)
     ratios = np.full(n.size, np.nan)
-    for run, (start, end) in enumerate(pairwise(starts.tolist())):
-        windows = int(n[run]) // setting.horizon
+    slow = np.flatnonzero(~follows & (n > setting.horizon)).tolist()
+    counted = dict(
+        zip(
+            slow,
+            count_under_garch(
+                found.x[slow].astype(np.int64).tolist(),
+                [moves[starts[run] : starts[run + 1]] for run in slow],
+                setting.p,
+                setting.horizon,
+                loss=setting.loss,
+                seed=setting.seed,
+            ),
+            strict=True,
+        )
+    )
+    for run, windows in enumerate((n // setting.horizon).tolist()):
         if n[run] <= setting.horizon:
             notes[run].append(f"{n[run]} windows of {setting.horizon} days are too few")
         elif follows[run]:
@@ -404,18 +418,11 @@ def _test_coverage(series: Series, setting: Setting) -> dict[str, Column]:
             ratios[run] = np.nan if ratio is None else ratio
             notes[run].append(offsets_note(windows, ratio))
         else:
-            counted = count_under_garch(
-                int(found.x[run]),
-                moves[start:end],
-                setting.p,
-                setting.horizon,
-                loss=setting.loss,
-                seed=setting.seed,
-            )
-            garch[run] = np.nan if counted.p_value is None else counted.p_value
-            ratios[run] = np.nan if counted.ratio is None else counted.ratio
+            one = counted[run]
+            garch[run] = np.nan if one.p_value is None else one.p_value
+            ratios[run] = np.nan if one.ratio is None else one.ratio
             notes[run].append("the haircut hardly follows volatility")
-            notes[run].append(garch_note(windows, counted, setting.seed))
+            notes[run].append(garch_note(windows, one, setting.seed))
         if not found.x[run]:
             bound = clopper_pearson(0, max(1, windows)).upper
             notes[run].append(f"no breach: the rate is at most {bound:.4%} (95 %)")

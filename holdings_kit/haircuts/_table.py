@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, load_optional
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +39,7 @@ _HEADS: Final = {
 }
 _PERCENT: Final = {"level", "mean_haircut", "excess", "worst_shortfall"}
 _PLACES: Final = {"expected": 1, "ratio": 2, "detectable_ratio": 1}
+_WORDS: Final = {"Security", "Model", "Name", "Sample", "Test"}
 _SMALL: Final = 0.001
 _NOTE: Final = (
     "p: offsets, two-sided, or count under a fitted GARCH, too many breaches only; "
@@ -82,8 +82,8 @@ def table(
     title
         Printed above.
     engine
-        ``great_tables`` needs that package; ``latex`` gives text for `booktabs`;
-        ``auto`` takes the first where it is installed.
+        ``great_tables`` needs that package (extra ``lab``); ``latex`` gives text for
+        `booktabs`; ``auto`` takes the first where it is installed.
 
     Returns
     -------
@@ -93,9 +93,11 @@ def table(
     Raises
     ------
     ConfigError
-        An unknown style or engine, or great_tables is not installed.
+        An unknown style or engine.
     FrameError
         A column is not there.
+    MissingExtra
+        great_tables is asked for and not installed.
 
     Examples
     --------
@@ -115,14 +117,19 @@ def table(
     if engine not in {"auto", "great_tables", "latex"}:
         raise ConfigError(f"engine {engine!r}: auto, great_tables or latex")
     installed = find_spec("great_tables") is not None
-    if engine == "great_tables" and not installed:
-        raise ConfigError("great_tables is not installed: pip install great-tables")
     text = _as_text(coverage, columns)
-    if engine == "latex" or not installed:
+    if engine == "latex" or (engine == "auto" and not installed):
         return _as_latex(text, title)
-    package: Any = import_module("great_tables")
+    package: Any = load_optional("great_tables")
     made = package.GT(text).sub_missing(missing_text="–").tab_source_note(_NOTE)
+    numbers = [head for head in text.columns if head not in _WORDS]
+    made = made.cols_align(align="right", columns=numbers)
     made = made.opt_row_striping(row_striping=False)
+    made = made.tab_options(
+        table_body_hlines_style="none",
+        table_border_top_color="black",
+        table_border_bottom_color="black",
+    )
     return made if title is None else made.tab_header(title=title)
 
 
@@ -175,8 +182,7 @@ def _fixed(value: pl.Expr, places: int) -> pl.Expr:
 
 def _as_latex(text: pl.DataFrame, title: str | None) -> str:
     escapes = str.maketrans(_LATEX)
-    words = {"Security", "Model", "Name", "Sample", "Test"}
-    sides = "".join("l" if head in words else "r" for head in text.columns)
+    sides = "".join("l" if head in _WORDS else "r" for head in text.columns)
 
     def line(cells: Sequence[str | None]) -> str:
         shown = ["--" if cell is None else cell.translate(escapes) for cell in cells]

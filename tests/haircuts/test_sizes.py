@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy import optimize, stats
+from scipy.signal import lfilter
 
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts import statistics as ht
 from holdings_kit.haircuts.statistics import _laws, _overlapping
+from holdings_kit.haircuts.statistics._comparison import confidence_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,10 +265,41 @@ def test_without_returns_a_constant_haircut_has_a_rate_and_no_p() -> None:
 
 
 def test_a_garch_fit_finds_its_parameters() -> None:
-    returns = draw_garch(5, 1, 20_000)[0]
-    alpha, persistence = _overlapping.fit_garch(returns)
-    assert alpha == pytest.approx(0.08, abs=0.02)
-    assert persistence == pytest.approx(0.98, abs=0.01)
+    alpha, persistence = _overlapping.fit_garch(draw_garch(5, 3, 10_000))
+    assert alpha.tolist() == pytest.approx([0.08] * 3, abs=0.025)
+    assert persistence.tolist() == pytest.approx([0.98] * 3, abs=0.012)
+
+
+def deviance_of(series: np.ndarray, alpha: float, persistence: float) -> float:
+    """−2 ln likelihood of a GARCH(1,1), day by day."""
+    squares, variance, total = np.square(series) / np.mean(series**2), 1.0, 0.0
+    for now in squares:
+        total += np.log(variance) + now / variance
+        rest = (persistence - alpha) * variance
+        variance = (1 - persistence) + alpha * now + rest
+    return float(total)
+
+
+def test_a_garch_fit_is_the_best_of_its_neighbours_one_by_one() -> None:
+    returns = draw_garch(5, 2, 400)
+
+    for series in returns:
+        (alpha,), (whole,) = _overlapping.fit_garch(series[np.newaxis])
+        best = deviance_of(series, alpha, whole)
+        for factor in (0.7, 1.4):
+            assert best <= deviance_of(series, alpha * factor, whole)
+            assert best <= deviance_of(series, alpha, 1 - (1 - whole) * factor)
+
+
+def test_series_judged_together_are_those_judged_alone() -> None:
+    returns = [draw_garch(seed, 1, days)[0] for seed, days in enumerate((70, 300, 70))]
+    returns += [np.zeros(100), np.full(5, 0.1)]
+    counts = [9, 0, 2, 1, 1]
+    together = _overlapping.count_under_garch(counts, returns, 0.05, 5)
+    for count, series, found in zip(counts, returns, together, strict=True):
+        alone = _overlapping.count_under_garch([count], [series], 0.05, 5)
+        assert alone == [found]
+    assert [found.p_value is None for found in together] == [False] * 3 + [True] * 2
 
 
 def test_a_two_sided_p_says_its_side() -> None:
@@ -376,29 +409,65 @@ def test_shortfall_defaults_hold_their_size(law: str) -> None:
         draw = lambda: rng.standard_t(5, n) * unit  # noqa: E731
         t = stats.t.ppf(p, 5)
         q, es = t * unit, unit * stats.t.pdf(t, 5) / p * (5 + t * t) / 4
-    found: dict[str, list[float]] = {"frey": [], "ziegel": []}
-    for _ in range(250):
+    found: dict[str, list[float]] = {"frey": [], "ziegel": [], "szekely": []}
+    for seed in range(250):
         r, var, tail = draw(), np.full(n, -q), np.full(n, es)
-        found["frey"].append(number(ht.mcneil_frey(r, var, tail, draws=499).p_value))
-        found["ziegel"].append(
-            number(ht.nolde_ziegel(r, var, tail, 1 - p, draws=499).p_value)
-        )
+        options: Any = {"draws": 499, "seed": seed}
+        frey = ht.mcneil_frey(r, var, tail, **options)
+        ziegel = ht.nolde_ziegel(r, var, tail, 1 - p, **options)
+        szekely = ht.acerbi_szekely(r, var, tail, 1 - p, **options)
+        for name, test in zip(found, (frey, ziegel, szekely), strict=True):
+            found[name].append(number(test.p_value))
     for name, values in found.items():
         assert 0.01 <= np.mean(np.array(values) <= 0.05) <= 0.1, name
 
 
+def test_depth_alone_has_no_p_without_a_law() -> None:
+    """Z1 rejects 8 in 100 right models under one tail or 2 under another."""
+    r, var, es = [-0.05, 0.01, -0.04], [0.03] * 3, [0.04] * 3
+    bare = ht.acerbi_szekely(r, var, es, 0.9, statistic="z1")
+    assert (bare.p_value, round(bare.statistic, 3)) == (None, -0.125)
+    assert "normal" in bare.note
+    asked = ht.acerbi_szekely(r, var, es, 0.9, statistic="z1", law="normal", draws=99)
+    assert number(asked.p_value) > 0.05
+    with pytest.raises(ConfigError, match="exponential or normal"):
+        ht.acerbi_szekely(r, var, es, 0.9, law="gamma")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_confidence_set_of_two_models_is_diebold_mariano() -> None:
+    rng = np.random.default_rng(12)
+    for horizon, shift in ((1, 0.0), (1, 0.08), (5, 0.15)):
+        losses = rng.standard_normal((800, 2)) + np.array([0.0, shift])
+        p = number(ht.diebold_mariano(*losses.T, horizon=horizon).p_value)
+        found = confidence_set(losses, horizon=horizon)
+        assert found.max() == 1.0
+        assert found.min() == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / 5000))
+
+
+def test_the_confidence_set_leaves_out_what_the_bootstrap_leaves_out() -> None:
+    """Beside `arch`, on independent days, where both hold."""
+    bootstrap = pytest.importorskip("arch.bootstrap")
+    rng = np.random.default_rng(13)
+    losses = rng.standard_normal((500, 5)) + np.array([0.0, 0.0, 0.03, 0.3, 0.6])
+    theirs = bootstrap.MCS(losses, size=0.05, reps=199, block_size=2, seed=1)
+    theirs.compute()
+    ours = confidence_set(losses)
+    assert sorted(np.flatnonzero(ours > 0.05)) == sorted(theirs.included)
+    same = losses[:, [0, 0, 4]]  # two alike: neither is left out for the other
+    assert (confidence_set(same)[:2] == 1.0).any()
+
+
 def test_equal_models_are_rarely_told_apart() -> None:
     rng = np.random.default_rng(10)
-    rejected = {"cosine": 0, "newey_west": 0}
+    rejected = {"cosine": 0, "newey_west": 0, "set": 0}
     for _ in range(300):
-        noise = rng.standard_normal((2, 600))
-        for day in range(1, 600):
-            noise[:, day] = 0.95 * noise[:, day - 1] + 0.15 * noise[:, day]
+        noise = lfilter([0.15], [1, -0.95], rng.standard_normal((3, 600)), axis=1)
         r = rng.standard_normal(600)
         q = -1.645 * np.exp(noise)
         lost = (0.05 - (r < q)) * (r - q)
         for method in ("cosine", "newey_west"):
             found = ht.diebold_mariano(lost[0], lost[1], method=method)
             rejected[method] += number(found.p_value) <= 0.05
-    assert rejected["cosine"] <= 27
+        rejected["set"] += confidence_set(lost.T, draws=199).min() <= 0.05
+    assert max(rejected["cosine"], rejected["set"]) <= 27
     assert rejected["newey_west"] >= 24

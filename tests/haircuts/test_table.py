@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import polars as pl
 import pytest
 
@@ -41,3 +44,33 @@ def test_what_is_not_known_is_a_dash_and_what_is_not_there_an_error(
         hc.table(coverage.drop("offsets_p"))
     with pytest.raises(ConfigError, match="have 'paper'"):
         hc.table(coverage, style="web")  # pyright: ignore[reportArgumentType]
+
+
+def test_great_tables_sets_the_cells_that_latex_sets(universe: pl.DataFrame) -> None:
+    pytest.importorskip("great_tables")
+    named = hc.ewma(universe).with_columns(model=pl.lit("fast & <sure>"), name=None)
+    coverage = hc.backtest(named, universe, by="model", horizon=[1, 10], cache=None)
+    made = hc.table(coverage, title="Coverage")
+    html = made.as_raw_html()
+    assert hc.table(coverage, engine="great_tables", title="Coverage") is not None
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", html, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    body = [row for row in cells if len(row) > 1]
+    latex = hc.table(coverage, engine="latex").splitlines()
+    start, end = latex.index(r"\midrule") + 1, latex.index(r"\bottomrule")
+    as_html = {r"\&": "&amp;", r"\%": "%", "<": "&lt;", ">": "&gt;", "--": "–"}
+    for row, line in zip(body, latex[start:end], strict=True):
+        for old, new in as_html.items():
+            line = line.replace(old, new)  # noqa: PLW2901
+        assert row == line.removesuffix(r" \\").split(" & ")
+    assert "Coverage" in html
+    assert "too many breaches only" in html
+
+
+def test_great_tables_is_named_with_its_extra_where_it_is_missing(
+    universe: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coverage = hc.backtest(hc.ewma(universe), universe, by="model", cache=None)
+    monkeypatch.setitem(sys.modules, "great_tables", None)
+    with pytest.raises(ImportError, match="lab"):
+        hc.table(coverage, engine="great_tables")

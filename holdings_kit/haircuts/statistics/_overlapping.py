@@ -7,13 +7,14 @@ for its own haircuts; see docs/statistics.md for their size and power.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holdings_kit.errors import ConfigError, load_optional
+from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._numeric import binomial_pmf, normal_quantile
 from holdings_kit.haircuts.statistics._laws import NOMINAL, mid_p_values
 from holdings_kit.haircuts.statistics._result import (
@@ -29,6 +30,8 @@ from holdings_kit.haircuts.statistics._result import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
 __all__ = [
@@ -54,7 +57,14 @@ CLEAR: Final = 0.2
 """A p-value above this is not refined by more paths."""
 BURN_IN: Final = 300
 FEWEST_RETURNS: Final = 60
+FITTED: Final = 200
+SIMULATED: Final = 4
+SIMULATED_LONG: Final = 1
+"""Series that are fitted, or simulated, together: what fits the cache of a core."""
+LOG_EVERY: Final = 8
+"""Variances are multiplied over so many days before the logarithm is taken."""
 SAMPLE: Final = 20_000
+FEW: Final = 5_000
 PERSISTENCE: Final = (0.5, 0.7, 0.85, 0.93, 0.97, 0.985, 0.995)
 ALPHA: Final = (0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.3)
 FOLLOWS: Final = 0.5
@@ -150,9 +160,8 @@ def overlapping(
         note = "a constant or slow haircut: without the returns there is no p-value"
         return TestResult(ratio, None, None, note)
     moves = as_floats(returns, "returns", flags.size)
-    counted = count_under_garch(
-        int(flags.sum()), moves, p, horizon, loss=loss, seed=seed
-    )
+    counts = [int(flags.sum())]
+    (counted,) = count_under_garch(counts, [moves], p, horizon, loss=loss, seed=seed)
     return TestResult(ratio, counted.p_value, None, garch_note(windows, counted, seed))
 
 
@@ -255,147 +264,249 @@ class Counted(NamedTuple):
 
 
 def count_under_garch(
-    breaches: int,
-    returns: Floats,
+    breaches: Sequence[int],
+    returns: Sequence[Floats],
     p: float,
     horizon: int,
     *,
     loss: Loss = "terminal",
     seed: int = 0,
-) -> Counted:
-    """Judge a number of breaches by paths of a GARCH(1,1) fitted to the returns.
+) -> list[Counted]:
+    """Judge numbers of breaches by paths of a GARCH(1,1) fitted to the returns of each.
 
-    Every path has as many windows; the haircut is the constant that p of the windows of
-    all paths exceed, so the rate is right by construction and only the spread of the
-    count is simulated. 99 paths, and 300 more where they leave p below 0.2.
+    Every path has as many windows as its series; the haircut is the constant that p of
+    the windows of all paths exceed, so the rate is right by construction and only the
+    spread of the count is simulated. 99 paths, and 300 more where they leave p below
+    0.2. Series of one length are fitted and simulated together, from the same draws.
     """
-    moves = returns[np.isfinite(returns)]
-    if moves.size < FEWEST_RETURNS or not np.ptp(moves) > 0:
-        return Counted(None, 0, None)
-    alpha, persistence = fit_garch(moves)
-    spread = _filtered(moves, alpha, persistence)
-    z = moves / np.sqrt(spread)
-    fitted = _Fitted((z - z.mean()) / z.std(), alpha, persistence)
-    rng = np.random.default_rng(seed)
-    lost = fitted.losses(rng, moves.size, FIRST_PATHS, horizon, loss)
-    found, counts = _p_of_count(breaches, lost, p)
-    ratio = _found_ratio(lost, counts, p)
-    if found > CLEAR:
-        return Counted(found, FIRST_PATHS, ratio)
-    added = fitted.losses(rng, moves.size, ALL_PATHS - FIRST_PATHS, horizon, loss)
-    found, _ = _p_of_count(breaches, np.concatenate([lost, added], axis=1), p)
-    return Counted(found, ALL_PATHS, ratio)
+    answers = [Counted(None, 0, None)] * len(returns)
+    alike: dict[int, list[int]] = {}
+    for place, series in enumerate(returns):
+        moves = series[np.isfinite(series)]
+        if moves.size >= FEWEST_RETURNS and np.ptp(moves) > 0:
+            alike.setdefault(moves.size, []).append(place)
+    for days, places in alike.items():
+        draws = PathDraws(days, horizon, seed)
+
+        def simulate(
+            models: Models, part: int, draws: PathDraws = draws, n: int = days
+        ) -> Singles:
+            return sum_losses(draws.draw(models, part), n, horizon, loss)
+
+        for some in _cut(places, FITTED):
+            moves = np.stack([returns[at][np.isfinite(returns[at])] for at in some])
+            models = fit_models(moves)
+            for block in _cut(range(len(some)), SIMULATED):
+                counts = [breaches[some[at]] for at in block]
+                judged = _judge_counts(counts, models.take(block), simulate, p)
+                for at, answer in zip(block, judged, strict=True):
+                    answers[some[at]] = answer
+    return answers
 
 
-def fit_garch(returns: Floats) -> tuple[float, float]:
-    """Fit α and α + β of a GARCH(1,1) by Gaussian likelihood, ω by variance targeting.
+def fit_garch(returns: Floats) -> tuple[Floats, Floats]:
+    """Fit α and α + β of a GARCH(1,1) to each row, ω by variance targeting.
 
-    A grid, then three halvings of its step around the best point.
+    Gaussian likelihood: a grid, then three halvings of its step around the best point.
     """
     squares = np.square(returns)
-    squares = squares / squares.mean()
-    grid = [(a, s) for s in PERSISTENCE for a in ALPHA if a <= s]
-    best, alpha, rest = min((_deviance(squares, a, s), a, 1 - s) for a, s in grid)
-    step = 1.5
-    for _ in range(3):
-        step = np.sqrt(step)
-        around = [
-            (min(alpha * step**i, 0.6), min(max(rest * step**j, 0.001), 0.9))
-            for i in (-1, 0, 1)
-            for j in (-1, 0, 1)
-            if (i, j) != (0, 0)
-        ]
-        tried = [(_deviance(squares, a, 1 - r), a, r) for a, r in around if a <= 1 - r]
-        best, alpha, rest = min([(best, alpha, rest), *tried])
+    squares = np.ascontiguousarray((squares / squares.mean(axis=1, keepdims=True)).T)
+    grid = np.array([(a, s) for s in PERSISTENCE for a in ALPHA if a <= s]).T
+    tried = _deviances(squares, *(side[:, np.newaxis] for side in grid))
+    names = np.arange(len(returns), dtype=np.int64)
+    place = tried.argmin(axis=0)
+    best: Floats = tried[place, names]
+    alpha: Floats = grid[0][place]
+    rest: Floats = 1 - grid[1][place]
+    steps = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+    up, out = np.array(steps, np.float64).T[:, :, np.newaxis]
+    for step in (1.5 ** (1 / 2), 1.5 ** (1 / 4), 1.5 ** (1 / 8)):
+        alphas: Floats = np.minimum(alpha * step**up, 0.6)
+        rests: Floats = np.clip(rest * step**out, 0.001, 0.9)
+        allowed: Bools = alphas <= 1 - rests
+        tried = _deviances(squares, np.where(allowed, alphas, 0.0), 1 - rests)
+        tried = np.where(allowed, tried, np.inf)
+        place = tried.argmin(axis=0)
+        better = tried[place, names] < best
+        best = np.where(better, tried[place, names], best)
+        alpha = np.where(better, alphas[place, names], alpha)
+        rest = np.where(better, rests[place, names], rest)
     return alpha, 1 - rest
 
 
-def _deviance(squares: Floats, alpha: float, persistence: float) -> float:
-    variance = _recursion(squares, alpha, persistence)
-    return float(np.log(variance).sum() + (squares / variance).sum())
+def _deviances(squares: Floats, alpha: Floats, persistence: Floats) -> Floats:
+    """−2 log-likelihood, but for a constant: candidates × series, all days at once.
+
+    `squares` is days × series in units of the mean; the variance starts at the mean.
+    """
+    beta, omega = persistence - alpha, 1 - persistence
+    shape = np.broadcast_shapes(alpha.shape, squares.shape[1:])
+    variance = np.ones(shape)
+    total, logs = np.zeros(shape), np.zeros(shape)
+    product, spare = np.ones(shape), np.empty(shape)
+    for day, now in enumerate(squares):
+        np.divide(now, variance, out=spare)
+        total += spare
+        product *= variance
+        if day % LOG_EVERY == 0:  # a logarithm of a product costs as one of a day
+            logs += np.log(product)
+            product[:] = 1.0
+        np.multiply(alpha, now, out=spare)
+        spare += omega
+        variance *= beta
+        variance += spare
+    return total + logs + np.log(product)
 
 
-def _recursion(squares: Floats, alpha: float, persistence: float) -> Floats:
-    """Variance of each day, in units of the mean, from the mean on the first."""
-    beta = persistence - alpha
-    before = np.append(1.0, squares[:-1])
-    shocks = (1 - persistence) + alpha * before
-    lfilter: Any = load_optional("scipy.signal").lfilter
-    out, _ = lfilter([1.0], [1.0, -beta], shocks, zi=[beta])
-    return np.asarray(out, dtype=np.float64)
-
-
-def _filtered(returns: Floats, alpha: float, persistence: float) -> Floats:
+def fit_models(returns: Floats) -> Models:
+    """Fit each row; the residuals are centred and of unit variance, series × days."""
+    alpha, persistence = fit_garch(returns)
     squares = np.square(returns)
-    mean = float(squares.mean())
-    return _recursion(squares / mean, alpha, persistence) * mean
+    squares = (squares / squares.mean(axis=1, keepdims=True)).T
+    variance = np.ones(squares.shape)
+    for now, before, square in zip(
+        variance[1:], variance[:-1], squares[:-1], strict=True
+    ):
+        now[:] = (1 - persistence) + alpha * square + (persistence - alpha) * before
+    z = returns / np.sqrt(variance.T)
+    z = (z - z.mean(axis=1, keepdims=True)) / z.std(axis=1, keepdims=True)
+    return Models(z, alpha, persistence)
 
 
-class _Fitted(NamedTuple):
-    """A GARCH(1,1) of unit mean variance, and the residuals it leaves."""
+def _cut(items: Sequence[int], size: int) -> list[list[int]]:
+    return [list(items[at : at + size]) for at in range(0, len(items), size)]
+
+
+class Models(NamedTuple):
+    """GARCH(1,1) of several series, and the residuals they leave, series × days."""
 
     z: Floats
-    alpha: float
-    persistence: float
+    alpha: Floats
+    persistence: Floats
 
-    def paths(self, rng: np.random.Generator, days: int, paths: int) -> Singles:
-        """Draw returns, days × paths, residuals with replacement."""
-        total = BURN_IN + days
-        at = rng.integers(0, self.z.size, (total, paths), dtype=np.int32)
-        drawn = self.z.astype(np.float32)[at]
-        factor = np.square(drawn)
-        factor *= np.float32(self.alpha)
-        factor += np.float32(self.persistence - self.alpha)
-        omega = np.float32(1 - self.persistence)
-        variance = np.empty((total + 1, paths), np.float32)
-        variance[0] = 1.0
+    def take(self, rows: list[int]) -> Models:
+        return Models(*(column[rows] for column in self))
+
+
+class PathDraws:
+    """Which days' residuals the paths take: the same for all series of one length."""
+
+    def __init__(self, days: int, horizon: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        total = BURN_IN + days + horizon - 1
+        self._days = [
+            rng.integers(0, days, (total, paths), dtype=np.int32).astype(np.intp)
+            for paths in (FIRST_PATHS, ALL_PATHS - FIRST_PATHS)
+        ]
+        self._space: dict[tuple[int, int], Singles] = {}
+
+    def _get_space(self, part: int, series: int) -> Singles:
+        """Three arrays of days × series × paths, used again: new memory takes time."""
+        key = (part, series)
+        if key not in self._space:
+            days, paths = self._days[part].shape
+            self._space[key] = np.empty((3, days + 1, series, paths), np.float32)
+        return self._space[key]
+
+    def draw(self, models: Models, part: int) -> Singles:
+        """Losses of a day on the first or on the further paths.
+
+        days × series × paths, each series in a unit of its own; valid until the next
+        call for the same part.
+        """
+        at = self._days[part]
+        moves, factor, variance = self._get_space(part, models.alpha.size)
+        moves, factor = moves[:-1], factor[:-1]
+        rows = zip(*models, strict=True)
+        for place, (z, alpha, persistence) in enumerate(rows):
+            moves[:, place] = z.astype(np.float32).take(at)
+            by = alpha * np.square(z) + (persistence - alpha)
+            factor[:, place] = by.astype(np.float32).take(at)
+        # σ² over ω: 1 + (α z² + β) σ²; the scale of a series moves no breach
+        mean = (1 / (1 - models.persistence)).astype(np.float32)
+        variance[0] = mean[:, np.newaxis]
+        one = np.float32(1.0)
         for now, after, by in zip(variance[:-1], variance[1:], factor, strict=True):
             np.multiply(now, by, out=after)
-            np.add(after, omega, out=after)
-        return drawn[BURN_IN:] * np.sqrt(variance[BURN_IN:-1])
+            np.add(after, one, out=after)
+        lost = moves[BURN_IN:]
+        lost *= np.sqrt(variance[BURN_IN:-1], out=variance[BURN_IN:-1])
+        return np.negative(lost, out=lost)
 
-    def losses(
-        self, rng: np.random.Generator, n: int, paths: int, horizon: int, loss: Loss
-    ) -> Singles:
-        """Draw losses over H days, n windows × paths."""
-        moves = self.paths(rng, n + horizon - 1, paths)
-        if horizon == 1:
-            return -moves
-        value = np.zeros((n + horizon, paths))
-        np.cumsum(moves, axis=0, out=value[1:])
-        low = value[horizon:]
+
+def sum_losses(lost: Singles, n: int, horizon: int, loss: Loss) -> Singles:
+    """Losses over H days of the n windows: at their end, or the worst on the way."""
+    if horizon == 1:
+        return lost[:n]
+    total = lost[:n].copy()
+    deepest = total.copy() if loss == "worst" else total
+    for day in range(1, horizon):
+        total += lost[day : day + n]
         if loss == "worst":
-            low = low.copy()
-            for day in range(1, horizon):
-                np.minimum(low, value[day : day + n], out=low)
-        return (value[:n] - low).astype(np.float32)
+            np.maximum(deepest, total, out=deepest)
+    return deepest
 
 
-def _p_of_count(breaches: int, lost: Singles, p: float) -> tuple[float, Ints]:
-    """P-value of a count under paths of the right rate, and their counts."""
-    cut = lost.size - 1 - int(lost.size * p)
-    counts = (lost > np.partition(lost, cut, axis=None)[cut]).sum(axis=0)
+def _judge_counts(
+    breaches: Sequence[int],
+    models: Models,
+    simulate: Callable[[Models, int], Singles],
+    p: float,
+) -> list[Counted]:
+    lost = simulate(models, 0)
+    answers: list[Counted] = []
+    for place, count in enumerate(breaches):
+        counts = count_beyond(lost[:, place], p)
+        ratio = _found_ratio(lost[:, place], counts, p)
+        answers.append(Counted(rank_count(count, counts), FIRST_PATHS, ratio))
+    close = [at for at, one in enumerate(answers) if (one.p_value or 0) <= CLEAR]
+    for some in _cut(close, SIMULATED_LONG):
+        added = simulate(models.take(some), 1)
+        for place, at in enumerate(some):
+            every = np.concatenate([lost[:, at], added[:, place]], axis=1)
+            found = rank_count(breaches[at], count_beyond(every, p))
+            answers[at] = Counted(found, ALL_PATHS, answers[at].ratio)
+    return answers
+
+
+def count_beyond(lost: Singles, p: float) -> Ints:
+    """Count the losses of each path beyond what p of those of all paths exceed."""
+    flat = lost.ravel()
+    beyond = int(flat.size * p)
+    sample = flat[:: max(1, flat.size // FEW)]
+    at = max(0, sample.size - 1 - int(sample.size * 2 * p))
+    high = flat[flat > np.partition(sample, at)[at]]  # the quick way to the largest
+    if high.size <= beyond:
+        high = flat
+    return _count_above(lost, np.partition(high, -1 - beyond)[-1 - beyond])
+
+
+def rank_count(breaches: int, counts: Ints) -> float:
+    """P-value of a count among those of paths of the right rate."""
     above = int(np.count_nonzero(counts > breaches))
     same = int(np.count_nonzero(counts == breaches))
     # the series itself counts as one path, half of it as an equal: never 0
-    return (above + same / 2 + 0.5) / (counts.size + 1), counts
+    return (above + same / 2 + 0.5) / (counts.size + 1)
+
+
+def _count_above(lost: Singles, cut: np.float32) -> Ints:
+    """Count the losses of each path above a cut; few are, so their places are quick."""
+    paths = lost.shape[1]
+    return np.bincount(np.flatnonzero(lost > cut) % paths, minlength=paths)
 
 
 def _found_ratio(lost: Singles, counts: Ints, p: float) -> float | None:
     """Least ratio that a test at 5 % finds in 80 of 100 paths."""
     critical = np.sort(counts)[::-1][int(NOMINAL * counts.size)]
-    sample = (
-        np.sort(lost, axis=None)
-        if lost.size < SAMPLE
-        else np.sort(lost.ravel()[:: lost.size // SAMPLE])
-    )
-    for ratio in RATIOS:
-        if ratio * p > 1 / 2:
-            return None
+    sample = np.sort(lost.ravel()[:: max(1, lost.size // SAMPLE)])
+
+    def is_found(ratio: float) -> bool:
         cut = sample[sample.size - 1 - int(sample.size * p * ratio)]
-        if share((lost > cut).sum(axis=0) > critical) >= FOUND:
-            return ratio
-    return None
+        return share(_count_above(lost, cut) > critical) >= FOUND
+
+    known = [ratio for ratio in RATIOS if ratio * p <= 1 / 2]
+    at = bisect_left(known, x=True, key=is_found)  # more breaches are found more often
+    return known[at] if at < len(known) else None
 
 
 # Power.

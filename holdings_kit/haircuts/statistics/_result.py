@@ -112,10 +112,13 @@ def share(flags: Bools) -> float:
     return int(np.count_nonzero(flags)) / max(flags.size, 1)
 
 
-def share_as_large(observed: float, drawn: Floats) -> float:
+def share_as_large(observed: float, drawn: Floats, *, ties: float = 1.0) -> float:
     """Monte-Carlo p-value, (1 + number of draws ≥ observed)/(draws + 1).
 
-    Equal values count as at least as large, so it errs on the side of no rejection.
+    Equal values count by `ties`: 1 errs on the side of no rejection, ½ is the mid-p
+    of a statistic that takes few values. The series itself is one of the equals.
     """
-    above = np.count_nonzero(drawn >= observed - 1e-9 * (1 + abs(observed)))
-    return float((1 + above) / (drawn.size + 1))
+    near = 1e-9 * (1 + abs(observed))
+    equal = 1 + int(np.count_nonzero(np.abs(drawn - observed) <= near))
+    above = int(np.count_nonzero(drawn > observed + near))
+    return (above + ties * equal) / (drawn.size + 1)
