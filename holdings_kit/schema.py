@@ -539,6 +539,8 @@ def as_frame(
 def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     if column.dtype == pl.String() and isinstance(dtype, pl.Datetime):
         return column.str.to_datetime(time_zone="UTC", time_unit="us")
+    if column.dtype == pl.String() and isinstance(dtype, pl.Date):
+        return column.str.to_date("%Y-%m-%d")
     if column.dtype == pl.String() and isinstance(dtype, pl.Boolean):
         return column.str.to_lowercase().replace_strict(
             ["true", "false"], [True, False], return_dtype=pl.Boolean()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.schema import HOLDINGS, INSTANT, RATE, VALUE, conform
+from holdings_kit.haircuts._frames import take_holdings
+from holdings_kit.schema import INSTANT, RATE, VALUE, conform
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
@@ -97,7 +98,7 @@ def _per_snapshot(holdings: AnyFrame, column: str) -> pl.DataFrame:
     one = pl.col("close_price", "haircut")
     q = pl.col(column)
     return (
-        conform(holdings.lazy(), HOLDINGS, name="holdings")
+        take_holdings(holdings)
         .group_by(*ACCOUNT, pl.col("snapshot_at").alias("at"), "instrument_id")
         .agg(
             pl.when(q.null_count() == 0).then(q.sum()).cast(VALUE).alias("q"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Sized
+from operator import index
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 import numpy as np
 import polars as pl
@@ -155,8 +157,8 @@ def backtest(
         An option is out of range, or a model of several names is asked for without
         `name` in `by`.
     FrameError
-        A column of `by` does not exist, or two haircuts have the same instrument, date
-        and name.
+        A column of `by` does not exist, a haircut is no fraction, or two haircuts have
+        the same instrument, date and name.
 
     Examples
     --------
@@ -179,7 +181,7 @@ def backtest(
     rows = join_haircuts(haircuts)
     span = Span(start, end, split, windows, window, step)
     found: list[pl.DataFrame] = []
-    for days in [horizon] if isinstance(horizon, int) else horizon:
+    for days in _list_horizons(horizon):
         judged = judge(
             rows,
             prices,
@@ -197,6 +199,14 @@ def backtest(
     if not found:
         raise ConfigError("horizon, level: name at least one of each")
     return pl.concat(found)
+
+
+def _list_horizons(horizon: int | Sequence[int]) -> list[int]:
+    try:
+        several = horizon if isinstance(horizon, Sized) else [horizon]
+        return [index(days) for days in several]
+    except TypeError:
+        raise ConfigError(f"horizon {horizon!r}: whole days, one or several") from None
 
 
 class Span(NamedTuple):
@@ -278,8 +288,8 @@ class Judged(NamedTuple):
 
 def join_haircuts(haircuts: AnyFrame | Sequence[AnyFrame]) -> pl.DataFrame:
     """Check one frame of haircuts or several, and put them together."""
-    if isinstance(haircuts, pl.DataFrame | pl.LazyFrame):
-        return read_haircuts(haircuts)
+    if not isinstance(haircuts, (list, tuple)):
+        return read_haircuts(cast("AnyFrame", haircuts))
     if not haircuts:
         raise ConfigError("haircuts is an empty list: pass at least one frame")
     each = [read_haircuts(frame) for frame in haircuts]
@@ -322,7 +332,9 @@ def judge(
             inside.select(names).unique(), on=names, how="anti", maintain_order="left"
         )
         .with_columns(
-            pl.when(~pl.col("priced"))
+            pl.when(pl.col("instrument_id").is_null())
+            .then(pl.lit("haircuts that name no instrument"))
+            .when(~pl.col("priced"))
             .then(pl.lit("no price of this instrument on these dates"))
             .when(~pl.col("given"))
             .then(pl.lit("no haircut of this instrument is known"))

@@ -11,6 +11,7 @@ from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, last_margins
 from holdings_kit.haircuts._rules import FirstReturns, Groups, apply_rule_2020
+from holdings_kit.schema import MARGINS, as_frame
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Conversion, Seed
@@ -93,7 +94,8 @@ def clearing_collateral(
     >>> dict(found.select("instrument_id", "haircut").iter_rows())
     {'GOLDBEES': 0.2, 'OTHER': 1.0, 'SBIN': 0.09}
     """
-    if {"var_margin", "elm"} <= set(prices.collect_schema().names()):
+    prices = as_frame(prices, MARGINS, name="prices")
+    if {"var_margin", "elm"} <= set(prices.collect_schema()):
         table = last_margins(prices).select(
             "instrument_id",
             "date",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.haircuts._frames import last_margins
+from holdings_kit.haircuts._frames import last_margins, take_holdings
 from holdings_kit.haircuts._rules import (
     ELM_ETF,
     ELM_SHARE,
@@ -15,7 +15,7 @@ from holdings_kit.haircuts._rules import (
     SIGMAS_2020,
     groups_of_margins,
 )
-from holdings_kit.schema import HOLDINGS, RATE, conform
+from holdings_kit.schema import RATE, conform
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -108,7 +108,7 @@ def decompose(
     (Decimal('0.235700'), 0.03527)
     """
     rows = (
-        conform(holdings.lazy(), HOLDINGS, name="holdings")
+        take_holdings(holdings)
         .with_columns(market_date().alias("date"))
         .select(KEYS)
         .unique(maintain_order=True)

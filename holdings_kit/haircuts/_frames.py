@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holdings_kit.errors import FrameError
-from holdings_kit.schema import conform
+from holdings_kit.schema import HOLDINGS, MARGINS, FrameLike, as_frame, conform
 
 __all__ = [
     "HAIRCUTS",
@@ -28,9 +28,11 @@ __all__ = [
     "read_closes",
     "read_haircuts",
     "take_closes",
+    "take_holdings",
 ]
 
-AnyFrame: TypeAlias = pl.DataFrame | pl.LazyFrame
+AnyFrame: TypeAlias = FrameLike | pl.LazyFrame
+"""A frame of any library, lazy or not, or a file; see `schema.as_frame`."""
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -131,6 +133,12 @@ class Closes(NamedTuple):
         )
 
 
+def take_holdings(holdings: AnyFrame) -> pl.LazyFrame:
+    """Take `HOLDINGS` of any library or file, checked."""
+    frame = as_frame(holdings, HOLDINGS, name="holdings").lazy()
+    return conform(frame, HOLDINGS, name="holdings")
+
+
 def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
     """Take `instrument_id`, `date`, `close` and, if there, `open`, `previous_close`.
 
@@ -139,13 +147,14 @@ def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
     FrameError
         A column is missing or of another type.
     """
-    have = prices.collect_schema()
+    frame = as_frame(prices, PRICES, name=name).lazy()
+    have = frame.collect_schema()
     found: list[pl.Expr] = []
     for column, names in ALIASES.items():
         there = [other for other in names if other in have and have[other].is_numeric()]
         if there:
             found.append(pl.col(there[0]).cast(pl.Float64()).alias(column))
-    rows = prices.lazy().with_columns(found)
+    rows = frame.with_columns(found)
     wanted = [*PRICES, *(c for c in ("open", "previous_close") if _has(found, c))]
     return conform(rows, PRICES, name=name).select(wanted).collect()
 
@@ -193,10 +202,10 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     Raises
     ------
     FrameError
-        A column is missing or of another type, or two rows have the same instrument,
-        date and name.
+        A column is missing or of another type, a haircut or level is no fraction, a
+        date is unknown, or two rows have the same instrument, date and name.
     """
-    rows = haircuts.lazy()
+    rows = as_frame(haircuts, HAIRCUTS, name=name).lazy()
     have = rows.collect_schema()
     if "model" not in have and {"var_margin", "elm"} <= set(have):
         rows = _from_margins(rows)
@@ -217,6 +226,8 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     if "model" in have:
         rows = rows.with_columns(label.cast(pl.String()).alias("name"))
     known = conform(rows, HAIRCUTS, name=name).collect()
+    known = known.with_columns(pl.col("haircut").fill_nan(None))
+    _check_fractions(known, name)
     return _one_row_each(known, name)
 
 
@@ -231,7 +242,7 @@ def last_margins(margins: AnyFrame) -> pl.DataFrame:
     FrameError
         A column that the exchange's margins have is missing.
     """
-    rows = margins.lazy()
+    rows = as_frame(margins, MARGINS, name="margins").lazy()
     have = rows.collect_schema()
     for column in ("instrument_id", "date", "security_var", "var_margin", "elm"):
         if column not in have:
@@ -264,6 +275,28 @@ def _from_margins(margins: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("var_margin") > pl.col("security_var")).alias("floor_hit"),
         )
     )
+
+
+def _check_fractions(rows: pl.DataFrame, name: str) -> None:
+    """Refuse percentages, which nothing would ever exceed, and rows without a date."""
+    if rows["date"].null_count():
+        count = rows["date"].null_count()
+        raise FrameError(name, "date", f"unknown in {count} rows; leave them out")
+    haircut, level = pl.col("haircut"), pl.col("level")
+    for column, is_wrong in (
+        ("haircut", ~haircut.is_between(0, 1)),
+        ("level", ~((level > 0) & (level < 1))),
+    ):
+        wrong = rows.filter(is_wrong)
+        if wrong.height:
+            row = wrong.row(0, named=True)
+            raise FrameError(
+                name,
+                column,
+                f"{row[column]:g} for {row['instrument_id']} on {row['date']} is no "
+                f"fraction; write {'12.5' if column == 'haircut' else '99'} % as "
+                f"{'0.125' if column == 'haircut' else '0.99'}",
+            )
 
 
 def _one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._decompose import market_date
-from holdings_kit.haircuts._frames import HAIRCUTS
-from holdings_kit.schema import HOLDINGS, MONEY, RATE, conform
+from holdings_kit.haircuts._frames import HAIRCUTS, take_holdings
+from holdings_kit.schema import MONEY, RATE, as_frame, conform
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame, Floats
@@ -85,7 +85,7 @@ def panel_part(holdings: AnyFrame) -> pl.LazyFrame:
     """Add up snapshots for `panel_of`; those of an account and a day together."""
     newest = pl.struct(*_ORDER, "haircut", "close_price")
     return (
-        conform(holdings.lazy(), HOLDINGS, name="holdings")
+        take_holdings(holdings)
         .filter(pl.col("haircut").is_not_null())
         .with_columns(market_date().alias("date"))
         .sort(_ORDER)
@@ -187,7 +187,7 @@ def drift(panel: AnyFrame) -> pl.DataFrame:
     days = (pl.col("date") - pl.col("date").min()).dt.total_days().cast(pl.Float64())
     rate = pl.col("haircut").cast(pl.Float64())
     return (
-        conform(panel.lazy(), PANEL, name="panel")
+        conform(as_frame(panel, PANEL, name="panel").lazy(), PANEL, name="panel")
         .sort(*SERIES, "date")
         .group_by(SERIES, maintain_order=True)
         .agg(
@@ -258,7 +258,7 @@ def change_points(
     if method not in {"steps", "levels"}:
         raise ConfigError(f"method {method!r}: give 'steps' or 'levels'")
     rows = (
-        conform(panel.lazy(), PANEL, name="panel")
+        conform(as_frame(panel, PANEL, name="panel").lazy(), PANEL, name="panel")
         .with_columns(pl.col("haircut").cast(pl.Float64()))
         .sort(*SERIES, "date")
         .collect()

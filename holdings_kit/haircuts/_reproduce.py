@@ -10,10 +10,12 @@ import polars as pl
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.haircuts._audit import SETTLED, find_serious
 from holdings_kit.haircuts._frames import (
+    PRICES,
     AnyFrame,
     Closes,
     last_margins,
     read_closes,
+    take_closes,
 )
 from holdings_kit.haircuts._rules import (
     ELM_ETF,
@@ -25,7 +27,8 @@ from holdings_kit.haircuts._rules import (
     groups_of_margins,
 )
 from holdings_kit.haircuts._volatility import convert_move
-from holdings_kit.schema import conform
+from holdings_kit.market import adjust
+from holdings_kit.schema import ACTIONS, MONEY, as_frame, conform
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Seed
@@ -117,8 +120,8 @@ def reproduce(
     margins
         The exchange's `MARGINS`.
     actions
-        `ACTIONS`: splits, bonuses and consolidations are adjusted for, and the history
-        of a renamed or re-ISINed security is joined to that of its new identity.
+        `ACTIONS`, adjusted for as `holdings_kit.adjust` does: the history of a renamed
+        or re-ISINed security is joined to that of its new identity.
     group
         See `sebi_2020`; ``None`` reads the groups off the margins.
     seed, first_return
@@ -164,7 +167,7 @@ def reproduce(
     if not tolerance >= 0:
         raise ConfigError(f"tolerance {tolerance}: must not be negative")
     table = _newest(last_margins(margins))
-    closes = read_closes(prices if actions is None else adjust_closes(prices, actions))
+    closes = read_closes(prices if actions is None else _adjust(prices, actions))
     groups = groups_of_margins(table) if group is None else group
     rule = apply_rule_2020(closes, groups, "exp_short", seed, first_return)
     ours = _last_rows(closes, rule, table)
@@ -325,114 +328,34 @@ def _summarise(securities: pl.DataFrame) -> pl.DataFrame:
     return conform(pl.concat([each, whole]), SUMMARY, name="summary")
 
 
-# Adjusting closes: factors of splits and bonuses, histories of renamed securities.
+def _adjust(prices: AnyFrame, actions: AnyFrame) -> pl.DataFrame:
+    """Adjust prices of any origin, and take the adjusted closes that are not rounded.
 
-
-def adjust_closes(prices: AnyFrame, actions: AnyFrame) -> pl.DataFrame:
-    """Back-adjust prices for `ACTIONS`, and join histories under the new identity."""
-    table = actions.lazy().collect()
+    `adjust` reads the house's own columns, in its types; what the actions lack is null.
+    """
+    table = as_frame(actions, ACTIONS, name="actions").lazy().collect()
     for column in ("instrument_id", "ex_date", "kind"):
         if column not in table.columns:
             raise FrameError("actions", column, f"missing; actions has {table.columns}")
-    newest = _newest_names(table)
-    factors = table.filter(pl.col("kind").is_in(["split", "bonus", "consolidation"]))
-    rows = prices.lazy().collect()
-    renamed = pl.col("instrument_id").replace(newest)
-    rows = rows.with_columns(
-        renamed.alias("instrument_id"),
-        (pl.col("instrument_id") != renamed).alias("_old"),
+    table = table.with_columns(
+        pl.lit(None, dtype).alias(column)
+        for column, dtype in ACTIONS.items()
+        if column not in table.columns or table.schema[column] == pl.Null()
     )
-    rows = rows.sort("_old").unique(
-        ["instrument_id", "date"], keep="first", maintain_order=True
+    closes = take_closes(prices)
+    names = {name: f"{name}_price" for name in ("close", "open", "previous_close")}
+    rows = as_frame(prices, PRICES, name="prices").lazy().collect()
+    rows = closes.select(
+        "instrument_id",
+        "date",
+        *(
+            pl.col(name).cast(pl.String()).cast(MONEY).alias(ours)
+            for name, ours in names.items()
+            if name in closes.columns
+        ),
+    ).with_columns(
+        rows[name] for name in ("symbol", "exchange") if name in rows.columns
     )
-    if factors.is_empty():
-        return rows.drop("_old")
-    steps = (
-        factors.select(
-            pl.col("instrument_id").replace(newest),
-            pl.col("ex_date").alias("_ex"),
-            pl.Series(
-                "_factor",
-                [
-                    price_factor(kind, ratio)
-                    for kind, ratio in factors.select("kind", "ratio").iter_rows()
-                ],
-                dtype=pl.Float64(),
-            ),
-        )
-        .unique()
-        .sort("_ex", descending=True)
-        .with_columns(pl.col("_factor").cum_prod().over("instrument_id"))
-        .unique(["instrument_id", "_ex"], keep="last", maintain_order=True)
-        .sort("_ex")
-    )
-    placed = rows.with_columns(pl.col("date").dt.offset_by("1d").alias("_next")).sort(
-        "_next"
-    )
-    joined = placed.join_asof(
-        steps,
-        left_on="_next",
-        right_on="_ex",
-        by="instrument_id",
-        strategy="forward",
-        check_sortedness=False,
-    )
-    factor = pl.col("_factor").fill_null(1.0)
-    scaled = [
-        column
-        for column in (
-            "close",
-            "close_price",
-            "open",
-            "open_price",
-            "previous_close",
-            "previous_close_price",
-        )
-        if column in rows.columns
-    ]
-    return joined.with_columns(
-        pl.col(column).cast(pl.Float64()) * factor for column in scaled
-    ).drop("_old", "_next", "_ex", "_factor")
-
-
-def _newest_names(actions: pl.DataFrame) -> dict[str, str]:
-    """Map each earlier identity to the newest one, through chains of renames."""
-    if "new_instrument_id" not in actions.columns:
-        return {}
-    joins = ("rename", "isin_change", "split", "bonus", "consolidation")
-    moved = actions.filter(
-        pl.col("kind").is_in(joins), pl.col("new_instrument_id").is_not_null()
-    ).sort("ex_date")
-    step = dict(moved.select("instrument_id", "new_instrument_id").iter_rows())
-    newest: dict[str, str] = {}
-    for name in step:
-        last, seen = name, {name}
-        while last in step and step[last] not in seen:
-            last = step[last]
-            seen.add(last)
-        newest[name] = last
-    return newest
-
-
-def price_factor(kind: str, ratio: str | None) -> float:
-    """Factor on the closes before an action.
-
-    Split "1:10" or "10" (one becomes ten): 1/10. Consolidation "10:1" or "10": 10.
-    Bonus "1:2" (one new for two): 2/3.
-
-    >>> [price_factor(*case) for case in [("split", "1:10"), ("bonus", "1:1")]]
-    [0.1, 0.5]
-    """
-    parts = (ratio or "").split(":")
-    try:
-        first, second = (float(parts[0]), float(parts[-1]))
-    except ValueError:
-        raise FrameError("actions", "ratio", f"{ratio!r} of a {kind} is none") from None
-    if not (first > 0 and second > 0):
-        raise FrameError("actions", "ratio", f"{ratio!r} of a {kind} is none")
-    single = len(parts) == 1
-    if kind == "bonus":
-        return 1 / (1 + first) if single else second / (first + second)
-    if kind == "split":
-        return 1 / first if single else first / second
-    return first if single else first / second
+    known = rows.drop_nulls(["instrument_id", "date"])
+    adjusted = adjust(known, table).drop("close_price")
+    return adjusted.drop_nulls("close")

@@ -11,9 +11,11 @@ from polars.testing import assert_frame_equal
 
 from holdings_kit import haircuts as hc
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.schema import HOLDINGS, empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 KEYS = ["instrument_id", "model", "name"]
 
@@ -137,3 +139,57 @@ def test_the_seed_stands_in_the_answer_and_changes_what_is_drawn(
     assert first.equals(again)
     assert (first["seed"].to_list(), other["seed"].to_list()) == ([1] * 3, [2] * 3)
     assert not first["garch_p"].equals(other["garch_p"])
+
+
+def test_frames_of_other_libraries_and_files_give_the_same_answer(
+    universe: pl.DataFrame, tmp_path: Path
+) -> None:
+    """In any order of rows and columns."""
+    mine = hc.ewma(universe)
+    right = hc.backtest(mine, universe, cache=None)
+    place = tmp_path / "closes.csv"
+    universe.write_csv(place)
+    for prices in (universe.to_pandas(), universe.to_arrow(), place):
+        assert_frame_equal(hc.ewma(prices), mine)
+        for haircuts in (mine.to_pandas(), [mine.to_arrow()]):
+            assert_frame_equal(hc.backtest(haircuts, prices, cache=None), right)
+    shuffled = [
+        frame.select(frame.columns[::-1]).sample(fraction=1, shuffle=True, seed=3)
+        for frame in (mine, universe)
+    ]
+    assert_frame_equal(hc.backtest(*shuffled, cache=None), right)
+    assert hc.procyclicality(mine.to_pandas()).equals(hc.procyclicality(mine))
+    assert hc.panel(empty(HOLDINGS).to_arrow()).height == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"haircut": pl.col("haircut") * 100}, "12.5 % as 0.125"),
+        ({"haircut": -pl.col("haircut")}, "no fraction"),
+        ({"level": pl.lit(99.0)}, "99 % as 0.99"),
+        ({"date": pl.lit(None, pl.Date())}, "unknown in 2103 rows"),
+    ],
+)
+def test_what_can_only_be_a_mistake_is_refused(
+    universe: pl.DataFrame, change: dict[str, pl.Expr], match: str
+) -> None:
+    with pytest.raises(FrameError, match=match):
+        hc.backtest(hc.ewma(universe).with_columns(**change), universe)
+
+
+def test_a_haircut_that_is_no_number_is_not_judged(universe: pl.DataFrame) -> None:
+    mine = hc.ewma(universe)
+    holes = mine.with_columns(pl.col("haircut").fill_null(float("nan")))
+    assert_frame_equal(
+        hc.backtest(holes, universe, cache=None),
+        hc.backtest(mine, universe, cache=None),
+    )
+    nameless = mine.with_columns(
+        instrument_id=pl.when(pl.col("instrument_id") != "A").then("instrument_id")
+    )
+    found = hc.backtest(nameless, universe, cache=None).filter(n=0)
+    assert "name no instrument" in found["note"].item()
+    for bad in ("1", 1.5, [1, 2.5]):
+        with pytest.raises(ConfigError, match="whole days"):
+            hc.backtest(mine, universe, horizon=bad)  # pyright: ignore[reportArgumentType]
