@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.schema import FrameLike, as_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +69,8 @@ _FEWEST: Final = 2  # returns below which no history is read
 
 
 def value_at_risk(
-    positions: pl.DataFrame,
-    prices: pl.DataFrame,
+    positions: FrameLike | pl.LazyFrame,
+    prices: FrameLike | pl.LazyFrame,
     *,
     level: float = 0.99,
     horizon_days: int = 1,
@@ -85,7 +86,7 @@ def value_at_risk(
     positions
         POSITIONS: ``instrument_id, market_value``.
     prices
-        ``instrument_id, date, close``, adjusted for splits.
+        ``instrument_id, date, close`` or `PRICES`, adjusted for splits.
     level
         Confidence, 0.99 for the loss that one day in a hundred exceeds.
     horizon_days
@@ -217,8 +218,8 @@ def _note(
 
 
 def var_contributions(
-    positions: pl.DataFrame,
-    prices: pl.DataFrame,
+    positions: FrameLike | pl.LazyFrame,
+    prices: FrameLike | pl.LazyFrame,
     *,
     level: float = 0.99,
     horizon_days: int = 1,
@@ -361,17 +362,35 @@ class _Book:
     facts: dict[str, Any]
 
 
-def _read_book(positions: pl.DataFrame, prices: pl.DataFrame, window: int) -> _Book:
+_POSITIONS: Final = pl.Schema(
+    {"instrument_id": pl.String(), "market_value": pl.Float64()}
+)
+_CLOSES: Final = pl.Schema(
+    {"instrument_id": pl.String(), "date": pl.Date(), "close": pl.Float64()}
+)
+
+
+def _take(
+    source: FrameLike | pl.LazyFrame, schema: pl.Schema, name: str
+) -> pl.DataFrame:
+    """Take the columns of a schema from a frame of any library."""
+    rows = as_frame(source, schema, name=name).lazy().collect()
+    if "close" in schema and "close" not in rows.columns:
+        rows = rows.rename({"close_price": "close"}, strict=False)
+    missing = [column for column in schema if column not in rows.columns]
+    if missing:
+        raise FrameError(name, ", ".join(missing), "missing")
+    return rows.select(schema.names())
+
+
+def _read_book(
+    positions: FrameLike | pl.LazyFrame, prices: FrameLike | pl.LazyFrame, window: int
+) -> _Book:
     """Join values and returns; leave out, and list, what has no full history."""
-    for name, frame, columns in (
-        ("positions", positions, ("instrument_id", "market_value")),
-        ("prices", prices, ("instrument_id", "date", "close")),
-    ):
-        for column in columns:
-            if column not in frame.columns:
-                raise FrameError(name, column, "missing")
+    held = _take(positions, _POSITIONS, "positions")
+    history = _take(prices, _CLOSES, "prices")
     held = (
-        positions.group_by("instrument_id", maintain_order=True)
+        held.group_by("instrument_id", maintain_order=True)
         .agg(
             pl.when(pl.col("market_value").null_count() == 0).then(
                 pl.col("market_value").sum().cast(pl.Float64())
@@ -380,9 +399,9 @@ def _read_book(positions: pl.DataFrame, prices: pl.DataFrame, window: int) -> _B
         .filter(pl.col("instrument_id").is_not_null())
     )
     book = pl.col("instrument_id").is_in(held["instrument_id"].implode())
-    closes = prices.select(
-        "instrument_id", "date", pl.col("close").cast(pl.Float64())
-    ).filter((pl.col("close") > 0) & book)
+    closes = history.with_columns(pl.col("close").cast(pl.Float64())).filter(
+        (pl.col("close") > 0) & book & pl.col("date").is_not_null()
+    )
     if closes.select("instrument_id", "date").is_duplicated().any():
         raise FrameError("prices", "close", "two closes for one instrument and day")
     days = closes["date"].unique().sort().tail(window + 1)

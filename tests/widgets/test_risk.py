@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.risk import value_at_risk
 from holdings_kit.schema import HOLDINGS
 from widgets import RiskExplorer
 
@@ -132,3 +134,42 @@ def test_imported_names_are_escaped() -> None:
     risk.model.sliders = {"all": {"price": -0.1}}
     assert "<b>" not in risk.worst.value
     assert "&lt;b&gt;" in risk.worst.value
+
+
+def make_history(days: int, *names: str) -> pl.DataFrame:
+    dates = [date(2025, 1, 1) + timedelta(days=day) for day in range(days)]
+    closes = [100.0 * (0.9 if day % 10 == 0 else 1.0) for day in range(days)]
+    return pl.DataFrame(
+        {
+            "instrument_id": [name for name in names for _ in dates],
+            "date": dates * len(names),
+            "close": closes * len(names),
+        }
+    )
+
+
+def test_value_at_risk_follows_its_choices_and_says_what_it_covers() -> None:
+    history = make_history(301, "NSE:ONE")
+    risk = RiskExplorer(BOOK, prices=history, level=0.95)
+    asked: dict[str, Any] = {"level": 0.95, "horizon_days": 1, "window": 250}
+    assert risk.losses.equals(value_at_risk(risk.model.positions, history, **asked))
+    assert "without 1 instrument" in risk.risked.value
+    assert "250 returns from" in risk.risked.value
+    before = risk.losses["var_value"].to_list()
+    risk.model.sliders = {"all": {"price": -0.5}}  # of today's values, not the shocked
+    assert risk.losses["var_value"].to_list() == before
+    risk.model.loss_days = 4
+    assert risk.losses["var_value"].to_list() == pytest.approx([2 * v for v in before])
+
+
+def test_value_at_risk_has_no_figure_from_too_few_returns() -> None:
+    risk = RiskExplorer(BOOK, prices=make_history(31, "NSE:ONE", "NSE:TWO"))
+    found = dict(risk.losses.select("method", "var_value").iter_rows())
+    assert found["historical"] is None
+    assert found["ewma"] is not None
+    assert "30 returns are too few: 100 are needed" in risk.risked.value
+    bare = RiskExplorer(BOOK)
+    assert bare.losses.is_empty()
+    assert "prices=" in bare.risked.value
+    wrong = RiskExplorer(BOOK, prices=pl.DataFrame({"date": [date(2025, 1, 1)]}))
+    assert "instrument_id" in wrong.model.error

@@ -10,7 +10,7 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError, HoldingsError
-from holdings_kit.risk import Fees, shock_positions
+from holdings_kit.risk import RISK, Fees, shock_positions
 from widgets.job import Job, Result
 from widgets.risk.shocks import CUSTOM, preset, scenarios, shocks_of
 
@@ -38,6 +38,11 @@ class RiskModel(Job):
         Each position before and after (`holdings_kit.risk.shock_positions`).
     plan
         The last pledge plan; ``None`` before.
+    level, loss_days, window
+        Choices of value at risk: confidence, days of a loss, returns looked back at.
+    losses
+        RISK, a row per method (`holdings_kit.value_at_risk`) of today's values, without
+        the shocks; empty without `prices`.
     """
 
     account = Unicode()
@@ -50,13 +55,24 @@ class RiskModel(Job):
     quantity = Enum(("pledged", "pledgeable", "owned"), "pledgeable")
     horizon_days = Int(30, min=0, max=366)
     add = Unicode()
+    level = Float(0.99, min=0.5, max=0.9999)
+    loss_days = Int(1, min=1, max=250)
+    window = Int(250, min=2, max=5000)
 
     names = List()
     result = Result()
     effects = Result()
     plan = Result()
+    losses = Result()
 
-    def __init__(self, book: Loaded | pl.DataFrame, **choices: object) -> None:
+    def __init__(
+        self,
+        book: Loaded | pl.DataFrame,
+        prices: pl.DataFrame | None = None,
+        **choices: object,
+    ) -> None:
+        self.prices = prices
+        self.losses = pl.DataFrame(schema=RISK)
         if isinstance(book, pl.DataFrame):
             self._reported = self._through = book
         else:
@@ -152,6 +168,27 @@ class RiskModel(Job):
     def _shock_again(self, _change: object) -> None:
         self._apply_shock()
 
+    @observe("level", "loss_days", "window")
+    def _measure_again(self, _change: object) -> None:
+        if self._ready:
+            self._measure_losses()
+
+    def _measure_losses(self) -> None:
+        if self.prices is None:
+            return
+        try:
+            self.losses = hk.value_at_risk(
+                self._positions,
+                self.prices,
+                level=self.level,
+                horizon_days=self.loss_days,
+                window=self.window,
+            )
+        except HoldingsError as error:
+            self.error = str(error)
+            return
+        self.error = ""
+
     @observe("quantity")
     def _plan_again(self, _change: object) -> None:
         if self._ready:
@@ -179,6 +216,7 @@ class RiskModel(Job):
         self.plan = None
         self._ready = True
         self._apply_shock()
+        self._measure_losses()
 
     def _apply_shock(self) -> None:
         if not self._ready:

@@ -10,6 +10,7 @@ from holdings_kit.display import number_of
 from widgets.formats import UNKNOWN, shown
 from widgets.page import bars, notice, tiles
 from widgets.panel import Panel, controls as c
+from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
 from widgets.risk.shocks import scenarios
 from widgets.table import HoldingsTable
@@ -59,6 +60,9 @@ class RiskExplorer(VBox):
     ----------
     book
         `Loaded`, for look-through of smallcases, or HOLDINGS.
+    prices
+        ``instrument_id, date, close``, adjusted: the history for value at risk.
+        Without it that part says what it needs.
     choices
         Start values: ``need``, ``cash``, ``rules``, ``account``, ``scenario`` …
 
@@ -71,8 +75,14 @@ class RiskExplorer(VBox):
     0
     """
 
-    def __init__(self, book: Loaded | pl.DataFrame, **choices: Any) -> None:
-        self.model = model = RiskModel(book, **choices)
+    def __init__(
+        self,
+        book: Loaded | pl.DataFrame,
+        *,
+        prices: pl.DataFrame | None = None,
+        **choices: Any,
+    ) -> None:
+        self.model = model = RiskModel(book, prices, **choices)
         self.book = Panel(model, _list_book_controls(model), title="What if?", press={})
         self.shocks = Panel(
             model,
@@ -86,12 +96,14 @@ class RiskExplorer(VBox):
             title="",
             press={"plan": model.plan_pledge, "cancel": model.cancel},
         )
+        self.loss = Panel(model, _list_loss_controls(), title="", press={})
         self.figures, self.worst, self.shares = HTML(), HTML(), HTML()
-        self.planned = HTML()
+        self.planned, self.risked = HTML(), HTML()
         self.table: HoldingsTable | None = None
         effects = HBox([self.worst, self.shares]).add_class("hk-pair")
         self.parts = [
             *(self.book, self.figures, self.shocks, effects),
+            *(self.loss, self.risked),
             *(self.planner, self.planned),
         ]
         super().__init__(self.parts)
@@ -99,9 +111,11 @@ class RiskExplorer(VBox):
         model.observe(self._show_result, "result")
         model.observe(self._show_names, "names")
         model.observe(self._show_plan, "plan")
+        model.observe(self._show_losses, "losses")
         model.observe(self._show_busy, "busy")
         self._show_result(None)
         self._show_shares()
+        self._show_losses(None)
 
     @property
     def result(self) -> pl.DataFrame:
@@ -112,6 +126,11 @@ class RiskExplorer(VBox):
     def effects(self) -> pl.DataFrame:
         """The effect on each position."""
         return self.model.effects
+
+    @property
+    def losses(self) -> pl.DataFrame:
+        """Value at risk of today's values, a row per method (RISK)."""
+        return self.model.losses
 
     @property
     def plan(self) -> PledgePlan | None:
@@ -127,6 +146,16 @@ class RiskExplorer(VBox):
             _make_tile(row, *each) for each in _FIGURES
         ) + notice(_describe_coverage(row, single=self.model.single), "warn")
         self.worst.value = _draw_worst(self.model.effects)
+
+    def _show_losses(self, _change: object) -> None:
+        given = self.model.prices is not None
+        self.risked.value = (
+            draw_losses(self.model.losses)
+            if given
+            else notice(
+                "Value at risk needs a price history: RiskExplorer(…, prices=…)"
+            )
+        )
 
     def _show_names(self, _change: object) -> None:
         self.shocks.change("sliders", rows=_list_instrument_options(self.model))
@@ -214,6 +243,16 @@ def _list_shock_controls(model: RiskModel) -> list[c.Control]:
         ),
         c.field("add", "Another name", placeholder="symbol", group="Shocks"),
         c.button("pin", "Add sliders", group="Shocks"),
+    ]
+
+
+def _list_loss_controls() -> list[c.Control]:
+    group = "Value at risk"
+    span: dict[str, Any] = {"min": 0.5, "max": 0.9999, "step": 0.005}
+    return [
+        c.field("level", "Confidence", kind="number", **span, group=group),
+        c.field("loss_days", "Days", kind="number", min=1, step=1, group=group),
+        c.field("window", "Returns back", kind="number", min=2, step=1, group=group),
     ]
 
 
