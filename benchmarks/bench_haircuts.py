@@ -240,6 +240,25 @@ def bench_backtest(data: Universe, bound: float) -> None:
     same("backtest", quantile, found["dynamic_quantile_p"].to_numpy(), 1e-9)
 
 
+def bench_constant(data: Universe, bound: float) -> None:
+    """Constant haircuts: each needs a GARCH of its own, fitted and simulated."""
+    names = min(data.closes.shape[0], 2000)
+    days = min(data.closes.shape[1], 1251)
+    inside = pl.int_range(pl.len()).over("instrument_id") < days
+    few = data.prices.filter(
+        pl.col("instrument_id").is_in(
+            data.prices["instrument_id"].unique().sort().head(names).implode()
+        )
+        & inside
+    )
+    flat = hc.basel(few).with_columns(haircut=pl.lit(0.036))
+    took, found = best(lambda: hc.backtest(flat, few, level=LEVEL), 1)
+    if found["garch_p"].null_count():
+        raise SystemExit("constant haircuts: a p-value is missing")
+    task = f"backtest of {names} constant haircuts × {days} days"
+    row(task, "hk.haircuts.backtest, 28 columns", took, bound, took)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", choices=SCALES, default="small")
@@ -256,6 +275,7 @@ def main() -> None:
     bench_ewma(data, bound, repeats)
     bench_quantile(data, bound, repeats)
     bench_backtest(data, bound)
+    bench_constant(data, bound)
     for task, times in TIMES.items():
         ours = [way for way in times if way.startswith(("kernel", "hk."))]
         for mine in ours:

@@ -45,6 +45,10 @@ DUELS: Final = pl.Schema(
 )
 
 
+FEWEST_BREACHES: Final = 5
+"""Expected in the disjoint windows, below which the set leaves out too little."""
+
+
 class Comparison(NamedTuple):
     """The answer of `compare_models`.
 
@@ -107,8 +111,8 @@ def compare_models(
     confidence_set
         Add the model confidence set of Hansen, Lunde and Nason (2011), with the
         variances of Diebold–Mariano and draws of its law: of equally good models it
-        leaves one out at 5 % in 5 ± 2 of 100 cases (docs/statistics.md). No p-value,
-        as in `duels`, where less than one breach is expected in the disjoint windows.
+        leaves one out at 5 % in 5 ± 2 of 100 cases (docs/statistics.md). No p-value
+        where less than five breaches are expected in the disjoint windows.
     draws, seed
         Of the simulation of its law.
 
@@ -150,7 +154,8 @@ def compare_models(
     matrix = wide.select(names).to_numpy() if wide.height else np.empty((0, len(names)))
     chosen: list[float | None] = [None] * len(names)
     enough = matrix.shape[0] >= FEWEST_DAYS and len(names) > 1
-    if confidence_set and enough and not _are_few(matrix.shape[0], horizon, p):
+    expected = matrix.shape[0] * p / horizon
+    if confidence_set and enough and expected >= FEWEST_BREACHES:
         found = model_confidence_set(matrix, horizon=horizon, draws=draws, seed=seed)
         chosen = list(found.tolist())
     scores = (
