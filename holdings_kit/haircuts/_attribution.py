@@ -58,7 +58,7 @@ def collateral_changes(
 
     Examples
     --------
-    >>> from holdings_kit.schema import empty
+    >>> from holdings_kit.schema import HOLDINGS, empty
     >>> collateral_changes(empty(HOLDINGS)).columns == COLLATERAL_CHANGES.names()
     True
     """

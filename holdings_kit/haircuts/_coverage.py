@@ -549,17 +549,13 @@ def exact_sizes(n: int, p: float) -> dict[str, float]:
     joint, first = joint_law(n, p), tuff_law(p, n)
     sizes = {
         "kupiec": float(mass[mid_p_values(n, p) <= NOMINAL].sum()),
-        "tuff": float(first.mass[first.mid_p(first.values) <= NOMINAL].sum()),
-        "conditional_coverage": float(
-            joint.mass[joint.mid_p(joint.values) <= NOMINAL].sum()
-        ),
+        "tuff": first.mid_p_size(),
+        "conditional_coverage": joint.mid_p_size(),
     }
     rejected = some = 0.0
     for x in np.flatnonzero(mass > TINY).tolist():
         if x:
-            law = run_law(n, x)
-            share = float(law.mass[law.mid_p(law.values) <= NOMINAL].sum())
-            rejected += float(mass[x]) * share
+            rejected += float(mass[x]) * run_law(n, x).mid_p_size()
             some += float(mass[x])
     return {**sizes, "christoffersen": rejected / some if some else 0.0}
 

@@ -101,6 +101,7 @@ def decompose(
     --------
     >>> from datetime import UTC, datetime
     >>> from decimal import Decimal
+    >>> from holdings_kit.schema import HOLDINGS
     >>> idea = {"instrument_id": "IDEA", "haircut": Decimal("0.2707")}
     >>> idea |= {"snapshot_at": datetime(2025, 12, 1, 12, tzinfo=UTC)}
     >>> found = decompose(pl.DataFrame([idea], schema=HOLDINGS))

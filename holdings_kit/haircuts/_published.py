@@ -74,7 +74,7 @@ def panel(holdings: AnyFrame) -> pl.DataFrame:
 
     Examples
     --------
-    >>> from holdings_kit.schema import empty
+    >>> from holdings_kit.schema import HOLDINGS, empty
     >>> panel(empty(HOLDINGS)).height
     0
     """
@@ -135,6 +135,7 @@ def published(holdings: AnyFrame) -> pl.DataFrame:
     --------
     >>> from datetime import UTC, datetime
     >>> from decimal import Decimal
+    >>> from holdings_kit.schema import HOLDINGS
     >>> line = {"instrument_id": "X", "source": "arrow", "haircut": Decimal("0.2")}
     >>> line |= {"snapshot_at": datetime(2026, 1, 5, tzinfo=UTC), "close_price": 9}
     >>> published(pl.DataFrame([line], schema=HOLDINGS)).select("model", "haircut").row(

@@ -115,9 +115,10 @@ def kupiec(
     side = side_of(breaches, observations * p)
     notes = [_no_breach(observations)] if breaches == 0 else []
     if method == "mid_p":
-        found = float(mid_p_values(observations, p)[breaches])
-        note = "; ".join([*notes, "binomial law, mid-p"])
-        return TestResult(ratio, found, None, note, side)
+        found = mid_p_values(observations, p)
+        size = float(binomial_pmf(observations, p)[found <= NOMINAL].sum())
+        note = "; ".join([*notes, size_note(size, "binomial law, mid-p")])
+        return TestResult(ratio, float(found[breaches]), None, note, side)
     law = pof(np.arange(observations + 1.0), observations, p)
     mass = binomial_pmf(observations, p)
     if method == "asymptotic":
@@ -256,7 +257,8 @@ def tuff(
         )
     if method != "mid_p":
         raise ConfigError(f"method {method!r}: mid_p or asymptotic")
-    return TestResult(ratio, float(law.mid_p(ratio)), None, "geometric, mid-p", side)
+    note = size_note(law.mid_p_size(), "geometric law, mid-p")
+    return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 
 
 def traffic_light(breaches: int, observations: int, level: float) -> TestResult:

@@ -122,7 +122,8 @@ def christoffersen(
         note = f"{size_note(law.size(1))}, {given}"
         return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note)
     _check_method(method)
-    return TestResult(ratio, float(law.mid_p(ratio)), None, f"mid-p, {given}")
+    note = f"{size_note(law.mid_p_size(), 'mid-p')}, {given}"
+    return TestResult(ratio, float(law.mid_p(ratio)), None, note)
 
 
 def conditional_coverage(
@@ -162,7 +163,8 @@ def conditional_coverage(
         note = size_note(law.size(2))
         return TestResult(ratio, float(chi2_sf(ratio, 2)), 2, note, side)
     _check_method(method)
-    return TestResult(ratio, float(law.mid_p(ratio)), None, "mid-p", side)
+    note = size_note(law.mid_p_size(), "mid-p")
+    return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 
 
 def haas(

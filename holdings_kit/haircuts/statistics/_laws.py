@@ -157,6 +157,10 @@ class Law(NamedTuple):
         same = np.abs(self.values[at] - observed) <= _slack(observed)
         return np.minimum(self.beyond[at] + np.where(same, self.mass[at] / 2, 0.0), 1.0)
 
+    def mid_p_size(self) -> float:
+        """Share that the mid-p-value rejects at 5 %."""
+        return float(self.mass[self.mid_p(self.values) <= NOMINAL].sum())
+
     def size(self, degrees: float) -> float:
         """Share that the chi-square law with so many degrees rejects at 5 %."""
         return float(self.mass[chi2_sf(self.values, degrees) <= NOMINAL].sum())

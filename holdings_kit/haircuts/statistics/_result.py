@@ -102,9 +102,9 @@ def side_of(breaches: float, expected: float) -> str | None:
     return "too many" if breaches > expected else "too few"
 
 
-def size_note(size: float) -> str:
-    """Say how often an asymptotic p-value rejects a right model at nominal 5 %."""
-    return f"asymptotic: at nominal 5 % it rejects {size:.1%} of right models here"
+def size_note(size: float, law: str = "asymptotic") -> str:
+    """Say how often a p-value rejects a right model at nominal 5 %."""
+    return f"{law}: at nominal 5 % it rejects {size:.1%} of right models here"
 
 
 def share(flags: Bools) -> float:
