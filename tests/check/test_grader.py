@@ -1,17 +1,18 @@
-"""The grader passes the solutions, and names the rule that a naive answer breaks."""
+"""The grader passes what is right in any style, and names what a mistake breaks."""
 
-import hashlib
-import hmac
+import importlib.util
 import json
-import logging
+import re
 import runpy
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 
 import grader as check
@@ -26,9 +27,33 @@ ASKED = {
     5: ("read_row",),
     6: ("fetch",),
     7: ("apply",),
-    8: ("integrate",),
+    8: ("connect", "merge"),
+    9: ("reconcile",),
+    10: ("may_use", "erase", "receive"),
+    11: ("find", "record"),
+    12: ("read_funds",),
+    13: ("integrate",),
 }
 Code = Callable[..., Any]
+
+
+def load_attempts() -> list[Any]:
+    place = Path(__file__).with_name("attempts.py")
+    spec = importlib.util.spec_from_file_location("attempts", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.ATTEMPTS
+
+
+ATTEMPTS = load_attempts()
+RIGHT = [one for one in ATTEMPTS if not one.breaks]
+WRONG = [one for one in ATTEMPTS if one.breaks]
+
+
+def name(attempt: Any) -> str:
+    return f"{attempt.lesson}-{attempt.name}"
 
 
 def solution(lesson: int) -> list[Code]:
@@ -36,8 +61,19 @@ def solution(lesson: int) -> list[Code]:
     return [names[name] for name in ASKED[lesson]]
 
 
-def grade(lesson: int, *code: Code) -> check.Graded:
-    return getattr(check, f"lesson{lesson}")(*code)
+def grade(lesson: int, *code: Code, limit: float | None = None) -> check.Graded:
+    limits = {} if limit is None else {"limit": limit}
+    return getattr(check, f"lesson{lesson}")(*code, **limits)
+
+
+def test_the_matrix_is_as_large_as_promised() -> None:
+    wrong = Counter(one.lesson for one in WRONG)
+    right = Counter(one.lesson for one in RIGHT)
+    assert set(wrong) == set(right) == set(ASKED)
+    assert min(wrong.values()) >= 4
+    assert min(right.values()) >= 2
+    assert len(WRONG) >= 30
+    assert len(RIGHT) >= 12
 
 
 @pytest.mark.parametrize("lesson", ASKED)
@@ -46,103 +82,64 @@ def test_the_solution_passes(lesson: int) -> None:
     assert graded.passed, graded
 
 
+@pytest.mark.parametrize("attempt", RIGHT, ids=name)
+def test_a_right_answer_passes_in_any_style(attempt: Any) -> None:
+    graded = grade(attempt.lesson, *attempt.code)
+    assert graded.passed, graded
+
+
+@pytest.mark.parametrize("attempt", WRONG, ids=name)
+def test_a_mistake_breaks_its_rules_and_gets_hints(attempt: Any) -> None:
+    graded = grade(attempt.lesson, *attempt.code, limit=attempt.limit)
+    for words in attempt.breaks:
+        assert any(words in rule for rule in graded.failed), (words, graded)
+    hints = re.findall(r"^      hint: (.+)$", repr(graded), re.MULTILINE)
+    assert len(hints) == len(graded.failed)
+
+
 @pytest.mark.parametrize("lesson", ASKED)
-def test_an_empty_answer_fails_and_gets_one_hint(lesson: int) -> None:
+def test_an_empty_answer_fails(lesson: int) -> None:
     def nothing(*_: object) -> None:
         return None
 
     graded = grade(lesson, *(nothing for _ in ASKED[lesson]))
     assert not graded.passed
-    assert repr(graded).count("hint:") == 1
 
 
-def unsigned(body: bytes, api_secret: str) -> int:
-    del api_secret
-    return 200 if json.loads(body) else 400
+def test_an_endless_answer_is_ended_and_its_thread_with_it() -> None:
+    def endless(*_: object) -> None:
+        while True:
+            pass
+
+    began, before = time.monotonic(), threading.active_count()
+    graded = grade(4, endless, limit=0.2)
+    assert time.monotonic() - began < 2
+    assert "still running after 0.2 seconds" in repr(graded)
+    assert len(graded.failed) == len(graded.outcomes)
+    assert threading.active_count() <= before
 
 
-def reparsed(body: bytes, api_secret: str) -> int:
-    """Signs the user only, and what it read instead of what came."""
-    try:
-        said = json.loads(body)
-        message = said["timestamp"].upper() + said["smallcaseAuthId"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return 401
-    key = api_secret.encode()
-    wanted = hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
-    return 200 if wanted == said.get("checksum") else 401
+def test_what_is_shown_is_what_was_seen() -> None:
+    graded = grade(5, lambda row: {"owned": Decimal(1550), "pledged": 12})
+    assert "owned of a share listed twice your code gave Decimal('1550')" in repr(
+        graded
+    )
+    assert "E+" not in repr(graded)
 
 
-def trusting(_secret: str, token: str, _now: object) -> str:
-    return jwt.decode(token, options={"verify_signature": False})["smallcaseAuthId"]
+def test_an_error_names_the_line_it_came_from() -> None:
+    def apply(kept: object, delivery: dict[str, Any]) -> object:
+        return delivery["securitys"]
+
+    shown = repr(grade(7, apply))
+    assert re.search(
+        r"your code raised KeyError: 'securitys' \(line \d+ of apply\)", shown
+    )
 
 
-def as_floats(row: dict[str, str]) -> dict[str, object]:
-    """What most readers do: blanks are 0, listings are added up."""
-    number = {name: float(row[name] or 0) for name in row if name != "symbols"}
-    owned = number["qty"] * len(row["symbols"])
-    return {
-        "owned": owned,
-        "pledged": number["collateralQty"],
-        "reconciles": True,
-        "price": number["ltp"],
-        "pnl": owned * (number["ltp"] - number["avgPrice"]),
-        "haircut": number["haircut"],
-    }
-
-
-def once(get: Code, _sleep: Code) -> object:
-    return json.loads(get()[2])
-
-
-def forever(get: Code, sleep: Code) -> object:
-    for _ in range(300):
-        status, _headers, body = get()
-        if status == 200:
-            return json.loads(body)
-        sleep(1)
-    raise TimeoutError
-
-
-def last_wins(_kept: object, delivery: object) -> object:
-    return delivery
-
-
-def upsert(kept: dict[str, Any] | None, delivery: dict[str, Any]) -> dict[str, Any]:
-    old = (kept or {}).get("securities", {})
-    return delivery | {"securities": old | delivery["securities"]}
-
-
-def chatty(access: Any, auth_ids: list[str]) -> dict[str, None]:
-    logging.getLogger("integration").debug("calling with %s", access.api_secret)
-    return dict.fromkeys(auth_ids)
-
-
-@pytest.mark.parametrize(
-    ("lesson", "code", "broken"),
-    [
-        (1, (solution(1)[0], trusting), {"another secret", "none", "expired"}),
-        (3, (unsigned,), {"wrong checksum", "missing", "another user", "no JSON"}),
-        (3, (reparsed,), {"mutual funds", "exactly as received"}),
-        (4, (lambda *_: "use",), {"needs an import", "is fetched", "without an"}),
-        (
-            5,
-            (as_floats,),
-            {"counted once", "pledged is found", "not a loss", "not all profit"},
-        ),
-        (6, (once,), {"429", "server", "truncated", "success: false"}),
-        (6, (forever,), {"401", "403", "gives up", "success: false"}),
-        (7, (last_wins,), {"late retry", "no order", "empty snapshot"}),
-        (7, (upsert,), {"replaces the older one whole"}),
-        (8, (chatty,), {"quantities are right", "no secret"}),
-    ],
-)
-def test_a_naive_answer_breaks_the_rules_it_should(
-    lesson: int, code: tuple[Code, ...], broken: set[str]
-) -> None:
-    graded = grade(lesson, *code)
-    for words in broken:
-        assert any(words in rule for rule in graded.failed), (words, graded)
+def test_a_hint_fits_the_failure() -> None:
+    base = ATTEMPTS[[name(one) for one in ATTEMPTS].index("5-rounded floats")]
+    assert "nearly: the texts are exact" in repr(grade(5, *base.code))
 
 
 def test_hints_do_not_give_the_answer() -> None:

@@ -1,65 +1,47 @@
-"""Each lesson of the course runs under nbval with its solution put in, and passes."""
+"""Each lesson of the course runs with its solution put in, and passes."""
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LESSONS = sorted((ROOT / "notebooks/training").glob("[0-9]*.ipynb"))
+COURSE = ROOT / "notebooks/training"
+LESSONS = sorted(COURSE.glob("[0-9]*.ipynb"))
 
 
-def solved(lesson: Path) -> dict[str, object]:
-    """The lesson with its exercise answered, its check asserted, outputs dropped."""
-    number = int(lesson.name[:2])
-    solution = ROOT / f"notebooks/training/solutions/lesson_{number}.py"
-    notebook = json.loads(lesson.read_text())
+def solve(lesson: Path) -> list[str]:
+    """Give the code of the lesson, its exercise answered and its check asserted."""
+    solution = COURSE / f"solutions/lesson_{int(lesson.name[:2])}.py"
+    cells: list[str] = []
     exercises = checks = 0
-    for cell in notebook["cells"]:
+    for cell in json.loads(lesson.read_text())["cells"]:
         if cell["cell_type"] != "code":
             continue
-        cell["outputs"] = []
         source = "".join(cell["source"])
         if "exercise" in cell["metadata"].get("tags", []):
-            cell["source"] = solution.read_text()
+            source = solution.read_text()
             exercises += 1
         elif re.match(r"check\.lesson\d", source):
-            cell["source"] = f"graded = {source}\nassert graded.passed, graded"
+            source = f"graded = {source}\nassert graded.passed, graded"
             checks += 1
+        cells.append(source)
     assert (exercises, checks) == (1, 1), lesson.name
-    return notebook
+    return cells
 
 
-def test_there_are_eight_lessons_and_more_is_welcome() -> None:
-    assert len(LESSONS) >= 8
+def test_every_lesson_has_a_solution_and_going_live_is_the_last() -> None:
+    numbers = [int(path.name[:2]) for path in LESSONS]
+    assert numbers == list(range(1, len(LESSONS) + 1))
+    assert LESSONS[-1].stem.endswith("going_live")
+    assert len(list(COURSE.glob("solutions/lesson_*.py"))) == len(LESSONS)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_the_solved_lesson_runs(lesson: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "notebooks/training"
-    folder.mkdir(parents=True)
-    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    (folder / "grader").symlink_to(ROOT / "notebooks/training/grader")
-    copy = folder / lesson.name
-    copy.write_text(json.dumps(solved(lesson)))
-    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=60"]
-    ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            *options,
-            copy,
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout[-3000:]
+def test_the_solved_lesson_runs(lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(COURSE)
+    names: dict[str, Any] = {}
+    for number, source in enumerate(solve(lesson)):
+        exec(compile(source, f"{lesson.name}, cell {number}", "exec"), names)

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import enum
+import traceback
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from grader.learner import NotRunError, StillRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Graded", "Rule", "grade", "is_not"]
+__all__ = [
+    "Graded",
+    "Rule",
+    "Seen",
+    "grade",
+    "is_not",
+    "read_field",
+    "read_number",
+    "read_status",
+    "read_word",
+]
+
+_HERE = str(Path(__file__).parent)
+
+
+class Seen(NamedTuple):
+    """What was seen where a rule does not hold.
+
+    Attributes
+    ----------
+    text
+        What the learner's code gave or did.
+    hint
+        Where to look for this failure; empty where the rule's own hint fits.
+    """
+
+    text: str
+    hint: str = ""
 
 
 class Rule(NamedTuple):
@@ -25,14 +60,14 @@ class Rule(NamedTuple):
 
     Examples
     --------
-    >>> rule = Rule("one is two", "count again", lambda: "1")
+    >>> rule = Rule("one is two", "count again", lambda: Seen("1"))
     >>> grade(0, [rule]).failed
     ('one is two',)
     """
 
     states: str
     hint: str
-    probe: Callable[[], str | None]
+    probe: Callable[[], Seen | None]
 
 
 class Outcome(NamedTuple):
@@ -40,6 +75,7 @@ class Outcome(NamedTuple):
 
     rule: Rule
     seen: str | None
+    hint: str
 
 
 class Graded:
@@ -54,7 +90,7 @@ class Graded:
 
     Examples
     --------
-    >>> grade(0, [Rule("one is two", "count again", lambda: "1")])
+    >>> grade(0, [Rule("one is two", "count again", lambda: Seen("1"))])
     lesson 0: 0 of 1 rules hold
       ✗ one is two
           seen: 1
@@ -77,38 +113,109 @@ class Graded:
         return tuple(o.rule.states for o in self.outcomes if o.seen is not None)
 
     def __repr__(self) -> str:
-        held = len(self.outcomes) - len(self.failed)
-        lines = [f"lesson {self.lesson}: {held} of {len(self.outcomes)} rules hold"]
-        hinted = False
-        for rule, seen in self.outcomes:
+        good = len(self.outcomes) - len(self.failed)
+        lines = [f"lesson {self.lesson}: {good} of {len(self.outcomes)} rules hold"]
+        for rule, seen, hint in self.outcomes:
             lines.append(f"  {'✓' if seen is None else '✗'} {rule.states}")
-            if seen is None:
-                continue
-            lines.append(f"      seen: {seen}")
-            if not hinted:  # one thing at a time
-                lines.append(f"      hint: {rule.hint}")
-                hinted = True
+            if seen is not None:
+                lines += [f"      seen: {seen}", f"      hint: {hint}"]
         return "\n".join(lines)
 
 
 def grade(lesson: int, rules: Sequence[Rule]) -> Graded:
     """Probe every rule; an exception in the learner's code is an outcome, not ours."""
-    return Graded(lesson, [Outcome(rule, _probed(rule)) for rule in rules])
+    return Graded(lesson, [_probe(rule) for rule in rules])
 
 
-def is_not(got: object, wanted: object, *, of: str) -> str | None:
-    """Say what was given where it is not what was wanted; the wanted is not told.
+def is_not(
+    got: object, wanted: object, *, of: str, hint: str = "", returned: bool = False
+) -> Seen | None:
+    """Say what was given where it is not what was wanted; the wanted is not shown.
+
+    What is `returned` by the code itself has a hint of its own where it is ``None``.
 
     >>> is_not(401, 401, of="a forged delivery") is None
     True
-    >>> is_not(200, 401, of="a forged delivery")
+    >>> is_not(200, 401, of="a forged delivery").text
     'for a forged delivery your code gave 200'
     """
-    return None if got == wanted else f"for {of} your code gave {got!r}"
+    if got == wanted:
+        return None
+    if got is None and returned:
+        hint = "None is what a function gives that returns nothing: on which way?"
+    return Seen(f"for {of} your code gave {got!r:.160}", hint)
 
 
-def _probed(rule: Rule) -> str | None:
+def read_field(value: object, name: str) -> object:
+    """Take a field of a dictionary, or of an object of the learner's own class."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, object]", value).get(name)
+    return getattr(value, name, None)
+
+
+def read_number(value: object) -> object:
+    """Bring numbers of any type to one, exactly; leave the rest.
+
+    >>> read_number("1550.0") == read_number(1550), read_number(None)
+    (True, None)
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Fraction):
+        return value
     try:
-        return rule.probe()
+        return Fraction(Decimal(str(value)))
+    except (InvalidOperation, ValueError, OverflowError):
+        return value
+
+
+def read_status(answer: object) -> object:
+    """Read an HTTP status: a number, a reply with one, or a pair that begins with one.
+
+    >>> read_status((401, "no")), read_status(200)
+    (401, 200)
+    """
+    if isinstance(answer, tuple) and answer:
+        answer = cast("tuple[object, ...]", answer)[0]
+    for name in ("status_code", "status"):
+        answer = getattr(answer, name, answer)
+    return int(answer) if isinstance(answer, int) else answer
+
+
+def read_word(answer: object) -> object:
+    """Read a word of the learner's: text or an enumeration, however it is joined.
+
+    >>> read_word("NEW_TRANSACTION")
+    'new transaction'
+    """
+    text = answer.value if isinstance(answer, enum.Enum) else answer
+    if not isinstance(text, str):
+        return answer
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+
+
+def _probe(rule: Rule) -> Outcome:
+    try:
+        seen = rule.probe()
+    except StillRunningError as error:
+        seen = Seen(str(error), "does every loop end, and does time pass by itself?")
+    except NotRunError:
+        seen = Seen("not run", "first mend what did not end above")
     except Exception as error:  # a learner's code may raise anything
-        return f"your code raised {type(error).__name__}: {str(error)[:200]}"
+        seen = Seen(
+            f"your code raised {type(error).__name__}: {str(error)[:160]}"
+            + _find_line(error)
+        )
+    if seen is None:
+        return Outcome(rule, None, "")
+    return Outcome(rule, seen.text, seen.hint or rule.hint)
+
+
+def _find_line(error: Exception) -> str:
+    """Name the line of the learner's code that an error came from."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(_HERE) and "/lib/python" not in frame.filename
+    ]
+    return f" (line {own[-1].lineno} of {own[-1].name})" if own else ""

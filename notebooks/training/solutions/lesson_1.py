@@ -12,6 +12,8 @@ def sign(shared_secret, auth_id, now):
 def read(shared_secret, token, now):
     options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, shared_secret, algorithms=["HS256"], options=options)
-    if claims["exp"] <= now.astimezone(UTC).timestamp():
+    if "exp" in claims and claims["exp"] <= now.astimezone(UTC).timestamp():
         raise ValueError("the token has expired")
+    if not claims.get("smallcaseAuthId"):
+        raise ValueError("a guest's token: nobody has connected yet")
     return claims["smallcaseAuthId"]

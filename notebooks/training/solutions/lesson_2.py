@@ -1,4 +1,4 @@
-RETRYABLE = {"transaction_expired", "user_cancelled", "internal_error", "timed_out"}
+MENDED = {"transaction_expired", "user_cancelled", "internal_error"}
 
 
 def build(gateway, api_secret, token, notes):
@@ -13,11 +13,11 @@ def build(gateway, api_secret, token, notes):
 
 def follow(details):
     status = details["status"]
-    if status in {"INITIALIZED", "USED", "PROCESSING"}:
-        return "wait"
+    message = (details.get("error") or {}).get("message")
+    if status in {"INITIALIZED", "USED", "PROCESSING"} or message == "timed_out":
+        return "wait"  # the browser stopped looking; the import may still complete
     if status == "COMPLETED":
         return "fetch"
-    if status in {"EXPIRED", "CANCELLED"}:
+    if status in {"EXPIRED", "CANCELLED"} or message in MENDED:
         return "new transaction"
-    message = (details.get("error") or {}).get("message")
-    return "new transaction" if message in RETRYABLE else "give up"
+    return "give up"

@@ -7,7 +7,7 @@ def instant(snapshot):
 
 def apply(kept, delivery):
     if kept is None:
-        return delivery
+        return delivery  # an account may be empty from the start
     if instant(delivery) <= instant(kept):
         return kept
     if kept["securities"] and not delivery["securities"]:

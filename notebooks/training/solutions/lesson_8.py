@@ -1,20 +1,28 @@
-import holdings_kit as hk
-from holdings_kit.clients import fetch_many
+from decimal import Decimal
 
 
-def integrate(access, auth_ids):
-    with hk.GatewayClient(
-        gateway=access.gateway,
-        api_secret=access.api_secret,
-        shared_secret=access.shared_secret,
-        base_url=access.url,
-        clock=access.now,
-    ) as client:
-        loaded = fetch_many(auth_ids, client.holdings, progress=False)
-    found = dict.fromkeys(auth_ids)
-    good = loaded.snapshots.filter(status="current", source="gateway")
-    for account in good["account_id"]:
-        rows = loaded.holdings.filter(account_id=account).drop_nulls("isin")
-        pairs = rows.select("isin", "owned_quantity").rows()
-        found[account] = {isin: int(quantity) for isin, quantity in pairs}
-    return found
+def connect(links, user, auth_id):
+    owner = links.setdefault(auth_id, user)
+    return 200 if owner == user else 409
+
+
+def merge(snapshots):
+    lots = {}
+    for snapshot in snapshots:
+        for row in snapshot["securities"]:
+            lots.setdefault(row["isin"], []).append(row["holdings"])
+    return {isin: add_up(parts) for isin, parts in lots.items()}
+
+
+def add_up(parts):
+    pairs = [(number(p["quantity"]), number(p["averagePrice"])) for p in parts]
+    pairs = [(quantity, average) for quantity, average in pairs if quantity]
+    quantity = sum(quantity for quantity, _ in pairs)
+    if not quantity or any(not average for _, average in pairs):
+        return {"quantity": quantity, "average": None}
+    cost = sum(quantity * average for quantity, average in pairs)
+    return {"quantity": quantity, "average": cost / quantity}
+
+
+def number(value):
+    return None if value is None else Decimal(str(value))
