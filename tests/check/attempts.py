@@ -553,15 +553,14 @@ def read_row(row: dict[str, str]) -> dict[str, Any]:
     qty, close = exact(row["qty"]), exact(row["close"])
     price, average = exact(row["ltp"]) or close, exact(row["avgPrice"])
     parts = [p for p in (free, new, pledged) if p is not None]
-    haircut: Any = exact(row["haircut"])
-    empty = haircut is None or (not haircut and close is None)
+    haircut = exact(row["haircut"]) or (close and Decimal(0))
     return {
         "owned": qty,
         "pledged": pledged,
         "reconciles": sum(parts) == qty if len(parts) == 3 else None,
         "price": price,
         "pnl": (price - average) * qty if price and average and qty else None,
-        "haircut": None if empty else haircut / 100,
+        "haircut": None if haircut is None else haircut / 100,
     }
 
 
