@@ -58,7 +58,7 @@ _UNSCOPED: Final = [name for name in TIMELINE if name != "scope"]
 _SNAPSHOT: Final = ["account_id", "snapshot_id"]
 _STEP: Final = ["account_id", "step"]
 _ORDER: Final = ["account_id", "step", "instrument_id"]
-_ROWS: Final = 200_000  # of the history, looked at together
+_ROWS: Final = 150_000  # of the history, looked at together
 
 
 def timeline(

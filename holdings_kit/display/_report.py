@@ -254,6 +254,15 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
         f"quarantined {row['account_id']}: {row['status_reason']}"
         for row in held.head(_ROWS).iter_rows(named=True)
     ]
+    older = loaded.snapshots.filter(
+        (pl.col("status") == "current")
+        & pl.col("status_reason").str.contains("superseded by", literal=True)
+    )
+    points += [
+        f"{row['account_id']}: a part is still that of {row['snapshot_at']:%Y-%m-%d}, "
+        f"newer ones were not asked for it ({row['status_reason']})"
+        for row in older.head(_ROWS).iter_rows(named=True)
+    ]
     points += [
         f"set aside {row['file']}{_at(row['line_no'])}: {row['reason']}"
         for row in loaded.rejects.head(_ROWS).iter_rows(named=True)

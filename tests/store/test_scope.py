@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import holdings_kit as hk
+from holdings_kit.display import portfolio_report
 from holdings_kit.store import _tables as tables
 
 if TYPE_CHECKING:
@@ -215,3 +216,11 @@ def test_activity_of_a_population_closes_nothing_that_was_not_asked_for(
         store.append(gateway(day, funds=funds))
     at = [MONDAY, MONDAY + timedelta(days=1)]
     assert hk.population.activity(store, at)["cause"].to_list() == ["unchanged"]
+
+
+def test_a_report_says_which_part_is_older(tmp_path: Path) -> None:
+    store = hk.Store(tmp_path)
+    for day, funds in enumerate((2, None)):
+        store.append(gateway(day, funds=funds))
+    text = portfolio_report(store.current())
+    assert "a1: a part is still that of 2026-01-05" in text
