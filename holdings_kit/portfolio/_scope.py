@@ -62,7 +62,7 @@ def list_answered(
 
 def asks_for(*, fund: bool) -> pl.Expr:
     """Tell whether the scope of a snapshot surely names a part."""
-    parts = pl.col("scope").str.split("+")
+    asked = pl.col("scope").is_in([SCOPES[fund], "securities+funds"])
     # an Arrow reply is one list, whatever a master calls its instruments
     whole = pl.col("source").eq_missing("arrow")
-    return parts.list.contains(SCOPES[fund]).fill_null(value=False) | whole
+    return asked.fill_null(value=False) | whole

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALONE",
     "AMONG",
+    "BOTH",
     "PARTS",
     "RIVALS",
     "covers",
@@ -38,6 +39,7 @@ _ACCOUNT: Final = ("source", "account_id")
 _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id")
 PARTS: Final = {"securities": "securities", "funds": "mutual funds"}
 """What of an account is asked for apart, and how `kinds` calls it."""
+BOTH: Final = "+".join(PARTS)
 _TRUST: Final = (
     pl.when(pl.col("checksum_ok")).then(0).when(~pl.col("checksum_ok")).then(2)
 ).otherwise(1)
@@ -198,7 +200,7 @@ def _told_scope() -> pl.Expr:
     both = kinds.len() > 1
     seen = (
         pl.when(both)
-        .then(pl.lit("securities+funds"))
+        .then(pl.lit(BOTH))
         .when(kinds.contains(PARTS["funds"]))
         .then(pl.lit("funds"))
         .otherwise(pl.lit("securities"))
@@ -208,8 +210,8 @@ def _told_scope() -> pl.Expr:
 
 def covers(part: str) -> pl.Expr:
     """Tell whether a part was asked for, or is there; what is unknown may have been."""
-    asked = pl.col("scope").str.split("+").list.contains(part)
-    return asked.fill_null(value=True) | pl.col("kinds").list.contains(PARTS[part])
+    asked = pl.col("scope").is_in([part, BOTH]).fill_null(value=True)
+    return asked | pl.col("kinds").list.contains(PARTS[part])
 
 
 def speaks_for(part: str) -> pl.Expr:

@@ -17,7 +17,7 @@ from holdings_kit.schema import (
     empty,
     is_fund,
 )
-from holdings_kit.store._rules import PARTS, judge, speaks_for
+from holdings_kit.store._rules import BOTH, PARTS, judge, speaks_for
 from holdings_kit.store._tables import Tables, bucket_of, with_partition
 
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
         judged.filter(
             _is("current")
             & speaks_for(part)
-            & ~pl.col("current_scope").str.split("+").list.contains(part)
+            & ~pl.col("current_scope").is_in([part, BOTH])
         ).select("snapshot_id", "current_scope", part=pl.lit(part))
         for part in PARTS
     ]
