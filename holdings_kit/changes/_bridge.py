@@ -157,7 +157,7 @@ def bridge(
         unknown_after_count=pl.col("value_after").is_null().cast(pl.Int64()),
     )
     if by is not None:
-        rows = _added_up(rows, keys, effects, telescoped=set(keys) <= {"account_id"})
+        rows = _add_up(rows, keys, effects, telescoped=set(keys) <= {"account_id"})
     left = pl.col("value_after").fill_null(_ZERO) - pl.col("value_before").fill_null(
         _ZERO
     )
@@ -183,7 +183,7 @@ def bridge(
         return cast("Frame", made.collect())
     if by is None:
         return cast("Frame", made)
-    # of a lazy timeline only the sums are grown_pledge, batch by batch
+    # of a lazy timeline only the sums are kept, batch by batch
     return cast(
         "Frame",
         pl.defer(
@@ -204,7 +204,7 @@ def _business_days() -> pl.Expr:
     return pl.business_day_count(day0, day1)
 
 
-def _added_up(
+def _add_up(
     rows: pl.LazyFrame, keys: list[str], effects: Sequence[str], *, telescoped: bool
 ) -> pl.LazyFrame:
     """Add lines up; a sum is unknown only where none of its terms is known.
@@ -267,16 +267,16 @@ def _added_up(
     )
 
 
-def _times(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
+def _multiply(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
     return quantity.cast(VALUE) * price
 
 
-def _held_value(quantity: pl.Expr, value: pl.Expr) -> pl.Expr:
+def _value_held(quantity: pl.Expr, value: pl.Expr) -> pl.Expr:
     """Nothing held is worth nothing, whatever the price."""
     return pl.when(quantity == 0).then(_ZERO).otherwise(value)
 
 
-def _settled_up(
+def _close_gap(
     before: pl.Expr, after: pl.Expr, steps: dict[str, pl.Expr]
 ) -> list[pl.Expr]:
     """Take the steps where both ends are known, else coverage or unexplained."""
@@ -301,42 +301,44 @@ _RECEIVED: Final = (_SENT != 0) & pl.col("transfer_account_id").is_null()
 
 def _value_steps() -> dict[str, pl.Expr]:
     """Name the steps of the value bridge where both ends are known."""
-    before = _held_value(_Q0, _times(_Q0, _P0))
+    before = _value_held(_Q0, _multiply(_Q0, _P0))
     at = pl.coalesce(_P1, _P0)  # a line that is gone has no price after
     sent_known = (_SENT == 0) | _SENT_PRICE.is_not_null() | _RECEIVED
     sent = (
         pl.when(_SENT == 0)
         .then(_ZERO)
         .when(_RECEIVED)
-        .then(_times(_SENT, at))
-        .otherwise(_times(_SENT, _SENT_PRICE))
+        .then(_multiply(_SENT, at))
+        .otherwise(_multiply(_SENT, _SENT_PRICE))
     )
     known = _MOVED.is_not_null() & _PAID.is_not_null()
     # what came is worth more or less than what was given or paid for it
     gained = (
         pl.when((_CAME == 0) & (_MOVED == 0) & (_PAID == 0))
         .then(_ZERO)
-        .otherwise(_times(_CAME, at) - _MOVED - _PAID)
+        .otherwise(_multiply(_CAME, at) - _MOVED - _PAID)
     )
     swap = (pl.col("cause") == "merger") & (_CAME > 0)
     price = (
         pl.when(at.is_null())
         .then(_ZERO)
         .when(sent_known)
-        .then(_times(_KEPT, at) - before + _times(_SENT, at) - sent)
-        .otherwise(_times(_KEPT, at) - before)
+        .then(_multiply(_KEPT, at) - before + _multiply(_SENT, at) - sent)
+        .otherwise(_multiply(_KEPT, at) - before)
     )
-    traded = pl.when(_TRADE == 0).then(_ZERO).otherwise(_times(_TRADE, at))
+    traded = pl.when(_TRADE == 0).then(_ZERO).otherwise(_multiply(_TRADE, at))
     steps = {
         "price_effect": price + pl.when(swap).then(_ZERO).otherwise(gained),
         "swap_effect": pl.when(swap).then(gained).otherwise(_ZERO),
         "trade_effect": pl.when(_ODD).then(_ZERO).otherwise(traded) + _PAID,
         "corporate_action_effect": _MOVED,
         "transfer_effect": pl.when(sent_known).then(sent).otherwise(_ZERO),
-        "coverage_effect": pl.when(sent_known).then(_ZERO).otherwise(_times(_SENT, at)),
+        "coverage_effect": pl.when(sent_known)
+        .then(_ZERO)
+        .otherwise(_multiply(_SENT, at)),
         "unexplained_effect": pl.when(_ODD).then(traded).otherwise(_ZERO),
     }
-    gap = _held_value(_Q1, _times(_Q1, _P1)) - before
+    gap = _value_held(_Q1, _multiply(_Q1, _P1)) - before
     return {
         # value went to, or came from, a line without a price: nobody knows how much
         name: pl.when(known)
@@ -347,16 +349,16 @@ def _value_steps() -> dict[str, pl.Expr]:
 
 
 def _value() -> list[pl.Expr]:
-    before = _held_value(_Q0, _times(_Q0, _P0))
-    after = _held_value(_Q1, _times(_Q1, _P1))
-    return _settled_up(before, after, _value_steps())
+    before = _value_held(_Q0, _multiply(_Q0, _P0))
+    after = _value_held(_Q1, _multiply(_Q1, _P1))
+    return _close_gap(before, after, _value_steps())
 
 
 def _pnl() -> list[pl.Expr]:
     """Value steps less the cost that moved with each of them."""
     c0, c1 = pl.col("cost_value_before"), pl.col("cost_value_after")
-    before = _held_value(_Q0, _times(_Q0, _P0) - c0)
-    after = _held_value(_Q1, _times(_Q1, _P1) - c1)
+    before = _value_held(_Q0, _multiply(_Q0, _P0) - c0)
+    after = _value_held(_Q1, _multiply(_Q1, _P1) - c1)
     steps = _value_steps()
     average = pl.col("transfer_average_price")
     cost_moved = pl.col("action_cost_value")
@@ -372,7 +374,7 @@ def _pnl() -> list[pl.Expr]:
         .then(_ZERO)
         .when(_RECEIVED)
         .then(moved)
-        .otherwise(_times(_SENT, average))
+        .otherwise(_multiply(_SENT, average))
     )
     rest = moved - sent_cost
     has_trade = (_TRADE != 0) | (_PAID < 0)
@@ -392,7 +394,7 @@ def _pnl() -> list[pl.Expr]:
         "unexplained_effect": steps["unexplained_effect"] - odd_cost,
     }
     unknown = dict.fromkeys(known, _ZERO) | {"coverage_effect": after - before}
-    return _settled_up(
+    return _close_gap(
         before,
         after,
         {
@@ -412,15 +414,17 @@ def _collateral() -> list[pl.Expr]:
         pl.when(pl.col("ratio").is_null() | (_Q0 == 0)).then(q0).otherwise(grown)
     )
 
-    def lent(quantity: pl.Expr, price: pl.Expr, haircut: pl.Expr) -> pl.Expr:
+    def compute_collateral(
+        quantity: pl.Expr, price: pl.Expr, haircut: pl.Expr
+    ) -> pl.Expr:
         factor = pl.lit(1, VALUE) - haircut.cast(VALUE)
-        return _held_value(quantity, _times(quantity, price) * factor)
+        return _value_held(quantity, _multiply(quantity, price) * factor)
 
-    before, after = lent(q0, p0, h0), lent(q1, p1, h1)
+    before, after = compute_collateral(q0, p0, h0), compute_collateral(q1, p1, h1)
     price, haircut = pl.coalesce(p1, p0), pl.coalesce(h0, h1)
-    priced = lent(grown_pledge, price, haircut)
-    moved = lent(q1, price, haircut)
-    return _settled_up(
+    priced = compute_collateral(grown_pledge, price, haircut)
+    moved = compute_collateral(q1, price, haircut)
+    return _close_gap(
         before,
         after,
         {

@@ -150,30 +150,30 @@ def timeline(
         late_days=late_days,
     )
 
-    def explained(part: pl.DataFrame, names: pl.DataFrame | None) -> pl.DataFrame:
+    def explain_slice(part: pl.DataFrame, names: pl.DataFrame | None) -> pl.DataFrame:
         return _explain_scopes(
             part, names, explain_steps, share=missing_share, owners=owners
         )
 
     if isinstance(rows, pl.DataFrame):
-        slices = _slices(rows.lazy(), listed, owners)
-        parts = list(_eager_parts(rows, listed, slices, explained))
+        slices = _cut_slices(rows.lazy(), listed, owners)
+        parts = list(_explain_slices(rows, listed, slices, explain_slice))
         whole = pl.concat([empty(TIMELINE), *parts])
         return whole if owners is None else whole.sort(_ORDER)
 
-    def batches(
+    def read_batches(
         with_columns: list[str] | None,
         predicate: pl.Expr | None,
         n_rows: int | None,
         _batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         left = n_rows
-        for names in _slices(rows, listed, owners).partition_by("_slice"):
+        for names in _cut_slices(rows, listed, owners).partition_by("_slice"):
             some = names["account_id"].implode()
             mine = pl.col("account_id").is_in(some, nulls_equal=True)
             mine &= _is_within(names["account_id"])  # other files stay shut
             part = rows.filter(mine).collect(engine="streaming")
-            made = explained(part, None if listed is None else listed.filter(mine))
+            made = explain_slice(part, None if listed is None else listed.filter(mine))
             if predicate is not None:
                 made = made.filter(predicate)
             if with_columns is not None:
@@ -185,7 +185,7 @@ def timeline(
             if left is not None and left <= 0:
                 return
 
-    return register_io_source(batches, schema=TIMELINE, is_pure=True)
+    return register_io_source(read_batches, schema=TIMELINE, is_pure=True)
 
 
 def _is_within(accounts: pl.Series) -> pl.Expr:
@@ -197,7 +197,7 @@ def _is_within(accounts: pl.Series) -> pl.Expr:
     return account.is_between(*ends)
 
 
-def _slices(
+def _cut_slices(
     rows: pl.LazyFrame, listed: pl.DataFrame | None, owners: pl.LazyFrame | None
 ) -> pl.DataFrame:
     """Cut the accounts into slices of about `_ROWS` rows, no person in two of them."""
@@ -222,15 +222,15 @@ def _slices(
     )
 
 
-def _eager_parts(
+def _explain_slices(
     rows: pl.DataFrame,
     listed: pl.DataFrame | None,
     slices: pl.DataFrame,
-    explained: Callable[[pl.DataFrame, pl.DataFrame | None], pl.DataFrame],
+    explain_slice: Callable[[pl.DataFrame, pl.DataFrame | None], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
     numbers = slices["_slice"].unique().sort()
     if numbers.len() <= 1:
-        yield explained(rows, listed)
+        yield explain_slice(rows, listed)
         return
     frames = [rows] if listed is None else [rows, listed]
     places = [
@@ -246,7 +246,7 @@ def _eager_parts(
             frame.filter(place == number)
             for frame, place in zip(frames, places, strict=True)
         )
-        yield explained(part, rest[0] if rest else None)
+        yield explain_slice(part, rest[0] if rest else None)
 
 
 def _explain_scopes(
@@ -262,7 +262,7 @@ def _explain_scopes(
     Mostly there are no funds, and all is one part.
     """
     explain_part = partial(
-        _explained, explain_steps=explain_steps, share=share, owners=owners
+        _explain_part, explain_steps=explain_steps, share=share, owners=owners
     )
     if not has_parts(history, snapshots):
         made = explain_part(history, snapshots)
@@ -280,7 +280,7 @@ def _explain_scopes(
             answered = list_answered(history, snapshots, fund=fund)
         made = explain_part(rows, listed, answered=answered)
         found.append(made.with_columns(scope=pl.lit(scope)))
-    _, steps = _ranked(history, snapshots)
+    _, steps = _rank_snapshots(history, snapshots)
     numbers = steps.group_by("account_id", snapshot_at_after="snapshot_at").agg(
         _step=pl.col("rank").min() - 1
     )
@@ -291,7 +291,7 @@ def _explain_scopes(
     return numbered.with_columns(step=step).select(TIMELINE.names()).sort(_ORDER)
 
 
-def _explained(
+def _explain_part(
     history: pl.DataFrame,
     snapshots: pl.DataFrame | None,
     *,
@@ -301,12 +301,12 @@ def _explained(
     answered: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Explain whole accounts; those with a doubtful snapshot once more without it."""
-    rows, steps = _ranked(history, snapshots)
+    rows, steps = _rank_snapshots(history, snapshots)
 
-    def changes_of(
+    def explain_pairs(
         rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
     ) -> pl.DataFrame:
-        before, after = _shifted(rows)
+        before, after = _pair_snapshots(rows)
         known = (
             None
             if answered is None
@@ -315,15 +315,15 @@ def _explained(
             )
         )
         made = explain_steps(before, after, missing_share=share, answered=known)
-        return _dated(made, steps)
+        return _fill_instants(made, steps)
 
-    first = changes_of(rows, steps, share)
+    first = explain_pairs(rows, steps, share)
     doubted = first.filter(pl.col("cause") == "suspect_fetch")
     last = steps.group_by("account_id").agg(last=pl.col("rank").max() - 1)
     final = doubted.join(last, on="account_id").filter(pl.col("step") == pl.col("last"))
     if doubted.height == final.height:
         return first.select(_UNSCOPED)
-    bad = _incomplete(first)
+    bad = _find_incomplete(first)
     accounts = doubted.select("account_id").unique()
     if owners is not None:  # what a person moved needs both accounts
         people = owners.collect()
@@ -336,12 +336,12 @@ def _explained(
         ).unique()
     some = steps.join(accounts, on="account_id", how="semi")
     again = _with_ranks(some.join(bad, on=["account_id", "rank"], how="anti"))
-    second = changes_of(
+    second = explain_pairs(
         rows.drop("rank", "_last").join(again, on=_SNAPSHOT).select(rows.columns),
         again,
         None,
     )
-    return _merged(first, second, bad=bad, final=final, steps=steps)
+    return _merge_readings(first, second, bad=bad, final=final, steps=steps)
 
 
 def _with_ranks(steps: pl.DataFrame) -> pl.DataFrame:
@@ -352,7 +352,7 @@ def _with_ranks(steps: pl.DataFrame) -> pl.DataFrame:
     return steps.with_columns(rank=rank).with_columns(_last=last)
 
 
-def _ranked(
+def _rank_snapshots(
     history: pl.DataFrame, snapshots: pl.DataFrame | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give numbers to the snapshots of each account by their instant."""
@@ -370,7 +370,7 @@ def _ranked(
     return rows, steps
 
 
-def _shifted(rows: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _pair_snapshots(rows: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Every snapshot but the last is a before, every one but the first an after."""
     rank = pl.col("rank")
     return (
@@ -379,7 +379,7 @@ def _shifted(rows: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     )
 
 
-def _dated(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+def _fill_instants(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Give both instants to lines whose snapshot has no row, and put them in order."""
     ends = changes.select("snapshot_at_before", "snapshot_at_after")
     if sum(ends.null_count().row(0)) == 0:  # as mostly, all is there and in order
@@ -409,7 +409,7 @@ def _is_ordered(changes: pl.DataFrame) -> bool:
     return in_order is True
 
 
-def _incomplete(changes: pl.DataFrame) -> pl.DataFrame:
+def _find_incomplete(changes: pl.DataFrame) -> pl.DataFrame:
     """Ranks of the snapshots that lost lines which a later one shows again."""
     lost = changes.filter(pl.col("cause") == "suspect_fetch").select(
         "account_id", "instrument_id", "step", quantity="owned_quantity_before"
@@ -433,7 +433,7 @@ def _incomplete(changes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _merged(
+def _merge_readings(
     first: pl.DataFrame,
     second: pl.DataFrame,
     *,

@@ -179,12 +179,12 @@ def fifo_lots(
     table = read_ratios(actions) if actions is not None else None
     if table is not None and on is not None and last is not None:
         table = table.filter(pl.col("ex_date") <= last)
-    chains = _chains(table)
+    chains = _link_identities(table)
     events, steps = _count_in_one_measure(rows, table, chains)
-    parts = _match(events)
-    other = _uncounted(table, chains)
+    parts = _match_sales(events)
+    other = _list_uncounted(table, chains)
     noted = _with_notes(parts, other, on=on, known=actions is not None)
-    return _shown(noted, steps, on=on, months=f"{long_term_months}mo")
+    return _make_lots(noted, steps, on=on, months=f"{long_term_months}mo")
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────
@@ -274,7 +274,7 @@ def read_ratios(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _chains(actions: pl.DataFrame | None) -> pl.DataFrame:
+def _link_identities(actions: pl.DataFrame | None) -> pl.DataFrame:
     """Give the last name of every identity that got a new one."""
     if actions is None:
         return pl.DataFrame(
@@ -302,7 +302,7 @@ def _chains(actions: pl.DataFrame | None) -> pl.DataFrame:
     return found
 
 
-def _in_chain(rows: pl.DataFrame, chains: pl.DataFrame) -> pl.DataFrame:
+def _join_chain(rows: pl.DataFrame, chains: pl.DataFrame) -> pl.DataFrame:
     joined = rows.join(chains, on="instrument_id", how="left", maintain_order="left")
     return joined.with_columns(_chain=pl.coalesce("_chain", "instrument_id"))
 
@@ -319,7 +319,7 @@ def _count_in_one_measure(
     fractions are trades beside those of the table.
     """
     steps = _read_steps(actions, chains)
-    traded = _in_chain(rows, chains)
+    traded = _join_chain(rows, chains)
     after = steps.select("_chain", "ex_date", "_scale").sort(
         "ex_date", maintain_order=True
     )
@@ -349,7 +349,7 @@ def _count_in_one_measure(
         note=pl.lit(None, pl.String()),
     )
     for number in steps["_no"].unique().sort():
-        found = _act(events, steps.filter(_no=number))
+        found = _apply_action(events, steps.filter(_no=number))
         events = pl.concat([events, found.select(events.columns)])
     events = events.sort("date", "_turn", "_row")
     _refuse_short(events)
@@ -364,7 +364,7 @@ def _read_steps(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFr
     splits = pl.col("kind") != "bonus"
     one = pl.lit(1, _WIDE)
     steps = (
-        _in_chain(given.filter(counted), chains)
+        _join_chain(given.filter(counted), chains)
         # a split before the bonus of its day; the product is the same
         .sort("ex_date", splits.not_(), maintain_order=True)
         .with_columns(
@@ -383,7 +383,7 @@ def _read_steps(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFr
     )
 
 
-def _act(events: pl.DataFrame, step: pl.DataFrame) -> pl.DataFrame:
+def _apply_action(events: pl.DataFrame, step: pl.DataFrame) -> pl.DataFrame:
     """Make the bonus shares and the fractions of one action of each chain."""
     facts = step.select(
         "_chain", "ex_date", "kind", "ratio", "_num", "_den", "_no", "_scale", "_before"
@@ -446,7 +446,7 @@ def _refuse_short(events: pl.DataFrame) -> None:
 # ── matching ────────────────────────────────────────────────────────────────────────
 
 
-def _match(events: pl.DataFrame) -> pl.DataFrame:
+def _match_sales(events: pl.DataFrame) -> pl.DataFrame:
     """Cut the queue where a purchase or a sale ends; each part has one of both."""
     sides: list[pl.DataFrame] = []
     for name, sign in (("buy", 1), ("sell", -1)):
@@ -477,13 +477,13 @@ def _match(events: pl.DataFrame) -> pl.DataFrame:
     return parts.sort(*_KEYS, "_end")
 
 
-def _uncounted(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFrame:
+def _list_uncounted(actions: pl.DataFrame | None, chains: pl.DataFrame) -> pl.DataFrame:
     """List the actions that change a lot in a way that is not counted here."""
     if actions is None:
         schema = {"_chain": pl.String(), "ex_date": pl.Date(), "_word": pl.String()}
         return pl.DataFrame(schema=schema)
     others = actions.filter(~pl.col("kind").is_in([*_COUNTED, "dividend"]))
-    return _in_chain(others, chains).select(
+    return _join_chain(others, chains).select(
         "_chain",
         "ex_date",
         _word=pl.format("{} on {} is not counted", "kind", "ex_date"),
@@ -524,7 +524,7 @@ def _with_notes(
 # ── showing ─────────────────────────────────────────────────────────────────────────
 
 
-def _shown(
+def _make_lots(
     parts: pl.DataFrame, steps: pl.DataFrame, *, on: date | None, months: str
 ) -> Lots:
     last = steps.group_by("_chain").agg(_last=pl.col("_scale").last())
@@ -544,7 +544,7 @@ def _shown(
     return Lots(
         left.with_columns(
             instrument_id="_chain",
-            quantity=_as_decimal(_units_of(scale, pl.lit(0, _WIDE)), MONEY),
+            quantity=_as_decimal(_count_units(scale, pl.lit(0, _WIDE)), MONEY),
             price=_as_decimal(price, MONEY),
             cost_value=_as_decimal(cost, VALUE),
             held_days=(day - pl.col("buy_date")).dt.total_days(),
@@ -552,7 +552,7 @@ def _shown(
         ).select(pl.col(name).cast(kind) for name, kind in OPEN_LOTS.items()),
         gone.with_columns(
             instrument_id="sell_instrument_id",
-            quantity=_as_decimal(_units_of(scale, pl.col("_sell_start")), MONEY),
+            quantity=_as_decimal(_count_units(scale, pl.col("_sell_start")), MONEY),
             buy_price=_as_decimal(price, MONEY),
             sell_price=_as_decimal(pl.col("sell_price"), MONEY),
             cost_value=_as_decimal(cost, VALUE),
@@ -565,7 +565,7 @@ def _shown(
     )
 
 
-def _units_of(scale: pl.Expr, start: pl.Expr) -> pl.Expr:
+def _count_units(scale: pl.Expr, start: pl.Expr) -> pl.Expr:
     """Give the units of a part, in ten-thousandths; parts add up to the whole."""
     end, begin = pl.col("_end") - start, pl.col("_start") - start
     return end // scale - begin // scale

@@ -146,7 +146,9 @@ def performance(
     table = None if actions is None else _read_actions(actions)
     pairs, days = _read_pairs(history, keys, prices)
     owners = read_owners(moves)
-    sent = None if owners is None else match_transfers(_moving(pairs, owners, keys))
+    sent = (
+        None if owners is None else match_transfers(_list_moving(pairs, owners, keys))
+    )
     return _measure(pairs, days, keys, actions=table, sent=sent, benchmark=benchmark)
 
 
@@ -156,7 +158,7 @@ def list_moving(
     """List what came to or left the accounts of owners, for `match_transfers`."""
     keys = ["account_id"]
     pairs, _ = _read_pairs(history, keys, None)
-    return _moving(pairs, owners, keys)
+    return _list_moving(pairs, owners, keys)
 
 
 def measure_accounts(
@@ -181,11 +183,11 @@ def _read_pairs(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every line at both ends of each interval, and the days of each account."""
     holdings, snapshots, parts = _read_history(history)
-    days = _snapshot_days(snapshots, ["account_id"])
-    part_days = _snapshot_days(parts, ["account_id", "fund"])
-    lines = _valued_lines(holdings, part_days, keys, prices)
-    pairs = _both_ends(lines, part_days, keys, prices)
-    silent = _silent_lines(lines, days, part_days, keys)
+    days = _take_last_of_day(snapshots, ["account_id"])
+    part_days = _take_last_of_day(parts, ["account_id", "fund"])
+    lines = _value_lines(holdings, part_days, keys, prices)
+    pairs = _pair_days(lines, part_days, keys, prices)
+    silent = _list_silent_lines(lines, days, part_days, keys)
     return pl.concat([pairs, silent], how="diagonal"), days
 
 
@@ -199,7 +201,7 @@ def _measure(
     benchmark: FrameLike | pl.LazyFrame | None,
 ) -> pl.DataFrame:
     changed = _with_flows(pairs, actions, sent, keys)
-    rows = _added_up(changed, days, keys)
+    rows = _add_up_days(changed, days, keys)
     rows = _with_returns(rows, keys)
     if benchmark is not None:
         rows = _with_benchmark(rows, benchmark, keys)
@@ -239,7 +241,7 @@ def _read_history(
     return holdings.with_columns(fund=is_fund()), shots, parts
 
 
-def _snapshot_days(snapshots: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _take_last_of_day(snapshots: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Give the days of each series, the last snapshot of each, and the day before."""
     return (
         snapshots.with_columns(date=day_of(pl.col("snapshot_at")))
@@ -275,7 +277,7 @@ def read_owners(moves: FrameLike | pl.LazyFrame | None) -> pl.DataFrame | None:
 # ── lines at both ends of each interval ─────────────────────────────────────────────
 
 
-def _valued_lines(
+def _value_lines(
     holdings: pl.DataFrame,
     days: pl.DataFrame,
     keys: Sequence[str],
@@ -300,7 +302,7 @@ def _valued_lines(
     )
 
 
-def _both_ends(
+def _pair_days(
     lines: pl.DataFrame,
     days: pl.DataFrame,
     keys: Sequence[str],
@@ -343,7 +345,7 @@ def _both_ends(
     return _with_sale_price(pairs, prices)
 
 
-def _silent_lines(
+def _list_silent_lines(
     lines: pl.DataFrame,
     days: pl.DataFrame,
     part_days: pl.DataFrame,
@@ -545,7 +547,7 @@ def _with_new_identity(
     ).drop("_row")
 
 
-def _moving(
+def _list_moving(
     pairs: pl.DataFrame, owners: pl.DataFrame, keys: Sequence[str]
 ) -> pl.DataFrame:
     """List the lines of owners' accounts whose quantity is another than before."""
@@ -589,7 +591,7 @@ def _with_transfers(rows: pl.DataFrame, sent: pl.DataFrame | None) -> pl.DataFra
 # ── series ──────────────────────────────────────────────────────────────────────────
 
 
-def _added_up(
+def _add_up_days(
     lines: pl.DataFrame, days: pl.DataFrame, keys: Sequence[str]
 ) -> pl.DataFrame:
     """Add the covered lines of each series and day; every day has its row."""
@@ -619,7 +621,7 @@ def _added_up(
             _unknown=names.filter(unknown).sort().head(3).str.join(", "),
         )
     )
-    grid = _all_days(lines, days, keys)
+    grid = _list_days(lines, days, keys)
     lines_count, count = pl.col("lines_count"), pl.col("covered_count")
     full = grid.join(sums, on=on, how="left", nulls_equal=True).with_columns(
         pl.col("value_start", "value_after", "flow").is_null().name.prefix("_no_"),
@@ -652,7 +654,7 @@ def _added_up(
     )
 
 
-def _all_days(
+def _list_days(
     lines: pl.DataFrame, days: pl.DataFrame, keys: Sequence[str]
 ) -> pl.DataFrame:
     """Give every series its account's days, from its own first one on."""
@@ -702,14 +704,14 @@ def _with_returns(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     broken = pl.col("twr").is_null() & pl.col("return").is_not_null()
     words = pl.lit("twr unknown since a day before")
     return rows.with_columns(
-        xirr=pl.when("_same").then(_money_weighted(rows, keys)),
+        xirr=pl.when("_same").then(_compute_xirr(rows, keys)),
         note=pl.when(broken)
         .then(pl.concat_str("note", words, separator="; ", ignore_nulls=True))
         .otherwise("note"),
     )
 
 
-def _money_weighted(rows: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
+def _compute_xirr(rows: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
     """Solve XIRR for every row: all flows up to it, and its value."""
     if rows.is_empty():
         return pl.Series("xirr", [], dtype=pl.Float64())
@@ -729,11 +731,11 @@ def _money_weighted(rows: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
         at = np.where(inside, at, 0)
         paid = np.where(inside, flows[at], 0.0)
         years = np.where(inside, dates[place][:, None] - dates[at], 0.0) / _YEAR
-        answer[low : low + len(place)] = _solve(paid, years, values[place])
+        answer[low : low + len(place)] = _solve_xirr(paid, years, values[place])
     return pl.Series("xirr", answer, dtype=pl.Float64()).fill_nan(None)
 
 
-def _solve(paid: Floats, years: Floats, value: Floats) -> Floats:
+def _solve_xirr(paid: Floats, years: Floats, value: Floats) -> Floats:
     """Bisect log(1 + x): what was paid in, grown, is what is there."""
 
     def gap(rate: Floats) -> Floats:

@@ -170,7 +170,7 @@ def consolidate(
     """
     given = as_frame(holdings, HOLDINGS, name="holdings")
     rows = conform(given.lazy(), HOLDINGS, name="holdings")
-    keys = _checked(by)
+    keys = _check_keys(by)
     pricing = pricing_of(prices, on=on, max_age=max_age, prefer=prefer, actions=actions)
     _refuse_several_snapshots(rows)
     if pricing.table is not None:
@@ -178,12 +178,12 @@ def consolidate(
     one_each = isinstance(given, pl.DataFrame) and has_one_row_each(given, keys)
     made = make_positions(rows, keys, pricing=pricing, one_each=one_each)
     if isinstance(given, pl.LazyFrame):
-        return _largest_first(made, keys) if sort else made
+        return _sort_by_value(made, keys) if sort else made
     if not sort:
         return made.collect()
     found = made.collect()
     narrow = found.select("market_value", *keys).with_row_index("_place")
-    return found[_largest_first(narrow.lazy(), keys).collect()["_place"]]
+    return found[_sort_by_value(narrow.lazy(), keys).collect()["_place"]]
 
 
 def has_one_row_each(holdings: pl.DataFrame, keys: Sequence[str]) -> bool:
@@ -217,7 +217,7 @@ def make_positions(
         reconciles_count=_count(pl.col("reconciles")),
         unreconciled_count=_count(~pl.col("reconciles")),
     )
-    grouped = _renamed(rows, keys) if one_each else _summed(rows, keys)
+    grouped = _name_rows(rows, keys) if one_each else _sum_rows(rows, keys)
     value, cost = pl.col("market_value"), pl.col("cost_value")
     pnl = (value - cost).cast(VALUE)
     shown = grouped.with_columns(
@@ -231,7 +231,7 @@ def make_positions(
         ratio(value, value.abs().sum()).alias("weight"),
     )
     rest = [key for key in keys if key not in POSITIONS]
-    return shown.select(*rest, *_as_promised(POSITIONS))
+    return shown.select(*rest, *_select_promised(POSITIONS))
 
 
 def _count(flag: pl.Expr) -> pl.Expr:
@@ -292,7 +292,7 @@ def _refuse_strange_prices(rows: pl.LazyFrame, pricing: Pricing) -> None:
         raise FrameError("prices", keys[-1], reason)
 
 
-def _largest_first(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+def _sort_by_value(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
     """Sort by value, then by key: two sorts, cheaper than one by all columns."""
     return positions.sort(keys).sort(
         "market_value", descending=True, nulls_last=True, maintain_order=True
@@ -362,7 +362,7 @@ def summarize(
     for column in keys:
         if column not in have:
             raise FrameError("positions", column, "missing; consolidate by it first")
-    there = None if accounts is None else _account_names(accounts)
+    there = None if accounts is None else _list_accounts(accounts)
     by_account = "account_id" in have
     pnl, both = pl.col("unrealized_pnl"), pl.col("_both")
     rows = rows.with_columns(
@@ -407,11 +407,11 @@ def summarize(
         ratio("unrealized_pnl", "_both").alias("return"),
         ratio("_both", "_cost").alias("priced_cost_share"),
         ratio("_costed", "_value").alias("costed_value_share"),
-    ).select(*keys, *_as_promised(TOTALS))
+    ).select(*keys, *_select_promised(TOTALS))
     return totals if isinstance(given, pl.LazyFrame) else totals.collect()
 
 
-def _account_names(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
+def _list_accounts(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
     schema = pl.Schema({"account_id": pl.String()})
     table = as_frame(accounts, schema, name="accounts").lazy()
     known = conform(table, schema, name="accounts").select("account_id")
@@ -453,12 +453,12 @@ def _with_everyone(
     )
 
 
-def _as_promised(schema: pl.Schema) -> list[pl.Expr]:
+def _select_promised(schema: pl.Schema) -> list[pl.Expr]:
     """Bring sums, which polars widens to 38 digits, back to the promised types."""
     return [pl.col(column).cast(dtype) for column, dtype in schema.items()]
 
 
-def _checked(by: str | Sequence[str]) -> list[str]:
+def _check_keys(by: str | Sequence[str]) -> list[str]:
     keys = column_names(by)
     odd = [key for key in keys if key not in _KEYS]
     if odd or "instrument_id" not in keys:
@@ -474,12 +474,12 @@ _COUNTS: Final = ("reconciles_count", "unreconciled_count")
 _UNITS: Final = ("priced_quantity", "costed_quantity")
 
 
-def _renamed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """Give what `_summed` gives where every row is a position of its own."""
+def _name_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+    """Give what `_sum_rows` gives where every row is a position of its own."""
     one = pl.lit(1, pl.Int64()).alias("accounts_count")
     return rows.select(
         *keys,
-        *_described(keys),
+        *_describe_group(keys),
         *_BUCKETS,
         one,
         *_AMOUNTS,
@@ -490,7 +490,7 @@ def _renamed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     )
 
 
-def _summed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+def _sum_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     one = "account_id" in keys  # then there is nothing to count
     accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
     basis = pl.col("price_basis")
@@ -499,7 +499,7 @@ def _summed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     return (
         rows.group_by(keys)
         .agg(
-            pl.col(_described(keys)).min(),  # whatever the order of the rows
+            pl.col(_describe_group(keys)).min(),  # whatever the order of the rows
             *(total(bucket) for bucket in _BUCKETS),
             accounts.cast(pl.Int64()).alias("accounts_count"),
             *(total(amount) for amount in _AMOUNTS),
@@ -539,7 +539,7 @@ def _summed(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     )
 
 
-def _described(keys: Sequence[str]) -> list[str]:
+def _describe_group(keys: Sequence[str]) -> list[str]:
     return [column for column in _DESCRIBED if column not in keys]
 
 

@@ -249,7 +249,7 @@ def _one_price_a_day(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return first.unique(on).select(*on, "price", "price_at").sort("date")
 
 
-def _resolved(rows: pl.LazyFrame, table: PriceTable) -> pl.LazyFrame:
+def _resolve_rows(rows: pl.LazyFrame, table: PriceTable) -> pl.LazyFrame:
     """Give the prices under the `instrument_id` of the holdings they belong to."""
     prices, keys = table.rows.lazy(), list(table.keys)
     places = rows.select("instrument_id", *(k for k in _KEYS if k != "instrument_id"))
@@ -304,14 +304,14 @@ def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
             .then(pl.lit("no price in the payload; prices has none in reach"))
             .otherwise(pl.lit("no price in the payload; none in prices"))
         )
-    return _chosen(dated, pricing, note)
+    return _choose_price(dated, pricing, note)
 
 
 def _with_table(
     rows: pl.LazyFrame, table: PriceTable, pricing: Pricing
 ) -> pl.LazyFrame:
     """Add the newest price of the table that a row may use."""
-    found = _resolved(rows, table)
+    found = _resolve_rows(rows, table)
     bounded = _with_bounds(rows, pricing.actions)
     dated = found.filter(pl.col("date").is_not_null()).rename(
         {"price": "_price", "price_at": "_price_at", "date": "_price_day"}
@@ -385,14 +385,14 @@ def _with_bounds(rows: pl.LazyFrame, actions: pl.DataFrame | None) -> pl.LazyFra
     )
 
 
-def _chosen(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.LazyFrame:
+def _choose_price(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.LazyFrame:
     candidates = {
         "ltp": ("last_price", "_ltp_day"),
         "close": ("close_price", "_close_day"),
         "price": ("_price", "_price_day"),
     }
     ok = {
-        basis: _usable(pl.col(column), pl.col(day), pricing, table=basis == "price")
+        basis: _is_usable(pl.col(column), pl.col(day), pricing, table=basis == "price")
         for basis, (column, day) in candidates.items()
     }
     days = {
@@ -447,7 +447,9 @@ def _chosen(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.LazyFrame
     )
 
 
-def _usable(price: pl.Expr, day: pl.Expr, pricing: Pricing, *, table: bool) -> pl.Expr:
+def _is_usable(
+    price: pl.Expr, day: pl.Expr, pricing: Pricing, *, table: bool
+) -> pl.Expr:
     """Tell whether a price is there and not too late or too old for the row's day."""
     usable = price.is_not_null()
     if pricing.on is not None and not table:
