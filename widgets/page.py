@@ -5,19 +5,36 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from importlib import resources
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from widgets.formats import shown
+from holdings_kit.display._numbers import rupees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
-__all__ = ["Tone", "bars", "listing", "notice", "picture", "tiles", "waterfall"]
+__all__ = [
+    "Tone",
+    "bars",
+    "listing",
+    "notice",
+    "picture",
+    "read_style",
+    "tiles",
+    "waterfall",
+]
 
-Tone: TypeAlias = Literal["plain", "good", "warn", "bad"]
+Tone: TypeAlias = Literal["plain", "good", "warn", "bad", "stale"]
+
+
+def read_style(path: Path) -> str:
+    """Read the rules of a widget, with the colours that all pages share before them."""
+    tokens = resources.files("holdings_kit").joinpath("display", "tokens.css")
+    return tokens.read_text(encoding="utf-8") + path.read_text(encoding="utf-8")
 
 
 def notice(text: str, tone: Tone = "plain") -> str:
@@ -26,7 +43,8 @@ def notice(text: str, tone: Tone = "plain") -> str:
     >>> notice("a < b", "warn")
     '<p class="hk-notice hk-warn">a &lt; b</p>'
     """
-    return f'<p class="hk-notice hk-{tone}">{escape(text)}</p>' if text else ""
+    role = ' role="status"' if tone == "stale" else ""
+    return f'<p class="hk-notice hk-{tone}"{role}>{escape(text)}</p>' if text else ""
 
 
 def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
@@ -51,8 +69,11 @@ def bars(
     caption: str,
     heads: Sequence[str],
     rows: Iterable[tuple[str, Sequence[tuple[str, float]]]],
+    *,
+    losses: bool = False,
 ) -> str:
     """Draw a table whose cells carry a bar: a fraction in [0, 1], and its text."""
+    kind = "hk-bars hk-losses" if losses else "hk-bars"
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
@@ -65,7 +86,7 @@ def bars(
         for name, cells in rows
     )
     return (
-        f'<table class="hk-bars"><caption>{escape(caption)}</caption>'
+        f'<table class="{kind}"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -116,7 +137,7 @@ def waterfall(
         )
         for n, (label, value, start, end) in enumerate(spans)
     )
-    cut = "" if low <= 0 else f" (bars start at {shown(low, 'money')})"
+    cut = "" if low <= 0 else f" (bars start at {rupees(low)})"
     return (
         f'<table class="hk-bars hk-fall"><caption>{escape(caption + cut)}</caption>'
         '<thead><tr><th scope="col">Step</th><th scope="col">Rupees</th>'
@@ -130,10 +151,9 @@ def _fallen(
     """Write one step; `way` is where its bar runs, fractions of the width."""
     left, right = sorted(way)
     tone = "whole" if whole else ("up" if way[1] >= way[0] else "down")
-    sign = "+" if value is not None and value > 0 and not whole else ""
     style = f"--from:{left:.4f};--part:{right - left:.4f}"
     return (
         f'<tr><th scope="row">{escape(label)}</th>'
-        f'<td class="hk-money">{sign}{escape(shown(value, "money"))}</td>'
+        f'<td class="hk-money">{escape(rupees(value, sign=not whole))}</td>'
         f'<td class="hk-way"><i class="hk-{tone}" style="{style}"></i></td></tr>'
     )

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import polars as pl
 from traitlets import Int, List, Unicode, observe
 
 import holdings_kit as hk
+from holdings_kit.display._numbers import format_value
 from holdings_kit.errors import ConfigError
 from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.evidence import Source, sources
-from widgets.formats import shown
 from widgets.job import Job, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdings_kit.schema import Loaded
 
 __all__ = ["ComparisonModel"]
@@ -38,6 +40,10 @@ class ComparisonModel(Job):
     quarantined, reason
         A snapshot to promote, and why.
     """
+
+    inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "changes": ("before", "after", "account")
+    }
 
     before = Unicode()
     after = Unicode()
@@ -87,11 +93,7 @@ class ComparisonModel(Job):
 
     def compare(self) -> None:
         """Compare, in a thread; the frames appear when it is done."""
-        if not self.before or not self.after:
-            raise ConfigError("the store has no snapshot yet; import or load one")
-        if self.before > self.after:
-            raise ConfigError("'before' lies after 'after'; swap them")
-        self.begin(self._compare(), what="Comparing")
+        self.begin(self._compare(), what="Comparing", makes=["changes"])
 
     def promote(self) -> None:
         """Accept the quarantined snapshot chosen, with the reason given."""
@@ -109,6 +111,11 @@ class ComparisonModel(Job):
         return sources(row, *self._sides)
 
     async def _compare(self) -> None:
+        used = self.capture_inputs("changes")
+        if not self.before or not self.after:
+            raise ConfigError("the store has no snapshot yet; import or load one")
+        if self.before > self.after:
+            raise ConfigError("'before' lies after 'after'; swap them")
         first, second = (datetime.fromisoformat(at) for at in (self.before, self.after))
         only = [self.account] if self.account else None
         self.progress = 0.0
@@ -133,12 +140,21 @@ class ComparisonModel(Job):
         self._sides = (old, new)
         self.value_bridge, self.collateral_bridge = value, collateral
         self.causes = []
-        self.changes = changes
+        self.set_result("changes", changes, used)
+        self._pick(None)
+
+    def failed(self, error: Exception) -> None:
+        """Take the rows away too: they belong to the pair compared before."""
+        super().failed(error)
+        self._sides = None
+        self.drop_results("value_bridge", "collateral_bridge")
+        self.causes = []
         self._pick(None)
 
     @observe("causes")
     def _pick(self, _change: object) -> None:
         if self.changes is None:
+            self.drop_results("shown")
             return
         wanted = pl.col("cause").is_in(self.causes)
         self.shown = self.changes.filter(wanted) if self.causes else self.changes
@@ -152,4 +168,4 @@ def _instants(snapshots: pl.DataFrame) -> list[tuple[str, str]]:
         at = at.to_frame().group_by(day.alias("day")).agg(pl.col("snapshot_at").max())
         at = at["snapshot_at"].sort()
     newest = at.tail(_MOST_INSTANTS).to_list()
-    return [(one.isoformat(), shown(one, "instant")) for one in newest]
+    return [(one.isoformat(), format_value(one, "instant")) for one in newest]

@@ -10,12 +10,16 @@ from ipywidgets import HTML, VBox
 
 from holdings_kit.changes import EFFECTS
 from holdings_kit.display import number_of
-from holdings_kit.errors import ConfigError
+from holdings_kit.display._numbers import (
+    format_value,
+    kind_of_column,
+    label_of_column,
+    rupees,
+)
 from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.model import ComparisonModel
-from widgets.formats import kind_of, label_of, shown
 from widgets.page import listing, notice, tiles, waterfall
-from widgets.panel import Panel, controls as c
+from widgets.panel import Panel, Results, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ _COLUMNS: Final = [
 _QUARANTINE: Final = ["snapshot_at", "account_id", "broker", "status_reason"]
 _DOUBTFUL: Final = ("unexplained", "suspect_fetch")
 _MOST_SOURCES: Final = 3
+_NOTHING: Final = "nothing is compared yet; press Compare"
 
 
 class SnapshotComparison(VBox):
@@ -91,6 +96,7 @@ class SnapshotComparison(VBox):
             title="Quarantined snapshots",
             press={"promote": model.promote},
         )
+        self.results = Results(model, "changes", [self.panel], press="Compare")
         super().__init__()
         self.add_class("hk-tool")
         model.observe(self._show_changes, "changes")
@@ -106,21 +112,30 @@ class SnapshotComparison(VBox):
         Raises
         ------
         ConfigError
-            Nothing has been compared yet.
+            Nothing has been compared yet, or another pair than the one chosen now.
         """
-        if self.model.changes is None:
-            raise ConfigError("nothing is compared yet; press Compare")
-        return self.model.changes
+        return self.model.require_current("changes", nothing=_NOTHING)
 
     @property
     def bridge(self) -> pl.DataFrame:
-        """The change of value, split exactly (BRIDGE, one row)."""
+        """The change of value, split exactly (BRIDGE, one row).
+
+        Raises
+        ------
+        ConfigError
+            Nothing has been compared yet, or another pair than the one chosen now.
+        """
+        self.model.require_current("changes", nothing=_NOTHING)
         return self.model.value_bridge
 
     def _arrange(self) -> None:
         below = [self.promotion, self.doubts] if self.doubts else []
         rows = [self.table, self.evidence] if self.table else []
-        self.children = [self.panel, self.summary, self.bridges, *rows, *below]
+        if self.model.changes is None:
+            self.results.show()
+        else:
+            self.results.show(self.summary, self.bridges, *rows)
+        self.children = [self.panel, self.results, *below]
 
     def _show_busy(self, _change: object) -> None:
         self.panel.change("compare", disabled=bool(self.model.busy))
@@ -128,6 +143,11 @@ class SnapshotComparison(VBox):
 
     def _show_changes(self, _change: object) -> None:
         changes = self.model.changes
+        if changes is None:
+            self.panel.change("causes", options=[], hidden=True)
+            self.summary.value = self.bridges.value = self.evidence.value = ""
+            self._arrange()
+            return
         counts = changes["cause"].value_counts(sort=True, name="count")
         found = [
             (cause, f"{cause.replace('_', ' ')} {count}")
@@ -144,6 +164,10 @@ class SnapshotComparison(VBox):
 
     def _show_rows(self, _change: object) -> None:
         frame = self.model.shown
+        if frame is None:
+            self.table = None
+            self._arrange()
+            return
         columns = [name for name in _COLUMNS if frame[name].count() or name == "symbol"]
         if self.table is None:
             self.table = HoldingsTable(
@@ -196,7 +220,7 @@ def _doubtful(model: ComparisonModel) -> list[tuple[str, str]]:
     return [
         ("", "choose one"),
         *(
-            (key, f"{shown(at, 'instant')} · {account}")
+            (key, f"{format_value(at, 'instant')} · {account}")
             for key, at, account in rows.iter_rows()
         ),
     ]
@@ -213,22 +237,18 @@ def _summary(changes: pl.DataFrame, bridge: pl.DataFrame) -> str:
     figures = tiles(
         [
             ("Lines", str(changes.height), f"{moved} changed in more than price"),
-            ("Value before", _rupees(row["value_before"]), "of what was priced"),
-            ("Value after", _rupees(row["value_after"]), "of what is priced"),
-            ("Residual", _rupees(row["residual"]), "what the bridge leaves over"),
+            ("Value before", rupees(row["value_before"]), "of what was priced"),
+            ("Value after", rupees(row["value_after"]), "of what is priced"),
+            ("Residual", rupees(row["residual"]), "what the bridge leaves over"),
         ]
     )
     return figures + (notice(said, "warn") if doubtful else "")
 
 
-def _rupees(value: object) -> str:
-    return "–" if value is None else f"₹ {shown(value, 'money')}"
-
-
 def _bridge(caption: str, bridge: pl.DataFrame, of: str) -> str:
     row = bridge.row(0, named=True)
     steps = [
-        (label_of(name.removesuffix("_effect")), row[name])
+        (label_of_column(name.removesuffix("_effect")), row[name])
         for name in EFFECTS[of]
         if row[name]
     ]
@@ -245,7 +265,7 @@ def _behind(change: dict[str, Any], found: list[Source]) -> str:
 
 def _reported(source: Source) -> str:
     wanted = [n for n in source.row if n.endswith(("_quantity", "_price", "haircut"))]
-    pairs = [(label_of(name), _value(source.row[name], name)) for name in wanted]
+    pairs = [(label_of_column(name), _value(source.row[name], name)) for name in wanted]
     where = escape(f"{source.side}: {source.origin}")
     words = notice("The payload itself is not kept; these are its stored fields.")
     if source.payload:
@@ -259,4 +279,4 @@ def _reported(source: Source) -> str:
 
 
 def _value(value: object, name: str) -> str:
-    return shown(value, kind_of(name, pl.Float64()))
+    return format_value(value, kind_of_column(name, pl.Float64()))

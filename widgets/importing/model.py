@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from traitlets import Bool, Dict, Enum, Int, Unicode
 
@@ -20,7 +20,13 @@ from holdings_kit.errors import (
 )
 from holdings_kit.market import freshness
 from holdings_kit.wire import Secret, parse_import_result
-from widgets.importing.steps import ARROW_STEPS, FAILED_AT, GATEWAY_STEPS, REACHED
+from widgets.importing.steps import (
+    ARROW_STEPS,
+    FAILED_AT,
+    FAILURES,
+    GATEWAY_STEPS,
+    REACHED,
+)
 from widgets.job import Job, Result
 
 if TYPE_CHECKING:
@@ -49,10 +55,17 @@ class ImportModel(Job):
     states, remarks, seconds_left, transaction_id, retryable, freshness
         How the import stands.
     loaded
-        The holdings as every door returns them (`Loaded`); ``None`` before.
+        The holdings as every door returns them (`Loaded`); ``None`` before. An import
+        that fails leaves those of the one before.
+    superseded
+        Whether a later import was started, which has brought nothing (yet).
     auth_id
         Whose they are, once known.
     """
+
+    inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "loaded": ("source", "user", "broker", "version", "mutual_funds")
+    }
 
     source = Enum(("gateway", "arrow"), "gateway")
     user = Unicode()
@@ -69,9 +82,11 @@ class ImportModel(Job):
     transaction_id = Unicode()
     retryable = Bool(default_value=False)
     freshness = Unicode()
+    mismatch = Unicode()
     auth_id = Unicode()
     users = Dict()  # smallcaseAuthId → broker, of who is connected
     loaded = Result()
+    superseded = Bool(default_value=False)
 
     def __init__(
         self,
@@ -85,6 +100,7 @@ class ImportModel(Job):
         self._max_age = max_age
         self._gateway, self._arrow, self._store = gateway, arrow, store
         self._result: object = None
+        self._used: dict[str, Any] = {}
         if arrow is not None:
             self.app_id = arrow.app_id
         if store is not None:
@@ -109,7 +125,8 @@ class ImportModel(Job):
         if self.source == "arrow":
             raise ConfigError("Arrow has no browser flow; enter a token and fetch")
         self._clear_steps()
-        self.begin(self._run_import(hand), what="Creating the import")
+        what = "Creating the import"
+        self.begin(self._run_import(hand), what=what, makes=["loaded"])
 
     def fetch(self, token: str) -> None:
         """Fetch from Arrow with a token that is used for this fetch and forgotten."""
@@ -117,7 +134,8 @@ class ImportModel(Job):
         if not token.strip():
             raise ConfigError("the token is empty; log in to Arrow and paste it")
         secret, token = Secret(token.strip()), ""
-        self.begin(self._fetch_from_arrow(secret), what="Fetching from Arrow")
+        work = self._fetch_from_arrow(secret)
+        self.begin(work, what="Fetching from Arrow", makes=["loaded"])
 
     def heard(self, result: object) -> None:
         """Take what the browser SDK handed back: a result, or why there is none."""
@@ -126,6 +144,8 @@ class ImportModel(Job):
     def failed(self, error: Exception) -> None:
         """Mark the step that failed, and whether trying again makes sense."""
         message = error.message if isinstance(error, ImportFailed) else ""
+        if isinstance(error, ImportFailed) and message in FAILURES:
+            self.error = f"{FAILURES[message]} ({message}, {error.code})."
         order = list(GATEWAY_STEPS)
         if message in FAILED_AT:
             self._mark_reached(order[order.index(FAILED_AT[message]) - 1])
@@ -146,10 +166,11 @@ class ImportModel(Job):
 
     def _clear_steps(self) -> None:
         self.cancel()
-        self._result, self.loaded = None, None
-        self.states, self.remarks = {}, {}
+        self._result, self._used = None, self.capture_inputs("loaded")
+        self.superseded = self.loaded is not None
+        self.states, self.remarks, self.mismatch = {}, {}, ""
         self.seconds_left, self.retryable = None, False
-        self.transaction_id = self.freshness = ""
+        self.transaction_id = ""
         first = next(iter(self.names))
         self._mark_steps("now", first)
 
@@ -278,8 +299,8 @@ class ImportModel(Job):
     def _compare_broker(self, broker: str | None) -> None:
         said, wanted = broker_profile(broker), broker_profile(self.broker)
         if self.broker and said.key != wanted.key:
-            self.freshness += (
-                f" These come from {said.name}, though {wanted.name} was expected."
+            self.mismatch = (
+                f"These come from {said.name}, though {wanted.name} was expected."
             )
 
     async def _follow_webhook(self) -> None:
@@ -330,7 +351,8 @@ class ImportModel(Job):
         self._mark_steps(
             "done", "fetched", note=number_of(loaded.holdings.height, "row")
         )
-        self.loaded = loaded
+        self.superseded = False
+        self.set_result("loaded", loaded, self._used)
 
 
 async def _wait_for_webhook(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ARROW_STEPS", "FAILED_AT", "GATEWAY_STEPS", "REACHED", "steps_html"]
+__all__ = [
+    "ARROW_STEPS",
+    "FAILED_AT",
+    "FAILURES",
+    "GATEWAY_STEPS",
+    "REACHED",
+    "steps_html",
+]
 
 GATEWAY_STEPS: Final = {
     "created": "Import created",
@@ -37,6 +44,18 @@ FAILED_AT: Final = {
     "invalid_gateway": "triggered",
 }
 """An error of the browser SDK → the step that it broke, whatever was seen before."""
+FAILURES: Final = {
+    "consent_denied": "The user did not allow the import; only they can",
+    "user_cancelled": "The user closed the broker's page; they can start again",
+    "user_mismatch": "Somebody else logged in than was expected; log in as the user",
+    "no_broker": "The user's broker is not on offer; it cannot be imported from",
+    "transaction_expired": "Nobody finished the import in time; start it again",
+    "timed_out": "Nobody finished the import in time; start it again",
+    "init_sdk": "The broker's page could not be loaded; see that the network allows it",
+    "invalid_jwt": "The gateway did not accept this server; check its secrets",
+    "invalid_gateway": "The gateway does not know this name; check the gateway's name",
+}
+"""The SDK's word for a failure → what happened and what to do, for people."""
 _WORDS: Final = {
     "todo": "not yet",
     "now": "waiting",

@@ -12,13 +12,13 @@ from traitlets import Unicode
 
 import holdings_kit as hk
 from holdings_kit.clients import BROKERS
+from holdings_kit.display._numbers import format_value, rupees
 from holdings_kit.errors import ConfigError
-from widgets.formats import shown
 from widgets.importing.door import Arrow, Gateway
 from widgets.importing.model import ImportModel
 from widgets.importing.steps import steps_html
 from widgets.page import notice, tiles
-from widgets.panel import Panel, controls as c
+from widgets.panel import Panel, Results, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class _Sdk(anywidget.AnyWidget):
 
     _esm = _HERE / "sdk.js"
     url = Unicode().tag(sync=True)
+    waiting = Unicode().tag(sync=True)  # the import that is under way
 
 
 class ImportTrigger(VBox):
@@ -100,13 +101,16 @@ class ImportTrigger(VBox):
         )
         self.steps, self.summary = HTML(), HTML()
         self.table: HoldingsTable | None = None
-        super().__init__([self.panel, self.sdk, self.steps, self.summary])
+        self.results = Results(self.model, "loaded", [self.panel], press="the button")
+        super().__init__([self.panel, self.sdk, self.steps, self.results])
         self.add_class("hk-tool")
         steps = ["source", "states", "remarks", "seconds_left"]
         self.model.observe(self._show_steps, steps)
         self.model.observe(self._show_buttons, ["busy", "retryable", "user"])
         self.model.observe(self._show_users, "users")
-        self.model.observe(self._show_loaded, ["loaded", "freshness"])
+        self.model.observe(self._show_loaded, "loaded")
+        self.model.observe(self._show_summary, ["freshness", "superseded", "mismatch"])
+        self.model.observe(self._tell_browser, ["busy", "transaction_id"])
 
     @classmethod
     def sandbox(
@@ -142,6 +146,9 @@ class ImportTrigger(VBox):
     def _receive_message(
         self, _widget: object, content: dict[str, Any], _buffers: object
     ) -> None:
+        if content.get("type") == "ping":
+            self.sdk.send({"type": "pong"})
+            return
         if content.get("transactionId") != self.model.transaction_id:
             return  # an import that nobody waits for any more
         if content.get("type") == "opened":
@@ -157,7 +164,8 @@ class ImportTrigger(VBox):
         clock = ""
         if model.seconds_left is not None:
             minutes, seconds = divmod(model.seconds_left, 60)
-            clock = notice(f"This import expires in {minutes}:{seconds:02d}.")
+            left = f"This import expires in {minutes}:{seconds:02d}."
+            clock = f'<div class="hk-clock">{notice(left)}</div>'
         self.steps.value = steps_html(model.names, model.states, model.remarks) + clock
 
     def _show_buttons(self, _change: object) -> None:
@@ -172,19 +180,30 @@ class ImportTrigger(VBox):
 
     def _show_loaded(self, _change: object) -> None:
         loaded = self.model.loaded
-        if loaded is None:
-            self.summary.value = ""
-            self.children = [self.panel, self.sdk, self.steps, self.summary]
-            return
-        self.summary.value = _summarize_import(loaded) + notice(
-            self.model.freshness,
-            "good" if self.model.freshness.startswith("Current") else "warn",
-        )
+        self._show_summary(None)
         columns = [name for name in _SHOWN if loaded.holdings[name].count()]
         self.table = HoldingsTable(
             loaded.holdings, caption="Holdings imported", columns=columns, page_size=10
         )
-        self.children = [*self.children[:4], self.table]
+        self.results.show(self.summary, self.table)
+
+    def _show_summary(self, _change: object) -> None:
+        model = self.model
+        if model.loaded is None:
+            return
+        at = format_value(model.loaded.snapshots["snapshot_at"].max(), "instant")
+        old = f"From an import before, as of {at}; the one started since brought none."
+        fresh = "good" if model.freshness.startswith("Current") else "warn"
+        self.summary.value = (
+            notice(old if model.superseded else "", "stale")
+            + _summarize_import(model.loaded)
+            + notice(model.freshness, fresh)
+            + notice(model.mismatch, "warn")
+        )
+
+    def _tell_browser(self, _change: object) -> None:
+        """Let the browser watch for a lost kernel, and know what it waits for."""
+        self.sdk.waiting = self.model.transaction_id if self.model.busy else ""
 
 
 def _list_users(model: ImportModel) -> list[tuple[str, str]]:
@@ -194,12 +213,19 @@ def _list_users(model: ImportModel) -> list[tuple[str, str]]:
 
 def _list_import_controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
     sources = [("gateway", "smallcase Gateway"), *([("arrow", "Arrow")] * arrow)]
-    brokers = [("", "any"), *((b.key, b.name) for b in BROKERS.values())]
+    named = sorted(BROKERS.values(), key=lambda broker: broker.name.casefold())
+    brokers = [("", "any broker"), *((b.key, b.name) for b in named)]
     formats = [("v2", "v2, with smallcases"), ("v1", "v1")]
     return [
         c.select("source", "Source", sources),
         c.select("user", "User", _list_users(model), when=_GATEWAY),
-        c.select("broker", "Broker expected", brokers, when=_GATEWAY),
+        c.select(
+            "broker",
+            "Broker expected",
+            brokers,
+            help="You are told when another answers",
+            when=_GATEWAY,
+        ),
         c.select("version", "Format", formats, when=_GATEWAY),
         c.field("notes", "Notes", maxlength=256, when=_GATEWAY),
         c.check("mutual_funds", "Mutual funds", when=_GATEWAY),
@@ -219,10 +245,14 @@ def _summarize_import(loaded: Loaded) -> str:
     unpriced = totals["unpriced_count"]
     return tiles(
         [
-            ("Snapshot", shown(snapshot["snapshot_at"], "instant"), "Indian time"),
+            (
+                "Snapshot",
+                format_value(snapshot["snapshot_at"], "instant"),
+                "Indian time",
+            ),
             ("Broker", str(snapshot["broker"] or "–"), str(snapshot["format"])),
             ("Holdings", str(loaded.holdings.height), f"{unpriced} without a price"),
-            ("Value", f"₹ {shown(totals['market_value'], 'money')}", "where priced"),
+            ("Value", rupees(totals["market_value"]), "where priced"),
             ("Set aside", str(loaded.rejects.height), "could not be read"),
         ]
     )

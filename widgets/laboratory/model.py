@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 from traitlets import Dict, Enum, Float, Int, List, Unicode
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LabModel"]
 
 _SHARE: Final = 0.7  # of the time that building the models takes
+_MODEL_OPTIONS: Final = ("level", "horizon", "window", "decay", "seed")
 
 
 class LabModel(Job):
@@ -33,6 +34,10 @@ class LabModel(Job):
     refusals
         Model → why it could not be built.
     """
+
+    inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "coverage": ("models", "level", "horizon", "window", "decay", "seed", "loss")
+    }
 
     models = List(Unicode(), ["ewma", "historical"])
     level = Float(0.99, min=0.5, max=0.9999)
@@ -64,29 +69,37 @@ class LabModel(Job):
 
     def run(self) -> None:
         """Build the models chosen, backtest and compare them; cancel at any time."""
+        work = self._run_models()
+        self.begin(work, what="Building the models", makes=["coverage"])
+
+    def failed(self, error: Exception) -> None:
+        """Take away all that the run before made, not the coverage alone."""
+        super().failed(error)
+        self.drop_results("haircuts", "by_year", "comparison")
+
+    async def _run_models(self) -> None:
+        used = self.capture_inputs("coverage")
         unknown = [name for name in self.models if name not in self.recipes]
         if unknown or not self.models:
             known = ", ".join(self.recipes)
             raise ConfigError(f"choose at least one model of: {known}")
-        self.begin(self._run_models(), what="Building the models")
-
-    async def _run_models(self) -> None:
-        self.progress, self.refusals = 0.0, {}
+        self.progress = 0.0
         built = []
-        for done, name in enumerate(self.models):
+        refusals: dict[str, str] = {}
+        for done, name in enumerate(used["models"]):
             self.busy = f"Building {self.labels[name]}"
             try:
-                built += await self._build_model(name, done)
+                built += await self._build_model(name, done, used)
             except HoldingsError as error:
-                self.refusals = {**self.refusals, name: str(error)}
+                refusals[name] = str(error)
         if not built:
-            raise ConfigError("; ".join(self.refusals.values()))
+            raise ConfigError("; ".join(refusals.values()))
         made = pl.concat(built)
         self.busy, self.progress = "Backtesting", _SHARE
         options = {
-            "horizon": self.horizon,
-            "level": self.level,
-            "loss": self.loss,
+            "horizon": used["horizon"],
+            "level": used["level"],
+            "loss": used["loss"],
             "draws": 199,
         }
         coverage = await self.run_in_thread(lab.backtest, made, self.prices, **options)
@@ -102,25 +115,21 @@ class LabModel(Job):
                 lab.compare_models, made, self.prices, **options
             )
         self.haircuts, self.by_year = made, yearly
-        self.comparison = comparison
-        self.coverage = coverage
+        self.comparison, self.refusals = comparison, refusals
+        self.set_result("coverage", coverage, used)
 
-    async def _build_model(self, name: str, done: int) -> list[pl.DataFrame]:
+    async def _build_model(
+        self, name: str, done: int, used: Mapping[str, Any]
+    ) -> list[pl.DataFrame]:
         """Build one model, in batches where it is one of ours."""
         own = name not in MODELS
         parts = [self.prices] if own else list(split_prices(self.prices))
-        options = {
-            "level": self.level,
-            "horizon": self.horizon,
-            "window": self.window,
-            "decay": self.decay,
-            "seed": self.seed,
-        }
+        options = {key: used[key] for key in _MODEL_OPTIONS}
         built = []
         for number, part in enumerate(parts):
             built.append(
                 await self.run_in_thread(call_model, self.recipes[name], part, options)
             )
-            whole = (done + (number + 1) / len(parts)) / len(self.models)
+            whole = (done + (number + 1) / len(parts)) / len(used["models"])
             self.progress = _SHARE * whole
         return built

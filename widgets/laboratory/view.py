@@ -8,11 +8,11 @@ import polars as pl
 from ipywidgets import HTML, VBox
 
 from holdings_kit.display import number_of, plot
-from holdings_kit.errors import ConfigError, HoldingsError
-from widgets.formats import shown
+from holdings_kit.display._numbers import percent, quantity
+from holdings_kit.errors import HoldingsError
 from widgets.laboratory.model import LabModel
 from widgets.page import notice, picture, tiles
-from widgets.panel import Panel, controls as c
+from widgets.panel import Panel, Results, controls as c
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _COVERAGE: Final = [
     "note",
 ]
 _PARAMETERS: Final = "Parameters"
+_NOTHING: Final = "nothing is built yet; press Run"
 
 
 class HaircutLab(VBox):
@@ -80,7 +81,8 @@ class HaircutLab(VBox):
         self.heat, self.duel = HTML(), HTML()
         self.table: HoldingsTable | None = None
         self.daily: HoldingsTable | None = None
-        super().__init__([self.panel, self.summary])
+        self.results = Results(model, "coverage", [self.panel], press="Run")
+        super().__init__([self.panel, self.results])
         self.add_class("hk-tool")
         model.observe(self._show_coverage, "coverage")
         model.observe(self._show_breaches, "name")
@@ -89,17 +91,13 @@ class HaircutLab(VBox):
     @property
     def coverage(self) -> pl.DataFrame:
         """How the haircuts held (COVERAGE, a row per instrument and model)."""
-        return self._require_result(self.model.coverage)
+        return self.model.require_current("coverage", nothing=_NOTHING)
 
     @property
     def haircuts(self) -> pl.DataFrame:
         """What the models say each day (HAIRCUTS)."""
-        return self._require_result(self.model.haircuts)
-
-    def _require_result(self, frame: pl.DataFrame | None) -> pl.DataFrame:
-        if frame is None:
-            raise ConfigError("nothing is built yet; press Run")
-        return frame
+        self.model.require_current("coverage", nothing=_NOTHING)
+        return self.model.haircuts
 
     def _show_busy(self, _change: object) -> None:
         self.panel.change("run", disabled=bool(self.model.busy))
@@ -107,6 +105,12 @@ class HaircutLab(VBox):
 
     def _show_coverage(self, _change: object) -> None:
         model = self.model
+        if model.coverage is None:
+            self.table = self.daily = None
+            self.summary.value = self.breaches.value = ""
+            self.heat.value = self.duel.value = ""
+            self.results.show()
+            return
         columns = [n for n in _COVERAGE if model.coverage[n].count() or n == "model"]
         self.table = HoldingsTable(
             model.coverage,
@@ -131,27 +135,22 @@ class HaircutLab(VBox):
             if duels is None
             else _draw_or_explain(lambda: plot.model_comparison(duels))
         )
-        self.children = [
-            self.panel,
-            self.summary,
-            self.table,
-            self.breaches,
-            self.heat,
-            self.duel,
-            self.daily,
-        ]
+        self.results.show(
+            self.summary, self.table, self.breaches, self.heat, self.duel, self.daily
+        )
 
     def _show_breaches(self, _change: object) -> None:
         model = self.model
-        if model.haircuts is None or not model.name:
+        if "coverage" not in model.made_from or not model.name:
             return
-        loss: Any = model.loss
+        used = model.made_from["coverage"]
+        loss: Any = used["loss"]
         self.breaches.value = _draw_or_explain(
             lambda: plot.breach_plot(
                 model.haircuts,
                 model.prices,
                 instrument_id=model.name,
-                horizon=model.horizon,
+                horizon=used["horizon"],
                 loss=loss,
             )
         )
@@ -184,8 +183,8 @@ def _summarize_models(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
             labels.get(row["model"], row["model"]),
             number_of(row["breaches"], "breach", "breaches"),
             (
-                f"{shown(round(row['expected'], 1), 'number')} expected in {row['n']}, "
-                f"mean haircut {shown(row['mean_haircut'], 'share')}"
+                f"{quantity(round(row['expected'], 1))} expected in {row['n']}, "
+                f"mean haircut {percent(row['mean_haircut'], places=2)}"
             ),
         )
         for row in sums.iter_rows(named=True)
@@ -193,8 +192,9 @@ def _summarize_models(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
 
 
 def _write_caption(model: LabModel) -> str:
-    days = number_of(model.horizon, "day")
-    return f"Coverage at {shown(model.level, 'share')} over {days}"
+    used = model.made_from["coverage"]
+    days = number_of(used["horizon"], "day")
+    return f"Coverage at {percent(used['level'], places=2)} over {days}"
 
 
 def _draw_or_explain(draw: Callable[[], Figure]) -> str:

@@ -6,15 +6,34 @@ one frame with a legend; `when` shows a control only while another has a value.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import math
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from holdings_kit.display._numbers import quantity, rupees
+from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Control", "button", "check", "chips", "field", "grid", "select", "slide"]
+    from traitlets import TraitType
+
+__all__ = [
+    "Control",
+    "button",
+    "check",
+    "chips",
+    "field",
+    "grid",
+    "read_value",
+    "select",
+    "slide",
+    "write_value",
+]
 
 Control: TypeAlias = dict[str, Any]
 Options: TypeAlias = "Sequence[tuple[str, str]]"
+
+_NO_DIGIT: Final = str.maketrans({"−": "-", **dict.fromkeys(",₹_ \u202f\u00a0")})
 
 
 def select(name: str, label: str, options: Options, **more: Any) -> Control:
@@ -92,3 +111,102 @@ def grid(
 def button(name: str, label: str, **more: Any) -> Control:
     """Offer something to do; `sends` names the secrets that go with it."""
     return {"kind": "button", "name": name, "label": label, **more}
+
+
+def read_value(control: Control, value: object, trait: TraitType[Any, Any]) -> Any:
+    """Read what the page sent for a control, as the trait takes it.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be used; the text says what can.
+
+    Examples
+    --------
+    >>> from traitlets import Float
+    >>> read_value(field("cash", "Cash, ₹", kind="number"), "₹20,000", Float())
+    20000.0
+    """
+    kind = control["kind"]
+    if kind == "number":
+        return _read_number(control, value, trait)
+    if kind in {"select", "chips"}:
+        chosen = value if isinstance(value, list) else [value]
+        offered = [option for option, _ in control["options"]]
+        if any(one not in offered for one in chosen):
+            raise ConfigError("Choose one of those on offer.")
+    if kind == "grid":
+        _check_grid(control, value)
+    return value
+
+
+def write_value(control: Control, value: object) -> str:
+    """Write the value of a control as the page shows it.
+
+    >>> write_value(field("cash", "Cash, ₹", kind="number"), 20000.0)
+    '₹20,000'
+    >>> write_value(select("way", "Way", [("a", "first")]), "a")
+    'first'
+    """
+    kind = control["kind"]
+    if kind == "number":
+        money = "₹" in control["label"]
+        return rupees(value).removesuffix(".00") if money else quantity(value)
+    if kind in {"select", "chips"}:
+        chosen = value if isinstance(value, list) else [value]
+        labels: dict[object, str] = dict(control["options"])
+        return ", ".join(labels.get(one, str(one)) for one in chosen) or "none"
+    if kind == "grid":
+        return "the sliders as they were"
+    return {True: "yes", False: "no"}.get(value, str(value))  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def _read_number(control: Control, value: object, trait: TraitType[Any, Any]) -> Any:
+    low = control.get("min", getattr(trait, "min", None))
+    high = control.get("max", getattr(trait, "max", None))
+    whole = isinstance(trait.default_value, int)
+    number = _parse_number(value)
+    if (
+        number is None
+        or (whole and number != int(number))
+        or (low is not None and number < low)
+        or (high is not None and number > high)
+    ):
+        raise ConfigError(_ask_for_number(control, low, high, whole=whole))
+    return int(number) if whole else number
+
+
+def _parse_number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).translate(_NO_DIGIT)
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        return None
+    number = number / 100 if text.endswith("%") else number
+    return number if math.isfinite(number) else None
+
+
+def _ask_for_number(
+    control: Control, low: float | None, high: float | None, *, whole: bool
+) -> str:
+    what = "a whole number" if whole else "a number"
+    if "₹" in control["label"]:
+        what = "an amount in rupees"
+    bounds = [one for one in (low, high) if one is not None and math.isfinite(one)]
+    if len(bounds) > 1:
+        what += f" from {quantity(low)} to {quantity(high)}"
+    elif low is not None and math.isfinite(low):
+        what += f", {quantity(low)} or more"
+    return f"Write {what}."
+
+
+def _check_grid(control: Control, value: object) -> None:
+    limits = {name: (low, high) for name, _, low, high, _ in control["columns"]}
+    cells = value if isinstance(value, dict) else {"": None}
+    for row in cells.values():
+        for name, cell in row.items() if isinstance(row, dict) else [("", None)]:
+            low, high = limits.get(name, (1.0, 0.0))
+            if not isinstance(cell, int | float) or not low <= cell <= high:
+                raise ConfigError("A slider stands outside its rail; move it again.")

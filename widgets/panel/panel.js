@@ -1,5 +1,6 @@
 // Native, labelled inputs for what Python describes. A value goes to Python as a
 // message; a secret goes with the press of its button and leaves the page at once.
+let count = 0;
 const DEBOUNCE = 200;
 const PATIENCE = 500;
 
@@ -19,18 +20,31 @@ function node(tag, props = {}, ...children) {
   return made;
 }
 
+// What is typed goes after a pause; a press sends what still waits before itself.
 function later(wait, act) {
-  let timer;
-  return () => {
+  let timer = null;
+  const now = () => {
+    if (timer === null) return;
     clearTimeout(timer);
-    timer = setTimeout(act, wait);
+    timer = null;
+    act();
   };
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(now, wait);
+  };
+  return { soon, now };
 }
 
 const written = (value, percent) =>
   percent
     ? `${String(Number((100 * value).toFixed(2))).replace("-", "−")} %`
     : String(value);
+
+const grouped = (value) =>
+  value === null || value === undefined
+    ? ""
+    : Number(value).toLocaleString("en-IN", { maximumFractionDigits: 6 });
 
 const labelled = (control, input, ...more) =>
   node("label", { className: `hk-${control.kind}` }, node("span", {}, control.label), input, ...more);
@@ -62,24 +76,31 @@ const KINDS = {
   text(control, send) {
     const number = control.kind === "number";
     const input = node("input", {
-      type: number ? "number" : "text",
-      step: number ? (control.step ?? "any") : undefined,
-      min: control.min,
-      max: control.max,
+      type: "text",
+      inputMode: number ? "decimal" : "text",
+      role: number ? "spinbutton" : undefined,
       maxLength: control.maxlength,
       placeholder: control.placeholder,
       autocomplete: "off",
       spellcheck: false,
     });
-    const tell = () => {
-      if (number && (input.value === "" || !input.checkValidity())) return;
-      send(number ? Number(input.value) : input.value);
-    };
-    input.addEventListener("input", later(DEBOUNCE, tell));
+    const typed = later(DEBOUNCE, () => send(input.value));
+    input.addEventListener("input", typed.soon);
+    input.addEventListener("change", typed.now);
+    input.addEventListener("keydown", (event) => {
+      const up = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (event.key === "Enter") typed.now();
+      if (!number || !up) return;
+      const at = Number(input.value.replaceAll(/[,₹\s]/g, "")) || 0;
+      input.value = grouped(at + up * (control.step ?? 1));
+      typed.soon();
+      event.preventDefault();
+    });
     const show = (v) => {
-      if (input !== document.activeElement) input.value = v ?? "";
+      if (number) input.setAttribute("aria-valuenow", String(v ?? ""));
+      if (input !== document.activeElement) input.value = number ? grouped(v) : (v ?? "");
     };
-    return { root: labelled(control, input), input, show };
+    return { root: labelled(control, input), input, show, flush: typed.now };
   },
   secret(control) {
     const input = node("input", { type: "password", autocomplete: "off", name: "" });
@@ -189,7 +210,16 @@ function render({ model, el }) {
     if (message) slide(message);
   }
 
+  function flush() {
+    for (const { flush: now } of shown.values()) now?.();
+    if (!next) return;
+    const message = next;
+    next = null;
+    model.send(message);
+  }
+
   function press(control) {
+    flush();
     const secrets = {};
     for (const name of control.sends ?? []) {
       const { input } = shown.get(name);
@@ -202,6 +232,14 @@ function render({ model, el }) {
   function draw() {
     const focused = el.contains(document.activeElement) ? document.activeElement : null;
     const mark = focused?.getAttribute("data-key");
+    const place = focused?.selectionStart;
+    const problems = model.get("problems");
+    const typed = new Map(); // what stands in a field and is not, or cannot be, sent
+    for (const [name, { control, input }] of shown) {
+      const own = input === focused || problems[name];
+      if (own && ["text", "number", "secret"].includes(control.kind)) typed.set(name, input.value);
+    }
+    flush();
     shown = new Map();
     form.replaceChildren();
     const groups = new Map();
@@ -235,13 +273,18 @@ function render({ model, el }) {
       groups.get(group).row.append(made.box);
     }
     fill();
-    if (mark) form.querySelector(`[data-key="${CSS.escape(mark)}"]`)?.focus();
+    complain();
+    for (const [name, text] of typed) if (shown.has(name)) shown.get(name).input.value = text;
+    const again = mark && form.querySelector(`[data-key="${CSS.escape(mark)}"]`);
+    again?.focus();
+    if (typeof place === "number" && again?.setSelectionRange) again.setSelectionRange(place, place);
   }
 
   function fill() {
     const values = model.get("values");
+    const problems = model.get("problems");
     for (const { control, show, box } of shown.values()) {
-      if (control.name in values) show(values[control.name]);
+      if (control.name in values && !problems[control.name]) show(values[control.name]);
       const when = Object.entries(control.when ?? {});
       box.hidden = control.hidden || !when.every(([name, value]) => [value].flat().includes(values[name]));
     }
@@ -254,8 +297,12 @@ function render({ model, el }) {
     const problems = model.get("problems");
     for (const [name, { note, input }] of shown) {
       note.textContent = problems[name] ?? "";
-      if (problems[name]) input.setAttribute("aria-invalid", "true");
+      note.id ||= `hk-problem-${(count += 1)}`;
+      const wrong = Boolean(problems[name]);
+      if (wrong) input.setAttribute("aria-invalid", "true");
       else input.removeAttribute("aria-invalid");
+      if (wrong) input.setAttribute("aria-describedby", note.id);
+      else input.removeAttribute("aria-describedby");
     }
   }
 
@@ -275,10 +322,12 @@ function render({ model, el }) {
     answered();
     fill();
   });
-  model.on("change:problems", complain);
+  model.on("change:problems", () => {
+    complain();
+    fill();
+  });
   model.on("change:title change:busy change:progress change:error", report);
   draw();
-  complain();
   report();
 }
 

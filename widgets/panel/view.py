@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
+from ipywidgets import HTML, VBox, Widget
 from traitlets import Dict, Float, HasTraits, List, TraitError, Unicode
 
 from holdings_kit.errors import HoldingsError
+from widgets.page import notice, read_style
+from widgets.panel.controls import read_value, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from widgets.job import Job
     from widgets.panel.controls import Control
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "Results"]
 
 _HERE: Final = Path(__file__).parent
 
@@ -31,10 +35,13 @@ class Panel(anywidget.AnyWidget):
         Descriptions made by `widgets.panel.controls`.
     press
         What each button does. A button that sends secrets gets them as text by name.
+    shows_work
+        Whether this is the panel of several that says what is being done, and why it
+        failed.
     """
 
     _esm = _HERE / "panel.js"
-    _css = _HERE / "panel.css"
+    _css = read_style(_HERE / "panel.css")
 
     title = Unicode().tag(sync=True)
     controls = List(Dict()).tag(sync=True)
@@ -51,12 +58,15 @@ class Panel(anywidget.AnyWidget):
         *,
         title: str,
         press: Mapping[str, Callable[..., object]],
+        shows_work: bool = True,
     ) -> None:
         self._model, self._press = model, press
         silent = {"button", "secret"}
         named = [c["name"] for c in controls if c["kind"] not in silent]
         names = [name for name in named if model.has_trait(name)]
-        shown = [n for n in ("busy", "progress", "error") if model.has_trait(n)]
+        state = ("busy", "progress", "error", "problems")
+        state = state if shows_work else ("problems",)
+        shown = [name for name in state if model.has_trait(name)]
         super().__init__(
             title=title,
             controls=list(controls),
@@ -77,6 +87,9 @@ class Panel(anywidget.AnyWidget):
         ]
 
     def _copy_to_page(self, change: Any) -> None:
+        if change.name in self.problems:  # set from Python: the field is right again
+            kept = {k: v for k, v in self.problems.items() if k != change.name}
+            self._set_problems(kept)
         self.values = {**self.values, change.name: change.new}
 
     def _receive_message(
@@ -87,7 +100,7 @@ class Panel(anywidget.AnyWidget):
         if name not in known or known[name].get("disabled"):
             return
         if content.get("type") == "set":
-            self._set_choice(name, content.get("value"))
+            self._set_choice(known[name], content.get("value"))
         elif content.get("type") == "press":
             self.error = ""
             sent = content.get("secrets") or {}
@@ -97,10 +110,77 @@ class Panel(anywidget.AnyWidget):
             except HoldingsError as error:
                 self.error = str(error)
 
-    def _set_choice(self, name: str, value: object) -> None:
+    def _set_choice(self, control: Control, value: object) -> None:
+        """Set the trait; what cannot be used is said at the field and sets nothing."""
+        name = control["name"]
         problems = {key: text for key, text in self.problems.items() if key != name}
+        trait = self._model.traits()[name]
         try:
-            setattr(self._model, name, value)
-        except (HoldingsError, TraitError) as error:
+            setattr(self._model, name, read_value(control, value, trait))
+        except HoldingsError as error:
             problems[name] = str(error)
-        self.problems = problems
+        except TraitError:
+            problems[name] = "This cannot be used here; choose or write another."
+        if name in problems:
+            used = write_value(control, getattr(self._model, name))
+            problems[name] += f" The figures below still show {used}."
+        self._set_problems(problems)
+
+    def _set_problems(self, problems: dict[str, str]) -> None:
+        owner: Any = self._model if self._model.has_trait("problems") else self
+        owner.problems = problems
+
+
+class Results(VBox):
+    """What a view-model made, greyed with a reason once its inputs have changed.
+
+    Parameters
+    ----------
+    model
+        Says by `stale` which inputs of a result differ.
+    result
+        The result's name.
+    panels
+        Where the inputs are: their labels and how their values are written.
+    press
+        The button that makes the result anew; empty where a change does.
+    """
+
+    def __init__(
+        self, model: Job, result: str, panels: Sequence[Panel], *, press: str = ""
+    ) -> None:
+        self._model, self._result = model, result
+        self._panels, self._press = panels, press
+        self.band = HTML()
+        super().__init__([])
+        model.observe(self._mark, "stale")
+
+    def show(self, *parts: Widget) -> None:
+        """Show these parts, below the line that says whether they are stale."""
+        self.children = [self.band, *parts]
+
+    def _mark(self, _change: object) -> None:
+        changed = self._model.stale.get(self._result, [])
+        if not changed:
+            self.band.value = ""
+            self.remove_class("hk-stale")
+            return
+        controls = {c["name"]: c for panel in self._panels for c in panel.controls}
+        used = self._model.made_from[self._result]
+        says = "; ".join(
+            self._describe(controls[name], used[name])
+            for name in changed
+            if name in controls
+        )
+        again = f" Press {self._press} to make it anew." if self._press else ""
+        self.band.value = notice(f"Made from other inputs: {says}.{again}", "stale")
+        self.add_class("hk-stale")
+
+    def _describe(self, control: Control, used: object) -> str:
+        name, label = control["name"], control["label"].removesuffix(", ₹")
+        if control["kind"] == "grid":
+            return "the sliders have moved"
+        was = write_value(control, used)
+        if name in self._model.problems:
+            return f"{label} {was}, not what is written now"
+        return f"{label} {was}, now {write_value(control, getattr(self._model, name))}"

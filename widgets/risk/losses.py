@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from holdings_kit.display import number_of
-from widgets.formats import UNKNOWN, shown
+from holdings_kit.display._numbers import UNKNOWN, format_value, percent
 from widgets.page import bars, notice
 
 if TYPE_CHECKING:
@@ -43,23 +43,23 @@ def _list_cells(row: dict[str, Any]) -> list[tuple[str, float]]:
     if row["var_value"] is None:
         return [(UNKNOWN, 0.0)] * 3
     return [
-        (shown(row["var_value"], "money"), 0.0),
-        (shown(row["var"], "share"), row["var"] or 0.0),
-        (shown(row["es_value"], "money"), 0.0),
+        (format_value(row["var_value"], "rupees"), 0.0),
+        (percent(row["var"], places=2), row["var"] or 0.0),
+        (format_value(row["es_value"], "rupees"), 0.0),
     ]
 
 
 def _describe_window(row: dict[str, Any]) -> str:
     """Say the level, the days, the returns used, and how much value they cover."""
     said = (
-        f"A loss above this on {shown(1 - row['level'], 'share')} of "
+        f"A loss above this on {percent(1 - row['level'], places=2)} of "
         f"{number_of(row['horizon_days'], 'day')}-windows; a loss is positive; "
         f"{number_of(row['observations'], 'return')}"
     )
     if row["observations"]:
         said += f" from {row['first_date']} to {row['last_date']}"
     if row["covered_share"] is not None:
-        said += f"; covers {shown(row['covered_share'], 'share')} of the value"
+        said += f"; covers {percent(row['covered_share'], places=2)} of the value"
     if row["uncovered"]:
         said += f", without {number_of(len(row['uncovered']), 'instrument')}"
     return said + "."

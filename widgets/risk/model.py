@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
@@ -12,9 +12,11 @@ import holdings_kit as hk
 from holdings_kit.errors import ConfigError, HoldingsError
 from holdings_kit.risk import RISK, Fees, shock_positions
 from widgets.job import Job, Result
-from widgets.risk.shocks import CUSTOM, preset, scenarios, shocks_of
+from widgets.risk.shocks import CUSTOM, Sliders, floor_of, preset, scenarios, shocks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
@@ -24,6 +26,9 @@ _NAMES: Final = 8
 _MOST_ACCOUNTS: Final = 200
 
 
+_BOOK: Final = ("account", "cash", "need", "rules")
+
+
 class RiskModel(Job):
     """Shock a book; every change of a choice makes `result` anew, at once.
 
@@ -31,7 +36,10 @@ class RiskModel(Job):
     ----------
     account, scenario, sliders, off_list, need, cash, rules, quantity, horizon_days
         Choices. `sliders` maps ``all``, an asset class or an instrument id to
-        ``price`` and ``haircut``, fractions; 0 follows the wider row.
+        ``price`` and ``haircut``, fractions; 0 follows the wider row. A slider that is
+        moved by hand makes the scenario ``custom``.
+    origin
+        The published scenario that a custom one was changed from; empty if none.
     result
         SHOCKED, one row.
     effects
@@ -44,6 +52,12 @@ class RiskModel(Job):
         RISK, a row per method (`holdings_kit.value_at_risk`) of today's values, without
         the shocks; empty without `prices`.
     """
+
+    inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "result": (*_BOOK, "quantity", "scenario", "sliders", "off_list"),
+        "plan": (*_BOOK, "horizon_days"),
+        "losses": ("account", "level", "loss_days", "window"),
+    }
 
     account = Unicode()
     scenario = Unicode(CUSTOM)
@@ -58,8 +72,10 @@ class RiskModel(Job):
     level = Float(0.99, min=0.5, max=0.9999)
     loss_days = Int(1, min=1, max=250)
     window = Int(250, min=2, max=5000)
+    origin = Unicode()
 
     names = List()
+    valued = Int(0)
     result = Result()
     effects = Result()
     plan = Result()
@@ -69,7 +85,7 @@ class RiskModel(Job):
         self,
         book: Loaded | pl.DataFrame,
         prices: pl.DataFrame | None = None,
-        **choices: object,
+        **choices: Any,
     ) -> None:
         self.prices = prices
         self.losses = pl.DataFrame(schema=RISK)
@@ -79,7 +95,7 @@ class RiskModel(Job):
             self._reported, self._through = book.holdings, hk.look_through(book)
         accounts = self._through["account_id"].unique().sort().to_list()
         self.accounts: list[str] = accounts[:_MOST_ACCOUNTS]
-        self._ready = False
+        self._ready = self._presetting = False
         super().__init__(**choices)
         self._value_book()
 
@@ -124,14 +140,16 @@ class RiskModel(Job):
 
     def reset(self) -> None:
         """Put every slider back to 0."""
-        self.scenario, self.sliders, self.off_list = CUSTOM, {}, []
+        self._set_shocks({}, scenario=CUSTOM)
+        self.off_list = []
 
     def plan_pledge(self) -> None:
         """Search the cheapest pledge that meets the need, in a thread."""
-        self.plan = None
-        self.begin(self._run_plan(), what="Searching the cheapest pledge")
+        what = "Searching the cheapest pledge"
+        self.begin(self._run_plan(), what=what, makes=["plan"])
 
     async def _run_plan(self) -> None:
+        used = self.capture_inputs("plan")
         if self.need <= 0:
             raise ConfigError("the need is 0; enter the margin to reach, in rupees")
         rows = self.holdings
@@ -146,12 +164,13 @@ class RiskModel(Job):
             rules=self.rules,  # pyright: ignore[reportArgumentType]
             horizon_days=self.horizon_days,
         )
-        self.plan = plan
+        self.set_result("plan", plan, used)
 
     @observe("account")
     def _reload_book(self, _change: object) -> None:
         if self._ready:
-            self.sliders, self.off_list = {}, []
+            self._ready = False
+            self.reset()
             self._value_book()
 
     @observe("scenario")
@@ -159,12 +178,19 @@ class RiskModel(Job):
         known = dict(scenarios())
         if self.scenario not in known:
             raise ConfigError(f"unknown scenario {self.scenario!r}")
-        found = preset(self.scenario)
-        if found is not None:
-            self.sliders = {"all": found}
+        if self.scenario != CUSTOM:
+            found = preset(self.scenario)
+            self._set_shocks({} if found is None else {"all": found})
         self._apply_shock()
 
-    @observe("sliders", "off_list", "need", "cash", "rules")
+    @observe("sliders")
+    def _leave_scenario(self, _change: object) -> None:
+        """Take the label of a scenario off sliders that were moved by hand."""
+        if not self._presetting and self.scenario != CUSTOM:
+            self.origin, self.scenario = self.scenario, CUSTOM
+        self._apply_shock()
+
+    @observe("off_list", "need", "cash", "rules", "problems")
     def _shock_again(self, _change: object) -> None:
         self._apply_shock()
 
@@ -174,10 +200,11 @@ class RiskModel(Job):
             self._measure_losses()
 
     def _measure_losses(self) -> None:
-        if self.prices is None:
+        if self.prices is None or set(self.inputs["losses"]) & set(self.problems):
             return
+        used = self.capture_inputs("losses")
         try:
-            self.losses = hk.value_at_risk(
+            losses = hk.value_at_risk(
                 self._positions,
                 self.prices,
                 level=self.level,
@@ -186,8 +213,21 @@ class RiskModel(Job):
             )
         except HoldingsError as error:
             self.error = str(error)
+            self.drop_results("losses")
             return
         self.error = ""
+        self.set_result("losses", losses, used)
+
+    def _set_shocks(self, sliders: Sliders, *, scenario: str | None = None) -> None:
+        """Set the sliders as a scenario has them, not as a hand moved them."""
+        self._presetting = True
+        try:
+            self.origin = ""
+            if scenario is not None:
+                self.scenario = scenario
+            self.sliders = dict(sliders)
+        finally:
+            self._presetting = False
 
     @observe("quantity")
     def _plan_again(self, _change: object) -> None:
@@ -213,18 +253,20 @@ class RiskModel(Job):
         largest = self._positions.filter(pl.col("market_value").is_not_null())
         top = largest.select("instrument_id", "symbol").head(_NAMES)
         self.names = [(key, symbol or key) for key, symbol in top.iter_rows()]
-        self.plan = None
         self._ready = True
         self._apply_shock()
         self._measure_losses()
+        self.valued += 1
 
     def _apply_shock(self) -> None:
-        if not self._ready:
+        """Make the result anew; while an input is wrong the old one stays, stale."""
+        if not self._ready or set(self.inputs["result"]) & set(self.problems):
             return
+        used = self.capture_inputs("result")
         shocks = shocks_of(
             self.sliders,
             classes=self._classes,
-            scenario=self.scenario,
+            floor=floor_of(self.origin or self.scenario),
             off_list=self.off_list,
         )
         try:
@@ -239,10 +281,11 @@ class RiskModel(Job):
             effects = shock_positions(self._positions, shocks)
         except HoldingsError as error:
             self.error = str(error)
+            self.drop_results("result", "effects")
             return
         self.error = ""
         self.effects = effects
-        self.result = result
+        self.set_result("result", result, used)
 
 
 def _read_amount(amount: float) -> Decimal:

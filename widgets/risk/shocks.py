@@ -60,7 +60,7 @@ def shocks_of(
     sliders: Sliders,
     *,
     classes: Mapping[str, str],
-    scenario: str,
+    floor: float | None,
     off_list: list[str],
 ) -> pl.DataFrame:
     """Write the sliders as SHOCKS; a slider at 0 follows the row above it.
@@ -71,10 +71,9 @@ def shocks_of(
         What was set.
     classes
         Instrument → asset class, for what an instrument follows.
-    scenario
-        The choice; a step of the list cut puts its floor under `off_list`.
+    floor
+        The least haircut of the names in `off_list`; null where no list is cut.
     """
-    floor = floor_of(scenario)
     named = [key for key in sliders if key in classes]
     extra = off_list if floor is not None else []
     own_classes = [key for key in sliders if key not in classes and key != "all"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ipywidgets import HTML, HBox, VBox
 
 from holdings_kit.display import number_of
-from widgets.formats import UNKNOWN, shown
+from holdings_kit.display._numbers import UNKNOWN, percent, rupees
 from widgets.page import bars, notice, tiles
-from widgets.panel import Panel, controls as c
+from widgets.panel import Panel, Results, controls as c
 from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
-from widgets.risk.shocks import scenarios
+from widgets.risk.shocks import CUSTOM, floor_of, scenarios
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ _PLAN: Final = [
     "why",
 ]
 _WORST: Final = 8
+_NOTHING: Final = "there is no result; correct the field that is marked"
 
 
 class RiskExplorer(VBox):
@@ -83,12 +84,19 @@ class RiskExplorer(VBox):
         **choices: Any,
     ) -> None:
         self.model = model = RiskModel(book, prices, **choices)
-        self.book = Panel(model, _list_book_controls(model), title="What if?", press={})
+        self.book = Panel(
+            model,
+            _list_book_controls(model),
+            title="What if?",
+            press={},
+            shows_work=False,
+        )
         self.shocks = Panel(
             model,
             _list_shock_controls(model),
             title="",
             press={"pin": model.pin, "reset": model.reset},
+            shows_work=False,
         )
         self.planner = Panel(
             model,
@@ -96,20 +104,33 @@ class RiskExplorer(VBox):
             title="",
             press={"plan": model.plan_pledge, "cancel": model.cancel},
         )
-        self.loss = Panel(model, _list_loss_controls(), title="", press={})
+        self.loss = Panel(
+            model, _list_loss_controls(), title="", press={}, shows_work=False
+        )
         self.figures, self.worst, self.shares = HTML(), HTML(), HTML()
         self.planned, self.risked = HTML(), HTML()
         self.table: HoldingsTable | None = None
-        effects = HBox([self.worst, self.shares]).add_class("hk-pair")
-        self.parts = [
-            *(self.book, self.figures, self.shocks, effects),
-            *(self.loss, self.risked),
-            *(self.planner, self.planned),
-        ]
-        super().__init__(self.parts)
+        panels = [self.book, self.shocks, self.loss, self.planner]
+        self.above = Results(model, "result", panels)
+        self.below = Results(model, "result", panels)
+        self.below.band.layout.display = "none"  # said once, above
+        self.planning = Results(model, "plan", panels, press="Plan the pledge")
+        self.losing = Results(model, "losses", panels)
+        self.losing.show(self.risked)
+        self.above.show(self.figures)
+        self.below.show(HBox([self.worst, self.shares]).add_class("hk-pair"))
+        super().__init__(
+            [
+                *(self.book, self.above, self.shocks, self.below),
+                *(self.loss, self.losing),
+                *(self.planner, self.planning),
+            ]
+        )
         self.add_class("hk-tool")
         model.observe(self._show_result, "result")
         model.observe(self._show_names, "names")
+        model.observe(self._show_origin, ["origin", "scenario"])
+        model.observe(self._show_book, "valued")
         model.observe(self._show_plan, "plan")
         model.observe(self._show_losses, "losses")
         model.observe(self._show_busy, "busy")
@@ -119,26 +140,57 @@ class RiskExplorer(VBox):
 
     @property
     def result(self) -> pl.DataFrame:
-        """The effect of the shocks as they stand (SHOCKED, one row)."""
-        return self.model.result
+        """The effect of the shocks as they stand (SHOCKED, one row).
+
+        Raises
+        ------
+        ConfigError
+            A field holds what cannot be used.
+        """
+        return self.model.require_current("result", nothing=_NOTHING)
 
     @property
     def effects(self) -> pl.DataFrame:
-        """The effect on each position."""
+        """The effect on each position.
+
+        Raises
+        ------
+        ConfigError
+            A field holds what cannot be used.
+        """
+        self.model.require_current("result", nothing=_NOTHING)
         return self.model.effects
 
     @property
     def losses(self) -> pl.DataFrame:
-        """Value at risk of today's values, a row per method (RISK)."""
+        """Value at risk of today's values, a row per method (RISK).
+
+        Empty without `prices`.
+
+        Raises
+        ------
+        ConfigError
+            A field holds what cannot be used, or nothing can be measured.
+        """
+        if self.model.prices is not None:
+            self.model.require_current("losses", nothing=_NOTHING)
         return self.model.losses
 
     @property
     def plan(self) -> PledgePlan | None:
-        """The last pledge plan; ``None`` before."""
-        return self.model.plan
+        """The pledge plan for the inputs as they stand; ``None`` where there is none.
+
+        A plan for another need, cash or account is not given; `model.plan` has it.
+        """
+        return None if "plan" in self.model.stale else self.model.plan
 
     def _show_result(self, _change: object) -> None:
+        if self.model.result is None:
+            self.figures.value = notice(f"Not valued: {self.model.error}", "bad")
+            self.worst.value = ""
+            return
         if self.model.result.is_empty():
+            self.worst.value = ""
             self.figures.value = notice("This book is empty: nothing to shock.")
             return
         row = self.model.result.row(0, named=True)
@@ -149,6 +201,9 @@ class RiskExplorer(VBox):
 
     def _show_losses(self, _change: object) -> None:
         given = self.model.prices is not None
+        if self.model.losses is None:
+            self.risked.value = notice(f"Not measured: {self.model.error}", "bad")
+            return
         self.risked.value = (
             draw_losses(self.model.losses)
             if given
@@ -160,7 +215,23 @@ class RiskExplorer(VBox):
     def _show_names(self, _change: object) -> None:
         self.shocks.change("sliders", rows=_list_instrument_options(self.model))
         self.shocks.change("off_list", options=self.model.names)
+
+    def _show_book(self, _change: object) -> None:
+        self._show_names(None)
         self._show_shares()
+
+    def _show_origin(self, _change: object) -> None:
+        """Say which scenario sliders were changed from; a list cut stays in force."""
+        model = self.model
+        options = [
+            (key, f"Changed by you, from {dict(scenarios())[model.origin]}")
+            if key == CUSTOM and model.origin
+            else (key, label)
+            for key, label in scenarios()
+        ]
+        cut = floor_of(model.origin or model.scenario) is not None
+        self.shocks.change("scenario", options=options)
+        self.shocks.change("off_list", hidden=not cut)
 
     def _show_busy(self, _change: object) -> None:
         self.planner.change("plan", disabled=bool(self.model.busy))
@@ -171,7 +242,7 @@ class RiskExplorer(VBox):
         rows = [
             (
                 str(row["view"]),
-                [(shown(row[name], "share"), row[name] or 0.0) for _, name in _SHARES],
+                [(percent(row[name]), row[name] or 0.0) for _, name in _SHARES],
             )
             for row in views.iter_rows(named=True)
         ]
@@ -181,8 +252,7 @@ class RiskExplorer(VBox):
     def _show_plan(self, _change: object) -> None:
         plan = self.model.plan
         if plan is None:
-            self.planned.value = ""
-            self.children = [*self.parts]
+            self.planning.show()
             return
         self.planned.value = _describe_plan(plan)
         self.table = HoldingsTable(
@@ -191,7 +261,7 @@ class RiskExplorer(VBox):
             columns=_PLAN,
             page_size=10,
         )
-        self.children = [*self.parts, self.table]
+        self.planning.show(self.planned, self.table)
 
 
 def _list_instrument_options(model: RiskModel) -> list[tuple[str, str]]:
@@ -231,7 +301,7 @@ def _list_shock_controls(model: RiskModel) -> list[c.Control]:
             "Off the list",
             model.names,
             group="Shocks",
-            when={"scenario": [k for k, _ in scenarios() if k.startswith("list_cut")]},
+            hidden=floor_of(model.scenario) is None,
         ),
         c.grid(
             "sliders",
@@ -270,9 +340,7 @@ def _make_tile(row: dict[str, Any], label: str, name: str) -> tuple[str, str, st
     before, after = row[f"{name}_before"], row[f"{name}_after"]
     if after is None or before is None:
         return label, UNKNOWN, "unknown"
-    change = after - before
-    sign = "+" if change > 0 else ""
-    return label, f"₹ {shown(after, 'money')}", f"{sign}{shown(change, 'money')}"
+    return label, rupees(after), rupees(after - before, sign=True)
 
 
 def _describe_coverage(row: dict[str, Any], *, single: bool) -> str:
@@ -301,32 +369,32 @@ def _draw_worst(effects: pl.DataFrame) -> str:
         (
             row["symbol"] or row["instrument_id"],
             [
-                (shown(row["price_shock"], "share"), 0.0),
-                (shown(row["value_effect"], "money"), -row["value_effect"] / largest),
+                (percent(row["price_shock"], places=2), 0.0),
+                (rupees(row["value_effect"]), -row["value_effect"] / largest),
             ],
         )
         for row in lost.iter_rows(named=True)
     ]
-    heads = ["Holding", "Price", "Effect, ₹"]
-    return bars("Largest losses", heads, rows)
+    heads = ["Holding", "Price", "Effect"]
+    return bars("Largest losses", heads, rows, losses=True)
 
 
 def _describe_plan(plan: PledgePlan) -> str:
     if plan.status == "infeasible":
-        unmet = shown(plan.unmet_value, "money")
-        said = f"Pledging everything still leaves ₹ {unmet} of the need unmet."
+        unmet = rupees(plan.unmet_value)
+        said = f"Pledging everything still leaves {unmet} of the need unmet."
         return notice(said, "bad")
     proof = "proven cheapest" if plan.gap == 0 else "not proven: time ran out"
     return tiles(
         [
-            ("Cost", f"₹ {shown(plan.cost, 'money')}", proof),
-            ("Fees", f"₹ {shown(plan.fee_value, 'money')}", "per ISIN, with GST"),
-            ("Interest", f"₹ {shown(plan.interest_value, 'money')}", "on missing cash"),
+            ("Cost", rupees(plan.cost), proof),
+            ("Fees", rupees(plan.fee_value), "per ISIN, with GST"),
+            ("Interest", rupees(plan.interest_value), "on missing cash"),
             (
                 "Collateral",
-                f"₹ {shown(plan.collateral_value, 'money')}",
+                rupees(plan.collateral_value),
                 "of what to pledge now",
             ),
-            ("One rupee more", f"₹ {shown(plan.shadow_price, 'number')}", "would cost"),
+            ("One rupee more", rupees(plan.shadow_price, places=4), "would cost"),
         ]
     )

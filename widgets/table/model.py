@@ -5,8 +5,13 @@ from __future__ import annotations
 import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
+from holdings_kit.display._numbers import (
+    Kind,
+    format_value,
+    kind_of_column,
+    label_of_column,
+)
 from holdings_kit.errors import ConfigError
-from widgets.formats import Kind, kind_of, label_of, shown
 from widgets.table.query import condition, searchable
 
 __all__ = ["TableModel"]
@@ -65,11 +70,13 @@ class TableModel(HasTraits):
             raise ConfigError(f"no column {missing[0]!r}; have {frame.columns}")
         self._frame = frame
         self._names = names
-        self._kinds: list[Kind] = [kind_of(name, frame.schema[name]) for name in names]
+        self._kinds: list[Kind] = [
+            kind_of_column(name, frame.schema[name]) for name in names
+        ]
         self._searched = frame.select(searchable(frame.select(names).schema))
         with self.hold_trait_notifications():
             self.columns = [
-                {"name": name, "label": label_of(name), "kind": kind}
+                {"name": name, "label": _head(name, kind), "kind": kind}
                 for name, kind in zip(names, self._kinds, strict=True)
             ]
             self.total = frame.height
@@ -85,7 +92,10 @@ class TableModel(HasTraits):
 
     @property
     def found(self) -> pl.DataFrame:
-        """The rows that match the filter, in the order shown, all columns."""
+        """The rows that match the filter, in the order shown, all columns.
+
+        None while the filter cannot be read; `error` says why.
+        """
         return self._frame[self._order]
 
     @property
@@ -125,11 +135,11 @@ class TableModel(HasTraits):
     def _refresh_rows(self) -> None:
         try:
             order = self._sort_rows()
-        except ConfigError as error:
-            self.error = str(error)
-            return
+        except ConfigError as error:  # no old row stands beside a filter not applied
+            self.error, order = str(error), pl.Series(_ROW, [], dtype=pl.UInt32())
+        else:
+            self.error = ""
         self._order = order
-        self.error = ""
         self.matched = order.len()
         self.page = 1
         self._show_page()
@@ -137,6 +147,12 @@ class TableModel(HasTraits):
     def _sort_rows(self) -> pl.Series:
         wanted = condition(self.query, self._frame.schema)
         rows = self._frame.lazy().with_row_index(_ROW)
+        try:
+            return self._select_rows(rows, wanted)
+        except pl.exceptions.PolarsError as error:
+            raise ConfigError(f"the filter cannot be applied: {error}") from error
+
+    def _select_rows(self, rows: pl.LazyFrame, wanted: pl.Expr | None) -> pl.Series:
         if wanted is not None:
             rows = pl.concat([rows, self._searched.lazy()], how="horizontal")
             rows = rows.filter(wanted)
@@ -161,6 +177,10 @@ class TableModel(HasTraits):
             self.page = page
             self.row_ids = ids.to_list()
             self.rows = [
-                [shown(v, k) for v, k in zip(row, self._kinds, strict=True)]
+                [format_value(v, k) for v, k in zip(row, self._kinds, strict=True)]
                 for row in cells
             ]
+
+
+def _head(column: str, kind: Kind) -> str:
+    return label_of_column(column) + (", ₹" if kind == "rupees" else "")

@@ -37,27 +37,41 @@ const count = (n) => n.toLocaleString("en-IN");
 function render({ model, el }) {
   el.classList.add("hk-table");
   const set = (changes) => {
+    flush();
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
     model.save_changes();
   };
 
-  let waiting;
+  let waiting = null;
+  // A press first sends the filter that is typed: it acts on the rows of that filter.
+  const flush = () => {
+    if (waiting === null) return;
+    clearTimeout(waiting);
+    waiting = null;
+    model.set("query", search.value);
+    model.save_changes();
+  };
+  const ask = (type) => {
+    flush();
+    model.send({ type });
+  };
   const search = node("input", {
     type: "search",
-    placeholder: "bank  owned_quantity>100  haircut<20%",
+    placeholder: "bank  market value > 50 lakh  haircut < 20%",
     value: model.get("query"),
     oninput: () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => set({ query: search.value }), DEBOUNCE);
+      waiting = setTimeout(flush, DEBOUNCE);
     },
+    onchange: () => flush(),
   });
   const copy = node("button", {
     type: "button",
-    onclick: () => model.send({ type: "copy" }),
+    onclick: () => ask("copy"),
   });
   const csv = node("button", {
     type: "button",
-    onclick: () => model.send({ type: "csv" }),
+    onclick: () => ask("csv"),
   });
   const clear = node("button", {
     type: "button",
@@ -203,7 +217,11 @@ function render({ model, el }) {
     );
     if (!ids.length) {
       const empty = node("td", { className: "hk-empty", colSpan: kinds.length + 1 });
-      empty.textContent = model.get("total") ? "No row matches." : "No rows.";
+      empty.textContent = model.get("error")
+        ? "No rows while the filter cannot be read."
+        : model.get("total")
+          ? "No row matches."
+          : "No rows.";
       body.append(node("tr", {}, empty));
     }
     const first = (page() - 1) * model.get("page_size") + 1;
@@ -247,7 +265,7 @@ function render({ model, el }) {
       ticks[ticks.indexOf(event.target) + step]?.focus();
       event.preventDefault();
     } else if (event.key === "c" && (event.ctrlKey || event.metaKey)) {
-      if (!String(window.getSelection())) model.send({ type: "copy" });
+      if (!String(window.getSelection())) ask("copy");
     }
   });
 
@@ -273,7 +291,10 @@ function render({ model, el }) {
   model.on("change:sort_by change:descending", drawSort);
   model.on("change:rows change:matched change:total change:page", drawRows);
   model.on("change:selected", drawTicks);
-  model.on("change:error", drawError);
+  model.on("change:error", () => {
+    drawError();
+    drawRows();
+  });
   model.on("change:query", () => {
     if (search !== document.activeElement) search.value = model.get("query");
   });

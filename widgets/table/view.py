@@ -7,6 +7,7 @@ from typing import Final
 
 import anywidget
 
+from widgets.page import read_style
 from widgets.table.model import TableModel
 
 __all__ = ["HoldingsTable"]
@@ -31,7 +32,7 @@ class HoldingsTable(TableModel, anywidget.AnyWidget):
     """
 
     _esm = _HERE / "table.js"
-    _css = _HERE / "table.css"
+    _css = read_style(_HERE / "table.css")
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType]
