@@ -188,7 +188,7 @@ function render({ model, el }) {
   const doing = node("p", { className: "hk-busy", role: "status" }, bar, busy);
   const problem = node("p", { className: "hk-notice hk-bad", role: "alert" });
   el.replaceChildren(title, form, doing, problem);
-  let shown = new Map();
+  const shown = new Map();
 
   // A slider sends its newest value when Python has answered the one before.
   let sent = 0;
@@ -229,38 +229,30 @@ function render({ model, el }) {
     model.send({ type: "press", name: control.name, secrets });
   }
 
+  function build(control) {
+    const slides = control.kind === "range" || control.kind === "grid";
+    const send = (value) => {
+      const message = { type: "set", name: control.name, value };
+      if (slides) slide(message);
+      else model.send(message);
+    };
+    const made = KINDS[control.kind](control, send, () => press(control));
+    made.control = control;
+    made.note = node("small", { className: "hk-problem", role: "alert" });
+    made.box = node("div", { className: `hk-box hk-box-${control.kind}` }, made.root, made.note);
+    if (control.help) made.box.append(node("small", { textContent: control.help }));
+    const inputs = made.box.querySelectorAll("input, select, button");
+    inputs.forEach((input, i) => {
+      input.disabled = Boolean(control.disabled);
+      input.setAttribute("data-key", `${control.name}/${i}`);
+    });
+    shown.set(control.name, made);
+    return made.box;
+  }
+
   function draw() {
-    const focused = el.contains(document.activeElement) ? document.activeElement : null;
-    const mark = focused?.getAttribute("data-key");
-    const place = focused?.selectionStart;
-    const problems = model.get("problems");
-    const typed = new Map(); // what stands in a field and is not, or cannot be, sent
-    for (const [name, { control, input }] of shown) {
-      const own = input === focused || problems[name];
-      if (own && ["text", "number", "secret"].includes(control.kind)) typed.set(name, input.value);
-    }
-    flush();
-    shown = new Map();
-    form.replaceChildren();
     const groups = new Map();
     for (const control of model.get("controls")) {
-      const slides = control.kind === "range" || control.kind === "grid";
-      const send = (value) => {
-        const message = { type: "set", name: control.name, value };
-        if (slides) slide(message);
-        else model.send(message);
-      };
-      const made = KINDS[control.kind](control, send, () => press(control));
-      made.control = control;
-      made.note = node("small", { className: "hk-problem", role: "alert" });
-      made.box = node("div", { className: `hk-box hk-box-${control.kind}` }, made.root, made.note);
-      if (control.help) made.box.append(node("small", { textContent: control.help }));
-      const inputs = made.box.querySelectorAll("input, select, button");
-      inputs.forEach((input, i) => {
-        input.disabled = Boolean(control.disabled);
-        input.setAttribute("data-key", `${control.name}/${i}`);
-      });
-      shown.set(control.name, made);
       const group = control.group ?? (control.kind === "button" ? "\n" : "");
       if (!groups.has(group)) {
         const row = node("div", { className: "hk-row" });
@@ -268,16 +260,45 @@ function render({ model, el }) {
           ? node("fieldset", {}, node("legend", { textContent: group }), row)
           : row;
         form.append(frame);
-        groups.set(group, { row, frame });
+        groups.set(group, row);
       }
-      groups.get(group).row.append(made.box);
+      groups.get(group).append(build(control));
     }
     fill();
     complain();
-    for (const [name, text] of typed) if (shown.has(name)) shown.get(name).input.value = text;
-    const again = mark && form.querySelector(`[data-key="${CSS.escape(mark)}"]`);
-    again?.focus();
-    if (typeof place === "number" && again?.setSelectionRange) again.setSelectionRange(place, place);
+  }
+
+  // Only what differs is changed, in place: nobody loses a click or what they type.
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  function update() {
+    for (const control of model.get("controls")) {
+      const made = shown.get(control.name);
+      const { options, label, disabled, hidden, ...rest } = control;
+      const { options: o, label: l, disabled: d, hidden: h, ...old } = made.control;
+      const rebuilt = !same(rest, old) || (control.kind === "chips" && !same(options, o));
+      if (rebuilt) {
+        const focused = made.box.contains(document.activeElement) && document.activeElement;
+        const mark = focused && focused.getAttribute("data-key");
+        const before = made.box;
+        before.replaceWith(build(control));
+        if (mark) form.querySelector(`[data-key="${CSS.escape(mark)}"]`)?.focus();
+        continue;
+      }
+      made.control = control;
+      if (control.kind === "button" && label !== l) made.input.textContent = label;
+      if (control.kind === "select" && !same(options, o)) {
+        made.input.replaceChildren(
+          ...options.map(([value, text]) => node("option", { value, textContent: text })),
+        );
+      }
+      if (disabled !== d) {
+        for (const input of made.box.querySelectorAll("input, select, button")) {
+          input.disabled = Boolean(disabled);
+        }
+      }
+    }
+    fill();
+    complain();
   }
 
   function fill() {
@@ -317,7 +338,7 @@ function render({ model, el }) {
     problem.hidden = !model.get("error");
   }
 
-  model.on("change:controls", draw);
+  model.on("change:controls", update);
   model.on("change:values", () => {
     answered();
     fill();
