@@ -39,9 +39,11 @@ from holdings_kit.haircuts.statistics._overlapping import (
     CLEAR,
     Models,
     PathDraws,
+    combine_offsets,
     count_beyond,
     fit_models,
     rank_count,
+    sharpen,
     sum_losses,
 )
 
@@ -148,9 +150,9 @@ def one_day(scale: Scale, rng: np.random.Generator) -> list[str]:
             p = round(1 - level, 12)
             setting = Setting(p, 1, alone=True, cache=None)
             _, sigma = garch(rng, "normal", scale.paths, n)
-            found, asymptotic = {}, {}
+            found, tested, asymptotic = {}, {}, {}
             for ratio in (1.0, WRONG):
-                hits = rng.random((scale.paths, n)) < ratio * p
+                hits = tested[ratio] = rng.random((scale.paths, n)) < ratio * p
                 found[ratio] = answer(hits, sigma, sigma * 0, setting)
                 if ratio == 1:
                     asymptotic = asymptotic_sizes(hits, sigma, p)
@@ -172,7 +174,38 @@ def one_day(scale: Scale, rng: np.random.Generator) -> list[str]:
                 power = rejected(found[WRONG][f"{name}_p"])
                 beside = asymptotic.get(name, "–")
                 cells.setdefault(name, []).append(f"{size} / {beside} / {power}")
+            for name, pair in on_request(tested[1.0], tested[WRONG], p).items():
+                cells.setdefault(name, []).append(" / – / ".join(pair))
     return table([f"{n}, {level:.0%}" for level in LEVELS for n in DAYS], cells)
+
+
+def on_request(
+    right: np.ndarray, wrong: np.ndarray, p: float
+) -> dict[str, tuple[str, str]]:
+    """Size and power of what is printed where it is asked for."""
+    level = round(1 - p, 12)
+    found = {
+        "offsets, too many": [
+            pl.Series(offsets_one_sided(hits, p, 1)) for hits in (right, wrong)
+        ],
+        "haas, independence": [
+            pl.Series(
+                [
+                    ht.haas(hit, level, part="independence", cache=None).p_value
+                    for hit in hits
+                ],
+                dtype=pl.Float64(),
+            )
+            for hits in (right, wrong)
+        ],
+    }
+    return {name: (rejected(a), rejected(b)) for name, (a, b) in found.items()}
+
+
+def offsets_one_sided(hits: np.ndarray, p: float, horizon: int) -> np.ndarray:
+    paths, n = hits.shape
+    starts, days = np.arange(paths + 1) * n, np.tile(np.arange(n), paths)
+    return combine_offsets(hits.ravel(), days, starts, p, horizon, one_sided=True)
 
 
 def asymptotic_sizes(hits: np.ndarray, sigma: np.ndarray, p: float) -> dict[str, str]:
@@ -260,7 +293,11 @@ def overlap_cell(rng: np.random.Generator, cell: Cell, paths: int) -> str:
     hits = sums(returns, horizon) < cut
     setting = Setting(p, horizon, alone=True, cache=None)
     found = answer(hits, haircut, returns[:, :n], setting)
-    return rejected(found["offsets_p"])
+    size = rejected(found["offsets_p"])
+    if ratio > 1:
+        return size
+    one_sided = rejected(pl.Series(offsets_one_sided(hits, p, horizon)))
+    return f"{size} / {one_sided}"
 
 
 def constant(scale: Scale, rng: np.random.Generator) -> list[str]:
@@ -273,7 +310,11 @@ def constant(scale: Scale, rng: np.random.Generator) -> list[str]:
             for horizon in (1, *HORIZONS):
                 for level in LEVELS:
                     pair = (
-                        rejected(pl.Series(found[horizon, level, ratio]))
+                        rejected(
+                            pl.Series(
+                                [sharpen(p, n) for p in found[horizon, level, ratio]]
+                            )
+                        )
                         for ratio in (1.0, WRONG)
                     )
                     row = cells.setdefault(f"{horizon}, {level:.0%}, (c) {law}", [])
@@ -285,7 +326,7 @@ def constant(scale: Scale, rng: np.random.Generator) -> list[str]:
 def count_cells(
     law: str, n: int, seed: int, paths: int
 ) -> dict[tuple[int, float, float], list[float]]:
-    """P-values by horizon, level and true rate over p.
+    """Shares of paths with as many breaches by horizon, level and true rate over p.
 
     A series is fitted and simulated once for them all, as `statistics.overlapping` does
     for each. This takes minutes: what is done is kept in a folder and read back after
@@ -308,20 +349,20 @@ def count_cells(
     draws = PathDraws(n, max(HORIZONS), seed=0)
     for at in range(len(found), paths):
         counts = [breach[at] for breach in breaches]
-        found.append(count_p_values(models.take([at]), draws, cases, counts))
+        found.append(rank_counts(models.take([at]), draws, cases, counts))
         if (at + 1) % KEEP_EVERY == 0 or at + 1 == paths:
             place.write_text(json.dumps(found))
     return dict(zip(cases, map(list, zip(*found, strict=True)), strict=True))
 
 
-def count_p_values(
+def rank_counts(
     model: Models,
     draws: PathDraws,
     cases: list[tuple[int, float, float]],
     breaches: list[int],
 ) -> list[float]:
-    """P-values of one series by the steps of `statistics.overlapping`."""
-    n = model.z.shape[1]
+    """Shares of paths of one series, by the steps of `statistics.overlapping`."""
+    n = model.days
     lost: dict[int, np.ndarray] = {}
     counts: dict[tuple[int, float, int], np.ndarray] = {}
     out = []
@@ -389,11 +430,13 @@ def shortfall_p_values(
     options: dict[str, Any] = {"seed": seed, "draws": 499}
     args = (r, unit[0] * s, unit[1] * s)
     t_law = ht.mcneil_frey(*args, volatility=s, method="t", draws=19)
+    resampled = ht.mcneil_frey(*args, volatility=s, method="bootstrap", **options)
     usual = ht.nolde_ziegel(*args, level, method="asymptotic", draws=19)
     both = ht.nolde_ziegel(*args, level, alternative="two-sided", **options)
     return {
         "mcneil_frey": ht.mcneil_frey(*args, volatility=s, **options).p_value,
         "mcneil_frey, t": t_law.p_value,
+        "mcneil_frey, bootstrap": resampled.p_value,
         "nolde_ziegel": ht.nolde_ziegel(*args, level, **options).p_value,
         "nolde_ziegel, two-sided": both.p_value,
         "nolde_ziegel, asymptotic": usual.p_value,
@@ -527,9 +570,9 @@ def main() -> None:
     titles = {
         one_day: f"One-day hits, {paths}: size of the default / size of the asymptotic "
         "law / power of the default at twice the rate. Columns: n, level.",
-        overlap: f"Offsets on overlapping windows, {paths}: size / power at twice the "
-        "rate. Columns: n.",
-        constant: f"Count under a fitted GARCH, one-sided, {scale.slow} paths a cell: "
+        overlap: f"Offsets on overlapping windows, {paths}: size two-sided / too many "
+        "only / power (two-sided) at twice the rate. Columns: n.",
+        constant: f"Count under a fitted GARCH, one-sided, {scale.slow:,} paths a cell: "
         "size / power at twice the rate. Columns: n.",
         shortfall: f"Expected shortfall, one day, null (b), {paths}: "
         "size under normal / t(5) innovations. Columns: n, level.",
