@@ -572,8 +572,8 @@ def main() -> None:
         "law / power of the default at twice the rate. Columns: n, level.",
         overlap: f"Offsets on overlapping windows, {paths}: size two-sided / too many "
         "only / power (two-sided) at twice the rate. Columns: n.",
-        constant: f"Count under a fitted GARCH, one-sided, {scale.slow:,} paths a cell: "
-        "size / power at twice the rate. Columns: n.",
+        constant: f"Count under a fitted GARCH, too many only, {scale.slow:,} paths a "
+        "cell: size / power at twice the rate. Columns: n.",
         shortfall: f"Expected shortfall, one day, null (b), {paths}: "
         "size under normal / t(5) innovations. Columns: n, level.",
         normal_shortfall: "Acerbi–Székely with the normal law, independent returns, "
