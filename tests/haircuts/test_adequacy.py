@@ -103,7 +103,6 @@ def test_a_start_and_a_missing_key(universe: pl.DataFrame) -> None:
 def test_comparison_prefers_the_true_model(
     from_returns: Callable[..., pl.DataFrame],
 ) -> None:
-    pytest.importorskip("arch")
     rng = np.random.default_rng(1)
     sigma = np.where(np.arange(2000) // 250 % 2 == 0, 0.008, 0.025)
     prices = from_returns(rng.standard_normal(2000) * sigma)
@@ -165,17 +164,6 @@ def test_shortfall_tests_know_a_right_model_from_a_wrong_one() -> None:
     assert all(p is not None and p < 0.01 for p in p_values(thin_var, thin_es)[2:])
     z1 = ht.acerbi_szekely(r, thin_var, thin_es, 0.975, statistic="z1", draws=999)
     assert (z1.p_value or 0) < 0.01
-
-
-def test_nolde_ziegel_is_rarely_wrong_on_a_right_model() -> None:
-    rng = np.random.default_rng(3)
-    z = stats.norm.ppf(0.975)
-    var, es = np.full(1000, z), np.full(1000, stats.norm.pdf(z) / 0.025)
-    found = [
-        ht.nolde_ziegel(rng.standard_normal(1000), var, es, 0.975).p_value or 1.0
-        for _ in range(300)
-    ]
-    assert np.mean(np.array(found) < 0.05) < 0.12
 
 
 def test_haas_of_evenly_spaced_breaches_and_of_a_burst() -> None:

@@ -177,3 +177,15 @@ def test_scaling_and_order_laws(factor: float, order: list[str]) -> None:
     out = value_at_risk(scaled, _prices(RETURNS))
     assert out["var_value"].to_list() == pytest.approx([v * factor for v in base])
     assert (out["es_value"] >= out["var_value"] - 1e-9).all()
+
+
+def test_frames_of_other_libraries_give_the_same_figures() -> None:
+    """Also the wide `PRICES`, whose closes are called `close_price`, in any order."""
+    book, prices = _book(P=1000.0, Q=500.0, R=-200.0), _prices(RETURNS)
+    right = value_at_risk(book, prices)
+    wide = prices.rename({"close": "close_price"}).sample(fraction=1, shuffle=True)
+    holes = pl.concat([prices, prices.head(2).with_columns(date=None)], how="vertical")
+    for history in (prices.to_pandas(), prices.to_arrow(), wide.lazy(), holes):
+        assert value_at_risk(book.to_pandas(), history).equals(right)
+    with pytest.raises(FrameError, match="close"):
+        value_at_risk(book, prices.drop("close"))
