@@ -25,6 +25,7 @@ __all__ = [
     "BASKETS",
     "COLLATERAL",
     "CONSTITUENTS",
+    "EVENTS",
     "EXCHANGES",
     "GROUPS",
     "HOLDINGS",
@@ -173,6 +174,20 @@ REJECTS: Final = pl.Schema(
         "raw": pl.Binary(),
     }
 )
+
+EVENTS: Final = pl.Schema(
+    {
+        "kind": pl.String(),  # order | pending-action | mf-import
+        "transaction_id": pl.String(),
+        "account_id": pl.String(),  # smallcaseAuthId; a registrar's import has none
+        "event_at": INSTANT,  # the event's own timestamp
+        "checksum_ok": pl.Boolean(),  # null where no API secret was given
+        "file": pl.String(),
+        "line_no": pl.Int64(),
+        "raw": pl.Binary(),  # the event as it came
+    }
+)
+"""What came to the webhook URL and is no holdings import."""
 
 INSTRUMENTS: Final = pl.Schema(
     {
@@ -384,7 +399,17 @@ TOTALS: Final = pl.Schema(
 )
 
 
-class Loaded(NamedTuple):
+class _Frames(NamedTuple):
+    """The five frames of `Loaded`."""
+
+    snapshots: pl.DataFrame
+    holdings: pl.DataFrame
+    listings: pl.DataFrame
+    baskets: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+class Loaded(_Frames):
     """What every door returns: five frames, one per question.
 
     Attributes
@@ -399,6 +424,9 @@ class Loaded(NamedTuple):
         One row per smallcase constituent, public and private (`BASKETS`).
     rejects
         What could not be read: file, line, reason, raw bytes (`REJECTS`).
+    events
+        What `read_webhooks` met beside holdings, one row each (`EVENTS`): orders,
+        pending actions, imports of mutual funds. It is no sixth frame of the tuple.
 
     Examples
     --------
@@ -416,11 +444,17 @@ class Loaded(NamedTuple):
     Loaded: snapshots 1, holdings 1, listings 1, baskets 0, rejects 0
     """
 
-    snapshots: pl.DataFrame
-    holdings: pl.DataFrame
-    listings: pl.DataFrame
-    baskets: pl.DataFrame
-    rejects: pl.DataFrame
+    @property
+    def events(self) -> pl.DataFrame:
+        """What came to the webhook URL and is no holdings import (`EVENTS`)."""
+        found: pl.DataFrame | None = self.__dict__.get("_events")
+        return empty(EVENTS) if found is None else found
+
+    def with_events(self, events: pl.DataFrame) -> Loaded:
+        """Give the same five frames beside these events (`EVENTS`)."""
+        made = Loaded(*self)
+        made.__dict__["_events"] = events
+        return made
 
     @property
     def notices(self) -> pl.DataFrame:
@@ -455,10 +489,12 @@ class Loaded(NamedTuple):
     def _counts(self) -> list[tuple[str, str]]:
         odd = self.snapshots.filter(pl.col("status") == "quarantined").height
         mark = {"snapshots": f" ({odd:,} quarantined)"} if odd else {}
-        return [
+        counts = [
             (name, f"{frame.height:,}{mark.get(name, '')}")
             for name, frame in zip(self._fields, self, strict=True)
         ]
+        others = self.events.height
+        return [*counts, ("events", f"{others:,}")] if others else counts
 
     if not TYPE_CHECKING:  # to the type checker a wrong name is wrong already
 

@@ -123,7 +123,10 @@ def sandbox(
 
 
 def trigger(
-    event: Annotated[str, typer.Argument(help="What happens: holdings-import.")],
+    event: Annotated[
+        str,
+        typer.Argument(help="holdings-import, order, pending-action or mf-import."),
+    ],
     *,
     persona: Annotated[str, typer.Option(help="To whom: asha, bela, …")],
     to: Annotated[
@@ -139,7 +142,7 @@ def trigger(
         bool, typer.Option("--forged", help="Sign with a wrong secret.")
     ] = False,
     reorder: Annotated[
-        bool, typer.Option("--reorder", help="Two imports, the newer first.")
+        bool, typer.Option("--reorder", help="Two events, the newer first.")
     ] = False,
     running: Annotated[
         str | None,

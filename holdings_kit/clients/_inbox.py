@@ -13,6 +13,7 @@ kill at any instant leaves a whole file or none.
       pending/    checksum right, not yet compared with a fetch
       disputed/   a fetch said something else: its holdings lie beside (.fetched); or
                   another body came with the same checksum; why lies beside (.why)
+      events/     order/2026-01-05/<sha256>.json: the other kinds of event, each its own
       refused/    checksum wrong or no JSON, the newest left out when full
       seen/       2026-01-05/<checksum>: the first body that came with a checksum
 
@@ -43,6 +44,7 @@ from holdings_kit.market._freshness import utc_now
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
 from holdings_kit.wire import Secret, _dumps as dumps, webhook_checksum_ok
 from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._events import recognize_event
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
 
@@ -83,11 +85,14 @@ class Verdict(NamedTuple):
         In words, for the answer.
     day
         Date of the body's ``timestamp``, ``undated`` where it has none.
+    kind
+        ``order``, ``pending-action``, ``mf-import``; None for holdings.
     """
 
     status: int
     reason: str
     day: str = "undated"
+    kind: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -117,7 +122,7 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     >>> decide(b"{", "sandbox_api_secret").status
     400
     >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
-    Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
+    Verdict(status=401, reason='the checksum does not fit', day='2026-01-05', kind=None)
     """
     if len(body) > _SMALL and not _may_fit(body, Secret(api_secret)):
         if b'"checksum"' not in body:
@@ -134,7 +139,7 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     day = found.group() if found else "undated"
     if not webhook_checksum_ok(payload, api_secret):
         return Verdict(401, "the checksum does not fit", day)
-    return Verdict(200, "stored", day)
+    return Verdict(200, "stored", day, recognize_event(payload))
 
 
 class Inbox:
@@ -190,7 +195,7 @@ class Inbox:
         self._attempts: dict[str, tuple[int, float]] = {}  # of fetches, and when again
         self._verifying = threading.Lock()
         self._made: set[Path] = set()
-        for name in ("incoming", "refused", "seen", *_KEPT):
+        for name in ("incoming", "refused", "seen", "events", *_KEPT):
             self._make(self.folder / name)
         sizes = [path.stat().st_size for path in (self.folder / "refused").iterdir()]
         self._refused, self._refused_bytes = len(sizes), sum(sizes)
@@ -202,6 +207,11 @@ class Inbox:
     def accepted(self) -> Path:
         """The folder for `hk.read_webhooks`."""
         return self.folder / "accepted"
+
+    @property
+    def events(self) -> Path:
+        """The folder of the other kinds of event, a folder for each kind."""
+        return self.folder / "events"
 
     @property
     def verifies(self) -> bool:
@@ -221,6 +231,8 @@ class Inbox:
         if verdict.status != HTTPStatus.OK:
             return self._refuse(digest, body, verdict)
         name = f"{verdict.day}/{digest}.json"
+        if verdict.kind is not None:  # nothing a fetch of holdings could confirm
+            return self._keep_event(f"events/{verdict.kind}", name, body)
         for folder in _KEPT:
             known = self.folder / folder / name
             if known.exists():
@@ -231,6 +243,13 @@ class Inbox:
         if self._is_late(body):
             return self._dispute(name, body, "older than the replay window")
         return self._receive_unverified(name, body)
+
+    def _keep_event(self, folder: str, name: str, body: bytes) -> Receipt:
+        known = self.folder / folder / name
+        if known.exists():
+            flush_folder(known.parent)
+            return Receipt(200, "known", known)
+        return Receipt(200, "stored", self._write_safe(folder, name, body))
 
     def _receive_unverified(self, name: str, body: bytes) -> Receipt:
         """Keep a body; where another came with its checksum, trust neither.

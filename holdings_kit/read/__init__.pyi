@@ -12,6 +12,7 @@ from ._market import Market as Market, read_market as read_market
 from ._market_prices import read_prices as read_prices
 from ._payloads import (
     read_arrow as read_arrow,
+    read_fund_imports as read_fund_imports,
     read_gateway as read_gateway,
     read_webhooks as read_webhooks,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
 from holdings_kit.read._instruments import resolve
+from holdings_kit.schema import Loaded
 from holdings_kit.wire import (
     Text,
     _arrow as arrow,
@@ -19,14 +20,18 @@ from holdings_kit.wire import (
     _fast_gateway as fast_gateway,
     _gateway as gateway,
 )
+from holdings_kit.wire._events import (
+    FundImports,
+    decode_fund_imports,
+    split_events,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from holdings_kit.schema import Loaded
     from holdings_kit.wire import Line, Secret, Torn
 
-__all__ = ["read_arrow", "read_gateway", "read_webhooks"]
+__all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
 
 Source = bytes | str | Path
 _BLOCK: Final = 8 << 20  # bytes of lines read at once
@@ -219,7 +224,10 @@ def read_webhooks(
     Returns
     -------
     Loaded
-        One snapshot per delivery that was read, in the order of the files.
+        One snapshot per delivery that was read, in the order of the files. The other
+        kinds of event of the same URL (orders, pending actions, imports of mutual
+        funds from the registrars) are no rejects: they stand in ``events``;
+        `read_fund_imports` decodes the last.
 
     Raises
     ------
@@ -239,7 +247,42 @@ def read_webhooks(
     files = paths_of(paths)
     parts = (part for path in files for part in texts(path, _BLOCK))
     read = partial(_read_block, api_secret=api_secret)
-    return resolve(dumps.join_parts(map_in_order(read, parts)), instruments)
+    found = dumps.join_parts(map_in_order(read, parts))
+    rejects, events = split_events(found.rejects, api_secret=api_secret)
+    loaded = resolve(found._replace(rejects=rejects), instruments)
+    return loaded.with_events(events) if events.height else loaded
+
+
+def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
+    """Decode imports of mutual funds: what is held, and what was bought and sold.
+
+    Parameters
+    ----------
+    events
+        What `read_webhooks` gave, or its ``events``; the other kinds are passed over.
+
+    Returns
+    -------
+    FundImports
+        ``summary`` and ``transactions``: units, rupees and Indian days, a row for each
+        of the event's rows; a member without a column, or with a value that is no
+        number or date, stands in ``extra``. ``rejects`` has what cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> body = b'{"transactionId": "TRX_0", "summary": {"folio": "1/2", "units": 10.5}}'
+    >>> with tempfile.NamedTemporaryFile(suffix=".ndjson") as dump:
+    ...     _ = dump.write(body)
+    ...     dump.flush()
+    ...     loaded = read_webhooks(dump.name)
+    >>> loaded
+    Loaded: snapshots 0, holdings 0, listings 0, baskets 0, rejects 0, events 1
+    >>> read_fund_imports(loaded).summary.select("folio", "quantity").row(0)
+    ('1/2', Decimal('10.5000'))
+    """
+    frame = events.events if isinstance(events, Loaded) else events
+    return decode_fund_imports(frame.filter(kind="mf-import")["raw"])
 
 
 def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) -> Loaded:

@@ -17,6 +17,7 @@ from holdings_kit.sandbox import (
     _arrow as arrow,
     _arrow_login as arrow_login,
     _control as control,
+    _fund_import as fund_import,
     _gateway as gateway,
     _openapi as openapi,
     _pages as pages,
@@ -46,6 +47,7 @@ def make_app(world: World) -> Starlette:
     local = known.origins is None
     app = Starlette(
         routes=[
+            *fund_import.routes(),
             *gateway.routes(),
             *pages.routes(),
             *control.routes(),

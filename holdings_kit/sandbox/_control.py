@@ -11,8 +11,9 @@ from starlette.routing import Route
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._arrow_login import arrow_token, request_token
 from holdings_kit.sandbox._clock import format_iso, read_duration
+from holdings_kit.sandbox._fund_import import OTP, ask_for_otp, pan_of, verify_otp
 from holdings_kit.sandbox._gateway import details
-from holdings_kit.sandbox._imports import StepRefusedError, Transaction
+from holdings_kit.sandbox._imports import MF_INTENT, StepRefusedError, Transaction
 from holdings_kit.sandbox._inspector import render_inspector
 from holdings_kit.sandbox._render import html_reply
 from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
@@ -106,6 +107,8 @@ def play(
     with world.lock:
         if step in steps:
             return steps[step]()
+        if imports.get(transaction_id).intent == MF_INTENT and step == "import":
+            return _import_funds(world, transaction_id, persona)
         if step != "import":
             raise ConfigError(f"no step {step!r}; there are {', '.join(STEPS)}")
         broker = world.persona(persona).broker
@@ -114,6 +117,18 @@ def play(
             if done.error is not None:
                 break
         return done
+
+
+def _import_funds(world: World, transaction_id: str, persona: str) -> Transaction:
+    """Give PAN and OTP as the investor would."""
+    pan = pan_of(world.persona(persona))
+    imports = world.imports
+    try:
+        if imports.get(transaction_id).status == "INITIALIZED":
+            ask_for_otp(world, transaction_id, pan=pan, contact="x@example.invalid")
+        return verify_otp(world, transaction_id, OTP)
+    except RefusedError as error:
+        raise StepRefusedError(error.message, error.status, error.message) from None
 
 
 async def _answer_index(request: Request) -> Response:
@@ -193,6 +208,7 @@ async def _answer_personas(request: Request) -> Response:
                 "name": one.name,
                 "broker": one.broker,
                 "accountId": one.account_id,
+                "pan": pan_of(one),
                 "smallcaseAuthId": one.auth_id,
                 "story": one.story,
             }

@@ -70,6 +70,7 @@ _CALLS: Final = (
     "quotes",
     "candles",
     "instruments",
+    "mf",
     "details",
     "holidays",
     "login",

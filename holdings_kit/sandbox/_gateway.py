@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from holdings_kit.errors import SignatureError
 from holdings_kit.sandbox._clock import format_iso
-from holdings_kit.sandbox._imports import StepRefusedError, Transaction
+from holdings_kit.sandbox._imports import MF_INTENT, StepRefusedError, Transaction
 from holdings_kit.sandbox._replies import (
     RefusedError,
     body_of,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["claims_of", "details", "routes"]
+__all__ = ["check_headers", "claims_of", "details", "routes"]
 
-_INTENTS: Final = ("HOLDINGS_IMPORT", "MF_HOLDINGS_IMPORT")
+_INTENTS: Final = ("HOLDINGS_IMPORT", MF_INTENT)
 _LONGEST_NOTES: Final = 256
 
 
@@ -65,7 +65,9 @@ def details(world: World, found: Transaction) -> dict[str, object]:
         "success": None,
         "error": None,
     }
-    if found.status == "COMPLETED" and found.persona is not None:
+    if found.status == "COMPLETED" and found.intent == MF_INTENT:
+        shown["success"] = {"transactionId": found.id}
+    elif found.status == "COMPLETED" and found.persona is not None:
         shown["success"] = {
             "smallcaseAuthToken": world.token_for(found.persona.auth_id),
             "broker": found.persona.broker,
@@ -93,9 +95,17 @@ def routes() -> list[Route]:
     ]
 
 
-def _check_headers(request: Request) -> Claims:
+def check_headers(request: Request, name: str | None = None) -> Claims:
+    """Check the API secret and the token; `name` is the gateway's, else the path's.
+
+    Raises
+    ------
+    RefusedError
+        400 for another gateway, 401 for a wrong secret or token.
+    """
     world = world_of(request)
-    name, headers = str(request.path_params["gateway"]), request.headers
+    name = name or str(request.path_params["gateway"])
+    headers = request.headers
     if name != world.credentials.gateway:
         raise RefusedError(400, "invalid gateway")
     ours = world.credentials.api_secret.encode()
@@ -105,7 +115,7 @@ def _check_headers(request: Request) -> Claims:
 
 
 async def _create_transaction(request: Request) -> Response:
-    world, claims = world_of(request), _check_headers(request)
+    world, claims = world_of(request), check_headers(request)
     body = await body_of(request)
     if not isinstance(body, dict):
         raise RefusedError(400, "The body is not a JSON object")
@@ -126,17 +136,18 @@ async def _create_transaction(request: Request) -> Response:
         made = world.imports.create(
             intent=str(intent),
             version=str(version),
-            mutual_funds=_wants_funds(asked) or intent == "MF_HOLDINGS_IMPORT",
+            mutual_funds=_wants_funds(asked) or intent == MF_INTENT,
             notes=notes,
             auth_id=claims.auth_id,
         )
+        made.response_config = _read_config(asked, "responseConfig")
     return _reply_gateway_success(
         {"transactionId": made.id, "expireAt": format_iso(made.expires_at)}
     )
 
 
 async def _answer_transaction(request: Request) -> Response:
-    world, claims = world_of(request), _check_headers(request)
+    world, claims = world_of(request), check_headers(request)
     asked = request.query_params.get("transactionId", "")
     try:
         with world.lock:
@@ -152,7 +163,7 @@ async def _answer_transaction(request: Request) -> Response:
 
 
 async def _answer_gateway_holdings(request: Request) -> Response:
-    world, claims = world_of(request), _check_headers(request)
+    world, claims = world_of(request), check_headers(request)
     if claims.auth_id is None:
         raise RefusedError(403, "A guest has no holdings; use a connected token")
     persona = world.by_auth.get(claims.auth_id)
@@ -174,10 +185,12 @@ async def _answer_gateway_holdings(request: Request) -> Response:
 
 
 def _wants_funds(asked: Mapping[str, object]) -> bool:
-    config = asked.get("assetConfig")
-    if not isinstance(config, dict):
-        return False
-    return cast("Mapping[str, object]", config).get("mfHoldings") in {True, "true"}
+    return _read_config(asked, "assetConfig").get("mfHoldings") in {True, "true"}
+
+
+def _read_config(asked: Mapping[str, object], name: str) -> Mapping[str, object]:
+    config = asked.get(name)
+    return cast("Mapping[str, object]", config) if isinstance(config, dict) else {}
 
 
 def _reply_gateway_success(data: object) -> Response:

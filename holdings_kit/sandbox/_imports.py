@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.sandbox._personas import BROKERS, derive_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from holdings_kit.sandbox._clock import Clock
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = ["SDK_CODES", "Imports", "StepRefusedError", "Transaction"]
+__all__ = ["MF_INTENT", "SDK_CODES", "Imports", "StepRefusedError", "Transaction"]
 
+MF_INTENT: Final = "MF_HOLDINGS_IMPORT"
 LIFETIME: Final = timedelta(minutes=5)
 SDK_CODES: Final = {
     "user_mismatch": 1001,
@@ -31,6 +32,7 @@ SDK_CODES: Final = {
     "timed_out": 4003,
     "no_compatible_browser": 2001,  # its code and the next are invented
     "transaction_in_process": 3003,
+    "wrong_attempts_exceeded": 400,  # of the mutual-fund import
     "invalid_jwt": 90,
     "invalid_gateway": 100,
 }
@@ -62,6 +64,9 @@ class Transaction:
     status: str = "INITIALIZED"
     broker: str | None = None
     persona: Persona | None = None
+    response_config: Mapping[str, object] = field(default_factory=dict[str, object])
+    otps: int = 0  # sent, of a mutual-fund import
+    wrong_otps: int = 0
     brokers: tuple[str, ...] | None = None  # what the chooser is limited to
     error: tuple[str, int] | None = None
     fault: str | None = None
@@ -173,8 +178,17 @@ class Imports:
         return found
 
     def choose(self, transaction_id: str, broker: str) -> Transaction:
-        """Choose a broker; one that is not on the list ends the import."""
+        """Choose a broker; one that is not on the list ends the import.
+
+        Raises
+        ------
+        StepRefusedError
+            The transaction is over, or an import of mutual funds, which has no broker.
+        """
         found = self._find_transaction(transaction_id, "INITIALIZED")
+        if found.intent == MF_INTENT:
+            reason = "an import of mutual funds has no broker but PAN and OTP"
+            raise StepRefusedError("invalid_intent", 0, reason)
         fault = self._faults.take("import")
         if fault is not None:
             found.fault, found.wait = fault.name, fault.length
@@ -231,6 +245,10 @@ class Imports:
         place = 1012 if found.status == "USED" else 1011 if found.broker else 1010
         found.status, found.error = "CANCELLED", ("user_cancelled", place)
         return found
+
+    def end(self, found: Transaction, message: str) -> None:
+        """End a transaction with an error."""
+        self._end_with_error(found, message)
 
     def _find_transaction(self, transaction_id: str, *statuses: str) -> Transaction:
         found = self.get(transaction_id)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from holdings_kit.sandbox._webhooks import post_json
+from holdings_kit.wire import recognize_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def _read_facts(body: bytes) -> dict[str, object]:
         return {"kind": "unreadable", "account": None, "transaction_id": None}
     facts = cast("dict[str, object]", said)
     return {
-        "kind": "holdings-import" if "securities" in facts else "other",
+        "kind": recognize_event(facts) or "holdings-import",
         "account": facts.get("smallcaseAuthId"),
         "transaction_id": facts.get("transactionId"),
         "snapshot_date": facts.get("snapshotDate"),

@@ -87,7 +87,15 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
                     "requestBody": _body(_ref("HoldingsWebhook")),
                     "responses": {"2XX": {"description": "Received"}},
                 }
-            }
+            },
+            "fundImport": {
+                "post": {
+                    "summary": "An import of mutual funds has completed",
+                    "description": "checksum covers timestamp + transactionId.",
+                    "requestBody": _body(_ref("FundImportWebhook")),
+                    "responses": {"2XX": {"description": "Received"}},
+                }
+            },
         },
         "components": {
             "schemas": _schemas(),
@@ -136,6 +144,24 @@ def _gateway_paths(gateway: str) -> dict[str, object]:
             )
         },
         "/v1/{gateway}/engine/user/holdings": {"get": fetch},
+        "/gateway/mf/getOtp": {
+            "post": _gateway_call(
+                "Mutual funds: name the investor, an OTP is sent",
+                _object({"transactionId": _TEXT, "message": _TEXT}),
+                parameters=[],
+                body=_ref("AskOtp"),
+                refusals=(400, 401, 422, 429),
+            )
+        },
+        "/gateway/mf/verifyOtp": {
+            "post": _gateway_call(
+                "Mutual funds: give the OTP; the import completes",
+                _object({"transactionId": _TEXT, "status": _TEXT}),
+                parameters=[],
+                body=_ref("VerifyOtp"),
+                refusals=(400, 401, 406, 429),
+            )
+        },
         "/gateway/{gateway}/user/holdings": {
             "get": {**fetch, "deprecated": True, "x-trust": "partner"}
         },
@@ -285,9 +311,34 @@ def _gateway_schemas() -> dict[str, Schema]:
             {
                 "version": {"type": "string", "enum": ["v1", "v2"]},
                 "assetConfig": _object(
-                    {}, {"mfHoldings": {"enum": [True, False, "true", "false"]}}
+                    {},
+                    {
+                        "mfHoldings": {"enum": [True, False, "true", "false"]},
+                        **dict.fromkeys(
+                            ["fromDate", "pan", "phone", "email", "flow"], _TEXT
+                        ),
+                    },
+                ),
+                "responseConfig": _object(
+                    {}, {"casDetail": _FLAG, "casSummary": _FLAG}
                 ),
                 "notes": {"type": "string", "maxLength": 256},
+            },
+        ),
+        "AskOtp": _object(
+            {"transactionId": _TEXT, "pan": _TEXT}, {"phone": _TEXT, "email": _TEXT}
+        ),
+        "VerifyOtp": _object({"transactionId": _TEXT, "otp": _TEXT}),
+        "FundImportWebhook": _object(
+            {
+                "transactionId": transaction,
+                "timestamp": _INSTANT,
+                "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            },
+            {
+                "summary": {"type": "object"},
+                "transactions": _list({"type": "object"}),
+                "notes": _TEXT,
             },
         ),
         "NewTransaction": _object({"transactionId": transaction, "expireAt": _INSTANT}),
@@ -303,11 +354,8 @@ def _gateway_schemas() -> dict[str, Schema]:
                     "anyOf": [
                         {"type": "null"},
                         _object(
-                            {
-                                "smallcaseAuthToken": _TEXT,
-                                "broker": _TEXT,
-                                "transactionId": transaction,
-                            }
+                            {"transactionId": transaction},
+                            {"smallcaseAuthToken": _TEXT, "broker": _TEXT},
                         ),
                     ]
                 },

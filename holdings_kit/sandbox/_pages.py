@@ -11,8 +11,14 @@ from starlette.routing import Route
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._control import play
+from holdings_kit.sandbox._fund_import import OTP, ask_for_otp, pan_of, verify_otp
 from holdings_kit.sandbox._gateway import claims_of, details
-from holdings_kit.sandbox._imports import SDK_CODES, StepRefusedError, Transaction
+from holdings_kit.sandbox._imports import (
+    MF_INTENT,
+    SDK_CODES,
+    StepRefusedError,
+    Transaction,
+)
 from holdings_kit.sandbox._personas import BROKERS
 from holdings_kit.sandbox._render import (
     PAGE_HEADERS,
@@ -22,6 +28,8 @@ from holdings_kit.sandbox._render import (
     render_consent,
     render_done,
     render_failed,
+    render_fund_otp,
+    render_fund_pan,
     render_login,
     render_welcome,
 )
@@ -29,6 +37,8 @@ from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, wor
 from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
 
     from holdings_kit.sandbox._world import World
@@ -36,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["routes"]
 
 _STEPS: Final = ("choose", "login", "consent", "deny", "cancel")
+_FUND_STEPS: Final = ("pan", "otp")
 _STATIC: Final = {
     "scdk.js": "text/javascript",
     "pages.css": "text/css",
@@ -156,9 +167,11 @@ async def _show_step(request: Request) -> Response:
 async def _submit_step(request: Request) -> Response:
     world, step = world_of(request), str(request.path_params["step"])
     transaction_id = str(request.path_params["transaction_id"])
+    form = await request.form()
+    if step in _FUND_STEPS:
+        return await _submit_fund_step(request, step, dict(form))
     if step not in _STEPS:
         raise RefusedError(404)
-    form = await request.form()
     persona, broker, pin = (
         str(form.get(name, "")) for name in ("persona", "broker", "pin")
     )
@@ -182,9 +195,32 @@ async def _submit_step(request: Request) -> Response:
     return RedirectResponse(f"/connect/{done.id}/{goal}", 303, PAGE_HEADERS)
 
 
+async def _submit_fund_step(
+    request: Request, step: str, form: Mapping[str, object]
+) -> Response:
+    """Take PAN or OTP; what is wrong with it stands on the same page."""
+    world, transaction_id = (
+        world_of(request),
+        str(request.path_params["transaction_id"]),
+    )
+    try:
+        with world.lock:
+            if step == "pan":
+                pan, contact = (str(form.get(name, "")) for name in ("pan", "contact"))
+                done = ask_for_otp(world, transaction_id, pan=pan, contact=contact)
+            else:
+                done = verify_otp(world, transaction_id, str(form.get("otp", "")))
+    except RefusedError as error:
+        return _answer_step(request, step, f"{error.message}.")
+    await asyncio.to_thread(world.pump)
+    return RedirectResponse(f"/connect/{done.id}/{_next_step(done)}", 303, PAGE_HEADERS)
+
+
 def _next_step(done: Transaction) -> str:
     if done.error is not None:
         return "error"
+    if done.intent == MF_INTENT and done.status in {"INITIALIZED", "USED"}:
+        return "pan" if done.status == "INITIALIZED" else "otp"
     if done.status == "INITIALIZED":
         return "login"
     return "consent" if done.status == "USED" else "done"
@@ -215,6 +251,25 @@ def _render_step(
         return render_failed(*found.error, "")
     if found.status in {"PROCESSING", "COMPLETED"}:
         return render_done(processing=found.status == "PROCESSING")
+    if found.intent == MF_INTENT:
+        return _render_fund_step(world, found, step, problem)
+    return _render_broker_step(world, found, step, problem)
+
+
+def _render_fund_step(
+    world: World, found: Transaction, step: str, problem: str
+) -> str | None:
+    if step == "pan" and found.status == "INITIALIZED":
+        known = [(pan_of(one), one.name) for one in world.named if one.mutual_funds]
+        return render_fund_pan(found.id, known, problem=problem)
+    if step == "otp" and found.status == "USED":
+        return render_fund_otp(found.id, OTP, problem=problem)
+    return None
+
+
+def _render_broker_step(
+    world: World, found: Transaction, step: str, problem: str
+) -> str | None:
     if step == "choose" and found.status == "INITIALIZED":
         allowed = BROKERS if found.brokers is None else found.brokers
         offered = {key: name for key, name in BROKERS.items() if key in allowed}

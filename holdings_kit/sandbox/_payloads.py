@@ -28,6 +28,8 @@ __all__ = [
     "write_basket",
     "write_gateway_holdings",
     "write_limits",
+    "write_order",
+    "write_pending_action",
     "write_v2_row",
 ]
 
@@ -129,6 +131,47 @@ def write_gateway_holdings(
         held = view.persona.mutual_funds and not empty
         data["mutualFunds"] = {"holdings": _write_fund_rows(view) if held else []}
     return data
+
+
+def write_order(view: View, transaction_id: str) -> dict[str, object]:
+    """Write the webhook of an order batch: one purchase of what is held already."""
+    key = next(iter(view.lots), "SBIN")
+    item, price = view.instrument(key), _round_to_paisa(view.last_price(key))
+    quantity = 10
+    order = {
+        "orderId": f"ORD{transaction_id[-8:].upper()}",
+        "tradingsymbol": item.listings[0].symbol,
+        "exchange": item.listings[0].exchange,
+        "transactionType": "BUY",
+        "quantity": quantity,
+        "filledQuantity": quantity,
+        "averagePrice": price,
+        "status": "COMPLETE",
+    }
+    return {
+        "batchId": f"BATCH{transaction_id[4:20].upper()}",
+        "buyAmount": quantity * price,
+        "sellAmount": 0,
+        "quantity": quantity,
+        "filled": quantity,
+        "status": "COMPLETED",
+        "variety": "regular",
+        "completedDate": format_iso(view.instant),
+        "orders": [order],
+        "unplaced": [],
+        "transactionId": transaction_id,
+        "smallcaseAuthId": view.persona.auth_id,
+    }
+
+
+def write_pending_action(persona: Persona, transaction_id: str) -> dict[str, object]:
+    """Write the webhook of something that waits for the user; its form is invented."""
+    return {
+        "event": "PENDING_ACTION",
+        "pendingAction": {"type": "AUTHORISE_HOLDINGS", "broker": persona.broker},
+        "transactionId": transaction_id,
+        "smallcaseAuthId": persona.auth_id,
+    }
 
 
 def write_limits(view: View) -> dict[str, object]:

@@ -21,6 +21,8 @@ __all__ = [
     "render_document",
     "render_done",
     "render_failed",
+    "render_fund_otp",
+    "render_fund_pan",
     "render_login",
     "render_welcome",
 ]
@@ -162,6 +164,51 @@ def render_consent(
     )
 
 
+def render_fund_pan(
+    transaction_id: str, known: Iterable[tuple[str, str]], *, problem: str
+) -> str:
+    """Ask an investor in mutual funds for PAN and phone or e-mail."""
+    people = "".join(
+        f"<li><code>{escape(pan)}</code> {escape(name)}</li>" for pan, name in known
+    )
+    return _render_page(
+        "Import mutual funds",
+        2,
+        _render_problem(problem)
+        + "<p>Your funds stand with the registrars; no broker is asked. With units "
+        f"here:</p><ul>{people}</ul>"
+        f'<form method="post" action="/connect/{escape(transaction_id)}/pan">'
+        '<label for="pan">PAN</label>'
+        '<input id="pan" name="pan" required autocomplete="off" '
+        'pattern="[A-Z]{5}[0-9]{4}[A-Z]">'
+        '<label for="contact">Phone or e-mail</label>'
+        '<input id="contact" name="contact" required autocomplete="off">'
+        "<button>Send the OTP</button></form>" + _render_cancel_form(transaction_id),
+        _FUND_STEPS,
+    )
+
+
+def render_fund_otp(transaction_id: str, otp: str, *, problem: str) -> str:
+    """Ask for the one-time password."""
+    return _render_page(
+        "Enter the OTP",
+        3,
+        _render_problem(problem)
+        + f'<form method="post" action="/connect/{escape(transaction_id)}/otp">'
+        '<label for="otp">OTP</label>'
+        '<input id="otp" name="otp" inputmode="numeric" required autocomplete="off" '
+        'aria-describedby="otp-help">'
+        f'<p class="help" id="otp-help">Every OTP here is {escape(otp)}.</p>'
+        "<button>Import</button></form>" + _render_cancel_form(transaction_id),
+        _FUND_STEPS,
+    )
+
+
+def _render_problem(problem: str) -> str:
+    said = f'<p class="problem" role="alert">{escape(problem)}</p>'
+    return said if problem else ""
+
+
 def render_done(*, processing: bool) -> str:
     """Say that the import is on its way, or done."""
     if processing:
@@ -190,8 +237,13 @@ def _render_cancel_form(transaction_id: str) -> str:
     )
 
 
-def _render_page(title: str, step: int, body: str) -> str:
-    names = ("Broker", "Log in", "Consent", "Done")
+_STEPS: Final = ("Broker", "Log in", "Consent", "Done")
+_FUND_STEPS: Final = ("Start", "PAN", "OTP", "Done")
+
+
+def _render_page(
+    title: str, step: int, body: str, names: tuple[str, ...] = _STEPS
+) -> str:
     current = ' aria-current="step"'
     steps = "".join(
         f"<li{current if number == step else ''}>{name}</li>"

@@ -39,6 +39,7 @@ _WORDS: Final = {
     403: "You do not have permission to access the resource",
     404: "There is no such resource",
     405: "Method not allowed",
+    406: "wrong OTP",
     413: "The body is too large",
     429: "Too many requests",
     500: "Internal server error",

@@ -60,27 +60,14 @@ class RequestLogger:
             await self._app(scope, receive, send)
             return
         asked, answered = bytearray(), bytearray()
-        status, headers = 0, list[tuple[bytes, bytes]]()
+        status, headers, noted = 0, list[tuple[bytes, bytes]](), False
         started = time.perf_counter()
 
-        async def listen() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                _keep(asked, message.get("body", b""))
-            return message
-
-        async def answer(message: Message) -> None:
-            nonlocal status, headers
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = list(message.get("headers", []))
-            else:
-                _keep(answered, message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, listen, answer)
-        finally:
+        def note() -> None:
+            nonlocal noted
+            if noted:
+                return
+            noted = True
             query = cast("bytes", scope["query_string"]).decode("latin-1")
             self._world.log.add(
                 {
@@ -96,6 +83,28 @@ class RequestLogger:
                     "responseBody": _read_text(answered),
                 }
             )
+
+        async def listen() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                _keep(asked, message.get("body", b""))
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal status, headers
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", []))
+            else:
+                _keep(answered, message.get("body", b""))
+                if not message.get("more_body", False):
+                    note()  # before the caller has its answer, and may look here
+            await send(message)
+
+        try:
+            await self._app(scope, listen, answer)
+        finally:
+            note()  # an answer that was cut short
 
 
 def _is_quiet(path: str) -> bool:

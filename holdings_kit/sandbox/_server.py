@@ -288,7 +288,7 @@ class Sandbox:
         Parameters
         ----------
         event
-            ``holdings-import``.
+            ``holdings-import``, ``order``, ``pending-action`` or ``mf-import``.
         persona
             Who imports.
         url

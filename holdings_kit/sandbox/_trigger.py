@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "Manner", "trigger"]
 
-EVENTS: Final = ("holdings-import",)
+EVENTS: Final = ("holdings-import", "order", "pending-action", "mf-import")
 """What can be fired."""
 _EARLIER: Final = timedelta(hours=1)
 
@@ -32,7 +32,7 @@ class Manner:
     forged
         The checksum is of another secret.
     reorder
-        Two imports an hour apart, the newer one delivered first.
+        Two events an hour apart, the newer one delivered first.
     """
 
     late: timedelta = timedelta()
@@ -75,7 +75,11 @@ def trigger(
     moments = [happened]
     if manner.reorder:
         moments = [happened - _EARLIER, happened]
-    made = [world.import_at_once(found, at, forged=manner.forged) for at in moments]
+    if event == "holdings-import":
+        made = [world.import_at_once(found, at, forged=manner.forged) for at in moments]
+    else:
+        forged = manner.forged
+        made = [world.happen(event, found, at, forged=forged) for at in moments]
     sent = made[::-1]
     if manner.duplicate:
         sent = [each for one in sent for each in (one, one)]

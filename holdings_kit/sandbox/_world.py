@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._candles import Candles
 from holdings_kit.sandbox._clock import trading_date
-from holdings_kit.sandbox._imports import Imports, Transaction
-from holdings_kit.sandbox._payloads import View, write_gateway_holdings
+from holdings_kit.sandbox._fund_import import write_fund_import
+from holdings_kit.sandbox._imports import MF_INTENT, Imports, Transaction
+from holdings_kit.sandbox._payloads import (
+    View,
+    write_gateway_holdings,
+    write_order,
+    write_pending_action,
+)
 from holdings_kit.sandbox._personas import Persona, derive_secret, invent_crowd
 from holdings_kit.sandbox._request_log import RequestLog
 from holdings_kit.sandbox._timeline import Timeline
@@ -246,6 +252,31 @@ class World:
             self.imports.ripen()
         self.webhooks.pump()
 
+    def happen(
+        self, event: str, persona: Persona, at: datetime, *, forged: bool = False
+    ) -> Delivery:
+        """Let an event that is no holdings import happen, and give its webhook."""
+        with self.lock:
+            intent = MF_INTENT if event == "mf-import" else "TRANSACTION"
+            done = self.imports.create(
+                intent=intent,
+                version="v2",
+                mutual_funds=event == "mf-import",
+                notes=None,
+                auth_id=persona.auth_id,
+            )
+            self.imports.complete(done, persona, at)
+            subject = persona.auth_id
+            if event == "mf-import":
+                facts, subject = self._write_import(done, persona, at)
+            elif event == "order":
+                facts = write_order(self.view(persona, at), done.id)
+            else:
+                facts = write_pending_action(persona, done.id)
+            return self.webhooks.prepare(
+                event, done.id, facts, subject, at=at, forged=forged
+            )
+
     def import_at_once(
         self, persona: Persona, at: datetime, *, forged: bool = False
     ) -> Delivery:
@@ -269,12 +300,17 @@ class World:
         if persona is None or at is None:
             return
         facts, subject = self._write_import(done, persona, at)
-        self.webhooks.add("holdings-import", done.id, facts, subject)
+        kind = "mf-import" if done.intent == MF_INTENT else "holdings-import"
+        self.webhooks.add(kind, done.id, facts, subject)
 
     def _write_import(
         self, done: Transaction, persona: Persona, at: datetime
     ) -> tuple[dict[str, object], str]:
         """Note that an import is done; give its webhook's facts and subject."""
+        notes = {} if done.notes is None else {"notes": done.notes}
+        if done.intent == MF_INTENT:
+            facts = write_fund_import(done, at)
+            return {**facts, **notes, "transactionId": done.id}, done.id
         self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
         facts = write_gateway_holdings(
             self.view(persona, at),
@@ -283,13 +319,7 @@ class World:
             empty=done.fault == "empty",
         )
         del facts["updating"]
-        subject = persona.auth_id
-        if done.intent == "MF_HOLDINGS_IMPORT":
-            subject = done.id
-            del facts["securities"], facts["smallcases"]
-        if done.notes is not None:
-            facts["notes"] = done.notes
-        return {**facts, "transactionId": done.id}, subject
+        return {**facts, **notes, "transactionId": done.id}, persona.auth_id
 
 
 class Throttle:

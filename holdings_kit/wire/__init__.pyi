@@ -2,6 +2,14 @@ from ._content import (
     pack_extra as pack_extra,
     write_facts as write_facts,
 )
+from ._events import (
+    FUND_SUMMARY as FUND_SUMMARY,
+    FUND_TRANSACTIONS as FUND_TRANSACTIONS,
+    FundImports as FundImports,
+    decode_fund_imports as decode_fund_imports,
+    recognize_event as recognize_event,
+    split_events as split_events,
+)
 from ._imports import (
     ImportResult as ImportResult,
     Transaction as Transaction,

@@ -110,6 +110,11 @@ GET /all · documented · Exchange Segment ExchSeg Token FullName Symbol Trading
   Series ISIN LotSize TickSize PricePrecision OptionType Underlying UnderlyingToken
   StrikePrice Expiry FreezeQty Lower_Band Upper_Band SurCodes Events ExchangeID
 redirect of the login page · documented · request-token checksum
+POST /gateway/mf/getOtp · documented · success data.transactionId
+POST /gateway/mf/verifyOtp · documented · success data.status
+webhook of funds · documented · summary transactions transactionId timestamp checksum
+webhook of orders · documented · batchId buyAmount sellAmount quantity filled status
+  variety completedDate orders unplaced transactionId smallcaseAuthId
 result of the browser SDK · client · smallcaseAuthToken broker transactionId signup
 """
 # call · what is wrong · the published answer
@@ -131,6 +136,15 @@ POST /info/quotes/ltp · 101 instruments · 400 BAD_REQUEST_ERROR
 GET /candle/{exchange}/{token}/{interval} · a range too long · 422 INVALID_DATE_RANGE
 GET /all · no token · 401 UNAUTHORIZED
 POST /auth/app/authenticate-token · a wrong checksum · 401 UNAUTHORIZED
+POST /gateway/mf/getOtp · an unknown transaction · 400 TransactionIdNotFound
+POST /gateway/mf/getOtp · a transaction of shares · 400 InvalidIntent
+POST /gateway/mf/getOtp · an old transaction · 400 TransactionIdExpired
+POST /gateway/mf/getOtp · no PAN · 422
+POST /gateway/mf/getOtp · a forged token · 401
+POST /gateway/mf/getOtp · a fourth OTP · 429
+POST /gateway/mf/getOtp · a failure inside · 500
+POST /gateway/mf/verifyOtp · a wrong OTP · 406 wrong OTP
+POST /gateway/mf/verifyOtp · the fifth wrong OTP · 400 wrong_attempts_exceeded
 """
 INTERVALS = "min 3min 5min 10min 15min 30min hour 2hours 3hours 4hours day week month"
 
@@ -255,9 +269,57 @@ def walk_the_gateway(world: World) -> None:
                 said = world.gateway(FETCH, sb.token_for(persona), params=asked).json()
                 world.note(f"GET {FETCH}?version=v2", said)
             sb.set_clock(sandbox.Clock().now())
+    fund = open_fund_import(world)
+    asked = {
+        "transactionId": fund,
+        "pan": pan(sb, "bela"),
+        "email": "b@example.invalid",
+    }
+    said = world.gateway("/gateway/mf/getOtp", json=asked).json()
+    world.note("POST /gateway/mf/getOtp", said)
+    asked = {"transactionId": fund, "otp": "123456"}
+    said = world.gateway("/gateway/mf/verifyOtp", json=asked).json()
+    world.note("POST /gateway/mf/verifyOtp", said)
+    sb.trigger("order", persona="bela")
+    names = {"holdings-import": "holdings", "mf-import": "funds", "order": "orders"}
     for one in sb.deliveries():
-        delivered: Any = world.note("webhook of holdings", one["body"])
+        call = f"webhook of {names[str(one['kind'])]}"
+        delivered: Any = world.note(call, one["body"])
         assert webhook_checksum_ok(delivered, sb.api_secret)
+
+
+def open_fund_import(world: World, intent: str = "MF_HOLDINGS_IMPORT") -> str:
+    body = {"intent": intent, "responseConfig": {"casDetail": True}}
+    return world.gateway(CREATE, json=body).json()["data"]["transactionId"]
+
+
+def pan(sb: sandbox.Sandbox, persona: str) -> str:
+    people = httpx.get(f"{sb.url}/_sandbox/personas").json()
+    return next(one["pan"] for one in people if one["key"] == persona)
+
+
+def refuse_fund_import(world: World, path: str, what: str) -> httpx.Response:
+    """Spoil one thing of an import of mutual funds."""
+    sb = world.sb
+    shares = what == "a transaction of shares"
+    fund = open_fund_import(
+        world, "HOLDINGS_IMPORT" if shares else "MF_HOLDINGS_IMPORT"
+    )
+    asked = {"transactionId": fund, "pan": pan(sb, "bela"), "phone": "9"}
+    if what == "an unknown transaction":
+        asked["transactionId"] = "TRX_0"
+    if what == "no PAN":
+        del asked["pan"]
+    if what == "an old transaction":
+        sb.advance(minutes=5)
+    if what == "a failure inside":
+        sb.set_faults("mf: 500")
+    token = "x.y.z" if what == "a forged token" else ""
+    times = {"a fourth OTP": 4, "a wrong OTP": 1, "the fifth wrong OTP": 5}.get(what, 1)
+    if path.endswith("verifyOtp"):
+        world.gateway("/gateway/mf/getOtp", json=asked)
+        asked = {"transactionId": fund, "otp": "000000"}
+    return [world.gateway(path, token, json=asked) for _ in range(times)][-1]
 
 
 def walk_arrow(world: World) -> None:
@@ -305,6 +367,8 @@ def refuse(world: World, call: str, what: str) -> httpx.Response:
     """Do what is wrong, and give the answer."""
     sb, method = world.sb, call.split(maxsplit=1)[0]
     path = call.split()[1].replace("{gateway}", sb.gateway)
+    if "/mf/" in path:
+        return refuse_fund_import(world, path, what)
     body = {"intent": "HOLDINGS_IMPORT"}
     faults = {
         "no permission": "403",
@@ -388,14 +452,18 @@ def test_every_answer_above_fits_the_description_and_has_no_member_beyond_it(
     world: World,
 ) -> None:
     document = world.http.get("/openapi.json").json()
-    hook = document["components"]["schemas"]["HoldingsWebhook"]
+    schemas = document["components"]["schemas"]
+    hooks = {
+        "webhook of holdings": schemas["HoldingsWebhook"],
+        "webhook of funds": schemas["FundImportWebhook"],
+    }
     checked = set[str]()
     for call, answer in world.answers:
         method, _, path = call.partition(" ")
         path = path.replace("/ltp", "/{mode}").replace("/ohlcv", "/{mode}")
         path = path.replace("/full", "/{mode}")
-        if call == "webhook of holdings":
-            schema = hook
+        if call in hooks:
+            schema = hooks[call]
         elif path in document["paths"]:
             described = document["paths"][path][method.lower()]["responses"]["200"]
             checked.add(f"{method} {path}")
@@ -424,7 +492,7 @@ def test_made_up_requests_are_answered_as_described(world: World) -> None:
     kinds = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
     found: list[Any] = list(schema.get_all_operations())
     calls = [one.ok() for one in found]
-    assert len(calls) == 18
+    assert len(calls) == 20
     for call in calls:
         for kind in kinds:
 

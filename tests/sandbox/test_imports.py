@@ -173,18 +173,6 @@ def test_only_a_long_lived_session_refreshes_by_a_fetch(caller: Any) -> None:
     assert snapshot(caller, "asha") == "2026-02-05T04:45:00.000Z"
 
 
-def test_a_funds_only_import_is_signed_over_the_transaction(caller: Any) -> None:
-    from holdings_kit.wire import webhook_checksum
-
-    done = caller.imported("bela", intent="MF_HOLDINGS_IMPORT")
-    body = caller.sb.deliveries()[0]["body"]
-    assert body["checksum"] == webhook_checksum(
-        caller.sb.api_secret, timestamp=body["timestamp"], subject=done
-    )
-    assert "securities" not in body
-    assert len(body["mutualFunds"]["holdings"]) == 2
-
-
 @pytest.mark.parametrize("wanted", [True, "true"])
 def test_mutual_funds_come_when_asked_for_either_way(
     caller: Any, wanted: object
