@@ -270,3 +270,37 @@ def test_a_browser_that_cannot_show_the_flow_is_told_so(
         "window.open = () => null; delete HTMLDialogElement.prototype.showModal"
     )
     assert page.evaluate(trigger) == error
+
+
+def test_the_inspector_is_used_by_keyboard_and_shows_text_as_text(
+    page: Any, sb: sandbox.Sandbox
+) -> None:
+    hook = "http://127.0.0.1:9/hook"
+    evil = "<img src=x onerror='window.hurt=1'>"
+    page.evaluate(
+        """(evil) => fetch("/user/holdings?" + encodeURIComponent(evil),
+        {headers: {token: evil}})""",
+        evil,
+    )
+    page.goto(f"{sb.url}/_sandbox/")
+    page.get_by_label("Webhook URL").fill(hook)
+    page.get_by_label("Import of").select_option("bela")
+    page.get_by_label("forged").check()
+    page.get_by_role("button", name="Fire").press("Enter")
+    row = page.locator("#list button")
+    row.wait_for()
+    row.focus()
+    row.press("Enter")
+    page.get_by_text("It does not fit").wait_for()
+    page.get_by_role("button", name="Send again").press("Enter")
+    page.get_by_text("dlv_0001 sent again").wait_for()
+    (sent,) = sb.deliveries()
+    answers: Any = sent["answers"]
+    assert (len(answers), sent["forged"], sent["url"]) == (2, True, hook)
+    page.get_by_role("button", name="+1 day").press("Enter")
+    page.get_by_text("2026-01-06 04:45:00").wait_for()
+    page.get_by_role("button", name="Requests").press("Enter")
+    page.locator("#list button", has_text="GET /user/holdings").press("Enter")
+    page.get_by_text("Request headers").wait_for()
+    assert evil in page.locator("#details").inner_text()
+    assert page.evaluate("window.hurt") is None
