@@ -48,6 +48,7 @@ __all__ = [
     "FrameLike",
     "Loaded",
     "as_frame",
+    "attach_events",
     "column_names",
     "conform",
     "empty",
@@ -442,6 +443,8 @@ class Loaded(_Frames):
     ('unknown_field', '/data/0/new', '1')
     >>> loaded
     Loaded: snapshots 1, holdings 1, listings 1, baskets 0, rejects 0
+    >>> loaded.events.columns[:3]
+    ['kind', 'transaction_id', 'account_id']
     """
 
     @property
@@ -449,12 +452,6 @@ class Loaded(_Frames):
         """What came to the webhook URL and is no holdings import (`EVENTS`)."""
         found: pl.DataFrame | None = self.__dict__.get("_events")
         return empty(EVENTS) if found is None else found
-
-    def with_events(self, events: pl.DataFrame) -> Loaded:
-        """Give the same five frames beside these events (`EVENTS`)."""
-        made = Loaded(*self)
-        made.__dict__["_events"] = events
-        return made
 
     @property
     def notices(self) -> pl.DataFrame:
@@ -503,6 +500,13 @@ class Loaded(_Frames):
                 f"Loaded has no {name!r}: it is five frames, pass the one you mean, "
                 "such as loaded.holdings"
             )
+
+
+def attach_events(loaded: Loaded, events: pl.DataFrame) -> Loaded:
+    """Give the same five frames beside these events (`EVENTS`)."""
+    made = Loaded(*loaded)
+    made.__dict__["_events"] = events
+    return made
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:

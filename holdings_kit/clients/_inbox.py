@@ -85,14 +85,11 @@ class Verdict(NamedTuple):
         In words, for the answer.
     day
         Date of the body's ``timestamp``, ``undated`` where it has none.
-    kind
-        ``order``, ``pending-action``, ``mf-import``; None for holdings.
     """
 
     status: int
     reason: str
     day: str = "undated"
-    kind: str | None = None
 
 
 class Receipt(NamedTuple):
@@ -122,7 +119,7 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     >>> decide(b"{", "sandbox_api_secret").status
     400
     >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
-    Verdict(status=401, reason='the checksum does not fit', day='2026-01-05', kind=None)
+    Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
     if len(body) > _SMALL and not _may_fit(body, Secret(api_secret)):
         if b'"checksum"' not in body:
@@ -139,7 +136,7 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     day = found.group() if found else "undated"
     if not webhook_checksum_ok(payload, api_secret):
         return Verdict(401, "the checksum does not fit", day)
-    return Verdict(200, "stored", day, recognize_event(payload))
+    return Verdict(200, "stored", day)
 
 
 class Inbox:
@@ -231,8 +228,9 @@ class Inbox:
         if verdict.status != HTTPStatus.OK:
             return self._refuse(digest, body, verdict)
         name = f"{verdict.day}/{digest}.json"
-        if verdict.kind is not None:  # nothing a fetch of holdings could confirm
-            return self._keep_event(f"events/{verdict.kind}", name, body)
+        kind = _recognize_kind(body)
+        if kind is not None:  # nothing a fetch of holdings could confirm
+            return self._keep_event(f"events/{kind}", name, body)
         for folder in _KEPT:
             known = self.folder / folder / name
             if known.exists():
@@ -462,6 +460,13 @@ class Inbox:
         make_folder(folder)
         flush_folder(folder.parent)  # who made it may not have come to this
         self._made.add(folder)
+
+
+def _recognize_kind(body: bytes) -> str | None:
+    """Tell the kind of an event; None for holdings, whose body is not parsed again."""
+    if b'"securities"' in body:
+        return None
+    return recognize_event(parse(body, source="webhook"))
 
 
 def _free_bytes(folder: Path) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
 from holdings_kit.read._instruments import resolve
-from holdings_kit.schema import Loaded
+from holdings_kit.schema import Loaded, attach_events
 from holdings_kit.wire import (
     Text,
     _arrow as arrow,
@@ -250,7 +250,7 @@ def read_webhooks(
     found = dumps.join_parts(map_in_order(read, parts))
     rejects, events = split_events(found.rejects, api_secret=api_secret)
     loaded = resolve(found._replace(rejects=rejects), instruments)
-    return loaded.with_events(events) if events.height else loaded
+    return attach_events(loaded, events) if events.height else loaded
 
 
 def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
