@@ -107,11 +107,11 @@ def play(
     with world.lock:
         if step in steps:
             return steps[step]()
-        if imports.get(transaction_id).intent == MF_INTENT and step == "import":
-            return _import_funds(world, transaction_id, persona)
         if step != "import":
             raise ConfigError(f"no step {step!r}; there are {', '.join(STEPS)}")
         broker = world.persona(persona).broker
+        if imports.get(transaction_id).intent == MF_INTENT:
+            return _import_funds(world, transaction_id, persona)
         for each in ("choose", "login", "consent"):
             done = steps[each]()
             if done.error is not None:
