@@ -263,14 +263,16 @@ def explain(
             lines_of.read_side(_priced(after, pricing), keys, name="after"),
         ]
     )
-    sides = (_with_normal_ids(first), _with_normal_ids(second))
-    order = ordered(*sides, keys)
+    # columns of unlike chunks would be aligned again by every step
+    first, second = first.rechunk(), second.rechunk()
+    sides, names = _with_normal_ids((first, second))
+    order = ordered(*sides, keys, names)
     if order is None:
         sides = (
             lines_of.sum_duplicates(sides[0], keys),
             lines_of.sum_duplicates(sides[1], keys),
         )
-        order = cast("Order", ordered(*sides, keys))
+        order = cast("Order", ordered(*sides, keys, names))
     accounts = lines_of.account_facts(order, *sides)
 
     def moved(rows: pl.DataFrame) -> pl.DataFrame:
@@ -338,16 +340,21 @@ def _priced(holdings: pl.LazyFrame, pricing: Pricing | None) -> pl.LazyFrame:
     )
 
 
-def _with_normal_ids(side: pl.DataFrame) -> pl.DataFrame:
-    """Write ISINs without blanks and in capitals; most are, so few names are asked."""
-    names = side.select(pl.col("instrument_id").unique())
-    odd = names.with_columns(_meant=normal_id()).filter(
-        pl.col("_meant") != pl.col("instrument_id")
-    )
+def _with_normal_ids(
+    sides: tuple[pl.DataFrame, pl.DataFrame],
+) -> tuple[tuple[pl.DataFrame, pl.DataFrame], pl.Series]:
+    """Write ISINs without blanks and in capitals; most are, so few names are asked.
+
+    Also gives the names of both sides, each once.
+    """
+    every = pl.concat(side["instrument_id"].unique() for side in sides).unique()
+    names = every.to_frame().with_columns(_meant=normal_id())
+    odd = names.filter(pl.col("_meant") != pl.col("instrument_id"))
     if odd.is_empty():
-        return side
+        return sides, every
     column = pl.col("instrument_id").replace(odd["instrument_id"], odd["_meant"])
-    return side.with_columns(column)
+    first, second = (side.with_columns(column) for side in sides)
+    return (first, second), names["_meant"].unique()
 
 
 def _explained(

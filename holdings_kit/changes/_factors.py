@@ -31,7 +31,9 @@ _IMPOSSIBLE: Final = -100
 _PROOF: Final = 5  # points of an average equal to the paisa, nothing traded
 _SIGN: Final = 3  # of an average equal to the paisa, some sold
 _STEP: Final = 0.07  # of the price's logarithm; a bonus of 1:10 makes 0.095
+_LEAST: Final = 0.045  # of the quantity's logarithm; a bonus of 1:20 makes 0.049
 _AVERAGE_STEP: Final = 0.09
+_TELLING: Final = 1.2  # bands a factor must exceed for the price to say something
 _NEAREST: Final = 0.12  # how far a guess may lie from the factor it means
 _SPLIT_ONLY: Final = 9  # bonuses of so many new for one held are not given
 _EPS: Final = 5e-5
@@ -140,7 +142,7 @@ def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     gap = (fell / factor).log().abs()
     match = (gap <= (1 + band).log()).fill_null(value=False)
     # a factor near 1 is within what prices do: then the price says nothing
-    telling = ((factor.log().abs()) > 1.2 * (1 + band).log()).fill_null(value=False)
+    telling = (factor.log().abs() > _TELLING * (1 + band).log()).fill_null(value=False)
     return (
         trades
         + pl.when(telling & match).then(2).otherwise(0)
@@ -158,48 +160,54 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     unmoved = ((_A1 - _A0).abs() < tolerance / 2).fill_null(value=False)
     moved = ((_A1 - _A0 / factor).abs() < (_A1 - _A0).abs()).fill_null(value=True)
     near = (_P0 / _P1 / factor).log().abs() < (1 + pl.col("_band")).log()
-    matched = near.fill_null(value=False)
+    telling = factor.log().abs() > _TELLING * (1 + pl.col("_band")).log()
+    matched = (near & telling).fill_null(value=False)
+    adjusted = pl.when("_whole").then((full + _EPS).floor()).otherwise(full)
+    whole_credit, grows = (adjusted - _Q1).abs() < _EPS, factor > 1
     one = pl.lit(1.0)
-    weighed = candidates.with_columns(
-        _restated=_points(factor, restated=True, tolerance=tolerance),
-        _left=_points(factor, restated=False, tolerance=tolerance),
-        _plain=_points(one, restated=True, tolerance=tolerance)
-        # the price fell by the factor: trades alone do not explain that
-        - pl.when(near)
-        .then(
-            pl.when((factor.log().abs()) > 1.2 * (1 + pl.col("_band")).log())
-            .then(2)
-            .otherwise(0)
+    # lazy: what the three accounts share is computed once
+    weighed = (
+        candidates.lazy()
+        .with_columns(
+            _restated=_points(factor, restated=True, tolerance=tolerance),
+            _left=_points(factor, restated=False, tolerance=tolerance),
+            _plain=_points(one, restated=True, tolerance=tolerance)
+            # the price fell by the factor: trades alone do not explain that
+            - pl.when(matched).then(2).otherwise(0),
         )
-        .otherwise(0)
-        .fill_null(0),
-    ).with_columns(
-        _restated=pl.when(moved & (rose | (pl.col("_restated") >= _SIGN)))
-        .then("_restated")
-        .otherwise(_IMPOSSIBLE),
-        # an average equal to the paisa means no purchase: what came is the credit;
-        # what went with it was sold, unless the price rose by the factor
-        _left=pl.when((rose | (same_way & unmoved)) & ((factor > 1) | matched))
-        .then("_left")
-        .otherwise(_IMPOSSIBLE),
+        .with_columns(
+            _restated=pl.when(moved & (rose | (pl.col("_restated") >= _SIGN)))
+            .then("_restated")
+            .otherwise(_IMPOSSIBLE),
+            # an average equal to the paisa means no purchase: what came is the credit;
+            # what went with it was sold, unless the price rose by the factor
+            _left=pl.when(
+                (rose | (same_way & unmoved)) & (matched | (whole_credit & grows))
+            )
+            .then("_left")
+            .otherwise(_IMPOSSIBLE),
+        )
     )
     best = pl.max_horizontal("_restated", "_left")
-    adjusted = pl.when("_whole").then((full + _EPS).floor()).otherwise(full)
     prior = pl.when("_listed").then(3).when("_rare").then(-1).otherwise(0)
-    return weighed.with_columns(
-        _score=best + prior,
-        _late=(pl.col("_left") > pl.col("_restated")),
-        _exact=(best >= _PROOF) & (adjusted - _Q1).abs().lt(_EPS),
-        _gap=(_P0 / _P1 / factor).log().abs().fill_null(9.0),
-    ).filter(
-        (adjusted - _Q0).abs() > _EPS,  # of too few units nothing comes
-        pl.col("_score")
-        >= pl.when("_listed")
-        .then(0)
-        .when(pl.col("_plain") < 0)
-        .then(_ENOUGH - 1)
-        .otherwise(_ENOUGH),
-        pl.col("_score") > pl.col("_plain") + _BEATS,
+    return (
+        weighed.with_columns(
+            _score=best + prior,
+            _late=(pl.col("_left") > pl.col("_restated")),
+            _exact=(best >= _PROOF) & (adjusted - _Q1).abs().lt(_EPS),
+            _gap=(_P0 / _P1 / factor).log().abs().fill_null(9.0),
+        )
+        .filter(
+            (adjusted - _Q0).abs() > _EPS,  # of too few units nothing comes
+            pl.col("_score")
+            >= pl.when("_listed")
+            .then(0)
+            .when(pl.col("_plain") < 0)
+            .then(_ENOUGH - 1)
+            .otherwise(_ENOUGH),
+            pl.col("_score") > pl.col("_plain") + _BEATS,
+        )
+        .collect()
     )
 
 
@@ -264,7 +272,7 @@ def _from_numbers(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
         (same_cost & ~same_average)
         | (average.log().abs() > _AVERAGE_STEP)
         | fell
-        | (same_average & dear)
+        | (same_average & dear & (growth.log().abs() > _LEAST))
         | pl.col("_new_isin")
     ).fill_null(value=False)
     lines = lines.filter(doubtful)
@@ -272,10 +280,9 @@ def _from_numbers(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
         return pl.DataFrame()
     guesses = pl.concat(
         lines.select("_place_after", _factor=guess) for guess in (growth, average, fall)
-    ).drop_nulls()
+    )
     near = (
         guesses.filter(pl.col("_factor").is_between(0.005, 200))
-        .unique()
         .sort("_factor")
         .with_columns(_guess="_factor")
         .join_asof(_LIST, on="_factor", strategy="nearest")

@@ -74,15 +74,16 @@ class Order(NamedTuple):
 
 
 def ordered(
-    before: pl.DataFrame, after: pl.DataFrame, keys: Sequence[str]
+    before: pl.DataFrame, after: pl.DataFrame, keys: Sequence[str], names: pl.Series
 ) -> Order | None:
     """Match the lines of both sides by key and instrument, and put them in order.
 
+    `names` are the instruments of both sides, each once.
     A line with an unknown key matches nothing. ``None``: a line stands twice.
     """
     sides = (before, after)
     groups, group = _groups(sides, keys)
-    instruments, code = _instruments(sides)
+    instruments, code = _instruments(sides, names)
     known = pl.concat(
         side.select(
             pl.all_horizontal(pl.col(*keys, "instrument_id").is_not_null())
@@ -162,9 +163,11 @@ def mark_starts(side: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
     return side.select(changed).to_series()
 
 
-def _instruments(sides: Sequence[pl.DataFrame]) -> tuple[pl.Series, list[pl.Series]]:
-    names = pl.concat(side["instrument_id"].unique() for side in sides)
-    known = names.drop_nulls().unique().sort()
+def _instruments(
+    sides: Sequence[pl.DataFrame], names: pl.Series
+) -> tuple[pl.Series, list[pl.Series]]:
+    """Give numbers to the instruments, in the order of their names."""
+    known = names.drop_nulls().sort()
     listed = pl.Enum(known)
     numbers = [
         (side["instrument_id"].cast(listed).to_physical().cast(pl.UInt32()) + 1)

@@ -448,36 +448,83 @@ def _figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     low, high = pl.min_horizontal(p0, p1), pl.max_horizontal(p0, p1)
     beyond = (paid < low * (1 - band * _SOME)) | (paid > high * (1 + band * _SOME))
     drop = a0 - a1 > 3 * tolerance
+    near = _candidates(free)
+    if near.is_empty():
+        return near
+    rows = free.select(
+        pl.col(*_ASKED).gather(near["_line"]), symbol=symbol.gather(near["_line"])
+    )
     return (
-        free.lazy()
+        pl.concat([near.drop("_group"), rows], how="horizontal")
         .select(
             "_group",
-            _line=pl.int_range(pl.len(), dtype=pl.UInt32()),
+            "_line",
+            "_gone",
+            "_grown",
             _q0=q0,
             _q1=q1,
             _a0=a0,
             _a1=a1,
             _c0=c0,
             _c1=c1,
-            _gone=(q0 > 0) & (q1 == 0),
-            _grown=(q1 > q0) & (c1 > c0),
             # or, of a parent that was bought too, at a price that is too low
             _fallen=(q0 > 0)
             & (q1 > 0)
             & (drop | ((q1 > q0) & (paid < low * (1 - band)))),
             _odd=(beyond & p1.is_not_null()).fill_null(value=False),
-            _plain=~symbol.str.contains(RIGHTS),
+            _plain=~pl.col("symbol").str.contains(RIGHTS),
         )
         .filter(
-            pl.any_horizontal("_gone", "_grown", "_fallen"),
-            pl.col("_c0").is_not_null() & pl.col("_c1").is_not_null(),
             "_plain",
+            pl.any_horizontal("_gone", "_grown", "_fallen"),
         )
-        # only an account in which something grew has what another line lost
-        .filter(
-            pl.col("_grown").any().over("_group")
-            & (pl.col("_gone") | pl.col("_fallen")).any().over("_group")
-        )
+    )
+
+
+_ASKED: Final = (
+    "_group",
+    "_day0",
+    "_day1",
+    *(
+        f"{name}_{end}"
+        for name in ("owned_quantity", "cost_value", "average_price", "price")
+        for end in ("before", "after")
+    ),
+)
+
+
+def _candidates(free: pl.DataFrame) -> pl.DataFrame:
+    """Keep, by comparing only, the lines of accounts in which a cost may have moved.
+
+    Something grew in them, and another line is gone or became cheaper; most have not.
+    """
+    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
+    c0, c1 = pl.col("cost_value_before"), pl.col("cost_value_after")
+    a0, a1 = pl.col("average_price_before"), pl.col("average_price_after")
+    flags = free.lazy().select(
+        "_group",
+        _line=pl.int_range(pl.len(), dtype=pl.UInt32()),
+        _gone=(q0 > 0) & (q1 == 0),
+        _grown=(q1 > q0) & (c1 > c0),
+        _new=(q0 == 0) & (q1 > 0),
+        _more=(q1 > q0) & (q0 > 0),
+        _cheaper=(a1 < a0) & (q0 > 0) & (q1 > 0),
+        _known=c0.is_not_null() & c1.is_not_null(),
+    )
+    left = pl.col("_gone") | pl.col("_cheaper")
+    tests = (pl.col("_grown"), left, pl.col("_new"), pl.col("_more"))
+    bits = pl.sum_horizontal(
+        test.fill_null(value=False).cast(pl.UInt8()) * 2**place
+        for place, test in enumerate(tests)
+    )
+    grown, lost, new, more = (
+        pl.col("_bits") // 2**place % 2 == 1 for place in range(len(tests))
+    )
+    return (
+        flags.filter("_known", left | pl.col("_grown"))
+        # what is so of some line of the account
+        .with_columns(_bits=bits.cast(pl.UInt8()).bitwise_or().over("_group"))
+        .filter(grown & (lost | (new & more)))
         .collect()
     )
 
@@ -517,14 +564,18 @@ def _conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
     rest = parents.join(pairs, on="_one", how="anti").join(
         odd.filter("new").join(pairs, on="_line", how="anti"), on="_group"
     )
-    if pairs.height or rest.height:
+    parts: list[pl.DataFrame] = []
+    if pairs.height:
         proven = _both(free, pairs, one="s", line="t").with_columns(
             _n=pl.col("t_q1") - pl.col("t_q0"),
             _moved=pl.col("t_c1") - pl.col("t_c0"),
             _confidence=pl.when("_sure").then(0.96).otherwise(0.75),
         )
-        traded = _traded_demergers(_both(free, rest, one="s", line="t"), tolerance)
-        parts = [part.select(_DEMERGED) for part in (proven, traded)]
+        parts.append(proven.select(_DEMERGED))
+    if rest.height:
+        pairs = _both(free, rest, one="s", line="t")
+        parts.append(_traded_demergers(pairs, tolerance).select(_DEMERGED))
+    if parts:
         found += _demergers(pl.concat(parts))
         gone, odd = (_without(part, found, free) for part in (gone, odd))
     rest = odd.select("_group", _one="_line").join(

@@ -73,9 +73,17 @@ def test_each_account_is_in_one_slice() -> None:
         for n in range(5)
     ]
     side = pl.DataFrame(lines)
-    order = ordered(side, side.head(7), ["account_id"])
+    order = ordered(side, side.head(7), ["account_id"], side["instrument_id"].unique())
     assert order is not None
     pieces = [order.names(part) for part in order.slices(4)]
     assert [set(piece["account_id"]) for piece in pieces] == [{"A"}, {"B"}, {"C"}]
     assert pl.concat(pieces).equals(side.sort("account_id", "instrument_id"))
-    assert ordered(pl.concat([side, side]), side, ["account_id"]) is None
+    assert (
+        ordered(
+            pl.concat([side, side]),
+            side,
+            ["account_id"],
+            side["instrument_id"].unique(),
+        )
+        is None
+    )
