@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "explain", "table_pricing"]
 
-_SLICE: Final = 65_536  # lines looked at together, of whole accounts
+_SLICE: Final = 131_072  # lines looked at together, of whole accounts
 _BATCH: Final = 65_536  # lines that moved, worth explaining together
 
 
@@ -263,8 +263,6 @@ def explain(
             lines_of.read_side(_priced(after, pricing), keys, name="after"),
         ]
     )
-    # columns of unlike chunks would be aligned again by every step
-    first, second = first.rechunk(), second.rechunk()
     sides, names = _with_normal_ids((first, second))
     order = ordered(*sides, keys, names)
     if order is None:

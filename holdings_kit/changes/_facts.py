@@ -24,6 +24,7 @@ __all__ = [
     "with_missing",
 ]
 
+_SUSPENDED: Final = r'"suspendedOn(NSE|BSE)": ?"?true'
 _FEW: Final = 3  # fewer lines than this are sold in a day
 
 TOLERANCES: Final[Mapping[str, float]] = {
@@ -335,7 +336,9 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         _renamed=(
             plain_symbol("symbol_before") != plain_symbol("symbol_after")
         ).fill_null(value=False),
-        _suspended=pl.col("suspended_after").fill_null(value=False),
+        _suspended=pl.col("extra_after")
+        .str.contains(_SUSPENDED)
+        .fill_null(value=False),
     )
     odd = (
         pl.col("_received")

@@ -187,9 +187,8 @@ _FIRST: Final = (
     "price_basis",
     "close_price",
     "haircut",
-    "suspended",
+    "extra",
 )
-_SUSPENDED: Final = r'"suspendedOn(NSE|BSE)": ?"?true'
 _INSTANTS: Final = ("snapshot_at_before", "snapshot_at_after")
 _ADDS: Final = (*QUANTITIES, "cost_value")
 
@@ -211,7 +210,7 @@ def read_side(
         *NAMES,
         "close_price",
         "haircut",
-        suspended=pl.col("extra").str.contains(_SUSPENDED).fill_null(value=False),
+        "extra",
         price=pl.coalesce(ltp, close, table),
         price_basis=pl.when(ltp.is_not_null())
         .then(pl.lit("ltp"))

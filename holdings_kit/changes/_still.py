@@ -85,7 +85,7 @@ class Splitter:
         )
         moved = rows.select(~self._still).to_series()
         names = lines_of.fetch_sides(
-            *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "suspended")
+            *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "extra")
         )
         return Split(
             self._describe(rows, moved),
