@@ -61,6 +61,7 @@ BRIDGE: Final = pl.Schema(
         **dict.fromkeys(EFFECTS["value"], VALUE),
         "value_after": VALUE,
         "residual": VALUE,  # always 0
+        "income_value": VALUE,  # dividends of the actions table: cash, in no effect
         "note": pl.String(),  # null where the bridge is that of a day, or a sum of days
     }
 )
@@ -111,7 +112,9 @@ def bridge(
     Frame
         The columns of `by`, then `BRIDGE` (rupees). A value is null where something
         is held and nothing of it is priced; it counts as nothing in `residual`,
-        which is exactly 0 on every row.
+        which is exactly 0 on every row. `income_value` are the dividends of the
+        actions table: cash beside the holdings, in no effect; a sum leaves out lines
+        whose units at the ex-date are not known, and `note` counts them.
 
     Raises
     ------
@@ -150,11 +153,14 @@ def bridge(
         *keys,
         *(pl.col(name).alias(f"_{name}") for name in ends),
         *_STEPS[of](),
+        "income_value",
         _days=_business_days(),
     ).with_columns(
         lines_count=pl.lit(1, pl.Int64()),
         unknown_before_count=pl.col("value_before").is_null().cast(pl.Int64()),
         unknown_after_count=pl.col("value_after").is_null().cast(pl.Int64()),
+        _dividends=(pl.col("income_value") != 0).fill_null(value=True).cast(pl.Int64()),
+        _unknown_income=pl.col("income_value").is_null().cast(pl.Int64()),
     )
     if by is not None:
         rows = _add_up(rows, keys, effects, telescoped=set(keys) <= {"account_id"})
@@ -163,13 +169,22 @@ def bridge(
     )
     for effect in effects:
         left = left - pl.col(effect).fill_null(_ZERO)
-    note = pl.when(pl.col("_days") > 1).then(
+    distant = pl.when(pl.col("_days") > 1).then(
         pl.format(
             "{} days between the snapshots: what was traded on the way counts at the "
             "last price, so this is not the sum of the days",
             "_days",
         )
     )
+    income = pl.when(pl.col("_dividends") > 0).then(
+        pl.format(
+            "income is cash beside the holdings, in no effect; of {} lines with a "
+            "dividend, {} without known units",
+            "_dividends",
+            "_unknown_income",
+        )
+    )
+    notes = pl.concat_str(distant, income, separator="; ", ignore_nulls=True)
     made = rows.select(
         *keys,
         "lines_count",
@@ -177,7 +192,11 @@ def bridge(
         "unknown_after_count",
         *(pl.col(c).cast(VALUE) for c in ("value_before", *effects, "value_after")),
         residual=left.cast(VALUE),
-        note=note,
+        income_value=pl.when(
+            (pl.col("_dividends") == 0)
+            | (pl.col("_dividends") > pl.col("_unknown_income"))
+        ).then(pl.col("income_value").cast(VALUE)),
+        note=pl.when(distant.is_not_null() | income.is_not_null()).then(notes),
     )
     if isinstance(changes, pl.DataFrame):
         return cast("Frame", made.collect())
@@ -215,6 +234,7 @@ def _add_up(
     values = ["value_before", *effects, "value_after"]
     counts = ["lines_count", "unknown_before_count", "unknown_after_count"]
     known = [f"_known_{column}" for column in values]
+    income = ("income_value", "_dividends", "_unknown_income")
     have = rows.collect_schema().names()
     ends = [name for name in ("_account_id", "_step", "_scope") if name in have]
     series = [name for name in ends if name != "_step"]
@@ -222,7 +242,7 @@ def _add_up(
 
     def sums(days: pl.Expr) -> list[pl.Expr]:
         return [
-            pl.col(*counts, *values, *known).sum(),
+            pl.col(*counts, *values, *known, *income).sum(),
             days.max().alias("_days"),
         ]
 

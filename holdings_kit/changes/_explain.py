@@ -18,7 +18,7 @@ from holdings_kit.changes._actions import normal_id, read_actions
 from holdings_kit.changes._crossings import add_up
 from holdings_kit.changes._factors import with_factor
 from holdings_kit.changes._frames import CHANGES
-from holdings_kit.changes._listed import find_listed
+from holdings_kit.changes._listed import find_listed, with_income
 from holdings_kit.changes._order import mark_starts, ordered
 from holdings_kit.changes._rules import decide
 from holdings_kit.changes._still import Splitter, put_back, select_changes
@@ -288,7 +288,8 @@ def explain(
             facts.with_missing(changed.lazy(), keys, missing_share, answered=answered),
             allowed,
         )
-        return select_changes(decide(found.collect()), ["_place_after", *keys])
+        named = with_income(decide(found.collect()), table)
+        return select_changes(named, ["_place_after", *keys])
 
     listed = pl.concat([table["instrument_id"], table["new_instrument_id"]])
     still = Splitter(

@@ -87,6 +87,9 @@ CHANGES: Final = pl.Schema(
         "action_value": VALUE,  # value that came from or went to other lines, or cash
         "action_cost_value": VALUE,  # cost that came from or went to other lines
         "paid_value": VALUE,  # cash paid (+) or received (-) in the action
+        # dividends of the actions table, null where the units at the ex-date are not
+        # known: cash beside the holdings, in no effect of a bridge
+        "income_value": VALUE,
         "transfer_account_id": pl.String(),  # the person's other account
         "transfer_price": MONEY,  # the sending account's price before
         "transfer_average_price": MONEY,  # the sending account's average before

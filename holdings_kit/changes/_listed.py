@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from holdings_kit.changes._actions import known_isin
 from holdings_kit.changes._crossings import (
     RIGHTS,
     ZERO,
@@ -22,7 +23,7 @@ from holdings_kit.changes._crossings import (
 from holdings_kit.changes._facts import plain_symbol
 from holdings_kit.schema import MONEY, VALUE
 
-__all__ = ["find_listed"]
+__all__ = ["find_listed", "with_income"]
 
 _PAISA: Final = 0.0051  # what an average is rounded by
 _RATIO: Final = pl.col("ratio").fill_null("1:1")
@@ -614,3 +615,66 @@ def _traded_today() -> pl.Expr:
     """Tell lines of which something came by an exchange on the last day."""
     more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
     return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)
+
+
+def with_income(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Add the dividends of the table: cash a unit × units held before the ex-date.
+
+    Units are known where nothing was traded, or where the ex-date is the first day
+    after the snapshot. Money is not in a payload of holdings: the income stands beside
+    value and P&L, in neither.
+    """
+    paid = actions.filter(pl.col("kind") == "dividend")
+    if paid.is_empty():
+        return rows.with_columns(income_value=ZERO)
+    q0, day0 = pl.col("owned_quantity_before"), pl.col("_day0")
+    due, acted = pl.col("_due"), pl.col("_num") != pl.col("_den")
+    still = (pl.col("traded_quantity") == 0) & (pl.col("transferred_quantity") == 0)
+    alone = still & pl.col("_cross").is_null()
+    first = pl.business_day_count(day0, due) == 1
+    units = (
+        pl.when(first | (alone & ~acted))
+        .then(q0)
+        .when(alone & (due <= pl.col("ex_date")))
+        .then(q0)
+        .when(alone & (due > pl.col("ex_date")))
+        .then("owned_quantity_after")
+    )
+    due_rows = (
+        rows.with_columns(_key=known_isin("instrument_id_before", "instrument_id"))
+        .filter(q0 > 0)
+        .join(
+            paid.select(_key="instrument_id", _due="ex_date", _cash="cash_per_unit"),
+            on="_key",
+        )
+        .filter((due > day0) & (due <= pl.col("_day1")))
+        .select("_place_after", _income=product(units, pl.col("_cash")))
+        .group_by("_place_after")
+        .agg(
+            _has_dividend=pl.lit(value=True),
+            _income=pl.when(pl.col("_income").null_count() == 0)
+            .then(pl.col("_income").sum())
+            .cast(VALUE),
+        )
+    )
+    income = pl.when("_has_dividend").then("_income").otherwise(ZERO)
+    words = pl.when("_has_dividend").then(
+        pl.when(pl.col("_income").is_not_null())
+        .then(
+            pl.format(
+                "a dividend of {} in all, which is no part of the holdings",
+                pl.col("_income").cast(pl.Float64()),
+            )
+        )
+        .otherwise(pl.lit("a dividend on units that are not known"))
+    )
+    return (
+        rows.join(due_rows, on="_place_after", how="left", maintain_order="left")
+        .with_columns(
+            income_value=income,
+            evidence=pl.concat_str(
+                "evidence", words, separator="; ", ignore_nulls=True
+            ),
+        )
+        .drop("_has_dividend", "_income")
+    )

@@ -117,6 +117,7 @@ class Splitter:
             action_value=pl.lit(0, VALUE),
             action_cost_value=pl.lit(0, VALUE),
             paid_value=pl.lit(0, VALUE),
+            income_value=pl.lit(0, VALUE),
         ).with_columns(
             parts=pl.concat_list(
                 pl.struct(pl.col("cause"), quantity=pl.lit(None, MONEY))

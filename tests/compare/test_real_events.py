@@ -346,6 +346,37 @@ def test_what_was_traded_beside_an_event_is_told_from_it(
     assert set(hk.bridge(changes, of="pnl")["residual"]) == {0}
 
 
+def test_a_dividend_is_income_beside_the_value(lines: Lines) -> None:
+    held = "X/INE669E01016 100 @50 =60; Y/INE062A01020 3 @1 =2"
+    row = {"instrument_id": OLD, "kind": "dividend", "cash_per_unit": Decimal("2.5")}
+    bonus = {"instrument_id": OLD, "kind": "bonus", "ratio": "1:1", "ex_date": EX}
+    later = date(2026, 1, 9)
+    cases = [
+        # after, the day of the second snapshot, the ex-date, a bonus; the income
+        ("100 @50 =58", 6, EX, False, 250),
+        ("40 @50 =58", 6, EX, False, 250),  # sold on the ex-date or after
+        ("40 @50 =58", 13, later, False, None),
+        ("100 @50 =58", 13, later, False, 250),
+        ("200 @25 =29", 13, later, True, 500),
+        ("100 @50 =58", 6, later, False, 0),
+    ]
+    for after, day, ex_date, doubled, income in cases:
+        table = [row | {"ex_date": ex_date}, *([bonus] if doubled else [])]
+        changes = hk.compare(
+            lines(held, at=EARLIER),
+            lines(
+                f"X/INE669E01016 {after}; Y/INE062A01020 3 @1 =2",
+                at=EARLIER.replace(day=day),
+            ),
+            actions=pl.DataFrame(table, schema=ACTIONS),
+        )
+        x = changes.filter(symbol="X")
+        assert x["income_value"].to_list() == [income], after
+        total = hk.bridge(changes, by=()).row(0, named=True)
+        assert (total["income_value"], total["residual"]) == (income, 0)
+        assert ("income is cash" in (total["note"] or "")) is (income != 0)
+
+
 def in_short(changes: pl.DataFrame) -> str:
     """Write every line that is no bystander, and the units of each of its parts."""
     own = changes.filter(~pl.col("symbol").str.starts_with("BY")).sort("symbol")
