@@ -249,8 +249,10 @@ def _demerged_by_table(
     }
     done = both.filter(came)
     given = both.filter(came)["s_place"]
+    # a child that came before: its cost follows, nothing is to come
     averaged = both.filter(
         ~came
+        & ~(pl.col("t_q0") > 0).fill_null(value=False)
         & fell
         & same
         & (pl.col("_n") > 0)

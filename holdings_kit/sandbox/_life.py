@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import polars as pl
 
 from holdings_kit.changes import ACTIONS, MOVES
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import IST
+from holdings_kit.sandbox._corporate import (
+    list_accounts,
+    write_arrow,
+    write_gateway,
+)
 from holdings_kit.sandbox._payloads import (
     View,
     to_bytes,
@@ -20,6 +25,8 @@ from holdings_kit.sandbox._timeline import Event, Timeline
 from holdings_kit.schema import INSTANT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdings_kit.sandbox._personas import Persona
 
 __all__ = ["EVENTS", "PAYLOADS", "Life", "life"]
@@ -91,8 +98,19 @@ class Life(NamedTuple):
     moves: pl.DataFrame
 
 
-def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Life:
+def life(
+    *,
+    seed: int = 0,
+    days: int = 45,
+    start: date = date(2026, 1, 5),
+    cast: Literal["personas", "corporate"] = "personas",
+) -> Life:
     """Write what both APIs say about every persona, day by day, and what happened.
+
+    ``corporate`` tells of accounts to which corporate actions happen instead: mergers,
+    demergers, rights, a buyback, a bonus credited late, a delisting, a reduction of
+    capital, shares sold before they settled or received without an average; averages
+    follow at once, late or never. It needs 12 days, and has no Gateway format v1.
 
     Days are sessions of an invented exchange that rests at week-ends only; a snapshot
     is taken at 15:00 IST. Same seed, same bytes.
@@ -105,6 +123,8 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
         Number of sessions; 45 hold the whole life.
     start
         Date of the first session, a week-day.
+    cast
+        Whose life: that of the personas, or of accounts with corporate actions.
 
     Raises
     ------
@@ -122,6 +142,8 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
     if start.weekday() in {5, 6}:
         raise ConfigError(f"{start} is no week-day; the sandbox's exchange is closed")
     timeline = Timeline(seed, start)
+    if cast == "corporate":
+        return _corporate_life(seed, days, timeline.market.date_of)
     payloads = [
         row
         for day in range(days)
@@ -139,6 +161,51 @@ def life(*, seed: int = 0, days: int = 45, start: date = date(2026, 1, 5)) -> Li
         pl.DataFrame(events, schema=EVENTS, orient="row"),
         pl.DataFrame(_actions(timeline, days), schema=ACTIONS),
         pl.DataFrame(_moves(timeline), schema=MOVES, orient="row"),
+    )
+
+
+def _corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -> Life:
+    payloads: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
+    actions: list[dict[str, Any]] = []
+    accounts = list_accounts(seed)
+    for account in accounts:
+        isins: list[dict[str, str]] = []
+        for day in account.live(days):
+            local = datetime.combine(date_of(day), _EVENING, IST)
+            at = local.astimezone(UTC)
+            stamp = f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+            isins.append({name: one.isin for name, one in account.shares.items()})
+            for kind, who, body in (
+                ("arrow", account.account_id, write_arrow(account)),
+                ("gateway-v2", account.auth_id, write_gateway(account, stamp)),
+            ):
+                source = kind.partition("-")[0]
+                payloads.append((day, at, account.story, source, kind, who, body))
+        for one in account.happened:
+            now, before = isins[one.session], isins[max(one.session - 1, 0)]
+            shared = (now[one.symbol], before[one.symbol])
+            for source, who, cause in (
+                ("arrow", account.account_id, one.arrow),
+                ("gateway", account.auth_id, one.gateway),
+            ):
+                if cause is not None:
+                    when = (one.session, date_of(one.session), source, who)
+                    what = (cause, one.event, one.quantity, None)
+                    events.append((*when, *shared, *what))
+        actions += [
+            {"ex_date": date_of(row["session"]), "source": "sandbox"} | row
+            for row in account.actions
+            if row["session"] < days
+        ]
+    moves = [(one.account_id, one.account_id) for one in accounts]
+    return Life(
+        pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
+        pl.DataFrame(events, schema=EVENTS, orient="row").sort(
+            "day", maintain_order=True
+        ),
+        pl.DataFrame(actions, schema=ACTIONS),
+        pl.DataFrame(moves, schema=MOVES, orient="row"),
     )
 
 

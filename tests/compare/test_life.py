@@ -67,6 +67,25 @@ def test_every_day_has_its_cause(lived: tuple[str, Life, pl.DataFrame]) -> None:
     assert unexplained < 0.01 * changes.height
 
 
+@pytest.mark.parametrize("wire", ["arrow", "gateway-v2"])
+def test_every_corporate_action_has_its_cause(wire: str) -> None:
+    world = life(seed=4, days=12, cast="corporate")
+    changes = told(world, wire)
+    day = pl.col("snapshot_at_after").dt.convert_time_zone("Asia/Kolkata").dt.date()
+    found = changes.filter(~pl.col("cause").is_in(QUIET)).select(
+        "account_id", "instrument_id", "confidence", date=day, found="cause"
+    )
+    both = truth(world, wire).join(
+        found, on=["account_id", "instrument_id", "date"], how="full", coalesce=True
+    )
+    assert both.filter(pl.col("cause").ne_missing(pl.col("found"))).rows() == []
+    events = set(both["cause"])
+    assert {"merger", "demerger", "rights", "buyback", "delisted", "sold"} <= events
+    assert {"pending_action", "average_restated", "received", "bonus"} <= events
+    for of in ("value", "pnl"):
+        assert set(hk.bridge(changes, of=of)["residual"]) == {0}
+
+
 def test_the_life_adds_up(lived: tuple[str, Life, pl.DataFrame]) -> None:
     _, _, changes = lived
     for of in ("value", "collateral", "pnl"):
