@@ -99,27 +99,52 @@ def judged(asked: Asked) -> pl.DataFrame:
     return lines.with_columns(right=pl.Series(right), truth=pl.Series(truths))
 
 
+def named(asked: Asked) -> pl.DataFrame:
+    """Keep the lines of which something is said to have happened."""
+    return judged(asked).filter(~pl.col("cause").is_in(QUIET))
+
+
+def reliability(rows: pl.DataFrame) -> list[str]:
+    """Write how often lines of like confidence are right, as rows of a table."""
+    lines = ["| confidence | lines | mean | right |", "|---|---:|---:|---:|"]
+    for low, high in pairwise([0.0, 0.6, 0.7, 0.8, 0.9, 1.01]):
+        some = rows.filter(pl.col("confidence") >= low, pl.col("confidence") < high)
+        if some.height:
+            share = f"{low:.1f} to {min(high, 1):.1f} | {some.height:,}"
+            mean, right = some["confidence"].mean(), some["right"].mean()
+            lines.append(f"| {share} | {mean:.3f} | {right:.3f} |")
+    return lines
+
+
+def confusion(asked: Asked) -> list[str]:
+    """Write what was said of each event that happened alone, as rows of a table."""
+    single = judged(asked).filter(~pl.col("truth").str.contains("+", literal=True))
+    counts = single.group_by("truth", "cause").len()
+    counts = counts.sort("truth", "len", descending=[False, True])
+    return [
+        "| happened | said |",
+        "|---|---|",
+        *(
+            f"| {truth} | "
+            + ", ".join(f"{cause} {n}" for _, cause, n in part.rows())
+            + " |"
+            for (truth,), part in counts.group_by("truth", maintain_order=True)
+        ),
+    ]
+
+
 def test_confidence_is_how_often_it_is_right(
     asked: Asked, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = judged(asked).filter(~pl.col("cause").is_in(QUIET))
-    edges = [0.0, 0.6, 0.8, 0.9, 1.01]
-    table = []
-    for low, high in pairwise(edges):
-        some = rows.filter(pl.col("confidence") >= low, pl.col("confidence") < high)
-        if some.height:
-            mean, right = some["confidence"].mean(), some["right"].mean()
-            share = f"{low:.1f}-{min(high, 1):.1f} {some.height:>6}"
-            table.append(f"  {share} said {mean:.3f} right {right:.3f}")
+    rows = named(asked)
     wrong = Counter(rows.filter(~pl.col("right")).select("cause", "truth").rows())
     matrix = [
         f"  {n:>4}  {cause} for {truth}" for (cause, truth), n in wrong.most_common(12)
     ]
     how = "with the actions table" if asked.table else "from the numbers alone"
-    head = f"reliability {how}:"
-    words = ["", head, *table, "  most often wrong:", *matrix, ""]
+    words = ["", f"reliability {how}:", *reliability(rows), "  most often wrong:"]
     with capsys.disabled():
-        sys.stdout.write("\n".join(words))
+        sys.stdout.write("\n".join([*words, *matrix, ""]))
     for least, allowed in ((0.9, 0.01), (0.8, 0.05)):
         sure = rows.filter(pl.col("confidence") >= least)
         assert sure.height > rows.height / 2
@@ -142,21 +167,8 @@ def test_the_confusion_matrix_is_mostly_diagonal(
 ) -> None:
     rows = judged(asked)
     single = rows.filter(~pl.col("truth").str.contains("+", literal=True))
-    matrix = (
-        single.group_by("truth", "cause")
-        .len()
-        .sort("truth", "len", descending=[False, True])
-    )
-    lines = [
-        f"  {truth:<17} " + ", ".join(f"{cause} {n}" for _, cause, n in part.rows())
-        for (truth,), part in matrix.group_by("truth", maintain_order=True)
-    ]
     with capsys.disabled():
-        sys.stdout.write(
-            "\n".join(
-                ["", f"what happened: what was said (table: {asked.table})", *lines, ""]
-            )
-        )
+        sys.stdout.write("\n".join(["", *confusion(asked), ""]))
     known = [
         "bonus",
         "merger",
