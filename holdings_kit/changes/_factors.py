@@ -138,6 +138,7 @@ def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
             .otherwise(_IMPOSSIBLE)
         )
     )
+    proof = (known & still & exact & far & (factor > 1)).fill_null(value=False)
     fell = _P0 / _P1
     gap = (fell / factor).log().abs()
     match = (gap <= (1 + band).log()).fill_null(value=False)
@@ -146,7 +147,11 @@ def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     return (
         trades
         + pl.when(telling & match).then(2).otherwise(0)
-        - pl.when(telling & ~match & fell.is_not_null()).then(3).otherwise(0)
+        # equal cost and whole units prove it, though the price fell by more: another
+        # action may have begun
+        - pl.when(telling & ~match & fell.is_not_null() & ~(proof & restated))
+        .then(3)
+        .otherwise(0)
     )
 
 

@@ -326,8 +326,16 @@ def _paid_by_table(
     most = (
         (product(q0, pl.col("_num")) / pl.col("_den")).floor().cast(MONEY, strict=False)
     )
-    rise, added = q1 - q0, pl.col("s_c1") - pl.col("s_c0")
-    paid = _f("s_c1") - _f("s_c0")
+    added, paid = pl.col("s_c1") - pl.col("s_c0"), _f("s_c1") - _f("s_c0")
+    # what a split or bonus of these days multiplied was fewer when the rights came
+    fewer = (q1.cast(pl.Decimal(38, 8)) * pl.col("_all_den") / pl.col("_all_num")).cast(
+        MONEY, strict=False
+    )
+    same_cost = (paid - (most * cash).cast(pl.Float64())).abs() <= (q0 + q1).cast(
+        pl.Float64()
+    ) * tolerance
+    multiplied = ((fewer - q0 == most) & same_cost).fill_null(value=False)
+    rise = pl.when(multiplied).then(fewer).otherwise(q1) - q0
     implied = paid / rise.cast(pl.Float64())
     slack = (q0 + q1).cast(pl.Float64()) * tolerance / rise.cast(pl.Float64()) + 0.01
     priced = ((implied - cash.cast(pl.Float64())).abs() <= slack).fill_null(value=False)
@@ -552,6 +560,9 @@ def find_listed(
         .filter((pl.col("s_q0") > 0) | (pl.col("kind") == "rights"))
         .with_columns(_is_due=(ex_date > pl.col("s_day0")).fill_null(value=True))
     )
+    lines = lines.join(
+        _multiplied(lines, actions), on="s_place", how="left", maintain_order="left"
+    ).with_columns(pl.col("_all_num", "_all_den").fill_null(1))
     late = _came_late(rows, table, lines, late_days=late_days)
     if lines.is_empty():
         return late
@@ -562,6 +573,24 @@ def find_listed(
         *_paid_by_table(lines, rows, tolerance),
         *_ended_by_table(lines),
     ]
+
+
+def _multiplied(lines: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Multiply the splits and bonuses of each line between its two days."""
+    ex_date = pl.col("ex_date")
+    return (
+        lines.filter(pl.col("kind") == "rights")
+        .select("s_place", "s_id_key", "s_day0", "s_day1")
+        .unique("s_place")
+        .join(
+            actions.filter(pl.col("kind").is_in(["split", "bonus", "consolidation"])),
+            left_on="s_id_key",
+            right_on="instrument_id",
+        )
+        .filter((ex_date > pl.col("s_day0")) & (ex_date <= pl.col("s_day1")))
+        .group_by("s_place")
+        .agg(_all_num=pl.col("_num").product(), _all_den=pl.col("_den").product())
+    )
 
 
 def _came_late(

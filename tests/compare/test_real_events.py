@@ -377,6 +377,68 @@ def test_a_dividend_is_income_beside_the_value(lines: Lines) -> None:
         assert ("income is cash" in (total["note"] or "")) is (income != 0)
 
 
+SEVERAL = {
+    # two rows of the table between two monthly snapshots
+    "the second bonus not credited": (
+        "X/{OLD} 100 @800 =1000",
+        "X/{OLD} 200 @400 =251",
+        ("bonus 1:1", "bonus 1:1"),
+        "X bonus 100+pending_action",
+    ),
+    "both bonuses, the average late": (
+        "X/{OLD} 100 @800 =1000",
+        "X/{OLD} 400 @800 =251",
+        ("bonus 1:1", "bonus 1:1"),
+        "X bonus 300",
+    ),
+    "rights, then a bonus": (
+        "X/{OLD} 150 @400 =700",
+        "X/{OLD} 320 @203.125 =345",
+        ("rights 1:15 500", "bonus 1:1"),
+        "X bonus 160+rights 20",
+    ),
+    "a merger, then a bonus of its target": (
+        "S/{THIRD} 50 @2400 =2730; X/{OLD} 20 @1480 =1630",
+        "X/{OLD} 208 @719.23 =820",
+        ("merger 42:25", "bonus 1:1"),
+        "S merger -50; X merger 168+bonus 104",
+    ),
+    "bonus and split, then a sale": (
+        "X/{OLD} 20 @3000 =4500",
+        "X/INE669E01024 270 @200 =310",
+        ("bonus 2:1", "split 1:5"),
+        "X split 280+bonus 280+isin_change+sold 30",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_actions_of_a_month_are_told_apart(lines: Lines, name: str) -> None:
+    before, after, actions, said = SEVERAL[name]
+    names = {"OLD": OLD, "THIRD": THIRD}
+    rows = []
+    for place, action in enumerate(actions):
+        kind, ratio, *cash = action.split()
+        into = {"merger": OLD, "split": "INE669E01024"}
+        rows.append(
+            {
+                "instrument_id": THIRD if kind == "merger" else OLD,
+                "ex_date": date(2026, 1, 8 + 6 * place),
+                "kind": kind,
+                "ratio": ratio,
+                "new_instrument_id": into.get(kind),
+                "cash_per_unit": Decimal(cash[0]) if cash else None,
+            }
+        )
+    changes = hk.compare(
+        lines(before.format(**names), at=EARLIER, bystanders=4),
+        lines(after.format(**names), at=LATER.replace(month=2), bystanders=4),
+        actions=pl.DataFrame(rows, schema=ACTIONS),
+    )
+    assert in_short(changes) == said
+    assert set(hk.bridge(changes, of="pnl")["residual"]) == {0}
+
+
 def in_short(changes: pl.DataFrame) -> str:
     """Write every line that is no bystander, and the units of each of its parts."""
     own = changes.filter(~pl.col("symbol").str.starts_with("BY")).sort("symbol")
