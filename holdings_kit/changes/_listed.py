@@ -29,7 +29,7 @@ _PAISA: Final = 0.0051  # what an average is rounded by
 _RATIO: Final = pl.col("ratio").fill_null("1:1")
 
 
-def _merged_by_table(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
+def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
     """Move what the table says was merged; what has not come yet is pending."""
     swaps = pl.col("kind") == "merger"
     # a called or renamed share whose new name was held before is a line that was joined
@@ -154,11 +154,11 @@ def _merged_by_table(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFra
             _cross_pending=pl.lit(value=True),
             **where,
         ),
-        _pending(waits),
+        _write_pending(waits),
     ]
 
 
-def _pending(frame: pl.DataFrame) -> pl.DataFrame:
+def _write_pending(frame: pl.DataFrame) -> pl.DataFrame:
     return moves_of(
         frame,
         _place_after=pl.col("s_place"),
@@ -177,7 +177,7 @@ def _pending(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _demerged_by_table(
+def _find_demergers(
     lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
 ) -> list[pl.DataFrame]:
     """Move to the child what the table says left the parent."""
@@ -313,11 +313,11 @@ def _demerged_by_table(
             _cross_pending=pl.lit(value=True),
             **where,
         ),
-        _pending(waits),
+        _write_pending(waits),
     ]
 
 
-def _paid_by_table(
+def _find_paid_actions(
     lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
 ) -> list[pl.DataFrame]:
     """Find rights taken up, shares tendered and calls paid, at the table's price."""
@@ -429,11 +429,13 @@ def _paid_by_table(
             ),
             **where,
         ),
-        *_used_entitlements(rights, rows),
+        *_find_used_entitlements(rights, rows),
     ]
 
 
-def _used_entitlements(rights: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
+def _find_used_entitlements(
+    rights: pl.DataFrame, rows: pl.DataFrame
+) -> list[pl.DataFrame]:
     """Let the entitlements become the shares they were for: they were not sold."""
     symbol = pl.coalesce("symbol_before", "symbol_after")
     fewer = pl.col("owned_quantity_before") > pl.col("owned_quantity_after")
@@ -491,7 +493,7 @@ def _used_entitlements(rights: pl.DataFrame, rows: pl.DataFrame) -> list[pl.Data
     ]
 
 
-def _ended_by_table(lines: pl.DataFrame) -> list[pl.DataFrame]:
+def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
     """Say of delisted lines without a price that they are."""
     cash = pl.col("cash_per_unit")
     cancelled = (pl.col("kind") == "capital_reduction") & (
@@ -561,21 +563,24 @@ def find_listed(
         .with_columns(_is_due=(ex_date > pl.col("s_day0")).fill_null(value=True))
     )
     lines = lines.join(
-        _multiplied(lines, actions), on="s_place", how="left", maintain_order="left"
+        _multiply_factors(lines, actions),
+        on="s_place",
+        how="left",
+        maintain_order="left",
     ).with_columns(pl.col("_all_num", "_all_den").fill_null(1))
-    late = _came_late(rows, table, lines, late_days=late_days)
+    late = _find_late_mergers(rows, table, lines, late_days=late_days)
     if lines.is_empty():
         return late
     return [
         *late,
-        *_merged_by_table(lines, rows),
-        *_demerged_by_table(lines, rows, tolerance),
-        *_paid_by_table(lines, rows, tolerance),
-        *_ended_by_table(lines),
+        *_find_mergers(lines, rows),
+        *_find_demergers(lines, rows, tolerance),
+        *_find_paid_actions(lines, rows, tolerance),
+        *_find_delistings(lines),
     ]
 
 
-def _multiplied(lines: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _multiply_factors(lines: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Multiply the splits and bonuses of each line between its two days."""
     ex_date = pl.col("ex_date")
     return (
@@ -593,7 +598,7 @@ def _multiplied(lines: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _came_late(
+def _find_late_mergers(
     rows: pl.DataFrame, table: pl.DataFrame, lines: pl.DataFrame, *, late_days: int
 ) -> list[pl.DataFrame]:
     """Find merged shares that came after their source was gone from the account."""
@@ -613,7 +618,7 @@ def _came_late(
     # bought on the market they would have a price of the market, and come by T+1
     odd = added.is_null() | is_out_of_range(implied, "t") | (pl.col("t_q0") == 0)
     came = (
-        side_of(rows.filter(~_traded_today()), "t")
+        side_of(rows.filter(~_has_traded_today()), "t")
         .join(mergers, left_on="t_new_key", right_on="new_instrument_id")
         .filter((rise > 0) & window & odd)
         .join(here, on=["_group", "t_new_key"], how="anti")
@@ -642,7 +647,7 @@ def _came_late(
     ]
 
 
-def _traded_today() -> pl.Expr:
+def _has_traded_today() -> pl.Expr:
     """Tell lines of which something came by an exchange on the last day."""
     more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
     return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)

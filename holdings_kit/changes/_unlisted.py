@@ -51,14 +51,15 @@ def _pair_costs(
     ones = ones.filter(pl.col("_wanted") > 0)
     found = [
         ones.join(sets, on="_group").filter(
-            (pl.col("_wanted") - pl.col("_cost")).abs() <= _slack(tolerance),
-            _slack(tolerance) / pl.col("_cost") * pl.col("_tried") < _COARSE * 2,
-            _slack(tolerance) / pl.col("_cost") < _COARSE,
+            (pl.col("_wanted") - pl.col("_cost")).abs() <= _allow_rounding(tolerance),
+            _allow_rounding(tolerance) / pl.col("_cost") * pl.col("_tried")
+            < _COARSE * 2,
+            _allow_rounding(tolerance) / pl.col("_cost") < _COARSE,
         )
         for sets in _sets_of(lines.join(ones, on="_group", how="semi"))
     ]
     every = pl.concat(part.select(_PAIRED) for part in found)
-    chance = _slack(tolerance) / pl.col("_cost") * pl.col("_tried")
+    chance = _allow_rounding(tolerance) / pl.col("_cost") * pl.col("_tried")
     every = every.with_columns(_sure=chance < _FINE, _lines=pl.col("_set").list.len())
     fewest = pl.col("_lines") == pl.col("_lines").min()
     every = every.filter(fewest.over("_one")).filter(pl.len().over("_one") == 1)
@@ -70,7 +71,7 @@ def _pair_costs(
 _PAIRED: Final = ("_one", "_set", "_cost", "_size", "_units", "_tried")
 
 
-def _slack(tolerance: float) -> pl.Expr:
+def _allow_rounding(tolerance: float) -> pl.Expr:
     """How far the rounding of their averages may set apart two sums of costs."""
     return (pl.col("_size") + pl.col("_units")) * tolerance / 2
 
@@ -140,7 +141,7 @@ def _is_equity(*names: str) -> pl.Expr:
     )
 
 
-def _mergers(pairs: pl.DataFrame) -> list[pl.DataFrame]:
+def _write_proven_mergers(pairs: pl.DataFrame) -> list[pl.DataFrame]:
     """Write down lines whose whole cost reappears in another line of the account."""
     rise = pl.col("t_q1") - pl.col("t_q0")
     added = _f("t_c1") - _f("t_c0")
@@ -155,7 +156,7 @@ def _mergers(pairs: pl.DataFrame) -> list[pl.DataFrame]:
     )
     # of several sources each gave its part; what came is the sum of the parts
     others = pl.col("_n").sum().over("t_place") - pl.col("_n")
-    return _merger_moves(
+    return _write_mergers(
         found.with_columns(
             _n=pl.when("_last").then(_f("t_q1") - _f("t_q0") - others).otherwise("_n"),
             _moved=pl.when(pl.col("_lines") == 1)
@@ -167,7 +168,7 @@ def _mergers(pairs: pl.DataFrame) -> list[pl.DataFrame]:
     )
 
 
-def _merger_moves(found: pl.DataFrame) -> list[pl.DataFrame]:
+def _write_mergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     """Write down mergers: `_units` of the source became `_n` of the target."""
     if found.is_empty():
         return []
@@ -201,7 +202,7 @@ def _merger_moves(found: pl.DataFrame) -> list[pl.DataFrame]:
     ]
 
 
-def _traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
+def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
     """Find mergers beside which source or target was traded, or a fraction was paid.
 
     Both values agree, and one account of the costs gives whole units; as a plain
@@ -262,7 +263,7 @@ def _traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]
     )
     for end in ("s_place", "t_place"):
         found = found.filter(pl.len().over(end) == 1)
-    return _merger_moves(
+    return _write_mergers(
         found.with_columns(
             _moved=pl.when(pl.col("_rank") == 0)
             .then(pl.col("t_c1") - pl.col("t_c0"))
@@ -274,7 +275,7 @@ def _traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]
     )
 
 
-def _demergers(found: pl.DataFrame) -> list[pl.DataFrame]:
+def _write_demergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     """Write down lines whose cost is what another line of the account lost."""
     if found.is_empty():
         return []
@@ -303,7 +304,7 @@ def _demergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     ]
 
 
-def _traded_demergers(pairs: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _find_traded_demergers(pairs: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Find children that were sold in part, and parents that were bought besides."""
     lost, rounding = pl.col("_wanted"), tolerance / 2
     # the average of the child is what the parent lost, over whole units
@@ -342,7 +343,7 @@ def _traded_demergers(pairs: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     return found
 
 
-def _entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
+def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
     """Find rights taken up: an entitlement is gone, and its share has grown cheaply."""
     symbol = pl.coalesce("symbol_before", "symbol_after")
     entitled = symbol.str.contains(RIGHTS)
@@ -425,7 +426,7 @@ def find_unlisted(
     claimed = claims.join(limbo, on="_place_after", how="anti")["_place_after"]
     place = pl.col("_place_after").cast(pl.UInt32())
     free = rows.filter(~place.is_in(claimed.implode())) if claimed.len() else rows
-    found = [*_entitlements(free), *_conserved(free, tolerance)]
+    found = [*_find_entitlements(free), *_find_conserved(free, tolerance)]
     if not found or limbo.is_empty():
         return [*listed, *found]
     places = pl.concat(part["_place_after"] for part in found)
@@ -436,7 +437,7 @@ def find_unlisted(
     ]
 
 
-def _figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Take the figures of the lines into which a cost may have gone, or left."""
     q0, q1, c0, c1, a0, a1, p0, p1 = (
         _f(f"{name}_{end}")
@@ -448,7 +449,7 @@ def _figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     low, high = pl.min_horizontal(p0, p1), pl.max_horizontal(p0, p1)
     beyond = (paid < low * (1 - band * _SOME)) | (paid > high * (1 + band * _SOME))
     drop = a0 - a1 > 3 * tolerance
-    near = _candidates(free)
+    near = _find_candidates(free)
     if near.is_empty():
         return near
     rows = free.select(
@@ -493,7 +494,7 @@ _ASKED: Final = (
 )
 
 
-def _candidates(free: pl.DataFrame) -> pl.DataFrame:
+def _find_candidates(free: pl.DataFrame) -> pl.DataFrame:
     """Keep, by comparing only, the lines of accounts in which a cost may have moved.
 
     Something grew in them, and another line is gone or became cheaper; most have not.
@@ -529,9 +530,9 @@ def _candidates(free: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
+def _find_conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
     """Look where something left the cost of one line and came into another's."""
-    known = _figures(free, tolerance)
+    known = _read_figures(free, tolerance)
     if known.is_empty():
         return []
     gone, grown, fallen = (known.filter(f) for f in ("_gone", "_grown", "_fallen"))
@@ -544,9 +545,9 @@ def _conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
         tolerance,
     )
     if pairs.height:
-        found = _mergers(_both(free, pairs, one="t", line="s"))
+        found = _write_proven_mergers(_fetch_both(free, pairs, one="t", line="s"))
         gone, grown, fallen = (
-            _without(part, found, free) for part in (gone, grown, fallen)
+            _leave_out(part, found, free) for part in (gone, grown, fallen)
         )
     # of a parent sold in part after it, the average tells what it lost
     lost = (
@@ -566,23 +567,25 @@ def _conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
     )
     parts: list[pl.DataFrame] = []
     if pairs.height:
-        proven = _both(free, pairs, one="s", line="t").with_columns(
+        proven = _fetch_both(free, pairs, one="s", line="t").with_columns(
             _n=pl.col("t_q1") - pl.col("t_q0"),
             _moved=pl.col("t_c1") - pl.col("t_c0"),
             _confidence=pl.when("_sure").then(0.96).otherwise(0.75),
         )
         parts.append(proven.select(_DEMERGED))
     if rest.height:
-        pairs = _both(free, rest, one="s", line="t")
-        parts.append(_traded_demergers(pairs, tolerance).select(_DEMERGED))
+        pairs = _fetch_both(free, rest, one="s", line="t")
+        parts.append(_find_traded_demergers(pairs, tolerance).select(_DEMERGED))
     if parts:
-        found += _demergers(pl.concat(parts))
-        gone, odd = (_without(part, found, free) for part in (gone, odd))
+        found += _write_demergers(pl.concat(parts))
+        gone, odd = (_leave_out(part, found, free) for part in (gone, odd))
     rest = odd.select("_group", _one="_line").join(
         gone.select("_group", "_line"), on="_group"
     )
     if rest.height:
-        found += _traded_mergers(_both(free, rest, one="t", line="s"), tolerance)
+        found += _find_traded_mergers(
+            _fetch_both(free, rest, one="t", line="s"), tolerance
+        )
     return found
 
 
@@ -592,7 +595,7 @@ _DEMERGED: Final = (
 )
 
 
-def _both(
+def _fetch_both(
     free: pl.DataFrame, pairs: pl.DataFrame, *, one: str, line: str
 ) -> pl.DataFrame:
     """Fetch what is asked of the two lines of each pair."""
@@ -603,7 +606,7 @@ def _both(
     return pl.concat([pairs, *sides], how="horizontal")
 
 
-def _without(
+def _leave_out(
     part: pl.DataFrame, found: list[pl.DataFrame], free: pl.DataFrame
 ) -> pl.DataFrame:
     """Leave out the lines that are explained."""
