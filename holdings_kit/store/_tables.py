@@ -116,9 +116,8 @@ def own_trades(rows: pl.LazyFrame) -> pl.LazyFrame:
     traded = pl.col("position_quantity")
     old = (pl.col("source") == "gateway") & (traded != 0)
     old &= pl.col("owned_quantity") == pl.col("reported_quantity")
-    said = pl.col("extra").str.json_decode(
-        pl.Struct(dict.fromkeys(_POSITIONS, pl.String()))
-    )
+    of_old = pl.when("_old").then(pl.col("extra"))
+    said = of_old.str.json_decode(pl.Struct(dict.fromkeys(_POSITIONS, pl.String())))
     positions = [
         said.struct.field(name).cast(MONEY, strict=False).alias(name)
         for name in _POSITIONS
@@ -127,12 +126,7 @@ def own_trades(rows: pl.LazyFrame) -> pl.LazyFrame:
     return (
         rows.with_columns(_old=old.fill_null(value=False))
         .with_columns(
-            pl.when("_old").then(position).alias(position.meta.output_name())
-            for position in positions
-        )
-        .with_columns(
-            quantity="reported_quantity",
-            averagePrice="average_price",
+            *positions, quantity="reported_quantity", averagePrice="average_price"
         )
         .with_columns(
             owned_quantity=pl.when("_old")
@@ -226,8 +220,13 @@ class Tables(NamedTuple):
         StoreError
             A later version of this package wrote it.
         """
+        described = self.describe()
+        return None if described is None else described["buckets"]
+
+    def describe(self) -> Described | None:
+        """Read what the store says of itself; None where there is none yet."""
         opened = self.open("snapshots")
-        return None if opened is None else _described(opened, self.root)["buckets"]
+        return None if opened is None else _described(opened, self.root)
 
     def create(self, buckets: int) -> None:
         """Make every table that is not there yet; harmless when two do it at once.
@@ -533,7 +532,7 @@ class Tables(NamedTuple):
         return dict(self.storage_options) if self.storage_options else None
 
 
-class _Described(TypedDict):
+class Described(TypedDict):
     """What the description of a table says of the store."""
 
     buckets: int
@@ -541,10 +540,10 @@ class _Described(TypedDict):
     oldest: int  # format that wrote the first rows; 1 where an older one wrote this
 
 
-def _described(opened: DeltaTable, root: str) -> _Described:
+def _described(opened: DeltaTable, root: str) -> Described:
     try:
         found = json.loads(opened.metadata().description)
-        facts = _Described(
+        facts = Described(
             buckets=int(found["buckets"]),
             format=int(found.get("format", 1)),
             oldest=int(found.get("oldest", 1)),

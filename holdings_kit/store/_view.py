@@ -73,7 +73,10 @@ class StoreView:
     def buckets(self) -> int:
         """Number of parts the accounts are spread over."""
         if self._made_with is None:  # another process may make it at any time
-            self._made_with = self._tables.buckets()
+            described = self._tables.describe()
+            if described is not None:
+                self._made_with = described["buckets"]
+                self._tables = self._tables._replace(oldest=described["oldest"])
         made, asked = self._made_with, self._asked
         if made and asked and made != asked:
             raise ConfigError(
