@@ -14,9 +14,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from typer.testing import CliRunner
 
 import holdings_kit as hk
-from holdings_kit import sandbox
+from holdings_kit import cli, sandbox
 from holdings_kit.clients import Options
 from holdings_kit.errors import ConfigError
 
@@ -156,3 +158,17 @@ def test_the_container_is_built_and_serves_by_the_steps_of_its_file(
                 assert reply.status_code == status
         finally:
             process.terminate()
+
+
+def test_the_compose_file_asks_for_what_the_command_knows() -> None:
+    compose = yaml.safe_load((ROOT / "examples/sandbox/compose.yaml").read_text())
+    box, app = compose["services"]["sandbox"], compose["services"]["app"]
+    known = CliRunner().invoke(cli.app, ["sandbox", "--help"], env={"COLUMNS": "200"})
+    flags = [word.partition("=")[0] for word in box["command"]]
+    assert [flag for flag in flags if flag not in known.output] == []
+    build = box["build"]
+    assert (ROOT / "examples/sandbox" / build["context"]).resolve() == ROOT
+    assert (ROOT / build["dockerfile"]).is_file()
+    hosts = {word.split("=")[1] for word in box["command"] if "allow-host" in word}
+    asked = {url.split("/")[2].split(":")[0] for url in app["environment"].values()}
+    assert asked | {"app"} == hosts
