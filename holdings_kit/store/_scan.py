@@ -80,8 +80,8 @@ def scan_webhooks(
 
     The store then holds what `read_webhooks` makes of the same files, rejects
     included; the other kinds of event of the same URL stand among the rejects here, for
-    a store keeps holdings. A scan that was killed goes on where its last commit ended; the same
-    dumps again load nothing. Memory is a few hundred MB per worker.
+    a store keeps holdings. A scan that was killed goes on where its last commit ended;
+    the same dumps again load nothing. Memory is a few hundred MB per worker.
 
     Parameters
     ----------
