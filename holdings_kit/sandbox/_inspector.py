@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from holdings_kit.sandbox._render import render_document
+from holdings_kit.sandbox._trigger import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ def render_inspector(index: Mapping[str, str]) -> str:
         f'aria-pressed="{str(name == "webhooks").lower()}">{words}</button>'
         for name, words in shown.items()
     )
+    events = "".join(f"<option>{event}</option>" for event in EVENTS)
     flags = "".join(
         f'<label><input type="checkbox" name="{name}"> {name}</label>'
         for name in ("duplicate", "forged", "reorder")
@@ -52,7 +54,9 @@ def render_inspector(index: Mapping[str, str]) -> str:
         '<input id="url" name="url" type="url" required '
         'placeholder="http://127.0.0.1:8000/hook">'
         "<button>Register</button></form>"
-        '<form id="fire" class="row"><label for="persona">Import of</label>'
+        '<form id="fire" class="row"><label for="event">Event</label>'
+        f'<select id="event" name="event">{events}</select>'
+        '<label for="persona">of</label>'
         '<select id="persona" name="persona"></select>'
         '<label for="late">late by</label>'
         '<input id="late" name="late" placeholder="24h" size="5">'

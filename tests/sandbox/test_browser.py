@@ -284,7 +284,8 @@ def test_the_inspector_is_used_by_keyboard_and_shows_text_as_text(
     )
     page.goto(f"{sb.url}/_sandbox/")
     page.get_by_label("Webhook URL").fill(hook)
-    page.get_by_label("Import of").select_option("bela")
+    page.get_by_label("Event").select_option("order")
+    page.get_by_label("of", exact=True).select_option("bela")
     page.get_by_label("forged").check()
     page.get_by_role("button", name="Fire").press("Enter")
     row = page.locator("#list button")
@@ -297,6 +298,7 @@ def test_the_inspector_is_used_by_keyboard_and_shows_text_as_text(
     (sent,) = sb.deliveries()
     answers: Any = sent["answers"]
     assert (len(answers), sent["forged"], sent["url"]) == (2, True, hook)
+    assert sent["kind"] == "order"
     page.get_by_role("button", name="+1 day").press("Enter")
     page.get_by_text("2026-01-06 04:45:00").wait_for()
     page.get_by_role("button", name="Requests").press("Enter")

@@ -31,7 +31,7 @@ function headline(row) {
   if (state.show === "requests") return `${row.method} ${row.path}`;
   if (state.show === "webhooks") {
     const account = row.body.smallcaseAuthId ?? "";
-    return `${row.kind}, ${people.get(account) ?? account}`;
+    return account ? `${row.kind}, ${people.get(account) ?? account}` : row.kind;
   }
   return `${row.intent} ${row.transactionId}`;
 }
@@ -180,7 +180,7 @@ byId("register").addEventListener("submit", (event) => {
 byId("fire").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = new FormData(event.target);
-  const body = { event: "holdings-import", persona: form.get("persona") };
+  const body = { event: form.get("event"), persona: form.get("persona") };
   if (form.get("late")) body.late = form.get("late");
   for (const name of ["duplicate", "forged", "reorder"]) body[name] = form.has(name);
   if (byId("url").value) body.url = byId("url").value;
