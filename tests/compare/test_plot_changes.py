@@ -117,3 +117,11 @@ def test_a_waterfall_of_nothing_known_does_not_say_zero(lines: Lines) -> None:
     changes = hk.compare(lines("X 10 @5 =?"), lines("X 12 @5 =?"))
     words = plot.alt_text(plot.value_waterfall(hk.bridge(changes, by=())))
     assert words == "Waterfall: nothing in it has a known value."
+
+
+def test_each_cause_has_a_colour_of_its_own() -> None:
+    from holdings_kit.changes import CAUSES
+    from holdings_kit.display.plot._changes import _COLOUR_OF
+
+    assert set(_COLOUR_OF) == set(CAUSES)
+    assert len(set(_COLOUR_OF.values())) == len(CAUSES)

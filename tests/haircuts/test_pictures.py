@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 
 from holdings_kit import haircuts as hc
 from holdings_kit.display import plot
 from holdings_kit.errors import ConfigError, FrameError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 def drawn(figure: Figure) -> list[Any]:
@@ -69,8 +67,11 @@ def test_heat_map_holds_every_count(models: pl.DataFrame, wide: pl.DataFrame) ->
     with pytest.raises(FrameError, match="year"):
         plot.adequacy_heatmap(coverage.drop("year"))
     both = hc.backtest(models, wide, by=("instrument_id", "model", "year"))
-    with pytest.raises(ConfigError, match="2 models"):
-        plot.adequacy_heatmap(both)
+    maps = drawn(plot.adequacy_heatmap(both))[:2]
+    titles = [axes.get_title().partition(":")[0] for axes in maps]
+    assert titles == ["ewma", "historical"]
+    written = [text.get_text() for axes in maps for text in axes.texts]
+    assert sorted(written) == sorted(str(count) for count in both["breaches"])
 
 
 def test_drawdown_points_stand_above_the_line_when_short(
@@ -115,6 +116,63 @@ def test_comparison_and_procyclicality(
     assert len(right.texts) == 2
     axes = drawn(plot.procyclicality(hc.procyclicality(models)))
     assert len(axes) == 2
+
+
+def test_no_model_is_dropped_and_no_two_share_a_colour(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    one = models.filter(pl.col("model") == "ewma", pl.col("instrument_id") == "A")
+    ten = pl.concat(
+        one.with_columns(
+            model=pl.lit(f"model {n}"), haircut=pl.col("haircut") * (0.5 + n / 10)
+        )
+        for n in range(10)
+    )
+    names = {f"model {n}" for n in range(10)}
+
+    def lines_of(figure: Figure) -> list[list[tuple[str, str]]]:
+        return [
+            [
+                (label.partition(",")[0], str(handle.get_color()))
+                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+                if label.startswith("model")
+            ]
+            for axes in drawn(figure)
+        ]
+
+    for figure in (
+        plot.breach_plot(ten, wide, instrument_id="A"),
+        plot.rolling_zones(ten, wide, instrument_id="A"),
+    ):
+        panels = lines_of(figure)
+        assert {name for panel in panels for name, _ in panel} == names
+        for panel in panels:
+            colours = [colour for _, colour in panel]
+            assert len(set(colours)) == len(colours)
+    for figure in (
+        plot.haircut_drawdown(ten, wide),
+        plot.procyclicality(hc.procyclicality(ten)),
+    ):
+        labels = {
+            label
+            for axes in drawn(figure)
+            for label in axes.get_legend_handles_labels()[1]
+        }
+        assert names <= labels
+    with pytest.raises(ConfigError, match="at most 8 can be told apart"):
+        plot.breach_plot(ten, wide, instrument_id="A", ax=Figure().subplots())
+
+
+def test_the_callers_theme_is_honoured(
+    models: pl.DataFrame, wide: pl.DataFrame
+) -> None:
+    import matplotlib as mpl
+
+    dark = {"figure.facecolor": "none", "text.color": "#ffffff", "font.size": 7.0}
+    with mpl.rc_context(dark):
+        figure = plot.breach_plot(models, wide, instrument_id="A")
+    assert figure.get_facecolor() == (0.0, 0.0, 0.0, 0.0)
+    assert drawn(figure)[0].title.get_color() == "#ffffff"
 
 
 def test_nothing_to_show_is_said() -> None:

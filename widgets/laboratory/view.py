@@ -126,9 +126,7 @@ class HaircutLab(VBox):
             for name, why in model.refusals.items()
         )
         self._show_breaches(None)
-        first = model.by_year["model"][0] if model.by_year.height else ""
-        one = model.by_year.filter(pl.col("model") == first)
-        self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(one))
+        self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(model.by_year))
         duels = model.comparison
         self.duel.value = (
             ""

@@ -16,6 +16,8 @@ from holdings_kit.display.plot._style import (
     GREY,
     ORANGE,
     VERMILION,
+    Axes,
+    distinct_colours,
     legend_outside,
     new_figure,
     nothing,
@@ -38,12 +40,23 @@ _LADDER: Final = (
 
 _MARKS: Final = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">", "h", "p", "d", "8")
 
+_COLOUR_OF: Final[dict[str, str]] = dict(
+    zip(CAUSES, distinct_colours(len(CAUSES)), strict=True)
+)
+"""Each cause has one colour, the same in every picture, and no two share one."""
+
 _MOST: Final = 30  # instruments a timeline can name legibly
 
 """What a bridge is of, by the first of these steps that it has."""
 
 
-def cause_counts(changes: pl.DataFrame) -> Figure:
+def cause_counts(
+    changes: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw how many lines changed for which cause, in the order of the rules.
 
     Lines that only moved in price, or not at all, are counted in the title: beside
@@ -53,6 +66,9 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
     ----------
     changes
         `CHANGES`.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -74,9 +90,11 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
         f"Lines by cause: {told or 'none changed'}; "
         f"{calm} moved in price only or not at all.",
         size=(7.0, max(2.2, 0.32 * len(shown) + 1.2)),
+        ax=ax,
+        figsize=figsize,
     )
     quiet = f"{number_of(calm, 'line')} moved in price only or not at all"
-    axes.set_title(quiet, fontsize=9)
+    axes.set_title(title or quiet, fontsize=9)
     if not shown:
         nothing(axes, "no line changed")
         return figure
@@ -96,7 +114,13 @@ def cause_counts(changes: pl.DataFrame) -> Figure:
 
 
 def quantity_ladder(
-    changes: pl.DataFrame, *, account_id: str, instrument_id: str
+    changes: pl.DataFrame,
+    *,
+    account_id: str,
+    instrument_id: str,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw the buckets of one instrument before and after, stacked.
 
@@ -108,6 +132,9 @@ def quantity_ladder(
         `CHANGES`.
     account_id, instrument_id
         Which line; the first one that matches.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -145,6 +172,8 @@ def quantity_ladder(
     figure, (axes,) = new_figure(
         f"Quantities of {symbol} before and after ({cause}): {words or 'none'}.",
         size=(4.5, 4.0),
+        ax=ax,
+        figsize=figsize,
     )
     top = {"before": 0.0, "after": 0.0}
     named: set[str] = set()
@@ -161,14 +190,21 @@ def quantity_ladder(
         top[end] += size
     axes.set_xticks((0, 1), ["before", "after"])
     axes.set_ylabel("quantity (units)")
-    axes.set_title(f"{symbol}: {cause}")
+    axes.set_title(title or f"{symbol}: {cause}")
     axes.margins(y=0.1)
     if named:
         legend_outside(axes)
     return figure
 
 
-def change_timeline(changes: pl.DataFrame, *, account_id: str) -> Figure:
+def change_timeline(
+    changes: pl.DataFrame,
+    *,
+    account_id: str,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw what happened to each instrument of an account, snapshot by snapshot.
 
     Each cause has a colour and a mark of its own; a thin line shows when the
@@ -180,6 +216,9 @@ def change_timeline(changes: pl.DataFrame, *, account_id: str) -> Figure:
         `TIMELINE`.
     account_id
         Which account.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -211,6 +250,8 @@ def change_timeline(changes: pl.DataFrame, *, account_id: str) -> Figure:
     figure, (axes,) = new_figure(
         f"Timeline of account {account_id}: {words or 'nothing happened'}.",
         size=(9.0, max(2.5, 0.3 * len(names) + 1.5)),
+        ax=ax,
+        figsize=figsize,
     )
     if not names:
         nothing(axes, "nothing happened")
@@ -222,19 +263,21 @@ def change_timeline(changes: pl.DataFrame, *, account_id: str) -> Figure:
         days = held.filter(pl.col("name") == who)["at"].to_list()
         axes.plot(days, [place] * len(days), color="#CCCCCC", lw=1, zorder=1)
     present = [cause for cause in CAUSES if cause in set(told["cause"])]
-    for number, cause in enumerate(present):
+    for cause in present:
         own = told.filter(pl.col("cause") == cause)
         axes.scatter(
             own["at"].to_list(),
             [names.index(who) for who in own["name"]],
-            marker=_MARKS[number % len(_MARKS)],
-            color=COLOURS[number % len(COLOURS)],
+            marker=_MARKS[CAUSES.index(cause) % len(_MARKS)],
+            color=_COLOUR_OF[cause],
             edgecolor=BLACK,
             linewidth=0.4,
             s=42,
             zorder=2,
             label=cause.replace("_", " "),
         )
+    events = number_of(told.height, "event")
+    axes.set_title(title or f"{account_id}: {events}, {words}", wrap=True)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("snapshot (UTC date)")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
-    COLOURS,
     GREY,
     Axes,
+    colours_of,
     ink_on,
     new_figure,
     nothing,
     percent_axis,
+    split_series,
 )
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import FrameError
 from holdings_kit.haircuts import breaches
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = ["adequacy_heatmap", "haircut_drawdown"]
 
 _LABELLED: Final = 15  # breaches up to which each point carries its name
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+_WIDE: Final = 6  # years beyond which two maps fill a row
 
 
 def adequacy_heatmap(
@@ -76,37 +78,62 @@ def adequacy_heatmap(
             raise FrameError("coverage", column, "is missing; backtest with it in `by`")
     if "n" in coverage.columns:
         coverage = coverage.filter(pl.col("n") > 0)  # others have no year
-    models = coverage["model"].unique().to_list()
-    if len(models) > 1:
-        raise ConfigError(f"coverage holds {len(models)} models; filter one")
+    models = coverage["model"].unique().sort().to_list()
     names = coverage["instrument_id"].unique().sort(descending=True).to_list()
     years = coverage["year"].unique().sort().to_list()
     total, expected = coverage["breaches"].sum(), coverage["expected"].sum()
     securities = number_of(len(names), "security", "securities")
-    alt = f"Breaches of {securities} in {number_of(len(years), 'year')}: "
-    alt += f"{total} where {expected:.1f} are expected."
-    size = (max(5.0, 1.2 + 0.6 * len(years)), max(3.0, 1.0 + 0.3 * len(names)))
-    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
+    alt = f"Breaches of {securities} in {number_of(len(years), 'year')}"
+    alt += f" by {len(models)} models" if len(models) > 1 else ""
+    alt += f": {total} where {expected:.1f} are expected."
+    columns = min(len(models), 2 if len(years) > _WIDE else 3) or 1
+    rows = -(-len(models) // columns) or 1
+    wide, high = 1.2 + 0.6 * len(years), 1.0 + 0.3 * len(names)
+    figure, panels = new_figure(
+        alt,
+        size=(max(5.0, columns * wide), max(3.0, rows * high)),
+        rows=rows,
+        columns=columns,
+        ax=ax,
+        figsize=figsize,
+    )
     if not names:
-        nothing(axes, "No coverage to show.")
+        nothing(panels[0], "No coverage to show.")
         return figure
+    for model, axes in zip(models, panels[: len(models)], strict=True):
+        one = coverage.filter(pl.col("model") == model)
+        mesh = _draw_map(axes, one, names, years)
+        hits, due = int(one["breaches"].sum()), one["expected"].sum()
+        found = f"{model}: {number_of(hits, 'breach', 'breaches')}, {due:.1f} expected"
+        axes.set_title(title if title and len(models) == 1 else found)
+        figure.colorbar(mesh, ax=axes, label="Breaches / expected", extend="max")
+    if title and len(models) > 1:
+        figure.suptitle(title)
+    for spare in panels[len(models) :]:
+        spare.set_axis_off()
+    return figure
+
+
+def _draw_map(
+    axes: Axes, coverage: pl.DataFrame, names: list[str], years: list[int]
+) -> Axes:
+    """Draw one model's map; a cell that was not tested stays hatched."""
     ratio = np.full((len(names), len(years)), np.nan)
+    axes.set_facecolor("none")
     for name, year, value, count in coverage.select(
         "instrument_id", "year", "ratio", "breaches"
     ).iter_rows():
         cell = names.index(name), years.index(year)
         ratio[cell] = value
-        ink = ink_on(value - 1, 1.0)
-        axes.text(cell[1], cell[0], str(count), ha="center", va="center", color=ink)
-    mesh: Any = axes.imshow(
+        shade = ink_on(value - 1, 1.0)
+        axes.text(cell[1], cell[0], str(count), ha="center", va="center", color=shade)
+    mesh: Axes = axes.imshow(
         ratio, cmap="PuOr_r", vmin=0, vmax=2, aspect="auto", origin="lower"
     )
     axes.grid(visible=False)
     axes.set_xticks(range(len(years)), [str(year) for year in years])
     axes.set_yticks(range(len(names)), names)
-    axes.set_title(title or f"{models[0]}: breaches per security and year")
-    figure.colorbar(mesh, ax=axes, label="Breaches / expected", extend="max")
-    return figure
+    return mesh
 
 
 def haircut_drawdown(
@@ -158,26 +185,33 @@ def haircut_drawdown(
     short = worst.filter("breach")
     alt = f"Haircut against the worst loss within {number_of(horizon, 'day')}: "
     alt += f"{short.height} of {worst.height} points lie above the line y = x."
-    figure, (axes,) = new_figure(alt, size=(5.5, 5.0), ax=ax, figsize=figsize)
+    parts = split_series(worst["model"].unique().sort().to_list(), ax=ax)
+    figure, panels = new_figure(
+        alt,
+        size=(5.5 * len(parts), 5.0),
+        columns=len(parts),
+        ax=ax,
+        figsize=figsize,
+    )
     if worst.height == 0:
-        nothing(axes, "No haircut with a loss after it.")
+        nothing(panels[0], "No haircut with a loss after it.")
         return figure
     highest = worst.select(pl.max_horizontal("haircut", "loss").max()).item()
     edge = 1.05 * float(highest)
-    axes.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
-    for colour, mark, model in zip(
-        COLOURS, _MARKS, worst["model"].unique().sort(), strict=False
-    ):
-        one = worst.filter(pl.col("model") == model)
-        axes.scatter(
-            one["haircut"], one["loss"], s=22, color=colour, marker=mark, label=model
-        )
     named = short.unique("instrument_id", keep="first", maintain_order=True)
-    _name_points(axes, named.head(_LABELLED), edge)
-    percent_axis(axes.xaxis, "Haircut")
-    percent_axis(axes.yaxis, f"Worst loss within {number_of(horizon, 'day')}")
-    axes.set_title(title or "Haircut against realised drawdown")
-    axes.legend(frameon=False)
+    for axes, models in zip(panels, parts, strict=True):
+        axes.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
+        for place, (model, colour) in enumerate(colours_of(models)):
+            one = worst.filter(pl.col("model") == model)
+            look = {"s": 22, "color": colour, "marker": _MARKS[place], "label": model}
+            axes.scatter(one["haircut"], one["loss"], **look)
+        here = named.filter(pl.col("model").is_in(models))
+        _name_points(axes, here.head(_LABELLED), edge)
+        percent_axis(axes.xaxis, "Haircut")
+        percent_axis(axes.yaxis, f"Worst loss within {number_of(horizon, 'day')}")
+        axes.legend(frameon=False)
+    found = f"{short.height} of {worst.height} haircuts were smaller than the fall"
+    panels[0].set_title(title or f"{found} within {number_of(horizon, 'day')}")
     return figure
 
 

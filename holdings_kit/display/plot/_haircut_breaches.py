@@ -8,17 +8,18 @@ import polars as pl
 
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
-    COLOURS,
     GREEN,
     GREY,
     VERMILION,
     YELLOW,
     Axes,
+    colours_of,
     date_axis,
     legend_outside,
     new_figure,
     nothing,
     percent_axis,
+    split_series,
 )
 from holdings_kit.haircuts import breaches, statistics
 
@@ -85,31 +86,52 @@ def breach_plot(
     )
     days = number_of(horizon, "day")
     alt = f"Losses of {instrument_id} over {days} against its haircut: "
-    figure, (axes,) = new_figure(
+    parts = split_series(counts["model"].to_list(), ax=ax)
+    figure, panels = new_figure(
         alt + (said or "nothing to judge") + ".",
-        size=(9.0, 4.0),
+        size=(9.0, 1.0 + 3.0 * len(parts)),
+        rows=len(parts),
         ax=ax,
         figsize=figsize,
     )
     if judged.height == 0:
-        nothing(axes, f"No haircut of {instrument_id} with a loss after it.")
+        nothing(panels[0], f"No haircut of {instrument_id} with a loss after it.")
         return figure
     shown = judged.unique("date", keep="first").sort("date")
-    axes.vlines(
-        shown["date"], 0, shown["loss"], color=GREY, linewidth=0.8, label="loss"
-    )
-    for colour, (model, _, hits) in zip(COLOURS, counts.iter_rows(), strict=False):
-        one = judged.filter(pl.col("model") == model)
-        name = f"{model}, × {number_of(hits, 'breach', 'breaches')}"
-        axes.step(one["date"], one["haircut"], where="post", color=colour, label=name)
-        hit = one.filter("breach")
-        axes.scatter(hit["date"], hit["loss"], s=45, color=colour, marker="x", zorder=3)
-    axes.set_title(title or f"{instrument_id}: loss over {days} and haircut")
-    date_axis(axes.xaxis)
-    percent_axis(axes.yaxis, "Fraction of value")
-    axes.set_xlabel("Date")
-    legend_outside(axes)
+    hits_of = dict(counts.select("model", "breach").iter_rows())
+    for axes, models in zip(panels, parts, strict=True):
+        axes.vlines(
+            shown["date"], 0, shown["loss"], color=GREY, linewidth=0.8, label="loss"
+        )
+        for model, colour in colours_of(models):
+            one = judged.filter(pl.col("model") == model)
+            name = f"{model}, × {number_of(hits_of[model], 'breach', 'breaches')}"
+            line = {"where": "post", "color": colour, "label": name}
+            axes.step(one["date"], one["haircut"], **line)
+            hit = one.filter("breach")
+            cross = {"s": 45, "color": colour, "marker": "x", "zorder": 3}
+            axes.scatter(hit["date"], hit["loss"], **cross)
+        date_axis(axes.xaxis)
+        percent_axis(axes.yaxis, "Fraction of value")
+        legend_outside(axes)
+    panels[0].set_title(title or _name_extremes(instrument_id, days, counts))
+    panels[-1].set_xlabel("Date")
     return figure
+
+
+def _name_extremes(instrument_id: str, days: str, counts: pl.DataFrame) -> str:
+    """Say which model was broken most and which least."""
+    order = counts.sort("breach", "model")
+    (low, few), (high, most) = (
+        order.select("model", "breach").row(place) for place in (0, -1)
+    )
+    head = f"{instrument_id} over {days}: "
+    times = number_of(most, "breach", "breaches")
+    if order.height == 1:
+        return f"{head}{times} of {high} in {number_of(order['n'][0], 'day')}"
+    if few == most:
+        return f"{head}{times} of each model"
+    return f"{head}{high} broken most ({most}), {low} least ({few})"
 
 
 def rolling_zones(
@@ -176,26 +198,32 @@ def rolling_zones(
     )
     alt = f"Breaches of {instrument_id} in the last {window} days: "
     alt += (said or "too few days") + "."
-    figure, (axes,) = new_figure(alt, size=(9.0, 4.0), ax=ax, figsize=figsize)
+    parts = split_series(last["model"].to_list(), ax=ax)
+    size = (9.0, 1.0 + 3.0 * len(parts))
+    figure, panels = new_figure(alt, size=size, rows=len(parts), ax=ax, figsize=figsize)
     if counts.height == 0:
-        nothing(axes, f"Fewer than {window} days of {instrument_id} to count.")
+        nothing(panels[0], f"Fewer than {window} days of {instrument_id} to count.")
         return figure
     top = max(max(counts["count"].to_list()) + 2, _first_red(window, level) + 2)
-    for zone, low, high in _bands(window, level, top):
-        axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
-    for zone, ceiling in _ceilings(_bands(window, level, top - 1)).items():
-        words = {"fontsize": 8, "va": "top", "ha": "right"}
-        axes.text(0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words)
-    for colour, model in zip(COLOURS, last["model"], strict=False):
-        one = counts.filter(pl.col("model") == model)
-        axes.step(one["date"], one["count"], where="post", color=colour, label=model)
-    axes.set_ylim(-0.5, top)
-    date_axis(axes.xaxis)
-    axes.set_ylabel(f"Breaches in {window} days")
-    axes.set_xlabel("Date")
+    for axes, models in zip(panels, parts, strict=True):
+        for zone, low, high in _bands(window, level, top):
+            axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
+        for zone, ceiling in _ceilings(_bands(window, level, top - 1)).items():
+            words = {"fontsize": 8, "va": "top", "ha": "right"}
+            axes.text(
+                0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words
+            )
+        for model, colour in colours_of(models):
+            one = counts.filter(pl.col("model") == model)
+            line = {"where": "post", "color": colour, "label": model}
+            axes.step(one["date"], one["count"], **line)
+        axes.set_ylim(-0.5, top)
+        date_axis(axes.xaxis)
+        axes.set_ylabel(f"Breaches in {window} days")
+        legend_outside(axes)
+    panels[-1].set_xlabel("Date")
     usual = f"{instrument_id}: rolling breaches and zones at {level:.1%}"
-    axes.set_title(title or usual)
-    legend_outside(axes)
+    panels[0].set_title(title or usual)
     return figure
 
 

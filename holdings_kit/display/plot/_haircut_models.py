@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -10,10 +10,10 @@ import polars as pl
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
     BLUE,
-    COLOURS,
     GREY,
     VERMILION,
     Axes,
+    distinct_colours,
     ink_on,
     legend_outside,
     new_figure,
@@ -36,6 +36,7 @@ _SET_SIZE: Final = 0.10
 _STRONGEST: Final = 4.0
 _NAMED: Final = 5  # securities whose difference carries a name
 _POINTS: Final = 100.0
+_TURNED: Final = 4  # models beyond which their names are written aslant
 
 
 def model_comparison(
@@ -77,7 +78,7 @@ def model_comparison(
     best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
     figure, (left, right) = new_figure(
         best or "No model to compare.",
-        size=(9.0, 1.5 + 0.5 * len(names)),
+        size=(4.5 + max(4.5, 1.5 + 0.6 * len(names)), 1.5 + 0.5 * len(names)),
         columns=2,
         ax=ax,
         figsize=figsize,
@@ -100,7 +101,13 @@ def model_comparison(
     return figure
 
 
-def margin_reproduction(reproduction: Reproduction) -> Figure:
+def margin_reproduction(
+    reproduction: Reproduction,
+    *,
+    ax: Sequence[Axes] | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw our margin against the exchange's, and how the differences are spread.
 
     Parameters
@@ -108,6 +115,9 @@ def margin_reproduction(reproduction: Reproduction) -> Figure:
     reproduction
         What `haircuts.reproduce` returns. On the line y = x both are the same; a
         security beyond the tolerance is marked, the largest differences by name.
+    ax, figsize, title
+        The caller's two axes to draw on, the size of a new figure in inches, and a
+        title over the two.
 
     Examples
     --------
@@ -132,7 +142,10 @@ def margin_reproduction(reproduction: Reproduction) -> Figure:
     verb = "margin is" if rows.height == 1 else "margins are"
     alt = f"{same.height} of {rows.height} {verb} the exchange's within the tolerance; "
     alt += f"the mean error is {size:.3f} points."
-    figure, (left, right) = new_figure(alt, size=(9.0, 4.2), columns=2)
+    figure, (left, right) = new_figure(
+        alt, size=(9.0, 4.2), columns=2, ax=ax, figsize=figsize
+    )
+    figure.suptitle(title or alt.partition(";")[0])
     if rows.height == 0:
         nothing(left, "No margin to compare.")
         right.set_axis_off()
@@ -212,13 +225,15 @@ def procyclicality(
         nothing(left, "No haircut to measure.")
         right.set_axis_off()
         return figure
+    colours = distinct_colours(len(models))
     for place, model in enumerate(models):
         one = measures.filter(pl.col("model") == model)
-        colour = COLOURS[place % len(COLOURS)]
+        colour = colours[place]
         _dots(left, [place], [one["peak_to_trough"]], colour, model)
-        spots = [at + 0.15 * place for at in range(len(rises))]
+        spots = [at + 0.8 * place / len(models) for at in range(len(rises))]
         _dots(right, spots, [one[name] for name in rises], colour, model)
-    left.set_xticks(range(len(models)), models)
+    turn = {"rotation": 30, "ha": "right"} if len(models) > _TURNED else {}
+    left.set_xticks(range(len(models)), models, **turn)
     left.set_xlim(-0.5, len(models) - 0.5)
     left.set_ylabel("Highest / lowest haircut")
     left.set_title("Peak to trough")
@@ -254,7 +269,13 @@ def _duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
             cells[row, column] = statistic
             weight = "bold" if (p_value or 1) < _SIGNIFICANT else "normal"
             ink = ink_on(statistic, _STRONGEST)
-            words = {"ha": "center", "va": "center", "weight": weight, "color": ink}
+            words: dict[str, Any] = {
+                "ha": "center",
+                "va": "center",
+                "weight": weight,
+                "color": ink,
+            }
+            words["fontsize"] = 10 if len(names) <= _TURNED else 8
             axes.text(column, row, f"{statistic:.1f}", **words)
     axes.imshow(cells, cmap="PuOr_r", vmin=-_STRONGEST, vmax=_STRONGEST, aspect="auto")
     axes.grid(visible=False)

@@ -8,7 +8,9 @@ from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
     COLOURS,
     GREY,
+    Axes,
     date_axis,
+    distinct_colours,
     new_figure,
     nothing,
     rupees,
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["activity_lines", "distribution_bars", "stress_curve"]
 
 
-def distribution_bars(distribution: pl.DataFrame) -> Figure:
+def distribution_bars(
+    distribution: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw how many accounts are in each class of a measure.
 
     Parameters
@@ -29,6 +37,9 @@ def distribution_bars(distribution: pl.DataFrame) -> Figure:
     distribution
         From `hk.population.distribution`. The accounts whose measure is
         unknown are a grey bar of their own.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -58,7 +69,9 @@ def distribution_bars(distribution: pl.DataFrame) -> Figure:
     where = f"; most ({most['accounts_count']}) {_class(most)}" if most else ""
     figure, (axes,) = new_figure(
         f"Accounts by {measure.replace('_', ' ')}: {number_of(count, 'account')}, "
-        f"{unknown} of them unknown{where}."
+        f"{unknown} of them unknown{where}.",
+        ax=ax,
+        figsize=figsize,
     )
     if not count:
         nothing(axes, "no accounts")
@@ -66,6 +79,8 @@ def distribution_bars(distribution: pl.DataFrame) -> Figure:
     labels = [_class(row) if row["known"] else "unknown" for row in rows]
     colours = [COLOURS[0] if row["known"] else GREY for row in rows]
     axes.bar(labels, [row["accounts_count"] for row in rows], color=colours)
+    usual = f"Most accounts ({most['accounts_count']}) {_class(most)}" if most else ""
+    axes.set_title(title or usual or "Every account is unknown")
     axes.set_ylabel("accounts")
     axes.set_xlabel(measure.replace("_", " "))
     axes.tick_params("x", rotation=45)
@@ -79,13 +94,22 @@ def _class(row: dict[str, float | None]) -> str:
     return f"at or above {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
-def stress_curve(stress: pl.DataFrame) -> Figure:
+def stress_curve(
+    stress: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw how many accounts are short of margin as haircuts go up.
 
     Parameters
     ----------
     stress
         From `hk.population.margin_stress`.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -104,7 +128,9 @@ def stress_curve(stress: pl.DataFrame) -> Figure:
     """
     rows = stress.sort("haircut_add").to_dicts()
     if not rows:
-        figure, (axes,) = new_figure("Accounts short of margin: nothing asked.")
+        figure, (axes,) = new_figure(
+            "Accounts short of margin: nothing asked.", ax=ax, figsize=figsize
+        )
         nothing(axes, "no additions asked for")
         return figure
     first, last = rows[0], rows[-1]
@@ -114,7 +140,9 @@ def stress_curve(stress: pl.DataFrame) -> Figure:
         f"at +{first['haircut_add']:.0%}, "
         f"{last['short_count']} of {last['accounts_count']} "
         f"at +{last['haircut_add']:.0%}, "
-        f"{rupees(float(last['shortfall_value']))} missing there."
+        f"{rupees(float(last['shortfall_value']))} missing there.",
+        ax=ax,
+        figsize=figsize,
     )
     axes.plot(
         [100 * row["haircut_add"] for row in rows],
@@ -122,12 +150,20 @@ def stress_curve(stress: pl.DataFrame) -> Figure:
         marker="o",
         color=COLOURS[0],
     )
+    found = f"{last['short_count']} of {last['accounts_count']} accounts short"
+    axes.set_title(title or f"{found} at +{last['haircut_add']:.0%}")
     axes.set_xlabel("added to every haircut, percentage points")
     axes.set_ylabel("accounts short of margin")
     return figure
 
 
-def activity_lines(activity: pl.DataFrame) -> Figure:
+def activity_lines(
+    activity: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw how many lines each cause changed, over time.
 
     Parameters
@@ -135,6 +171,9 @@ def activity_lines(activity: pl.DataFrame) -> Figure:
     activity
         From `hk.population.activity`. ``unchanged`` and ``price_only`` are
         left out: they would hide the rest.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Examples
     --------
@@ -154,19 +193,23 @@ def activity_lines(activity: pl.DataFrame) -> Figure:
     instants = shown["after_at"].n_unique()
     said = ", ".join(f"{cause} {totals[cause]}" for cause in causes) or "none"
     figure, (axes,) = new_figure(
-        f"Changed lines by cause over {instants} instants: {said}."
+        f"Changed lines by cause over {instants} instants: {said}.",
+        ax=ax,
+        figsize=figsize,
     )
     if not causes:
         nothing(axes, "nothing changed")
         return figure
+    most = f"{causes[0].replace('_', ' ')} most often ({totals[causes[0]]})"
+    axes.set_title(title or f"Changed lines: {most}")
+    colours = distinct_colours(len(causes))
     for number, cause in enumerate(causes):
         rows = shown.filter(shown["cause"] == cause).sort("after_at")
         axes.plot(
             rows["after_at"].to_list(),
             rows["lines_count"].to_list(),
             marker="o",
-            color=COLOURS[number % len(COLOURS)],
-            linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+            color=colours[number],
             label=cause,
         )
     axes.set_ylabel("changed lines (account × instrument)")

@@ -8,11 +8,14 @@ import polars as pl
 
 from holdings_kit.display.plot._style import (
     BLUE,
-    GREEN,
+    FLOW,
+    GAIN,
     GREY,
-    VERMILION,
+    LOSS,
+    PURPLE,
     Axes,
     date_axis,
+    ink,
     legend_outside,
     need,
     new_figure,
@@ -30,7 +33,14 @@ if TYPE_CHECKING:
 __all__ = ["performance_lines", "pnl_bars"]
 
 
-def pnl_bars(positions: pl.DataFrame, *, top: int = 20) -> Figure:
+def pnl_bars(
+    positions: pl.DataFrame,
+    *,
+    top: int = 20,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw the unrealised P&L of each position, largest gain first.
 
     Parameters
@@ -39,6 +49,9 @@ def pnl_bars(positions: pl.DataFrame, *, top: int = 20) -> Figure:
         `POSITIONS`; one whose P&L is unknown is counted in the title, not drawn.
     top
         How many to draw, by the size of gain or loss.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -65,7 +78,8 @@ def pnl_bars(positions: pl.DataFrame, *, top: int = 20) -> Figure:
     )
     unknown = rows.height - known.height
     if shown.is_empty():
-        figure, (axes,) = new_figure("Unrealised P&L by position: none is known.")
+        words = "Unrealised P&L by position: none is known."
+        figure, (axes,) = new_figure(words, ax=ax, figsize=figsize)
         nothing(axes, "no P&L is known")
         return figure
     low, high = shown.row(0, named=True), shown.row(-1, named=True)
@@ -73,13 +87,20 @@ def pnl_bars(positions: pl.DataFrame, *, top: int = 20) -> Figure:
         f"Unrealised P&L by position: from {rupees(low['pnl'])} ({low['name']}) to "
         f"{rupees(high['pnl'])} ({high['name']}) rupees; {unknown} unknown.",
         size=(7.0, 1.2 + 0.28 * shown.height),
+        ax=ax,
+        figsize=figsize,
     )
-    colours = [BLUE if pnl >= 0 else VERMILION for pnl in shown["pnl"]]
+    colours = [GAIN if pnl >= 0 else LOSS for pnl in shown["pnl"]]
     bars = axes.barh(shown["name"].to_list(), shown["pnl"].to_list(), color=colours)
     axes.bar_label(bars, labels=[rupees(pnl) for pnl in shown["pnl"]], padding=3)
     axes.margins(x=0.14)
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_title(f"Unrealised P&L by position ({unknown} unknown)")
+    axes.axvline(0, color=ink(), linewidth=0.8)
+    left = known.height - shown.height
+    gained = int((shown["pnl"] > 0).sum())
+    found = f"{gained} of {shown.height} gained, {high['name']} most"
+    found += f"; {unknown} unknown" if unknown else ""
+    found += f"; {left} smaller ones not drawn" if left else ""
+    axes.set_title(title or found)
     rupee_axis(axes.xaxis, "unrealised P&L")
     return figure
 
@@ -155,11 +176,11 @@ def _draw_value(axes: Axes, rows: pl.DataFrame) -> None:
         days, _floats(rows, "value_after"), where="post", color=BLUE, label="value"
     )
     flows = rows.slice(1).filter(pl.col("flow") != 0)
-    for label, colour, sign in (("paid in", GREEN, 1), ("taken out", VERMILION, -1)):
+    for label, colour, sign in (("paid in", FLOW, 1), ("taken out", PURPLE, -1)):
         some = flows.filter(pl.col("flow").cast(pl.Float64()) * sign > 0)
         heights = _floats(some, "flow")
         axes.vlines(some["date"].to_list(), 0, heights, color=colour, label=label)
-    axes.axhline(0, color="black", linewidth=0.8)
+    axes.axhline(0, color=ink(), linewidth=0.8)
     rupee_axis(axes.yaxis, "value and flows")
     date_axis(axes.xaxis)
     legend_outside(axes)
@@ -171,7 +192,7 @@ def _draw_index(axes: Axes, rows: pl.DataFrame) -> None:
     if "benchmark_twr" in rows.columns:
         axes.plot(days, _floats(rows, "benchmark_twr"), color=GREY, label="benchmark")
         legend_outside(axes)
-    axes.axhline(0, color="black", linewidth=0.8)
+    axes.axhline(0, color=ink(), linewidth=0.8)
     percent_axis(axes.yaxis, "return since the start")
     date_axis(axes.xaxis)
 

@@ -12,6 +12,8 @@ from holdings_kit.display.plot._style import (
     GREY,
     ORANGE,
     SKY,
+    Axes,
+    ink,
     need,
     new_figure,
     nothing,
@@ -22,6 +24,8 @@ from holdings_kit.display.plot._style import (
 from holdings_kit.portfolio import concentration as measure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
     from holdings_kit.risk import PledgePlan
@@ -30,7 +34,13 @@ __all__ = ["concentration", "pledge_plan"]
 
 
 def concentration(
-    before: pl.DataFrame, after: pl.DataFrame, *, top: int = 10
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    *,
+    top: int = 10,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
 ) -> Figure:
     """Draw the largest weights before and after a look-through, side by side.
 
@@ -41,6 +51,9 @@ def concentration(
         ``symbol``. Weights are of the known value.
     top
         How many instruments to show, by the larger of the two weights.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -87,6 +100,8 @@ def concentration(
         "look-through; "
         f"effective number of instruments {numbers[0]} before, {numbers[1]} after.",
         size=(7.0, 1.6 + 0.35 * max(shown.height, 3)),
+        ax=ax,
+        figsize=figsize,
     )
     if shown.is_empty():
         nothing(axes, "no position has a price")
@@ -107,17 +122,27 @@ def concentration(
     axes.set_yticks(places, shown["label"].to_list())
     percent_axis(axes.xaxis, "weight in the known value")
     axes.legend(loc="lower right", frameon=False)
-    axes.set_title("Concentration before and after look-through")
+    way = f"{numbers[0]} before look-through, {numbers[1]} after"
+    axes.set_title(title or f"Effective number of instruments: {way}")
     return figure
 
 
-def pledge_plan(plan: PledgePlan) -> Figure:
+def pledge_plan(
+    plan: PledgePlan,
+    *,
+    ax: Sequence[Axes] | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw a pledge plan: what each holding adds, and how the need is met.
 
     Parameters
     ----------
     plan
         What `hk.pledge_plan` returns.
+    ax, figsize, title
+        The caller's two axes to draw on, the size of a new figure in inches, and a
+        title over the two.
 
     Examples
     --------
@@ -145,7 +170,11 @@ def pledge_plan(plan: PledgePlan) -> Figure:
         f"cost {cost} rupees; usable {rupees(usable)} of {rupees(need)} needed.",
         size=(9.0, 1.6 + 0.3 * max(rows.height, 5)),
         columns=2,
+        ax=ax,
+        figsize=figsize,
     )
+    if title:
+        figure.suptitle(title)
     if rows.is_empty():
         nothing(left, "no holdings")
     else:
@@ -167,7 +196,7 @@ def pledge_plan(plan: PledgePlan) -> Figure:
             right.bar([0], [float(amount)], bottom=start, color=colour, label=name)
         start += float(amount)
     right.bar([1], [usable], color=ORANGE, label="usable under the rules")
-    right.axhline(need, color="black", linestyle="--", label="need")
+    right.axhline(need, color=ink(), linestyle="--", label="need")
     right.set_xticks([0, 1], ["put in", "counts"])
     rupee_axis(right.yaxis, "margin")
     right.legend(

@@ -8,10 +8,12 @@ import polars as pl
 
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
-    BLUE,
+    GREY,
     ORANGE,
+    PURPLE,
     SKY,
-    VERMILION,
+    Axes,
+    ink,
     ink_on,
     need,
     new_figure,
@@ -28,14 +30,21 @@ __all__ = ["shock_effects", "shock_grid"]
 _LABELLED: Final = 120  # cells up to which each carries its figure
 _ASIDE: Final = 0.28  # of a cell, so that the zero line does not cross the figures
 _EFFECTS: Final = {
-    "value": ("market_value_before", "market_value_after", BLUE),
+    "value": ("market_value_before", "market_value_after", GREY),
     "collateral": ("collateral_value_before", "collateral_value_after", ORANGE),
     "usable margin": ("usable_value_before", "usable_value_after", SKY),
-    "headroom": ("headroom_value_before", "headroom_value_after", VERMILION),
+    "headroom": ("headroom_value_before", "headroom_value_after", PURPLE),
 }
 
 
-def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Figure:
+def shock_grid(
+    grid: pl.DataFrame,
+    *,
+    value: str = "headroom_value_after",
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw price × haircut shocks as a heat map.
 
     Parameters
@@ -44,6 +53,9 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
         What `stress.grid` returns.
     value
         The column to show, rupees. Blue is above zero, red below; the line is zero.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -70,14 +82,18 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
     rises = table["haircut_add"].unique().sort().to_list()
     known = table[value].drop_nulls()
     if known.is_empty():
-        figure, (axes,) = new_figure(f"Heat map of {name}: nothing is known.")
+        figure, (axes,) = new_figure(
+            f"Heat map of {name}: nothing is known.", ax=ax, figsize=figsize
+        )
         nothing(axes, f"{name}: unknown in every cell")
         return figure
     low, high = (float(edge) for edge in known.sort().gather([0, -1]))
     figure, (axes,) = new_figure(
         f"Heat map of {name}, {number_of(len(falls), 'price shock')} by "
         f"{number_of(len(rises), 'haircut rise')}; "
-        f"from {rupees(low)} to {rupees(high)} rupees."
+        f"from {rupees(low)} to {rupees(high)} rupees.",
+        ax=ax,
+        figsize=figsize,
     )
     cells: Any = (
         table.pivot(on="price_shock", index="haircut_add", values=value)
@@ -104,11 +120,19 @@ def shock_grid(grid: pl.DataFrame, *, value: str = "headroom_value_after") -> Fi
             axes.text(*place, rupees(cell), ha="center", va="center", size=7, color=ink)
     rupee_axis(figure.colorbar(image, ax=axes).ax.yaxis, name)
     held = name.removesuffix(" after").capitalize()
-    axes.set_title(f"{held} when prices and haircuts move together")
+    below = int((known < 0).sum())
+    found = f"{held} falls below zero in {below} of {known.len()} cases"
+    axes.set_title(title or found)
     return figure
 
 
-def shock_effects(shocked: pl.DataFrame) -> Figure:
+def shock_effects(
+    shocked: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw what each step of a scenario does, in rupees of change.
 
     Parameters
@@ -116,6 +140,9 @@ def shock_effects(shocked: pl.DataFrame) -> Figure:
     shocked
         SHOCKED, as `hk.shock` returns it. Figures that are unknown are left out and
         named in the alt text.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -142,7 +169,9 @@ def shock_effects(shocked: pl.DataFrame) -> Figure:
     )
     known = [name for name in _EFFECTS if changes[name].count()]
     if not known:
-        figure, (axes,) = new_figure("Effects of a shock: nothing to show.")
+        figure, (axes,) = new_figure(
+            "Effects of a shock: nothing to show.", ax=ax, figsize=figsize
+        )
         nothing(axes, "no effect is known")
         return figure
     steps = changes["step"].to_list()
@@ -160,6 +189,8 @@ def shock_effects(shocked: pl.DataFrame) -> Figure:
     figure, (axes,) = new_figure(
         f"Effects of a shock in rupees. {'; '.join(parts)}.{unknown}",
         size=(max(6.0, 2.0 + 1.4 * len(steps)), 4.0),
+        ax=ax,
+        figsize=figsize,
     )
     width = 0.8 / len(known)
     for place, name in enumerate(known):
@@ -173,9 +204,22 @@ def shock_effects(shocked: pl.DataFrame) -> Figure:
             color=_EFFECTS[name][2],
             label=name,
         )
-    axes.axhline(0, color="black", linewidth=0.8)
+    axes.axhline(0, color=ink(), linewidth=0.8)
     axes.set_xticks(range(len(steps)), steps)
     rupee_axis(axes.yaxis, "change")
     axes.legend(frameon=False)
-    axes.set_title("What the shock takes")
+    axes.set_title(title or _name_worst(changes, known))
     return figure
+
+
+def _name_worst(changes: pl.DataFrame, known: list[str]) -> str:
+    """Say what the step takes most of, or that nothing is lost."""
+    name = min(known, key=lambda one: _least(changes[one]))
+    least = _least(changes[name])
+    if least >= 0:
+        return "The shock takes nothing"
+    return f"The shock takes up to Rs {rupees(-least)} of {name}"
+
+
+def _least(changes: pl.Series) -> float:
+    return min(changes.drop_nulls().to_list(), default=0.0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from matplotlib import rcParams
+from matplotlib.colors import to_hex
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
@@ -11,6 +14,8 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from holdings_kit.errors import ConfigError, FrameError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
 # The stubs leave the keyword arguments of every drawing method untyped.
@@ -21,8 +26,11 @@ __all__ = [
     "BLACK",
     "BLUE",
     "COLOURS",
+    "FLOW",
+    "GAIN",
     "GREEN",
     "GREY",
+    "LOSS",
     "ORANGE",
     "PURPLE",
     "SKY",
@@ -31,7 +39,10 @@ __all__ = [
     "Axes",
     "Axis",
     "alt_text",
+    "colours_of",
     "date_axis",
+    "distinct_colours",
+    "ink",
     "ink_on",
     "legend_outside",
     "need",
@@ -40,6 +51,7 @@ __all__ = [
     "percent_axis",
     "rupee_axis",
     "rupees",
+    "split_series",
     "tidy",
 ]
 
@@ -54,6 +66,10 @@ PURPLE: Final = "#CC79A7"
 BLACK: Final = "#000000"
 GREY: Final = "#999999"
 COLOURS: Final = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
+# Money made and lost; the same as in tokens.css, and apart for colour-blind readers.
+GAIN: Final = "#2A9D8F"
+LOSS: Final = "#DA6F38"
+FLOW: Final = "#5A8FD8"
 
 _DARK: Final = 0.6  # share of the colour scale beyond which text turns white
 _CRORE: Final = 10_000_000
@@ -102,6 +118,75 @@ def new_figure(
     return figure, axes
 
 
+def split_series(names: Sequence[str], *, ax: Axes | None = None) -> list[list[str]]:
+    """Spread series over as many pictures as they need colours: at most eight each.
+
+    Raises
+    ------
+    ConfigError
+        They need more pictures than the axes the caller brought.
+
+    Examples
+    --------
+    >>> [len(part) for part in split_series([f"model {n}" for n in range(10)])]
+    [5, 5]
+    >>> split_series(["one"])
+    [['one']]
+    """
+    count = max(1, -(-len(names) // len(COLOURS)))
+    if ax is not None and not hasattr(ax, "__iter__") and count > 1:
+        raise ConfigError(
+            f"{len(names)} lines on one pair of axes: at most {len(COLOURS)} can be "
+            "told apart; filter them, or leave out ax= for a picture of each part"
+        )
+    size = -(-len(names) // count) or 1
+    return [list(names[at : at + size]) for at in range(0, len(names), size)] or [[]]
+
+
+def colours_of(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Give each of at most eight series a colour of its own.
+
+    Raises
+    ------
+    ConfigError
+        There are more series than colours.
+
+    Examples
+    --------
+    >>> colours_of(["ewma", "garch"])
+    [('ewma', '#0072B2'), ('garch', '#E69F00')]
+    """
+    if len(names) > len(COLOURS):
+        raise ConfigError(
+            f"{len(names)} lines in one picture: at most {len(COLOURS)} can be told "
+            "apart; filter them"
+        )
+    return list(zip(names, COLOURS[: len(names)], strict=True))
+
+
+def distinct_colours(count: int) -> list[str]:
+    """Make as many colours as asked, no two alike: the eight first, then hues between.
+
+    Examples
+    --------
+    >>> len(set(distinct_colours(40)))
+    40
+    >>> distinct_colours(2)
+    ['#0072B2', '#E69F00']
+    """
+    more = max(0, count - len(COLOURS))
+    hues = [
+        to_hex(hls_to_rgb((0.05 + n / more) % 1, (0.35, 0.55, 0.72)[n % 3], 0.55))
+        for n in range(more)
+    ]
+    return [*COLOURS[:count], *hues]
+
+
+def ink() -> str:
+    """Give the colour of text as the caller's rcParams have it: black, or white."""
+    return to_hex(rcParams["text.color"])
+
+
 def alt_text(figure: Figure) -> str:
     """Tell what the picture shows, for readers who cannot see it.
 
@@ -120,7 +205,7 @@ def tidy(axes: Axes) -> None:
     """Take away the frame's top and right side, put a light grid behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
-    axes.grid(visible=True, color="#E5E5E5", linewidth=0.6)
+    axes.grid(visible=True, color=ink(), alpha=0.12, linewidth=0.6)
 
 
 def rupees(value: float) -> str:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from holdings_kit.changes import EFFECTS, bridge
 from holdings_kit.display.plot._style import (
-    BLACK,
-    BLUE,
+    GAIN,
     GREY,
-    VERMILION,
+    LOSS,
     Axes,
+    ink,
     new_figure,
     nothing,
     rupee_axis,
@@ -32,13 +32,22 @@ _KINDS: Final = {
 """What a bridge is of, by the first of these steps that it has."""
 
 
-def collateral_bridge(changes: pl.DataFrame) -> Figure:
+def collateral_bridge(
+    changes: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw why collateral changed: price, quantity pledged, haircut.
 
     Parameters
     ----------
     changes
         `CHANGES` of one account or many; the picture shows their total.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -53,20 +62,30 @@ def collateral_bridge(changes: pl.DataFrame) -> Figure:
     >>> alt_text(collateral_bridge(pl.DataFrame(schema=CHANGES)))
     'Waterfall of collateral from Rs 0 to Rs 0: no step.'
     """
-    return value_waterfall(bridge(changes, by=(), of="collateral"))
+    total = bridge(changes, by=(), of="collateral")
+    return value_waterfall(total, ax=ax, figsize=figsize, title=title)
 
 
-def value_waterfall(bridge: pl.DataFrame) -> Figure:
+def value_waterfall(
+    bridge: pl.DataFrame,
+    *,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+    title: str | None = None,
+) -> Figure:
     """Draw the way from the value before to the value after, one step per cause.
 
     Works for each of the three bridges: steps are the columns ending in ``_effect``,
-    in the order of the frame. Steps up are blue, down red and hatched, and every bar
-    carries its rupees. Where no value is known the picture says so.
+    in the order of the frame. Steps up are teal, down vermilion and hatched, and
+    every bar carries its rupees. Where no value is known the picture says so.
 
     Parameters
     ----------
     bridge
         A total: one row of `holdings_kit.bridge(changes, by=())`.
+    ax, figsize, title
+        The caller's axes to draw on, the size of a new figure in inches, and a title
+        in the place of the usual one.
 
     Raises
     ------
@@ -92,7 +111,9 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     figures = bridge.select("value_before", *steps, "value_after").row(0, named=True)
     if figures["value_before"] is None and figures["value_after"] is None:
         words = "nothing in it has a known value"
-        figure, (axes,) = new_figure(f"Waterfall: {words}.", size=(5.0, 2.5))
+        figure, (axes,) = new_figure(
+            f"Waterfall: {words}.", size=(5.0, 2.5), ax=ax, figsize=figsize
+        )
         nothing(axes, words)
         return figure
     row = {name: float(value or 0) for name, value in figures.items()}
@@ -104,6 +125,8 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
         f"Waterfall of {kind} from Rs {rupees(before)} to Rs {rupees(after)}: "
         f"{told or 'no step'}.",
         size=(1.1 * (len(steps) + 2), 4.0),
+        ax=ax,
+        figsize=figsize,
     )
     level = before
     axes.bar(0, before, color=GREY, width=0.7)
@@ -113,12 +136,12 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
             place,
             size,
             bottom=level,
-            color=BLUE if size >= 0 else VERMILION,
+            color=GAIN if size >= 0 else LOSS,
             hatch=None if size >= 0 else "//",
             edgecolor="white",
             width=0.7,
         )
-        axes.plot((place - 0.65, place + 0.35), (level, level), color=BLACK, lw=0.6)
+        axes.plot((place - 0.65, place + 0.35), (level, level), color=ink(), lw=0.6)
         axes.annotate(
             rupees(size),
             (place, max(level, level + size)),
@@ -142,7 +165,13 @@ def value_waterfall(bridge: pl.DataFrame) -> Figure:
     labels = ["before", *(names[step].replace(" ", "\n") for step in steps), "after"]
     axes.set_xticks(range(last + 1), labels)
     rupee_axis(axes.yaxis, kind)
-    axes.set_title(f"Why {kind} changed")
+    total = after - before
+    way = "rose" if total > 0 else "fell"
+    largest = max(steps, key=lambda step: abs(row[step]))
+    finding = f"{kind[:1].upper()}{kind[1:]} {way} by Rs {rupees(abs(total))}"
+    if row[largest]:
+        finding += f", most of it {names[largest]} ({rupees(row[largest])})"
+    axes.set_title(title or (finding if total else f"{kind} did not change"))
     _head_room(axes)
     return figure
 
