@@ -1,17 +1,21 @@
 """Sandbox, store and JupyterLab (or Voilà) up together, and down together.
 
-Everything listens on 127.0.0.1, on free ports, behind a token that is passed through
-the environment and never stands in a command line, a file or a log.
+Notebooks are opened as copies in ``artefacts/lab``, so that a saved output changes no
+file of the checkout. Everything listens on 127.0.0.1, on free ports, behind a token
+that is passed through the environment and never stands in a command line, a file or a
+log.
 """
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import importlib.util
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +51,8 @@ _PAGE: Final = """# holdings_kit is running
 
 - **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
 - **Store** with {count} imported accounts: the cell below opens it.
+- **Your own copies:** the notebooks below are copies in `artefacts/lab/notebooks`.
+  Change them as you like: what you change stays, the originals stay as they are.
 - **To stop everything:** Ctrl-C in the terminal.
 
 Each notebook starts a sandbox of its own, so nothing you do in one disturbs another.
@@ -54,6 +60,8 @@ All people, holdings and secrets are invented and stay on this machine.
 
 {notebooks}
 """
+_COPIED: Final = ("notebooks", "sample_data")
+_SKIPPED: Final = frozenset({".ipynb_checkpoints", "__pycache__"})
 _ROOMS: Final = {
     "explore": "Explore holdings by clicking",
     "research": "Research haircuts and risk",
@@ -101,7 +109,8 @@ def run_lab(
     Parameters
     ----------
     folder
-        The checkout: holds ``notebooks``; state goes to its ``artefacts/lab``.
+        The checkout: holds ``notebooks`` and ``sample_data``; copies of both and all
+        state go to its ``artefacts/lab``. A copy that was edited stays as it is.
     server
         ``lab``: JupyterLab. ``app``: the explore notebooks as pages, by Voilà.
     port
@@ -133,6 +142,7 @@ def run_lab(
     with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
         store = state / "store"
         count = _fill_store(Store(store), sandbox)
+        _copy_fresh(folder, state)
         listed = _link_notebooks(notebooks)
         text = _PAGE.format(url=sandbox.url, count=count, notebooks=listed)
         (state / "START.ipynb").write_text(_make_start_notebook(text, _CELL))
@@ -162,6 +172,29 @@ def find_free_port() -> int:
     return port
 
 
+def _copy_fresh(folder: Path, state: Path) -> None:
+    """Copy notebooks and sample data; what a person has edited since is left alone."""
+    book = state / "copied.json"
+    copied: dict[str, str] = json.loads(book.read_text()) if book.is_file() else {}
+    for original in sorted(
+        path for name in _COPIED for path in (folder / name).rglob("*")
+    ):
+        if not original.is_file() or _SKIPPED & set(original.parts):
+            continue
+        name = original.relative_to(folder).as_posix()
+        copy = state / name
+        if copy.is_file() and _hash_file(copy) != copied.get(name):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, copy)
+        copied[name] = _hash_file(copy)
+    book.write_text(json.dumps(copied, indent=1))
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _link_notebooks(folder: Path) -> str:
     """List the notebooks with their titles, as links from the start page."""
     lines: list[str] = []
@@ -169,8 +202,7 @@ def _link_notebooks(folder: Path) -> str:
         found = sorted((folder / room).glob("*.ipynb"))
         lines += ["", f"## {title}", ""] if found else []
         lines += [
-            f"- [{_read_title(path)}](../../notebooks/{room}/{path.name})"
-            for path in found
+            f"- [{_read_title(path)}](notebooks/{room}/{path.name})" for path in found
         ]
     return "\n".join(lines)
 
@@ -229,7 +261,7 @@ def _start_server(
         ]
     else:
         options = [
-            str(folder / "notebooks" / "explore"),
+            str(folder / "artefacts" / "lab" / "notebooks" / "explore"),
             "--Voila.ip=127.0.0.1",
             f"--port={port}",
             "--token",  # taken from JUPYTER_TOKEN

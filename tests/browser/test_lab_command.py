@@ -96,6 +96,10 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     expect(start).to_contain_text(started.said["sandbox"])
     expect(start.get_by_role("link", name="What do I hold?")).to_be_visible()
     shoot(page, "lab-start")
+    start.get_by_role("link", name="What do I hold?").click()
+    expect(page.get_by_role("tab", name="01_what_do_i_hold.ipynb")).to_be_visible()
+    title = page.locator(".lm-TabBar-tab.jp-mod-current").first.get_attribute("title")
+    assert "artefacts/lab/notebooks/explore" in (title or "")
     page.context.close()
 
     parts = urlsplit(started.url)

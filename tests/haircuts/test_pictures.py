@@ -168,7 +168,7 @@ def test_the_callers_theme_is_honoured(
 ) -> None:
     import matplotlib as mpl
 
-    dark = {"figure.facecolor": "none", "text.color": "#ffffff", "font.size": 7.0}
+    dark: Any = {"figure.facecolor": "none", "text.color": "#ffffff", "font.size": 7.0}
     with mpl.rc_context(dark):
         figure = plot.breach_plot(models, wide, instrument_id="A")
     assert figure.get_facecolor() == (0.0, 0.0, 0.0, 0.0)

@@ -104,8 +104,10 @@ def adequacy_heatmap(
         one = coverage.filter(pl.col("model") == model)
         mesh = _draw_map(axes, one, names, years)
         hits, due = int(one["breaches"].sum()), one["expected"].sum()
-        found = f"{model}: {number_of(hits, 'breach', 'breaches')}, {due:.1f} expected"
-        axes.set_title(title if title and len(models) == 1 else found)
+        between, small = ("\n", 8) if len(models) > 1 else (" ", None)
+        found = f"{model}:{between}{number_of(hits, 'breach', 'breaches')}"
+        words = title if title and len(models) == 1 else f"{found}, {due:.1f} expected"
+        axes.set_title(words, fontsize=small)
         figure.colorbar(mesh, ax=axes, label="Breaches / expected", extend="max")
     if title and len(models) > 1:
         figure.suptitle(title)
