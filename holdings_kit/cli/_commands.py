@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from datetime import date
+
+    import polars as pl
 
     from holdings_kit.wire import Secret
 
@@ -65,7 +68,7 @@ def load(
     if arrow:
         done = hk.scan_arrow(names, into=store, instruments=master)
     else:
-        secret = os.environ.get("GATEWAY_API_SECRET")
+        secret = _read_optional_secret("GATEWAY_API_SECRET")
         done = hk.scan_webhooks(
             names, into=store, api_secret=secret, instruments=master
         )
@@ -74,9 +77,17 @@ def load(
         f"{done.skipped} loaded before, "
         f"{done.rejects.height} set aside"
     )
-    for row in done.rejects.head(20).iter_rows(named=True):
+    _print_rejects(done.rejects)
+    if not done.deliveries and not done.skipped:
+        raise typer.Exit(1)  # whoever loads expects something to be there
+
+
+def _print_rejects(rejects: pl.DataFrame) -> None:
+    for row in rejects.head(_SHOWN).iter_rows(named=True):
         line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
         print(printable(line.replace("\n", " ")))
+    if rejects.height > _SHOWN:
+        print(f"  and {rejects.height - _SHOWN:,} more")
 
 
 def report(
@@ -108,15 +119,15 @@ def report(
     with TemporaryDirectory(prefix="holdings-") as folder:
         kept = hk.Store(store or folder)
         if dumps:
-            kept.append(
-                hk.read_webhooks(
-                    [str(path) for path in dumps],
-                    api_secret=os.environ.get("GATEWAY_API_SECRET"),
-                    instruments=hk.read_instruments(instruments)
-                    if instruments
-                    else None,
-                )
+            found = hk.read_webhooks(
+                [str(path) for path in dumps],
+                api_secret=_read_optional_secret("GATEWAY_API_SECRET"),
+                instruments=hk.read_instruments(instruments) if instruments else None,
             )
+            if found.snapshots.is_empty():
+                _print_rejects(found.rejects)
+                raise ConfigError("report: none of these holds a delivery")
+            kept.append(found)
         loaded = read_for_report(kept)
     print(printable(portfolio_report(loaded)))
     if out is not None:
@@ -248,12 +259,22 @@ def _serve(
 
 
 def _read_secret(name: str) -> Secret:
+    secret = _read_optional_secret(name)
+    if secret is None:
+        raise ConfigError(f"{name} is not set: put the secret into the environment")
+    return secret
+
+
+def _read_optional_secret(name: str) -> Secret | None:
+    """Read a secret from the environment, with a hint where it has blank ends."""
     from holdings_kit import wire
 
-    value = os.environ.get(name)
-    if not value:
-        raise ConfigError(f"{name} is not set: put the secret into the environment")
-    return wire.Secret(value)
+    if not os.environ.get(name):
+        return None
+    secret = wire.Secret(os.environ[name])
+    if hint := secret.blank_ends():
+        print(f"{name}: {hint}", file=sys.stderr)
+    return secret
 
 
 def market(
@@ -285,11 +306,9 @@ def market(
         _print_days("sessions without an NSE price file", sure)
         _print_days("days without one, sessions or not", sorted({*gone} - {*sure}))
     print(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
-    for row in found.rejects.head(_SHOWN).iter_rows(named=True):
-        line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
-        print(printable(line.replace("\n", " ")))
-    if found.rejects.height > _SHOWN:
-        print(f"  and {found.rejects.height - _SHOWN:,} more")
+    _print_rejects(found.rejects)
+    if found.rejects.height and not found.files["kind"].count():
+        raise typer.Exit(1)
 
 
 _SHOWN = 20

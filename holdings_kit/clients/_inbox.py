@@ -47,6 +47,7 @@ from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._events import recognize_event
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
+from holdings_kit.wire._signing import wrap_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,8 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
     Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
-    if len(body) > _SMALL and not _may_fit(body, Secret(api_secret)):
+    api_secret = Secret(api_secret)
+    if len(body) > _SMALL and not _may_fit(body, api_secret):
         if b'"checksum"' not in body:
             return Verdict(400, "no webhook: it has no checksum")
         return Verdict(401, "the checksum does not fit")
@@ -184,8 +186,8 @@ class Inbox:
         replay_window: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.folder = Path(folder).expanduser().absolute()
-        self._secret, self._fetch = Secret(api_secret), fetch
+        self._secret = api_secret = wrap_secret(api_secret)
+        self.folder, self._fetch = Path(folder).expanduser().absolute(), fetch
         self._keep_refused = keep_refused
         self._keep_refused_bytes = keep_refused_bytes
         self._replay_window, self._clock = replay_window, clock

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdings_kit.clients._inbox import Inbox
 from holdings_kit.errors import ConfigError, WireError
-from holdings_kit.read._files import lines, paths_of
+from holdings_kit.read._files import find_dumps, lines
 from holdings_kit.wire import Torn
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
@@ -115,7 +115,10 @@ def replay(
 
 def _bodies(dumps: Paths) -> list[bytes]:
     bodies: list[bytes] = []
-    for path in paths_of(dumps):
+    found = find_dumps(dumps)
+    for torn in found.unread:
+        raise ConfigError(f"{torn.file}: {torn.reason}")
+    for path in found.files:
         for line in lines(path):
             if isinstance(line, Torn):
                 raise ConfigError(f"{line.file}: {line.reason}")

@@ -1,21 +1,28 @@
-"""Dump files to numbered lines of bytes: plain, gzip or zstd, one bad file at most.
+"""Dump files to numbered lines of bytes: plain or packed, one bad file at most.
 
-A compressed file that breaks off
-gives the lines before the break and then a `Torn` that says where.
+What a file holds is told by its first bytes, its name only helps. A compressed file
+that breaks off gives the lines before the break and then a `Torn` that says where.
+However small a file is that unpacks to very much, memory stays bounded: a line longer
+than `LONGEST` is passed over and named.
 """
 
 from __future__ import annotations
 
-import glob
+import bz2
 import gzip
 import io
+import json
+import lzma
 import os
+import re
+import stat
 import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeVar, cast
 
 import zstandard
 
@@ -28,52 +35,133 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = [
+    "BREAKS",
+    "LONGEST",
+    "MAGIC",
+    "Found",
     "Paths",
+    "find_dumps",
     "is_cuttable",
     "lines",
     "map_in_order",
-    "open_bytes",
-    "paths_of",
+    "most_unpacked",
+    "open_regular",
     "read_bytes",
+    "refuse_no_file",
+    "say_why_not",
+    "show_path",
     "texts",
+    "unpack_bytes",
+    "walk_files",
+    "without_packing",
 ]
 
-_SUFFIXES = (".json", ".ndjson", ".jsonl")
-_PACKED = (".gz", ".zst")
-_BATCH = 1 << 18  # bytes read at a time
-_CHUNK = 1 << 14  # packed bytes unpacked at a time
-_BREAKS = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+LONGEST: Final = 32 << 20
+"""Bytes of one line or document: some 60,000 holdings. A longer one is not read."""
+_SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
+_PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
+_UNFINISHED: Final = (  # what fetches and editors call a file before it is whole
+    *(".part", ".partial", ".filepart", ".crdownload", ".download"),
+    *(".tmp", ".temp", ".swp", "~"),
+)
+_BATCH: Final = 1 << 18  # bytes read at a time
+_CHUNK: Final = 1 << 12  # packed bytes unpacked at a time: zstd makes 32,000 of one
+_WINDOW: Final = 256 << 20  # memory that an xz file may ask for
+_HEAD: Final = 1 << 12  # bytes that tell what a file is
+_RATIO: Final = 100  # no table or payload is packed to less than a fiftieth
+_LEAST_MOST: Final = 64 << 20  # a small file may be packed better
+_SHORT: Final = 8  # bytes: no line that is shorter is a document
+BREAKS: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+MAGIC: Final = {
+    b"\x1f\x8b": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ\x00": ".xz",
+}
+_OTHER: Final = {
+    b"PK\x03\x04": "a zip archive: unpack it, and read what was in it",
+    b"PK\x05\x06": "a zip archive with nothing in it",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive: unpack it, and read what was in it",
+    b"Rar!": "a rar archive: unpack it, and read what was in it",
+    b"PAR1": "a parquet file, no dump of payloads",
+    b"SQLite format 3": "an SQLite database, no dump of payloads",
+    b"%PDF": "a PDF, no dump of payloads",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+}
+_KINDS: Final = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 Paths = str | Path | Sequence[str | Path]
 
 
-def paths_of(paths: Paths) -> list[Path]:
+class Found(NamedTuple):
+    """The files to read, and what else there is, each with the reason."""
+
+    files: list[Path]
+    unread: list[Torn]
+
+
+def find_dumps(paths: Paths) -> Found:
     """List the dump files named: files as given, folders searched, globs expanded.
+
+    In a folder a file is read by its suffix, or because it begins as JSON does. All
+    other files are in `unread` with the reason: none is passed over in silence.
 
     Raises
     ------
     ConfigError
-        A path does not exist, nothing matches, or it is no path at all; nothing was
-        read.
+        A path does not exist or is no file, nothing matches, a folder has no file at
+        all, or it is no path; nothing was read.
     """
-    found: list[Path] = []
+    found: dict[Path, str] = {}
     for given in _listed(paths):
-        path = Path(given)
-        if path.is_dir():
-            found += sorted(inner for inner in path.rglob("*") if _is_dump(inner))
-        elif path.exists():
-            found.append(path)
-        elif glob.has_magic(str(given)):
-            anchor = Path(path.anchor)
-            inner = str(path.relative_to(anchor))
-            matches = sorted(m for m in anchor.glob(inner) if m.is_file())
-            found += matches
-            if not matches:
-                raise ConfigError(f"no file matches {str(given)!r}")
-        else:
-            raise ConfigError(f"no such file or folder: {str(given)!r}")
-    return list(dict.fromkeys(found))
+        for path in _expand(given):
+            if path.is_dir():
+                inside = sorted(walk_files(path))
+                found |= {inner: why or _look_inside(inner) for inner, why in inside}
+            else:
+                found[path] = say_why_not(path)
+    unread = [(path, why) for path, why in found.items() if why]
+    return Found(
+        [path for path, why in found.items() if not why],
+        [Torn(show_path(path), None, f"not read: {why}") for path, why in unread],
+    )
+
+
+def _expand(given: str | Path) -> list[Path]:
+    """Give the path, or what a pattern matches; refuse what is not there."""
+    path = Path(given)
+    if not os.path.lexists(path) and has_magic(str(given)):
+        anchor = Path(path.anchor)
+        matches = sorted(anchor.glob(str(path.relative_to(anchor))))
+        if not matches:
+            raise ConfigError(f"no file matches {show_path(path)!r}")
+        return matches
+    refuse_no_file(path)
+    return [path]
+
+
+def refuse_no_file(path: Path) -> None:
+    """Refuse a path that is not there, an empty folder, and what is no file.
+
+    Raises
+    ------
+    ConfigError
+        With the path and what it is.
+    """
+    if not path.exists():
+        raise ConfigError(f"no such file or folder: {show_path(path)[:200]!r}")
+    if path.is_dir() and next(walk_files(path), None) is None:
+        raise ConfigError(f"there is no file in {show_path(path)!r}")
+    if not path.is_dir() and not path.is_file():
+        raise ConfigError(f"{show_path(path)!r} {_refuse_kind(path.stat())}")
 
 
 def _listed(paths: object) -> Sequence[str | Path]:
@@ -91,43 +179,242 @@ def _listed(paths: object) -> Sequence[str | Path]:
     )
 
 
-def open_bytes(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
-    """Open a file for reading, unpacked by its suffix (.gz, .zst)."""
-    if _packing(path) == ".gz":
-        return cast("BinaryIO", gzip.open(raw or path, "rb"))
-    if _packing(path) == ".zst":
-        return cast("BinaryIO", io.BufferedReader(_Zstd(raw or path.open("rb"))))
-    return raw or path.open("rb")
+def walk_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Give every file below a folder, with the reason where it cannot be read."""
+    broken: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=broken.append):
+        for name in names:
+            path = Path(place, name)
+            yield path, say_why_not(path)
+        for path in (Path(place, name) for name in folders):
+            if path.is_symlink():
+                yield path, "a link to another folder: pass that folder"
+    for error in broken:
+        yield Path(str(error.filename)), f"cannot be listed: {error.strerror}"
 
 
-class _Zstd(io.RawIOBase):
-    """Frames of zstd, unpacked; a file that breaks off raises instead of ending."""
+def say_why_not(path: Path) -> str:
+    """Say why a path cannot be read at all; nothing where it can."""
+    try:
+        os.fsencode(path).decode()
+        facts = path.stat()
+    except UnicodeDecodeError:
+        return "its name is not UTF-8: rename it"
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+    return "" if stat.S_ISREG(facts.st_mode) else _refuse_kind(facts)
+
+
+def _look_inside(path: Path) -> str:
+    """Say why a file of a folder is no dump; nothing where it may be one."""
+    if _suffix(path) in _SUFFIXES:
+        return ""
+    if path.name.lower().endswith(_UNFINISHED):
+        return "its name says that it is not finished"
+    try:
+        with _open_unpacked(path) as stream:
+            head = stream.read(_HEAD)
+    except (*BREAKS, ValueError) as error:
+        return f"cannot be opened: {error}"
+    if not head:
+        return "it is empty"
+    begins = "" if _first_sign(head) in (b"{", b"[") else "it does not begin as JSON"
+    return _name_other(head) or begins
+
+
+def _refuse_kind(facts: os.stat_result) -> str:
+    kind = _KINDS.get(stat.S_IFMT(facts.st_mode), "no regular file")
+    return f"is {kind}: write what it gives to a file, and pass that"
+
+
+def _first_sign(head: bytes) -> bytes:
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+
+
+def _name_other(head: bytes | bytearray) -> str:
+    """Say what a file is whose first bytes are not those of text."""
+    if head[257:262] == b"ustar":
+        return "a tar archive: unpack it, and read what was in it"
+    return next((what for sign, what in _OTHER.items() if head.startswith(sign)), "")
+
+
+def show_path(path: Path) -> str:
+    """Write a path as text; bytes of it that are not UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file, and only a file: a FIFO would wait for ever.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, or is no regular file.
+    """
+    facts = path.stat()
+    if stat.S_ISREG(facts.st_mode):  # opening a device may already do something
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+        facts = os.fstat(descriptor)
+        if stat.S_ISREG(facts.st_mode):
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+    raise OSError(_refuse_kind(facts))
+
+
+def _packing(raw: BinaryIO) -> str:
+    """Tell by its first bytes how a file is packed; its position stays."""
+    at = raw.tell()
+    head = raw.read(8)
+    raw.seek(at)
+    return next((kind for sign, kind in MAGIC.items() if head.startswith(sign)), "")
+
+
+def _open_unpacked(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
+    """Open a file for reading, unpacked by what it begins with."""
+    raw = raw or open_regular(path)
+    match _packing(raw):
+        case ".gz":
+            unpacked: object = _Gzip(raw)
+        case ".bz2":
+            unpacked = _Bzip(raw)
+        case ".xz":
+            unpacked = io.BufferedReader(_Xz(raw), _BATCH)
+        case ".zst":
+            unpacked = io.BufferedReader(_Zstd(raw), _BATCH)
+        case _:
+            unpacked = raw
+    return cast("BinaryIO", unpacked)
+
+
+class _Gzip(gzip.GzipFile):
+    """A gzip file that closes the file below it too."""
 
     def __init__(self, packed: BinaryIO) -> None:
-        self._packed, self._ready, self._rest = packed, memoryview(b""), b""
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._inside = False  # a frame has begun and not ended
+        super().__init__(fileobj=packed)
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+class _Bzip(bz2.BZ2File):
+    """A bz2 file that closes the file below it too."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(packed)
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
+
+
+class _Frames(io.RawIOBase):
+    """Packed frames one after the other; a file that breaks off raises."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed, self._ready = packed, memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        while not self._ready and (packed := self._rest or self._packed.read(_CHUNK)):
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._ready = memoryview(self._frame.decompress(packed))
-            self._inside, self._rest = not self._frame.eof, self._frame.unused_data
-        if not self._ready and self._inside:
-            raise EOFError("Compressed file ended before the end of its frame")
         view = memoryview(buffer).cast("B")
+        if not self._ready:
+            self._ready = memoryview(self._unpack(len(view)))
         count = min(len(view), len(self._ready))
         view[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
+    def _unpack(self, most: int) -> bytes:
+        """Unpack some more bytes, none at the end."""
+        raise NotImplementedError
+
     def close(self) -> None:
         self._packed.close()
         super().close()
+
+
+_BROKEN_OFF: Final = "Compressed file ended before the end of its frame"
+
+
+class _Zstd(_Frames):
+    """Frames of zstd, unpacked."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(packed)
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._rest, self._inside = b"", False  # inside: a frame has begun, not ended
+
+    def _unpack(self, most: int) -> bytes:
+        del most  # a chunk is so small that all of it may come at once
+        while packed := self._rest or self._packed.read(_CHUNK):
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            found = self._frame.decompress(packed)
+            self._inside, self._rest = not self._frame.eof, self._frame.unused_data
+            if found:
+                return found
+        if self._inside:
+            raise EOFError(_BROKEN_OFF)
+        return b""
+
+
+class _Xz(_Frames):
+    """Streams of xz, unpacked in bounded memory."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(packed)
+        self._stream: lzma.LZMADecompressor | None = None
+        self._rest = b""
+
+    def _unpack(self, most: int) -> bytes:
+        while True:
+            if self._stream is None:
+                self._rest = self._rest.lstrip(b"\x00") or self._packed.read(_BATCH)
+                if not self._rest.lstrip(b"\x00"):  # streams may be padded
+                    return b""
+                self._stream = lzma.LZMADecompressor(memlimit=_WINDOW)
+            packed = self._rest
+            if not packed and self._stream.needs_input:
+                packed = self._packed.read(_BATCH)
+                if not packed:
+                    raise EOFError(_BROKEN_OFF)
+            found = self._stream.decompress(packed, most)
+            self._rest = b""
+            if self._stream.eof:
+                self._rest, self._stream = self._stream.unused_data, None
+            if found:
+                return found
+
+
+def most_unpacked(size: int) -> int:
+    """Tell how many bytes a packed file of this size may hold at most."""
+    return max(_LEAST_MOST, _RATIO * size)
+
+
+def unpack_bytes(raw: BinaryIO, most: int) -> bytes:
+    """Read a whole file, unpacked by what it begins with, to so many bytes at most.
+
+    Raises
+    ------
+    OSError
+        It unpacks to more.
+    """
+    packed = _packing(raw)
+    with _open_unpacked(Path(), raw) as stream:
+        if not packed:
+            return stream.read()
+        found = bytearray()
+        broken = _read_up_to(most + 1, stream, into=found)
+    if broken is not None:
+        raise broken
+    if len(found) > most:
+        raise OSError(f"it unpacks to more than {most >> 20} MiB")
+    return bytes(found)
 
 
 def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
@@ -144,21 +431,29 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
         raise ConfigError(f"{door} takes bytes or a path: pass text.encode()")
     path = Path(source)
     try:
-        with open_bytes(path) as stream:
-            return stream.read(), str(path)
-    except (*_BREAKS, ValueError) as error:
-        raise ConfigError(f"{door}: cannot read {str(path)[:200]!r}: {error}") from None
+        most = most_unpacked(path.stat().st_size)
+        return unpack_bytes(open_regular(path), most), show_path(path)
+    except (*BREAKS, ValueError) as error:
+        name = show_path(path)[:200] if "\0" not in str(path) else str(path)[:200]
+        raise ConfigError(f"{door}: cannot read {name!r}: {error}") from None
 
 
 def is_cuttable(path: Path) -> bool:
     """Tell whether a file is lines from its first byte, and not packed."""
-    return not _packing(path) and _kind(path) != ".json"
+    if _suffix(path) not in (".ndjson", ".jsonl"):
+        return False
+    try:
+        with open_regular(path) as raw:
+            head = raw.read(_HEAD)
+    except OSError:
+        return False
+    return not head.startswith((*MAGIC, *_OTHER))
 
 
 def lines(path: Path) -> Iterator[Line | Torn]:
-    """Give the documents of a dump file: a line each, or a whole ``.json`` file.
+    """Give the documents of a dump file: a line each, or all of it where it is one.
 
-    A ``.json`` file that is not one document but several lines is read as lines.
+    A line that is longer than `LONGEST` is a `Torn` with `skipped=1`.
     """
     for part in texts(path, _BATCH):
         if isinstance(part, Text):
@@ -174,48 +469,141 @@ def texts(
 
     `raw` is the file, already open: its position tells how far the reading is.
     """
-    if _kind(path) == ".json":
-        yield from _whole(path, least)
+    name = show_path(path)
+    try:
+        stream = _open_unpacked(path, raw)
+    except (*BREAKS, ValueError) as error:
+        yield Torn(name, None, f"cannot be read: {error}")
         return
-    name = str(path)
+    with stream:
+        yield from _texts(stream, name, least, lined=_suffix(path) in _LINED)
+
+
+_LINED: Final = (".ndjson", ".jsonl")
+
+
+def _texts(
+    stream: BinaryIO, name: str, least: int, *, lined: bool
+) -> Iterator[Text | Line | Torn]:
+    """Give runs of lines; or all of it, where it is one document."""
+    head = bytearray()
+    broken = _read_up_to(_HEAD if lined else LONGEST + 1, stream, into=head)
+    if reason := _name_other(head):
+        yield Torn(name, None, f"not read: {reason}")
+    elif lined or not _is_one_document(head):
+        yield from _lined(_Chunks(bytes(head), stream, broken), name, least)
+    elif broken is not None:
+        yield Torn(name, None, f"cannot be read: {broken}")
+    elif len(head) > LONGEST:
+        yield Torn(name, None, f"one document of {_TOO_LONG}")
+    else:
+        yield Line(name, None, bytes(head))
+
+
+def _lined(chunks: _Chunks, name: str, least: int) -> Iterator[Text | Line | Torn]:
     number = offset = 0
     try:
-        with open_bytes(path, raw) as stream:
-            for body in _runs(stream, least):
-                text = Text.of(body, file=name, first_line=number + 1, offset=offset)
-                yield text
-                number, offset = number + text.height, offset + len(body) + 1
-    except _BREAKS as error:
+        for body in _runs(chunks, least):
+            if isinstance(body, int):
+                number, offset = number + 1, offset + body + 1
+                yield Torn(name, number, f"a line of {_TOO_LONG}", skipped=1)
+                continue
+            text = Text.of(body, file=name, first_line=number + 1, offset=offset)
+            number, offset = number + text.height, offset + len(body) + 1
+            yield from _pass_over_short(text)
+    except BREAKS as error:
         yield Torn(name, number + 1, f"cannot be read on: {error}")
 
 
-def _whole(path: Path, least: int) -> Iterator[Text | Line | Torn]:
-    name = str(path)
+def _read_up_to(most: int, stream: BinaryIO, *, into: bytearray) -> Exception | None:
+    """Read so many bytes; give what broke the file off, if something did.
+
+    Unpacking readers give fewer bytes than asked for.
+    """
     try:
-        with open_bytes(path) as stream:
-            body = stream.read()
-    except _BREAKS as error:
-        yield Torn(name, None, f"cannot be read: {error}")
-        return
-    parts = body.strip().split(b"\n")
-    if len(parts) > 1 and all(part.strip()[:1] in (b"{", b"") for part in parts):
-        yield from Text.of(body.removesuffix(b"\n"), file=name).cut(least)
-    else:
-        yield Line(name, None, body)
+        while len(into) < most:
+            chunk = stream.read(min(_BATCH, most - len(into)))
+            if not chunk:
+                break
+            into += chunk
+    except BREAKS as error:
+        return error
+    return None
 
 
-def _runs(stream: BinaryIO, least: int) -> Iterator[bytes]:
-    """Read runs of whole lines; those before a break are given before it is raised."""
+_WHOLE_LINE: Final = re.compile(rb"^\{[^\n]*\}[ \t\r]*$", re.MULTILINE)
+_OTHER_LINE: Final = re.compile(rb"^(?!\{)[^\n]*?[^\s]", re.MULTILINE)
+_TOO_LONG: Final = f"more than {LONGEST >> 20} MiB is not read; write one object a line"
+
+
+def _is_one_document(head: bytes | bytearray) -> bool:
+    """Tell one document, on any number of lines, from one document a line."""
+    body = bytes(head.removeprefix(b"\xef\xbb\xbf").strip())
+    first, line_end, _ = body.partition(b"\n")
+    if len(head) > LONGEST:  # of one document the first line is not whole
+        return first[:1] in (b"{", b"[") and not _WHOLE_LINE.match(first)
+    if not line_end or not _WHOLE_LINE.search(body):
+        return True
+    if not _OTHER_LINE.search(body):
+        return False
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+class _Chunks:
+    """The bytes read already, then those that follow, up to where they break off."""
+
+    def __init__(self, head: bytes, stream: BinaryIO, broken: Exception | None) -> None:
+        self._head, self._stream, self.broken = head, stream, broken
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self._head), _BATCH):
+            yield self._head[at : at + _BATCH]
+        try:
+            while self.broken is None and (
+                chunk := cast("io.BufferedReader", self._stream).read1(_BATCH)
+            ):
+                yield chunk
+        except BREAKS as error:
+            self.broken = error
+
+    def with_long_lines(self) -> Iterator[bytes | int]:
+        """Give the chunks, but of a line's end that is too long only its length."""
+        tail = 0  # bytes behind the last line end
+        for chunk in self:
+            rest = chunk
+            if tail > LONGEST:
+                start = chunk.find(b"\n")
+                tail += len(chunk) if start < 0 else start
+                if start < 0:
+                    continue
+                yield tail
+                rest, tail = chunk[start + 1 :], 0
+            end = rest.rfind(b"\n")
+            tail = len(rest) - end - 1 if end >= 0 else tail + len(rest)
+            yield rest
+        if tail > LONGEST:
+            yield tail
+
+
+def _runs(chunks: _Chunks, least: int) -> Iterator[bytes | int]:
+    """Read runs of whole lines; those before a break are given before it is raised.
+
+    Of a line that is too long only the number of its bytes is given.
+    """
     held: list[bytes] = []
     size = 0
-    broken: Exception | None = None
-    while True:
-        try:
-            chunk = cast("io.BufferedReader", stream).read1(_BATCH)
-        except _BREAKS as error:
-            broken, chunk = error, b""
-        if not chunk:
-            break
+    for chunk in chunks.with_long_lines():
+        if isinstance(chunk, int):
+            before, line_end, _ = b"".join(held).rpartition(b"\n")
+            if line_end:
+                yield before
+            yield chunk
+            held, size = [], 0
+            continue
         held.append(chunk)
         size += len(chunk)
         if size >= least and (end := chunk.rfind(b"\n")) >= 0:
@@ -224,27 +612,42 @@ def _runs(stream: BinaryIO, least: int) -> Iterator[bytes]:
             held = [chunk[end + 1 :]]
             size = len(held[0])
     rest = b"".join(held)
-    if broken is not None:
+    if chunks.broken is not None:
         rest = rest[: rest.rfind(b"\n") + 1]
     if rest:
         yield rest.removesuffix(b"\n")
-    if broken is not None:
-        raise broken
+    if chunks.broken is not None:
+        raise chunks.broken
 
 
-def _packing(path: Path) -> str:
-    """Give .gz or .zst, whatever the case, or nothing."""
-    suffix = path.suffix.lower()
-    return suffix if suffix in _PACKED else ""
+_DENSE: Final = 1 << 20  # bytes of short lines that are looked at one by one
+_NOT_SHORT: Final = re.compile(rb"[^\n]{%d,}" % _SHORT)
 
 
-def _kind(path: Path) -> str:
-    name = Path(path.stem) if _packing(path) else path
-    return name.suffix.lower()
+def _pass_over_short(text: Text) -> Iterator[Text | Line | Torn]:
+    """Give a text as it is, but of millions of tiny lines only those not tiny."""
+    size = len(text.body)
+    if size < _DENSE or text.height * _SHORT < size or text.body.isspace():
+        yield text
+        return
+    number, at, found = text.first_line, 0, 0
+    for match in _NOT_SHORT.finditer(text.body):
+        number, at = number + text.body.count(b"\n", at, match.start()), match.start()
+        found += 1
+        yield Line(text.file, number, match[0].rstrip(b"\r"))
+    rest = text.height - found
+    reason = f"{rest} lines, to {text.first_line + text.height - 1}, are no documents"
+    yield Torn(text.file, text.first_line, reason, skipped=rest)
 
 
-def _is_dump(path: Path) -> bool:
-    return path.is_file() and _kind(path) in _SUFFIXES
+def _suffix(path: Path) -> str:
+    """Give the last suffix before that of the packing, in small letters."""
+    return Path(without_packing(path.name)).suffix.lower()
+
+
+def without_packing(name: str) -> str:
+    """Take the suffix of the packing off a name."""
+    return name[: name.rindex(".")] if name.lower().endswith(_PACKED) else name
 
 
 def map_in_order(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import io
+import os
 import sys
 import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,9 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import polars as pl
-import zstandard
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.read._files import (
+    BREAKS,
+    MAGIC,
+    most_unpacked,
+    open_regular,
+    refuse_no_file,
+    say_why_not,
+    show_path,
+    unpack_bytes,
+    walk_files,
+    without_packing,
+)
 from holdings_kit.read._market_symbols import (
     SIGHTINGS,
     instruments_of,
@@ -413,10 +423,14 @@ def _with_bar(
         tqdm = cast("Any", import_module("tqdm"))
         shown = cast("Iterable[Path]", tqdm.tqdm(files, unit="file"))
     for path in shown:
+        if reason := say_why_not(path):
+            yield _Unreadable(show_path(path), f"cannot be read: {reason}")
+            continue
         try:
-            body = path.read_bytes()
+            with open_regular(path) as raw:
+                body = raw.read()
         except OSError as error:
-            yield _Unreadable(str(path), f"cannot be read: {error.strerror}")
+            yield _Unreadable(str(path), f"cannot be read: {error.strerror or error}")
             continue
         yield from _unpack(str(path), body)
 
@@ -427,17 +441,15 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for one in listed:
         path = Path(one).expanduser()
-        if path.is_dir():
-            inside = (each for each in sorted(path.rglob("*")) if each.is_file())
-            shown = (e for e in inside if not _is_hidden(e.relative_to(path)))
-            found |= dict.fromkeys(shown)
-        elif path.is_file():
-            found[path] = None
-        else:
-            matches = _matches(path)
-            if not matches:
-                raise ConfigError(f"no such file or folder: {str(one)[:200]!r}")
-            found |= dict.fromkeys(each for each in matches if each.is_file())
+        for each in [path] if os.path.lexists(path) else _matches(path) or [path]:
+            if each == path or not each.exists():
+                refuse_no_file(each)
+            if each.is_dir():
+                inside = (inner for inner, _ in sorted(walk_files(each)))
+                shown = (e for e in inside if not _is_hidden(e.relative_to(each)))
+                found |= dict.fromkeys(shown)
+            else:
+                found[each] = None
     if not found:
         raise ConfigError(f"there is no file in {', '.join(map(str, listed))[:200]!r}")
     return list(found)
@@ -456,19 +468,22 @@ def _is_hidden(path: Path) -> bool:
 
 _DEEPEST: Final = 3  # archives inside archives
 _TORN: Final = (
-    OSError,
-    EOFError,
-    zlib.error,
+    *BREAKS,
     zipfile.BadZipFile,
     NotImplementedError,  # a zip packed by a method that Python cannot undo
     RuntimeError,  # a member with a password
     ValueError,
-    zstandard.ZstdError,
 )
 
 
-def _unpack(file: str, body: bytes, depth: int = 0) -> Iterator[Document | _Unreadable]:
-    """Give the documents in a file, packed or not; told by its first bytes."""
+def _unpack(
+    file: str, body: bytes, depth: int = 0, most: int | None = None
+) -> Iterator[Document | _Unreadable]:
+    """Give the documents in a file, packed or not; told by its first bytes.
+
+    What is in it may be so many bytes at most, unpacked.
+    """
+    most = most_unpacked(len(body)) if most is None else most
     try:
         if depth > _DEEPEST:
             yield _Unreadable(file, "is an archive inside archives, too deep")
@@ -476,14 +491,11 @@ def _unpack(file: str, body: bytes, depth: int = 0) -> Iterator[Document | _Unre
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
                 for member in archive.infolist():
                     if not member.is_dir() and not _is_hidden(Path(member.filename)):
-                        yield from _unpack_member(file, archive, member, depth)
-        elif body.startswith(b"\x1f\x8b"):
-            yield from _unpack(
-                file.removesuffix(".gz"), gzip.decompress(body), depth + 1
-            )
-        elif body.startswith(b"\x28\xb5\x2f\xfd"):
-            whole = zstandard.ZstdDecompressor().decompressobj().decompress(body)
-            yield from _unpack(file.removesuffix(".zst"), whole, depth + 1)
+                        most -= member.file_size
+                        yield from _unpack_member(file, archive, member, depth, most)
+        elif body.startswith(tuple(MAGIC)):
+            whole = unpack_bytes(io.BytesIO(body), most)
+            yield from _unpack(without_packing(file), whole, depth + 1, most)
         else:
             yield Document(file, body)
     except _TORN as error:
@@ -491,12 +503,19 @@ def _unpack(file: str, body: bytes, depth: int = 0) -> Iterator[Document | _Unre
 
 
 def _unpack_member(
-    file: str, archive: zipfile.ZipFile, member: zipfile.ZipInfo, depth: int
+    file: str,
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    depth: int,
+    left: int,
 ) -> Iterator[Document | _Unreadable]:
-    name = f"{file}/{member.filename}"
+    name = f"{file}/{member.filename}".encode(errors="backslashreplace").decode()
+    if left < 0:  # zipfile reads no more than the archive says
+        yield _Unreadable(name, "unpacks to a hundred times its size; fetch it again")
+        return
     try:
         body = archive.read(member)
     except _TORN as error:
         yield _Unreadable(name, f"cannot be unpacked: {error}; fetch it again")
         return
-    yield from _unpack(name, body, depth + 1)
+    yield from _unpack(name, body, depth + 1, left + member.file_size)

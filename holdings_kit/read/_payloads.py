@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.read._files import Paths, map_in_order, paths_of, read_bytes, texts
+from holdings_kit.read._files import (
+    Paths,
+    find_dumps,
+    map_in_order,
+    read_bytes,
+    texts,
+)
 from holdings_kit.read._instruments import resolve
 from holdings_kit.schema import Loaded, attach_events
 from holdings_kit.wire import (
@@ -25,6 +32,7 @@ from holdings_kit.wire._events import (
     decode_fund_imports,
     split_events,
 )
+from holdings_kit.wire._signing import wrap_secret
 
 if TYPE_CHECKING:
     import polars as pl
@@ -244,8 +252,10 @@ def read_webhooks(
     >>> loaded.snapshots.height, loaded.rejects["line_no"].to_list()
     (1, [2])
     """
-    files = paths_of(paths)
-    parts = (part for path in files for part in texts(path, _BLOCK))
+    api_secret = None if api_secret is None else wrap_secret(api_secret)
+    dumped = find_dumps(paths)
+    read_on = (part for path in dumped.files for part in texts(path, _BLOCK))
+    parts = chain(dumped.unread, read_on)
     read = partial(_read_block, api_secret=api_secret)
     found = dumps.join_parts(map_in_order(read, parts))
     rejects, events = split_events(found.rejects, api_secret=api_secret)
@@ -285,7 +295,7 @@ def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
     return decode_fund_imports(frame.filter(kind="mf-import")["raw"])
 
 
-def _read_block(part: Text | Line | Torn, *, api_secret: str | Secret | None) -> Loaded:
+def _read_block(part: Text | Line | Torn, *, api_secret: Secret | None) -> Loaded:
     add = dumps.webhooks(api_secret)
     if isinstance(part, Text):
         return fast.load(part, fast_gateway.webhook_shapes(api_secret), add)

@@ -176,6 +176,8 @@ def _hash_names(ids: pl.Series, key: Secret) -> pl.Series:
 def _scale_amounts(
     frame: pl.DataFrame, name: str, factors: dict[str, int]
 ) -> pl.DataFrame:
+    if frame.is_empty():
+        return frame
     factor = frame["account_id"].replace_strict(
         list(factors), list(factors.values()), return_dtype=pl.Int64()
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.read import resolve
-from holdings_kit.read._files import Paths, map_in_order, paths_of
+from holdings_kit.read._files import Found, Paths, find_dumps, map_in_order
 from holdings_kit.schema import Loaded
 from holdings_kit.store._scan_blocks import (
     BLOCK,
@@ -36,6 +36,7 @@ from holdings_kit.wire import (
     _fast_gateway as fast_gateway,
     _quick_lines as quick_lines,
 )
+from holdings_kit.wire._signing import wrap_secret
 
 if TYPE_CHECKING:
     import polars as pl
@@ -131,6 +132,7 @@ def scan_webhooks(
     6
     6
     """
+    api_secret = None if api_secret is None else wrap_secret(api_secret)
     if on is not None:
         if api_secret is not None:
             raise ConfigError(
@@ -183,7 +185,7 @@ _Reader = Callable[[Text | Line | Torn], Loaded]
 def _reader(
     kind: Kind,
     instruments: pl.DataFrame | None,
-    api_secret: str | Secret | None = None,
+    api_secret: Secret | None = None,
 ) -> _Reader:
     """Give the function from a run of lines to frames."""
     if kind == "arrow":
@@ -229,9 +231,9 @@ def _scan(
 ) -> Scan:
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: at least 1 is needed")
-    files = paths_of(paths)
+    found = find_dumps(paths)
     into.commit([])  # makes the store
-    scanned = Source(files, kind, into)
+    scanned = Source(found, kind, into)
     deliveries = 0
 
     def work(block: Block) -> _Done:
@@ -243,8 +245,7 @@ def _scan(
             marks = dict(each.mark for each in done)
             added = into.commit((each.part for each in done), marks=marks)
             deliveries += added.deliveries
-    names = [str(path) for path in files]
-    return Scan(deliveries, scanned.skipped, into.rejects(files=names))
+    return Scan(deliveries, scanned.skipped, into.rejects(files=scanned.names))
 
 
 class _Task:
@@ -258,12 +259,13 @@ class _Task:
 
     def __call__(self, piece: Piece) -> tuple[list[_Done], int]:
         reader = _reader(self._kind, self._instruments)
-        source = Source([piece.path], self._kind, self._into)
-        blocks = (
-            source.blocks()
-            if piece.size is None
-            else iter([Block(between(piece), piece.mark)])
-        )
+        source = Source(Found([piece.path], []), self._kind, self._into)
+        if piece.part is not None:
+            blocks = iter([Block(piece.part, piece.mark)])
+        elif piece.size is None:
+            blocks = source.blocks()
+        else:
+            blocks = iter([Block(between(piece), piece.mark)])
         done = [
             _Done(self._into.write_part(reader(b.part), look_up=False), b.mark)
             for b in blocks
@@ -275,16 +277,15 @@ def _spread(
     paths: Paths, kind: Kind, instruments: pl.DataFrame | None, into: Store, on: Mapper
 ) -> Scan:
     """Let others read the pieces of the files, and commit what they wrote, once."""
-    files = paths_of(paths)
+    found = find_dumps(paths)
     into.commit([])  # makes the store
-    scanned = Source(files, kind, into)
+    scanned = Source(found, kind, into)
     results = on.map(_Task(kind, instruments, into), list(scanned.pieces()))
     done = [each for part, _ in results for each in part]
     marks = dict(each.mark for each in done)
     added = into.commit((each.part for each in done), marks=marks)
     skipped = scanned.skipped + sum(count for _, count in results)
-    names = [str(path) for path in files]
-    return Scan(added.deliveries, skipped, into.rejects(files=names))
+    return Scan(added.deliveries, skipped, into.rejects(files=scanned.names))
 
 
 def _grouped(done: Iterator[_Done]) -> Iterator[list[_Done]]:

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from holdings_kit.read._files import is_cuttable, texts
+from holdings_kit.read._files import Found, is_cuttable, open_regular, show_path, texts
 from holdings_kit.wire import Line, Text, Torn
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from pathlib import Path
 
     from holdings_kit.store._store import Store
 
@@ -45,16 +45,20 @@ class Piece(NamedTuple):
     size: int | None  # None: the file is packed, or one document; read it whole
     first_line: int
     mark: tuple[str, int]
+    part: Line | Torn | None = None  # read already
 
 
 class Source:
     """The files of a scan as blocks, those parts left out that are committed."""
 
-    def __init__(self, files: list[Path], kind: Kind, into: Store) -> None:
-        self._files, self._kind, self._into = files, kind, into
+    def __init__(self, found: Found, kind: Kind, into: Store) -> None:
+        self._files, self._unread = found
+        self._kind, self._into = kind, into
         self._size = _block_size(into.buckets)
         self._bar: _Bar | None = None
         self.skipped = 0
+        self.names = [show_path(path) for path in self._files]
+        self.names += [torn.file for torn in self._unread]
 
     @contextmanager
     def bar(self, *, show: bool) -> Generator[None]:
@@ -63,19 +67,25 @@ class Source:
             yield
             return
         tqdm = import_module("tqdm").tqdm
-        total = sum(path.stat().st_size for path in self._files)
+        total = sum(_size(path) for path in self._files)
         with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
             self._bar = bar
             yield
 
     def blocks(self) -> Iterator[Block]:
-        """Read the files one after the other."""
+        """Read the files one after the other, behind what is not read."""
+        for torn in self._unread:
+            name = self._name(Path(torn.file))
+            yield Block(torn, (name, self._into.mark(name) or 0))
         for path in self._files:
             name = self._name(path)
             yield from self._of(path, name, self._into.mark(name) or 0)
 
     def pieces(self) -> Iterator[Piece]:
         """Cut the files for others to read; only plain ones can be cut."""
+        for torn in self._unread:
+            name = self._name(Path(torn.file))
+            yield Piece(Path(torn.file), 0, 0, 1, (name, 0), torn)
         for path in self._files:
             if is_cuttable(path):
                 yield from self._cut(path)
@@ -88,18 +98,24 @@ class Source:
             if isinstance(part, Text):
                 size = len(part.body)
                 yield Piece(path, part.offset, size, part.first_line, mark)
-            else:  # it breaks off: whoever reads it says so
-                yield Piece(path, 0, None, 1, mark)
+            else:
+                yield Piece(path, 0, 0, 1, mark, part)
 
     def _name(self, path: Path) -> str:
-        return f"holdings_kit scan {self._kind} {path}"
+        return f"holdings_kit scan {self._kind} {show_path(path)}"
 
     def _of(self, path: Path, name: str, mark: int) -> Iterator[Block]:
-        raw = path.open("rb")
+        try:
+            raw = open_regular(path)
+        except OSError as error:
+            yield Block(
+                Torn(show_path(path), None, f"cannot be read: {error}"), (name, mark)
+            )
+            return
         done, rest, skipped = _skip(texts(path, self._size, raw=raw), mark)
         if done.mark != mark:  # another file of the same name
             raw.close()
-            raw = path.open("rb")
+            raw = open_regular(path)
             done, rest, skipped = _Done(), texts(path, self._size, raw=raw), 0
         self.skipped += skipped
         at = 0
@@ -109,7 +125,7 @@ class Source:
             if not raw.closed:  # it is after its last line
                 at = self._tell(at, raw.tell())
         raw.close()
-        self._tell(at, path.stat().st_size)
+        self._tell(at, _size(path))
 
     def _tell(self, before: int, now: int) -> int:
         if self._bar is not None:
@@ -119,15 +135,22 @@ class Source:
 
 def between(piece: Piece) -> Text:
     """Read the lines of a piece."""
-    with piece.path.open("rb") as raw:
+    with open_regular(piece.path) as raw:
         raw.seek(piece.offset)
         body = raw.read(piece.size or 0)
     return Text.of(
         body,
-        file=str(piece.path),
+        file=show_path(piece.path),
         first_line=piece.first_line,
         offset=piece.offset,
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _block_size(buckets: int) -> int:
@@ -154,7 +177,7 @@ class _Done(NamedTuple):
 
     def and_(self, part: Text | Line | Torn) -> _Done:
         if isinstance(part, Torn):
-            return self
+            return self._replace(lines=self.lines + part.skipped)
         before = zlib.crc32(b"\n", self.crc) if self.lines else self.crc
         count = part.height if isinstance(part, Text) else 1
         return _Done(self.lines + count, zlib.crc32(part.body, before))
@@ -171,11 +194,13 @@ def _skip(
     left: list[Text] = []
     while done.lines < mark >> 32:
         part = next(found, None)
-        if part is None or isinstance(part, Torn):
+        if part is None or (isinstance(part, Torn) and not part.skipped):
             break
         if isinstance(part, Text):
             part, *left = _cut_at(part, (mark >> 32) - done.lines)
-        lines += len(part.lines()) if isinstance(part, Text) else 1
+            lines += len(part.lines())
+        else:
+            lines += isinstance(part, Line)
         done = done.and_(part)
     return done, chain(left, found), lines
 

@@ -15,6 +15,8 @@ from holdings_kit.errors import SourceError, WireError
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.wire import _arrow as arrow, _gateway as gateway
 from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._envelopes import unwrap
+from holdings_kit.wire._events import recognize_event
 from holdings_kit.wire._lines import Line, Torn
 from holdings_kit.wire._parse import as_text, parse
 from holdings_kit.wire._rows import is_object
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from holdings_kit.wire._signing import Secret
 
 __all__ = [
+    "PLACES",
     "Add",
     "add_arrow",
     "add_webhook",
@@ -40,39 +43,76 @@ __all__ = [
 Add = Callable[[Batch, Line], None]
 _Item = TypeVar("_Item")
 _LINES: Final = 500  # parsed at once: more cost memory, fewer time
+_MOST_RAW: Final = 1 << 20  # bytes of a reject that stay beside its reason
+PLACES: Final = 1 << 12
+"""Numbers of documents that one line of a text may take: it may wrap several."""
+_ALL_PLACES: Final = 1 << 24
 
 
 def read(lines: Iterable[Line | Torn], add: Add) -> Loaded:
     """Read lines one by one; what cannot be read is a reject with its bytes."""
-    batches = (collect(some, add) for some in _batched(enumerate(lines)))
+    batches = (
+        collect(enumerate(some), add, places=_ALL_PLACES) for some in _batched(lines)
+    )
     return join_parts(batch.load(whole=True) for batch in batches)
 
 
 def read_facts(
-    lines: Iterable[Line], add: Add
+    lines: Iterable[Line], add: Add, *, first_line: int = 0
 ) -> tuple[list[Facts], list[pl.DataFrame]]:
     """Read lines of one file one by one: facts by their line numbers, and rejects."""
-    numbered = ((line.line_no or 0, line) for line in lines)
+    numbered = (((line.line_no or first_line) - first_line, line) for line in lines)
     batches = [collect(some, add) for some in _batched(numbered)]
     return [each.facts() for each in batches], [each.rejects() for each in batches]
 
 
-def collect(lines: Iterable[tuple[int, Line | Torn]], add: Add) -> Batch:
-    """Parse numbered lines into one batch."""
+def collect(
+    lines: Iterable[tuple[int, Line | Torn]], add: Add, *, places: int = PLACES
+) -> Batch:
+    """Parse numbered lines into one batch; a line has so many places for documents."""
     batch = Batch()
     for number, line in lines:
+        batch.doc = number * places
         if isinstance(line, Torn):
             batch.reject(line.file, line.line_no, line.reason, b"")
+        elif (reason := _try_to_add(batch, line, add)) is None:
             continue
-        batch.doc = number
-        try:
-            add(batch, line)
-        except WireError as error:
-            reason = f"at {error.pointer or 'the top'}: {error.reason}"
-            batch.reject(line.file, line.line_no, reason, line.body)
-        except SourceError as error:
-            batch.reject(line.file, line.line_no, str(error), line.body)
+        elif _is_event(line.body) or not (inner := unwrap(line.body)):
+            _reject(batch, line, reason)
+        elif len(inner) > places:
+            _reject(batch, line, f"{len(inner):,} documents: write one a line")
+        else:
+            for place, (pointer, body) in enumerate(inner):
+                batch.doc = number * places + place
+                part = line._replace(body=body)
+                if reason := _try_to_add(batch, part, add):
+                    _reject(batch, part, f"inside {pointer}: {reason}")
     return batch
+
+
+def _is_event(body: bytes) -> bool:
+    """Tell whether a body is another kind of event: then nothing is inside it."""
+    try:
+        return recognize_event(parse(body, source="")) is not None
+    except WireError:
+        return False
+
+
+def _try_to_add(batch: Batch, line: Line, add: Add) -> str | None:
+    """Add a document; say why it cannot be read."""
+    try:
+        add(batch, line)
+    except WireError as error:
+        return f"at {error.pointer or 'the top'}: {error.reason}"
+    except SourceError as error:
+        return str(error)
+    return None
+
+
+def _reject(batch: Batch, line: Line, reason: str) -> None:
+    if len(line.body) > _MOST_RAW:
+        reason += f" (its first MiB is here, of {len(line.body):,} bytes)"
+    batch.reject(line.file, line.line_no, reason, line.body[:_MOST_RAW])
 
 
 def _batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
@@ -139,6 +179,14 @@ def join_parts(parts: Iterable[Loaded]) -> Loaded:
     return loaded._replace(rejects=loaded.rejects.sort(order, maintain_order=True))
 
 
+_OTHER_REPLIES: Final = {
+    frozenset({"success", "data"}): "no webhook but the reply of a holdings fetch: "
+    "hk.read_gateway reads it",
+    frozenset({"status", "data"}): "no webhook but an Arrow reply: hk.read_arrow, or "
+    "hk.scan_arrow with account_id and snapshot_at beside it",
+}
+
+
 def add_webhook(
     batch: Batch,
     body: bytes,
@@ -160,6 +208,9 @@ def add_webhook(
     payload = parse(body, source=where)
     if not is_object(payload):
         raise WireError(where, "", f"{as_text(payload)[:40]} is no webhook object")
+    for names, reason in _OTHER_REPLIES.items():
+        if names <= payload.keys():
+            raise WireError(where, "", reason)
     ok = None if api_secret is None else webhook_checksum_ok(payload, api_secret)
     timestamp = payload.get("timestamp")
     gateway.add(

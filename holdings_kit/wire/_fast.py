@@ -51,19 +51,25 @@ def load(text: Text, shape: QuickShape, add: Add) -> Loaded:
     """
     parts, rejects = [], [empty(REJECTS)]
     taken: set[int] = set()
+    if text.body.isspace():
+        return Batch().load(whole=True)
     if is_available():
         parts = [_read_quickly(text, shape)]
         taken = set(parts[0].documents["line_no"])
     if len(taken) < text.height:
         rest = text.lines(but=taken)
-        more, rejects = dumps.read_facts(rest, add) if rest else ([], rejects)
+        more, rejects = (
+            dumps.read_facts(rest, add, first_line=text.first_line)
+            if rest
+            else ([], rejects)
+        )
         parts += more
     facts = merge_facts(parts or [Batch().facts()])
     return finish(facts, pl.concat(rejects), whole=True)
 
 
 def _read_quickly(text: Text, shape: QuickShape) -> Facts:
-    """Read what is surely read alike; the number of a document is that of its line."""
+    """Read what is surely read alike; documents are numbered by their lines."""
     read_rows, places, members = read_accepted(
         text.body, shape.schema, two_shapes=shape.two_shapes, numbers=shape.numbers
     )
@@ -71,7 +77,7 @@ def _read_quickly(text: Text, shape: QuickShape) -> Facts:
     rows = read_rows.with_columns(
         file=pl.lit(text.file),
         line_no=numbers,
-        doc=numbers,
+        doc=pl.Series(places, dtype=pl.Int64()) * dumps.PLACES,
         raw=pl.lit(None, pl.Binary()),
     )
     remarks = report_members(rows, members)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 from holdings_kit.errors import ConfigError
@@ -22,6 +23,7 @@ __all__ = [
     "arrow_redirect_checksum",
     "webhook_checksum",
     "webhook_checksum_ok",
+    "wrap_secret",
 ]
 
 
@@ -58,11 +60,44 @@ class Secret:
         """Give the text itself, for the one place that has to send or sign it."""
         return self._text
 
+    def blank_ends(self) -> str:
+        r"""Hint at a line end or a blank around the text; nothing where there is none.
+
+        A secret read from a file mostly ends with the line end of the file, and then
+        signs nothing that anybody else can verify.
+
+        >>> Secret("hunter2\n").blank_ends()
+        'the secret ends with a line end; is it part of it? text.strip() takes it off'
+        """
+        before, after = self._text[:1].isspace(), self._text[-1:].isspace()
+        if not before and not after:
+            return ""
+        sign = self._text[-1 if after else 0]
+        what = "a line end" if sign in "\r\n" else "a blank"
+        return (
+            f"the secret {'ends' if after else 'begins'} with {what}; "
+            "is it part of it? text.strip() takes it off"
+        )
+
     def __repr__(self) -> str:
         return "Secret(hidden)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled: pass it to the other process anew")
+
+
+def wrap_secret(secret: str | Secret) -> Secret:
+    """Hide a secret that a public function was given, before anything can fail.
+
+    Warns
+    -----
+    UserWarning
+        It has a line end or a blank at an end: then no checksum fits.
+    """
+    secret = Secret(secret)
+    if hint := secret.blank_ends():
+        warnings.warn(f"checksums may not fit: {hint}", stacklevel=3)
+    return secret
 
 
 def webhook_checksum(api_secret: str | Secret, *, timestamp: str, subject: str) -> str:
@@ -140,8 +175,10 @@ def arrow_checksum(
     '50846f6244bd1e93'
     """
     app_secret, request_token = Secret(app_secret), Secret(request_token)
-    text = f"{app_id}:{app_secret.reveal()}:{request_token.reveal()}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    # in one expression: frames show variables
+    return hashlib.sha256(
+        f"{app_id}:{app_secret.reveal()}:{request_token.reveal()}".encode()
+    ).hexdigest()
 
 
 def arrow_redirect_checksum(app_id: str, request_token: str | Secret) -> str:
@@ -155,5 +192,5 @@ def arrow_redirect_checksum(app_id: str, request_token: str | Secret) -> str:
     >>> arrow_redirect_checksum("demo-app", "demo-request")[:16]
     '00b14e2a3e0d894c'
     """
-    text = f"{Secret(request_token).reveal()}:{app_id}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    request_token = Secret(request_token)
+    return hashlib.sha256(f"{request_token.reveal()}:{app_id}".encode()).hexdigest()

@@ -120,7 +120,10 @@ def verify_token(
     token, shared_secret = Secret(token), Secret(shared_secret)
     claims = _proven(token, shared_secret)
     if claims is None:
-        raise SignatureError("token: not signed with this secret by HS256")
+        hint = shared_secret.blank_ends()
+        raise SignatureError(
+            "token: not signed with this secret by HS256" + (hint and f" ({hint})")
+        )
     issued_at, expires_at = (_instant(claims, name) for name in ("iat", "exp"))
     if expires_at is not None and _aware(now) >= expires_at:
         raise SignatureError(f"token: expired at {expires_at.isoformat()}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import inspect
 import json
 import logging
 import os
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -26,15 +29,22 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.ultratb import VerboseTB
 
-from holdings_kit.clients import ArrowClient, GatewayClient, Options
+import holdings_kit as hk
+from holdings_kit.clients import ArrowClient, GatewayClient, Inbox, Options
+from holdings_kit.clients._inbox import decide
 from holdings_kit.errors import HoldingsError
+from holdings_kit.read import pseudonymize
 from holdings_kit.sandbox import serve
+from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS, empty
 from holdings_kit.wire import (
     Secret,
+    arrow_checksum,
+    arrow_redirect_checksum,
     mint_token,
     parse_import_result,
     parse_transaction,
     verify_token,
+    webhook_checksum,
     webhook_checksum_ok,
 )
 
@@ -268,6 +278,133 @@ def test_no_client_shows_a_secret(places: Places) -> None:
         places.add("insides", f"{inner} {vars(client)}")
         places.add("http", repr(vars(client._http)["_headers"]))
     places.add("token", f"{clients[1].token()!r}")  # type: ignore[union-attr]
+
+
+def _raise(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt  # it may come at any line
+
+
+def _replaced(place: str) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Let what a function calls first, behind its own frame, be interrupted."""
+
+    @contextlib.contextmanager
+    def patch() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(place, _raise)
+            yield
+
+    return patch
+
+
+FRAMES = (SNAPSHOTS, HOLDINGS, LISTINGS, BASKETS, REJECTS)
+EMPTY = hk.Loaded(*(empty(schema) for schema in FRAMES))
+DAY = datetime(2026, 1, 5, tzinfo=UTC)
+TAKE_SECRETS: dict[str, tuple[str, Callable[[], object]]] = {
+    "read_webhooks": (
+        "holdings_kit.read._payloads.find_dumps",
+        lambda: hk.read_webhooks("x", api_secret=HELD["api"]),
+    ),
+    "scan_webhooks": (
+        "holdings_kit.store._scan.find_dumps",
+        lambda: hk.scan_webhooks("x", into=hk.Store("x"), api_secret=HELD["api"]),
+    ),
+    "redact": (
+        "holdings_kit.read._redact._hash_names",
+        lambda: hk.redact(EMPTY, HELD["api"]),
+    ),
+    "pseudonymize": (
+        "holdings_kit.read._redact._hash_names",
+        lambda: pseudonymize(EMPTY, HELD["api"]),
+    ),
+    "Inbox": (
+        "holdings_kit.clients._inbox.make_folder",
+        lambda: Inbox("/nowhere", api_secret=HELD["api"]),
+    ),
+    "decide": (
+        "holdings_kit.clients._inbox.parse",
+        lambda: decide(b"{}", HELD["api"]),
+    ),
+    "webhook_checksum_ok": (
+        "holdings_kit.wire._signing.webhook_checksum",
+        lambda: webhook_checksum_ok(
+            {"timestamp": "1", "checksum": "", "smallcaseAuthId": "a"}, HELD["api"]
+        ),
+    ),
+    "webhook_checksum": (
+        "hmac.new",
+        lambda: webhook_checksum(HELD["api"], timestamp="", subject=""),
+    ),
+    "arrow_checksum": (
+        "hashlib.sha256",
+        lambda: arrow_checksum("a", HELD["app_secret"], HELD["request"]),
+    ),
+    "arrow_redirect_checksum": (
+        "hashlib.sha256",
+        lambda: arrow_redirect_checksum("a", HELD["request"]),
+    ),
+    "mint_token": (
+        "holdings_kit.wire._tokens._signer",
+        lambda: mint_token(HELD["shared"]),
+    ),
+    "verify_token": (
+        "holdings_kit.wire._tokens._proven",
+        lambda: verify_token(HELD["user"], HELD["shared"], now=DAY),
+    ),
+    "ArrowClient": (
+        "holdings_kit.clients._arrow.Http",
+        lambda: ArrowClient(app_id="a", token=HELD["arrow"]),
+    ),
+    "GatewayClient": (
+        "holdings_kit.clients._gateway.Http",
+        lambda: gateway(Options()),
+    ),
+    "ArrowClient.login": (
+        "holdings_kit.clients._arrow.arrow_checksum",
+        lambda: login(Options()),
+    ),
+    "GatewayClient.auth_id": (
+        "holdings_kit.clients._gateway_imports.verify_token",
+        lambda: gateway(Options()).auth_id(HELD["user"]),
+    ),
+}
+
+
+def _take_secrets() -> Iterator[str]:
+    """Name every public function, class and method with an argument for a secret."""
+    for room in ("read", "store", "clients", "wire", "sandbox", "market", "display"):
+        module = import_module(f"holdings_kit.{room}")
+        for name in module.__all__:
+            if inspect.isclass(found := getattr(module, name)):
+                inner = {
+                    f"{name}.{method}": getattr(found, method)
+                    for method in vars(found)
+                    if not method.startswith("_")
+                }
+            else:
+                inner = {}
+            for place, function in ({name: found} | inner).items():
+                if not callable(function):
+                    continue
+                with contextlib.suppress(ValueError, TypeError):
+                    asked = inspect.signature(function).parameters.values()
+                    if any("str | Secret" in str(each.annotation) for each in asked):
+                        yield place
+
+
+def test_every_function_that_takes_a_secret_hides_it_at_once(
+    places: Places,
+) -> None:
+    assert set(_take_secrets()) - {"Secret"} <= set(TAKE_SECRETS)
+    for name, (behind, call) in TAKE_SECRETS.items():
+        with _replaced(behind)(), pytest.raises(KeyboardInterrupt) as caught:
+            call()
+        frames = ours(caught.value.__traceback__)
+        assert frames is not None, name
+        inner = frames
+        while inner.tb_next and inner.tb_next.tb_next:
+            inner = inner.tb_next
+        inner.tb_next = None  # the stand-in, which may be given what a library needs
+        places.error(name, caught.value)
 
 
 @pytest.mark.parametrize("make", [arrow, gateway])

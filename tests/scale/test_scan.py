@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
-from holdings_kit.read._files import lines, paths_of
+from holdings_kit.read._files import find_dumps, lines
 from holdings_kit.sandbox import generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store
@@ -607,7 +607,7 @@ def test_suffixes_in_capitals_are_dumps_too(tmp_path: Path) -> None:
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-    assert [path.name for path in paths_of(tmp_path)] == list(contents)
+    assert [path.name for path in find_dumps(tmp_path).files] == list(contents)
     assert hk.read_webhooks(tmp_path).snapshots.height == 4
 
 
