@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from typing import TYPE_CHECKING, Final, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from holdings_kit.clients._arrow_market import ArrowMarket
 from holdings_kit.clients._http import Call, Http, Options
@@ -343,12 +343,9 @@ class ArrowClient(ArrowMarket):
 
 def _read_request_token(app_id: str, given: Secret) -> Secret:
     """Take the request token out of a redirect's address, its checksum verified."""
-    text = given.reveal()
-    if "request-token=" not in text:
+    if "request-token=" not in given.reveal():
         return given
-    query = parse_qs(urlsplit(text).query)
-    token = Secret(query.get("request-token", ["-"])[0])
-    claimed = query.get("checksum", [""])[0].lower()
+    token, claimed = _split_redirect(given)
     ours = arrow_redirect_checksum(app_id, token)
     if not hmac.compare_digest(claimed.encode(), ours.encode()):
         raise SignatureError(
@@ -356,6 +353,13 @@ def _read_request_token(app_id: str, given: Secret) -> Secret:
             "request token; start the login again, and do not use this address"
         )
     return token
+
+
+def _split_redirect(given: Secret) -> tuple[Secret, str]:
+    """Give the request token and the checksum; raises nothing, for frames show both."""
+    query = parse_qs(given.reveal().partition("?")[2].partition("#")[0])
+    token = Secret(query.get("request-token", ["-"])[0])
+    return token, query.get("checksum", [""])[0].lower()
 
 
 def _login_body(app_id: str, app_secret: Secret, request_token: Secret) -> bytes:

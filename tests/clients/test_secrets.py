@@ -432,6 +432,11 @@ def test_no_client_is_copied_with_its_secrets(
             gateway="", api_secret=HELD["api"], shared_secret=HELD["shared"]
         ),
         lambda: mint_token(HELD["shared"], auth_id=""),
+        lambda: ArrowClient.login(
+            app_id="a",
+            app_secret=HELD["app_secret"],
+            request_token=f"https://x.y/?request-token={HELD['request']}&checksum=0",
+        ),
         lambda: verify_token(
             mint_token(HELD["shared"]), HELD["api"], now=arrow(Options())._clock()
         ),
