@@ -165,8 +165,8 @@ class ArrowClient(ArrowMarket):
         ...     client.close()
         'SBX0001'
         """
-        app_secret = Secret(app_secret)
-        request_token = _read_request_token(app_id, Secret(request_token))
+        app_secret, request_token = Secret(app_secret), Secret(request_token)
+        request_token = _read_request_token(app_id, request_token)
         http = Http(
             source="arrow",
             base_url=base_url,
