@@ -89,6 +89,25 @@ def garch(
     return returns[BURN:].T, sigma[BURN:].T
 
 
+def other_volatility(
+    rng: np.random.Generator, kind: str, paths: int, days: int
+) -> np.ndarray:
+    """Returns whose volatility is not the GARCH(1,1) of the other tables."""
+    z, w = rng.standard_normal((2, days + BURN, paths))
+    state = np.zeros(paths) if kind == "log-AR(1)" else np.ones(paths)
+    returns = np.empty_like(z)
+    for day, shock in enumerate(z):
+        sigma = np.exp(state / 2) if kind == "log-AR(1)" else np.sqrt(state)
+        returns[day] = sigma * shock
+        square, down = returns[day] ** 2, returns[day] < 0
+        state = {
+            "GARCH, slower": 0.01 + 0.05 * square + 0.94 * state,
+            "GJR": 0.02 + (0.03 + 0.1 * down) * square + 0.9 * state,
+            "log-AR(1)": 0.98 * state + 0.2 * w[day],
+        }[kind]
+    return returns[BURN:].T
+
+
 def conditional_quantile(
     rng: np.random.Generator, law: str, horizon: int, p: float, sigma: np.ndarray
 ) -> np.ndarray:
@@ -323,6 +342,20 @@ def constant(scale: Scale, rng: np.random.Generator) -> list[str]:
     return table(["500", "1000", "1250", "2500"], rows, first="H, level, null")
 
 
+def other(scale: Scale, rng: np.random.Generator) -> list[str]:
+    """Size of the same count where volatility is not that GARCH; normal shocks."""
+    cells: dict[str, list[str]] = {}
+    cases = [(h, level) for h in (1, *HORIZONS) for level in LEVELS]
+    for kind in ("GARCH, slower", "GJR", "log-AR(1)"):
+        for n in (500, 1000, 2500):
+            found = count_cells(kind, n, int(rng.integers(2**31)), scale.slow)
+            cells[f"{kind}, {n}"] = [
+                rejected(pl.Series([sharpen(p, n) for p in found[h, level, 1.0]]))
+                for h, level in cases
+            ]
+    return table([f"{h}, {level:.0%}" for h, level in cases], cells, first="law, n")
+
+
 def count_cells(
     law: str, n: int, seed: int, paths: int
 ) -> dict[tuple[int, float, float], list[float]]:
@@ -334,7 +367,11 @@ def count_cells(
     """
     cases = [(h, v, r) for h in (1, *HORIZONS) for v in LEVELS for r in (1.0, WRONG)]
     rng = np.random.default_rng(seed)
-    returns, _ = garch(rng, law, paths, n + max(HORIZONS) - 1)
+    days = n + max(HORIZONS) - 1
+    if law in LAWS:
+        returns, _ = garch(rng, law, paths, days)
+    else:
+        returns = other_volatility(rng, law, paths, days)
     breaches = []
     for horizon, level, ratio in cases:
         lost = sums(returns, horizon)[:, :n]  # right on average of just these series
@@ -582,6 +619,8 @@ def main() -> None:
         f"{paths}: size. Columns: n.",
         pooled: f"Binomial test of 20 pooled names over 500 days, {paths}: size. "
         "Columns: level.",
+        other: f"The same count where volatility is not that GARCH, {scale.slow:,} "
+        "paths a cell: size. Columns: H, level.",
     }
     parts = {measure.__name__: pair for pair in titles.items() for measure in pair[:1]}
     for number, (name, (measure, title)) in enumerate(parts.items()):

@@ -295,7 +295,7 @@ def test_a_share_of_paths_is_sharpened_in_long_series_only() -> None:
     """It was too large there: 2 in 100 right haircuts were rejected at 5 %."""
     sharpen = _overlapping.sharpen
     assert [sharpen(0.06, days) for days in (60, 250, 500)] == [0.06] * 3
-    assert sharpen(0.06, 1000) == pytest.approx(0.06**1.07)
+    assert sharpen(0.06, 1000) == pytest.approx(0.06**1.05)
     assert 0.035 < sharpen(0.06, 2500) < sharpen(0.06, 1250) < 0.06
     assert sharpen(0.06, 9999) == sharpen(0.06, 2500)
     assert sharpen(1.0, 2500) == 1.0

@@ -55,7 +55,7 @@ FIRST_PATHS: Final = 99
 ALL_PATHS: Final = 399
 CLEAR: Final = 0.2
 """A share of paths above this is not refined by more of them."""
-SHARPER: Final = 0.07
+SHARPER: Final = 0.05
 """What each doubling of the days adds to the power of `sharpen`."""
 BURN_IN: Final = 300
 FEWEST_RETURNS: Final = 60
