@@ -57,8 +57,10 @@ app: setup
 bench: setup
 	$(BIN)/python -m benchmarks.run --scale $(or $(SCALE),small) $(if $(ONLY),--only $(ONLY))
 
-# 20,000 and more cases of any bytes at all into the readers.
+# 20,000 and more cases of any bytes at all into the readers, and 20,000 damaged lines
+# that the quick reader and the strict one must read alike.
 fuzz: setup
+	FUZZ_LINES=20000 $(BIN)/pytest -q -n 2 tests/wire/test_both_readers.py
 	HYPOTHESIS_PROFILE=random FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
 
 lock: $(UV)

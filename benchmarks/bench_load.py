@@ -1,8 +1,9 @@
 """Load dumps: the store's scan beside DuckDB, polars and pandas.
 
-    python -m benchmarks.bench_load [--scale small|full]
+    [ROWS=140000] python -m benchmarks.bench_load [--scale small|full]
 
-The dumps are `holdings-kit generate`'s; in the broken ones every hundredth line is cut.
+The dumps are `holdings-kit generate`'s, ROWS accounts of 3.6 kB; in the broken ones
+every hundredth line is cut.
 DuckDB writes the same four tables (snapshots, holdings, listings, baskets) with DECIMAL
 columns into as many buckets: once as a plain load would, once with the columns, content
 ids and order that a store's files have. But its JSON numbers go through float64 on the
@@ -15,6 +16,7 @@ smallcases, which come in two shapes; and it gives up the file at a broken line.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -262,15 +264,6 @@ def ours(dump: str, out: str) -> str:
     return f"{scan.deliveries} documents, {scan.rejects.height} rejects"
 
 
-def read(dump: str, out: str) -> str:
-    """The five frames in memory: what a notebook begins with."""
-    import holdings_kit as hk
-
-    del out
-    loaded = hk.read_webhooks(dump)
-    return f"{loaded.snapshots.height} documents, {loaded.rejects.height} rejects"
-
-
 def replies(dump: str, out: str) -> str:
     import holdings_kit as hk
 
@@ -310,7 +303,6 @@ def duckdb_replies(dump: str, out: str) -> str:
 
 JOBS = {
     "scan_webhooks": ours,
-    "read_webhooks": read,
     "DuckDB, same tables": duckdb,
     "DuckDB, same columns and keys": duckdb_keyed,
     "DuckDB, holdings only": duckdb_holdings,
@@ -324,6 +316,19 @@ JOBS = {
 def middle(runs: list[Run]) -> Run:
     """Of several runs of one piece of work, the one of middle time."""
     return sorted(runs, key=lambda each: each.wall or float("inf"))[len(runs) // 2]
+
+
+def take_turns(
+    module: str, names: list[str], dump: Path, folder: Path
+) -> dict[str, Run]:
+    """Run each piece of work; the first two take turns, three times."""
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for turn in range(TURNS):
+        for job in names if turn == 0 else names[:2]:
+            with TemporaryDirectory(dir=folder) as out:
+                made = run(module, job, dump, out)
+            runs[job].append(made)
+    return {name: middle(made) for name, made in runs.items()}
 
 
 def broken(dump: Path) -> Path:
@@ -353,18 +358,14 @@ def main() -> None:
     full = scale() == "full"
     with TemporaryDirectory() as name:
         folder = Path(name)
-        count = 280_000 if full else 3_000  # 1 GB, 10 MB
+        count = int(
+            os.environ.get("ROWS") or (280_000 if full else 3_000)
+        )  # 1 GB, 10 MB
         [dump] = generate(folder, accounts=count, days=1)
         [arrow] = generate(folder, accounts=count, days=1, wire="arrow")
 
         def each(names: list[str], path: Path) -> dict[str, Run]:
-            runs: dict[str, list[Run]] = {name: [] for name in names}
-            for turn in range(TURNS):  # the two that matter take turns
-                for job in names if turn == 0 else names[:2]:
-                    with TemporaryDirectory(dir=folder) as out:
-                        made = run("benchmarks.bench_load", job, path, out)
-                    runs[job].append(made)
-            return {name: middle(made) for name, made in runs.items()}
+            return take_turns("benchmarks.bench_load", names, path, folder)
 
         size = f"{dump.stat().st_size >> 20} MB"
         base = "DuckDB, same tables"
@@ -382,10 +383,6 @@ def main() -> None:
             new = with_new_member(dump, every, inside=inside)
             found = each(["scan_webhooks", base], new)
             table(f"Load webhook dumps with {title}, {size}", found, base)
-        for accounts in (10_000, 100_000) if full else (2_000,):  # 37 MB, 370 MB
-            [small] = generate(folder / f"{accounts}", accounts=accounts, days=1)
-            title = f"Read webhook dumps, {small.stat().st_size >> 20} MB"
-            table(title, each(["read_webhooks", base], small), base)
         base = "DuckDB, same tables (Arrow)"
         size = f"{arrow.stat().st_size >> 20} MB"
         title = f"Load clean dumps of Arrow replies, {size}"
