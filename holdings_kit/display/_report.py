@@ -45,6 +45,8 @@ _NOTICES: Final = {
     "isin_check_digit": "an ISIN that does not verify",
     "isin_conflict": "a holding listed under several ISINs",
     "negative_price": "a price below 0, taken as unknown",
+    "no_percentage": "a haircut outside 0 to 100 %, taken as unknown",
+    "no_text": "a symbol that is true or false, taken as unknown",
     "placeholder": "a price, P&L or haircut that says no value, taken as unknown",
     "rounded": "more than four decimal places, rounded",
     "unidentified": "a holding without ISIN and listing",

@@ -24,8 +24,8 @@ from holdings_kit.wire import (
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_gateway as fast_gateway,
     _gateway as gateway,
+    _gateway_facts as gateway_facts,
 )
 from holdings_kit.wire._events import (
     FundImports,
@@ -298,7 +298,7 @@ def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
 def _read_block(part: Text | Line | Torn, *, api_secret: Secret | None) -> Loaded:
     add = dumps.webhooks(api_secret)
     if isinstance(part, Text):
-        return fast.load(part, fast_gateway.webhook_shapes(api_secret), add)
+        return fast.load(part, gateway_facts.webhook_shape(api_secret), add)
     return dumps.read([part], add)
 
 

@@ -33,7 +33,7 @@ from holdings_kit.wire import (
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_gateway as fast_gateway,
+    _gateway_facts as gateway_facts,
     _quick_lines as quick_lines,
 )
 from holdings_kit.wire._signing import wrap_secret
@@ -191,7 +191,7 @@ def _reader(
     if kind == "arrow":
         shapes, add = arrow.ARROW_SHAPE, dumps.add_arrow
     else:
-        shapes = fast_gateway.webhook_shapes(api_secret)
+        shapes = gateway_facts.webhook_shape(api_secret)
         add = dumps.webhooks(api_secret)
     quick = quick_lines.is_available()
     if not quick:

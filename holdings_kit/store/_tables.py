@@ -34,7 +34,7 @@ from holdings_kit.schema import (
     SNAPSHOTS,
 )
 from holdings_kit.store._log import commit, evolve, make_table
-from holdings_kit.wire._gateway import weigh_average
+from holdings_kit.wire._gateway_facts import weigh_average
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -13,24 +13,29 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.errors import SourceError, WireError
-from holdings_kit.schema import RATE, Loaded, empty
-from holdings_kit.wire._assemble import BASKET_READ, DOCUMENT_READ, fill_holdings
-from holdings_kit.wire._batch import DOCUMENT_PLACE, READ_FAULT, Batch, Found
+from holdings_kit.schema import RATE, VALUE, Loaded, empty
+from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._facts import (
+    BASKET,
+    DOCUMENT,
+    PLACE,
+    Found,
+    fill_holdings,
+    find_lost_instants,
+    read_rows,
+)
 from holdings_kit.wire._keyed import Facts
 from holdings_kit.wire._parse import Json, as_text, parse
 from holdings_kit.wire._published import build_schema, list_members
 from holdings_kit.wire._refusals import arrow_refusal
 from holdings_kit.wire._rows import (
     Table,
-    explain_unread,
     explode_items,
     instant,
     is_list,
     is_object,
+    is_percentage,
     null_unpopulated,
-    number,
-    read_values,
-    report_remarks,
     write_instant,
 )
 
@@ -74,6 +79,7 @@ ARROW: Final = Table(
     known=list_members("arrow", "data[]"),
     figures=(*_PRICES, "pnl", "haircut"),
     positive=_PRICES,
+    percentages=("haircut",),
     holdings={
         "settled_quantity": pl.col("depositoryQty"),
         "t1_quantity": pl.col("t1Qty"),
@@ -90,8 +96,9 @@ ARROW: Final = Table(
         "reported_pnl": pl.col("pnl"),
         # a percentage on the wire; 0 beside an empty close is "not populated"
         "haircut": pl.when(
-            (pl.col("haircut") != 0) | null_unpopulated("close").is_not_null()
-        ).then((pl.col("haircut").cast(RATE) / 100).cast(RATE)),
+            is_percentage("haircut"),
+            (pl.col("haircut") != 0) | null_unpopulated("close").is_not_null(),
+        ).then((pl.col("haircut").cast(VALUE) / 100).cast(RATE, strict=False)),
     },
     extra=_UNMAPPED,
 )
@@ -203,7 +210,7 @@ def add(
     if rows is not None and not is_list(rows):
         raise WireError(source, "/data", f"{as_text(rows)[:40]} is no list of holdings")
     batch.unknown(payload, _ENVELOPE, "")
-    batch.fit(
+    batch.add(
         ARROW_SHAPE,
         payload,
         {
@@ -239,7 +246,10 @@ def _fit_row(batch: Batch, row: Json, pointer: str) -> dict[str, object] | None:
 
 def interpret(rows: pl.DataFrame) -> Found:
     """Make facts of replies, whichever reader they came from."""
-    documents, lost = _read_documents(rows)
+    documents = rows.select(_DOCUMENT)
+    at = documents["snapshot_at"]
+    documents = documents.hstack([at.alias("fetched_at")])
+    lost = find_lost_instants(rows, documents, _INSTANTS)
     doubts = [rows.select(_ODD_DOCUMENT).to_series(), lost["doc"]]
     items = explode_items(rows, pl.col("data"))
     if items["item"].null_count():
@@ -247,26 +257,18 @@ def interpret(rows: pl.DataFrame) -> Found:
         doubts.append(items.filter(missing)["doc"])
         items = items.filter(~missing)
     text = items.select(_ROW_TEXT)
-    read = read_values(text, ARROW)
-    faults = _find_faults(items, text, explain_unread(text, read, ARROW))
-    if faults.height:
-        doubts.append(faults["doc"])
-        read, text = (_drop_rows(frame, faults) for frame in (read, text))
+    alike = text.select(_MAY_BE_COPY).to_series()
+    read, notices, faults = read_rows(text, ARROW, alike=alike, whole=_WHOLE_ROW)
     listings, odd = _read_listings(items)
     facts = Facts(
         documents,
         fill_holdings(read, ARROW),
         listings,
-        empty(BASKET_READ),
-        report_remarks(text, read, ARROW),
+        empty(BASKET),
+        notices,
         pl.concat([lost, faults]) if lost.height else faults,
     )
-    return Found(facts, pl.concat([*doubts, odd]))
-
-
-def _drop_rows(rows: pl.DataFrame, faults: pl.DataFrame) -> pl.DataFrame:
-    key = ["doc", "pointer"]
-    return rows.join(faults, on=key, how="anti", maintain_order="left")
+    return Found(facts, pl.concat([*doubts, faults["doc"], odd]))
 
 
 _ODD_DOCUMENT: Final = pl.col("doc").filter(
@@ -276,15 +278,16 @@ _ODD_DOCUMENT: Final = pl.col("doc").filter(
 """What only the strict reader decides on: no list, or what may be a refusal."""
 _ROW_TEXT: Final = [
     pl.col("doc"),
-    *(pl.col("item").struct.field(name) for name in ARROW.fields),
+    *(pl.col("item").struct.field(name) for name in (*ARROW.fields, "symbols")),
     pl.col("no").alias("holding_no"),
-    pl.format("/data/{}", "no").alias("pointer"),
+    pl.col("no"),
+    pl.lit("/data").alias("at"),
 ]
 _DOCUMENT: Final = [
-    column.cast(DOCUMENT_READ[name]).alias(name)
+    column.cast(DOCUMENT[name]).alias(name)
     for name, column in {
-        **{name: pl.lit(None) for name in DOCUMENT_READ if name != "fetched_at"},
-        **{name: pl.col(name) for name in DOCUMENT_PLACE},
+        **{name: pl.lit(None) for name in DOCUMENT if name != "fetched_at"},
+        **{name: pl.col(name) for name in PLACE},
         **dict.fromkeys(("source", "format", "broker"), pl.lit("arrow")),
         "scope": pl.lit("securities"),  # it has no other list
         "account_id": pl.when(pl.col("account_id") != "").then(pl.col("account_id")),
@@ -294,32 +297,9 @@ _DOCUMENT: Final = [
 ]
 
 
-def _read_documents(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read who and when; an instant that cannot be read is a fatal fault."""
-    documents = rows.select(_DOCUMENT)
-    documents = documents.hstack([documents["snapshot_at"].alias("fetched_at")])
-    unread = documents["snapshot_at"].null_count()
-    if unread == rows["snapshot_at"].null_count():
-        return documents, empty(READ_FAULT)
-    lost = rows.filter(number("snapshot_at").is_not_null()).join(
-        documents.filter(pl.col("snapshot_at").is_null()), on="doc", how="semi"
-    )
-    return documents, pl.concat(
-        lost.select(
-            "doc",
-            reason=pl.format(
-                "{}: '{}' is no ISO or epoch instant", pl.lit(name), "snapshot_at"
-            ),
-            raw=pl.col("snapshot_at").cast(pl.Binary()),
-            fatal=pl.lit(value=True),
-            pointer=pl.lit(None, pl.String()),
-        )
-        for name in ("snapshot_at", "fetched_at")
-    )
-
-
+_INSTANTS: Final = dict.fromkeys(("snapshot_at", "fetched_at"), "snapshot_at")
 _MAY_BE_COPY: Final = pl.struct("doc", "qty", "avgPrice", "close").is_duplicated()
-_BLANK_ENTRY: Final = pl.col("symbols").list.eval(
+_ENTRIES: Final = pl.col("symbols").list.eval(
     pl.struct(
         pl.when(pl.element().struct.field(name) != "").then(
             pl.element().struct.field(name)
@@ -327,45 +307,7 @@ _BLANK_ENTRY: Final = pl.col("symbols").list.eval(
         for name in _ENTRY
     )
 )
-
-
-def _find_faults(
-    items: pl.DataFrame, text: pl.DataFrame, reason: pl.Series
-) -> pl.DataFrame:
-    """Find rows with what cannot be read, and rows that stand there before."""
-    alike = text.select(_MAY_BE_COPY).to_series()
-    if reason.null_count() == len(reason) and not alike.any():
-        return empty(READ_FAULT)
-    found = [
-        text.select("doc", "pointer", reason=reason, fatal=pl.lit(value=True)).filter(
-            pl.col("reason").is_not_null()
-        )
-    ]
-    if alike.any():
-        whole = pl.struct(*ARROW.fields, places=_BLANK_ENTRY).struct.json_encode()
-        copies = (
-            items.filter(alike)
-            .unnest("item")
-            .select("doc", pl.format("/data/{}", "no").alias("pointer"), whole=whole)
-            .filter(pl.struct("doc", "whole").is_first_distinct().not_())
-            .join(found[0], on=["doc", "pointer"], how="anti", maintain_order="left")
-        )
-        twice = pl.lit("the same row stands before it; counted once")
-        found.append(
-            copies.select("doc", "pointer", reason=twice, fatal=pl.lit(value=False))
-        )
-    rows = pl.concat(found)
-    if rows.is_empty():
-        return empty(READ_FAULT)
-    return (
-        rows.join(text.select("doc", "pointer", "holding_no"), on=["doc", "pointer"])
-        .sort("doc", "holding_no")
-        .with_columns(
-            reason=pl.format("{}: {}", "pointer", "reason"),
-            raw=pl.lit(None, pl.Binary()),
-        )
-        .select(READ_FAULT.names())
-    )
+_WHOLE_ROW: Final = pl.struct(*ARROW.fields, places=_ENTRIES).struct.json_encode()
 
 
 def _read_listings(items: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
@@ -402,6 +344,7 @@ class _Arrow(NamedTuple):
     """`Shape` of Arrow replies, with what the quick reader must know of it."""
 
     schema: pl.Schema = _SCHEMA
+    strict_schema: pl.Schema = _SCHEMA
     two_shapes: Sequence[TwoShapes] = ()
     numbers: Collection[str] = (*ARROW.fields, "token")  # text, at times bare
 

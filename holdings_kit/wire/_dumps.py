@@ -211,15 +211,18 @@ def add_webhook(
     for names, reason in _OTHER_REPLIES.items():
         if names <= payload.keys():
             raise WireError(where, "", reason)
-    ok = None if api_secret is None else webhook_checksum_ok(payload, api_secret)
     timestamp = payload.get("timestamp")
     gateway.add(
         batch,
         payload,
         source=where,
-        fetched_at=timestamp if isinstance(timestamp, str) else None,
-        checksum_ok=ok,
-        file=file,
-        line_no=line_no,
-        raw=body,
+        place={
+            "file": file,
+            "line_no": line_no,
+            "raw": body,
+            "timestamp": timestamp if isinstance(timestamp, str) else None,
+            "checksum_ok": None
+            if api_secret is None
+            else webhook_checksum_ok(payload, api_secret),
+        },
     )

@@ -14,7 +14,8 @@ import polars as pl
 
 from holdings_kit.schema import REJECTS, empty
 from holdings_kit.wire import _dumps as dumps
-from holdings_kit.wire._batch import Batch, Shape
+from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._facts import Shape
 from holdings_kit.wire._keyed import FAULT, Facts, finish, merge_facts
 from holdings_kit.wire._members import report_members
 from holdings_kit.wire._quick_lines import is_available, read_accepted

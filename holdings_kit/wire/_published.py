@@ -137,6 +137,7 @@ def build_schema(
     name: str,
     *,
     number: Callable[[str], pl.DataType],
+    flag: pl.DataType | None = None,
     other: Mapping[str, str] | None = None,
 ) -> pl.Schema:
     """Build the schema of a format's documents from its field table.
@@ -147,6 +148,8 @@ def build_schema(
         Of the format.
     number
         The type of a number, by its path.
+    flag
+        The type of a flag; Boolean unless given.
     other
         Names for lists and objects that come in two shapes, by their paths.
     """
@@ -162,7 +165,7 @@ def build_schema(
             place = renamed.get(here, step.removesuffix("[]"))
             inner = node.setdefault(place + "[]" * step.endswith("[]"), {})
             node = cast("dict[str, object]", inner)
-        types = {"text": pl.String(), "flag": pl.Boolean()}
+        types = {"text": pl.String(), "flag": flag or pl.Boolean()}
         node[last] = types[kind] if kind in types else number(path)
     return pl.Schema(
         {key.removesuffix("[]"): _type(key, inner) for key, inner in tree.items()}

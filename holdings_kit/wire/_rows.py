@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
-    "KEYS",
     "NOTICE",
+    "POINTER",
     "ROW",
     "Table",
     "explain_unread",
@@ -33,7 +33,9 @@ __all__ = [
     "instant",
     "is_list",
     "is_object",
+    "is_percentage",
     "is_placeholder",
+    "is_typed",
     "join_documents",
     "null_unpopulated",
     "number",
@@ -42,17 +44,8 @@ __all__ = [
     "report_remarks",
     "report_zero_prices",
     "stack_frames",
-    "text_frame",
     "write_instant",
 ]
-
-KEYS = {
-    "doc": pl.Int64(),  # number of the document in the batch
-    "holding_no": pl.Int64(),  # number of the row in the document, over all tables
-    "pointer": pl.String(),  # JSON pointer of the row
-    "twin": pl.String(),  # text that two copies of one row share
-}
-
 
 NOTICE: Final = pl.Schema(
     {
@@ -66,6 +59,8 @@ NOTICE: Final = pl.Schema(
 
 ROW: Final = pl.col("doc") * 2**28 + pl.col("holding_no")
 """One number for a row: a document has no room for 2²⁸ of them."""
+POINTER: Final = pl.format("{}/{}", "at", "no")
+"""Where a row stands: the pointer of its list, and its place there."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,12 +78,16 @@ class Table:
     figures
         Those of them that are no quantity: prices, P&L, haircuts. A placeholder such as
         "-" in one of them is unknown; in a quantity it sets the row aside.
+    flags
+        Wire columns of true or false, which become text.
     instants
         Wire columns read as instants; one that is none is unknown, with a remark.
     known
         Documented keys that carry objects or are read elsewhere.
     positive
         Prices: 0 means "not populated", and below 0 is none.
+    percentages
+        What lies from 0 to 100; beyond it is none.
     holdings
         HOLDINGS column → expression over the typed wire columns.
     extra
@@ -102,6 +101,8 @@ class Table:
     positive: Sequence[str]
     holdings: Mapping[str, pl.Expr]
     figures: Sequence[str]
+    percentages: Sequence[str] = ()
+    flags: Sequence[str] = ()
     instants: Sequence[str] = ()
     extra: Sequence[str] = ()
 
@@ -176,31 +177,39 @@ def _follow(value: Json, path: tuple[str, ...]) -> Json:
     return value
 
 
-def text_frame(
-    rows: Sequence[Mapping[str, object]], columns: Sequence[str]
-) -> pl.DataFrame:
-    """Build the all-text frame of one table; `rows` hold text or None only."""
-    schema = {**KEYS, **dict.fromkeys(columns, pl.String())}
-    return pl.DataFrame(rows, schema=schema, orient="row", strict=True)
-
-
 def read_values(text: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Read the numbers and instants of a text frame; what fails stays null here.
+    """Read the numbers and instants of a frame; what fails stays null here.
 
-    Blank text is unknown (null). Numbers are exact to four places, half-even beyond.
+    Blank text is unknown (null). Numbers are exact to four places, half-even beyond;
+    those that the quick reader has read stay.
     """
-    return text.with_columns(_build_reading(table))
+    return text.with_columns(_build_reading(table, typed=is_typed(text, table)))
+
+
+def is_typed(text: pl.DataFrame, table: Table) -> bool:
+    """Tell whether the numbers are read: the quick reader does so where it can."""
+    return text.schema[table.numbers[0]] != pl.String()
 
 
 @cache
-def _build_reading(table: Table) -> list[pl.Expr]:
+def _build_reading(table: Table, *, typed: bool) -> list[pl.Expr]:
+    numbers = [] if typed else table.numbers
+    flags = table.flags if typed else ()
     return [
-        *(number(column).cast(MONEY, strict=False) for column in table.numbers),
+        *(number(column).cast(MONEY, strict=False) for column in numbers),
         *(instant(column) for column in table.instants),
+        *(
+            pl.when(pl.col(column))
+            .then(pl.lit("true"))
+            .when(~pl.col(column))
+            .then(pl.lit("false"))
+            .alias(column)
+            for column in flags
+        ),
         *(
             _blank_to_null(column)
             for column in table.fields
-            if column not in {*table.numbers, *table.instants}
+            if column not in {*table.numbers, *table.instants, *flags}
         ),
     ]
 
@@ -211,12 +220,14 @@ def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.S
     `rows` is what `read_values` made of `text`.
     """
     kind = "number of at most 18 digits"
-    blank = text.select(_count_blanks(table))
-    columns = [
-        column
-        for column in table.numbers
-        if rows[column].null_count() > blank[column].item()
-    ]
+    columns: list[str] = []
+    if not is_typed(text, table):
+        blank = text.select(_count_blanks(table))
+        columns = [
+            column
+            for column in table.numbers
+            if rows[column].null_count() > blank[column].item()
+        ]
     if not columns:
         return pl.Series("reason", [None], pl.String()).new_from_index(0, text.height)
     lost = text.select(
@@ -243,23 +254,24 @@ def report_remarks(
 ) -> pl.DataFrame:
     """Remark on what was read with a loss or taken as unknown: rounded, no instant.
 
-    `rows` is what `read_values` made of `text`; `pointer` is that of the row.
+    `rows` is what `read_values` made of `text`.
     """
-    seen = text.select(_look_over(table))
-    numbers = [column for column in table.numbers if seen[column].item()]
-    rounded = text.select(_rounded(column) for column in numbers) if numbers else text
+    typed = is_typed(text, table)
+    looks = _look_over(table, typed=typed)
+    seen = text.select(looks) if looks else text
+    numbers = () if typed else table.numbers
+    unread = dict.fromkeys(table.instants, "unread_instant")
+    unread |= {} if typed else dict.fromkeys(table.figures, "placeholder")
     found = [
-        text.filter(rounded[column]).select(
+        text.filter(_rounded(column)).select(
             "doc",
             kind=pl.lit("rounded"),
             pointer=_format_pointer(table, column),
             value=pl.col(column),
         )
         for column in numbers
-        if rounded[column].any()
+        if seen[column].item()
     ]
-    unread = dict.fromkeys(table.instants, "unread_instant")
-    unread |= dict.fromkeys(table.figures, "placeholder")
     found += [
         text.filter(number(column).is_not_null() & rows[column].is_null()).select(
             "doc",
@@ -270,8 +282,7 @@ def report_remarks(
         for column, kind in unread.items()
         if rows[column].null_count() > seen[f"{column} blank"].item()
     ]
-    zero = report_zero_prices(rows, table)
-    return pl.concat([*found, zero]) if found else zero
+    return stack_frames([*found, report_zero_prices(rows, table)])
 
 
 @cache
@@ -280,18 +291,18 @@ def _count_blanks(table: Table) -> list[pl.Expr]:
 
 
 @cache
-def _look_over(table: Table) -> list[pl.Expr]:
-    return [
-        pl.col(*table.numbers).str.contains(_LONG).any(),
-        *(
-            (pl.col(name).fill_null("") == "").sum().alias(f"{name} blank")
-            for name in (*table.figures, *table.instants)
-        ),
+def _look_over(table: Table, *, typed: bool) -> list[pl.Expr]:
+    texts = table.instants if typed else (*table.figures, *table.instants)
+    blank = [
+        (pl.col(name).fill_null("") == "").sum().alias(f"{name} blank")
+        for name in texts
     ]
+    long = pl.col(*table.numbers).str.contains(_LONG).any()
+    return blank if typed else [long, *blank]
 
 
 def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Remark on prices that are none: 0 means "not populated", below it nothing."""
+    """Remark on prices that are none (0 is "not populated"), and on percentages."""
     some = rows.select(_look_for_zero(table))
     found = [
         rows.filter(pl.col(column) <= 0).select(
@@ -307,16 +318,32 @@ def report_zero_prices(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
         for column in table.positive
         if some[column].item()
     ]
+    found += [
+        rows.filter(~is_percentage(column)).select(
+            "doc",
+            kind=pl.lit("no_percentage"),
+            pointer=_format_pointer(table, column),
+            value=pl.col(column).cast(pl.String()),
+        )
+        for column in table.percentages
+        if some[column].item()
+    ]
     return pl.concat(found) if found else empty(NOTICE)
+
+
+def is_percentage(column: str) -> pl.Expr:
+    """Tell whether a number lies from 0 to 100."""
+    return pl.col(column).is_between(0, 100)
 
 
 @cache
 def _look_for_zero(table: Table) -> list[pl.Expr]:
-    return [(pl.col(*table.positive) <= 0).any()]
+    odd = [(~is_percentage(column)).any().alias(column) for column in table.percentages]
+    return [(pl.col(*table.positive) <= 0).any(), *odd]
 
 
 def _format_pointer(table: Table, column: str) -> pl.Expr:
-    return pl.concat_str("pointer", pl.lit("/" + "/".join(table.fields[column])))
+    return pl.concat_str(POINTER, pl.lit("/" + "/".join(table.fields[column])))
 
 
 _PLACEHOLDERS: Final = (

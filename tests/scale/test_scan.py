@@ -25,7 +25,7 @@ from holdings_kit.wire import (
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_gateway as fast_gateway,
+    _gateway_facts as gateway_facts,
 )
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ DOCUMENTS = {
     "arrow": [packed(reply(n)) for n in range(4)],
 }
 WAYS = {
-    "webhooks": (fast_gateway.webhook_shapes("key"), dumps.webhooks("key")),
+    "webhooks": (gateway_facts.webhook_shape("key"), dumps.webhooks("key")),
     "arrow": (arrow.ARROW_SHAPE, dumps.add_arrow),
 }
 
@@ -423,7 +423,7 @@ def test_a_clean_dump_never_takes_the_exact_way(tmp_path: Path) -> None:
         raise AssertionError
 
     wires: dict[Wire, fast.QuickShape] = {
-        "gateway": fast_gateway.webhook_shapes(None),
+        "gateway": gateway_facts.webhook_shape(None),
         "arrow": arrow.ARROW_SHAPE,
     }
     for wire, shapes in wires.items():

@@ -111,6 +111,19 @@ def test_a_zero_haircut_without_a_close_is_not_populated(payload: Payload) -> No
     assert read(payload).holdings["haircut"].to_list()[:2] == [None, 0]
 
 
+def test_a_haircut_beyond_a_whole_is_none_and_is_reported(payload: Payload) -> None:
+    for row, said in zip(
+        payload["data"], ("100", "100.01", "-1", "2237"), strict=False
+    ):
+        row["haircut"] = said
+    loaded = read(payload)
+    assert loaded.holdings["haircut"].to_list()[:4] == [1, None, None, None]
+    assert loaded.notices.select("kind", "pointer", "value").rows() == [
+        ("no_percentage", f"/data/{no}/haircut", said)
+        for no, said in enumerate(("100.0100", "-1.0000", "2237.0000"), 1)
+    ]
+
+
 def test_a_row_that_does_not_add_up_is_flagged(payload: Payload) -> None:
     payload["data"][1]["qty"] = "999"
     row = read(payload).holdings.row(1, named=True)

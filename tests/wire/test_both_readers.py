@@ -17,13 +17,13 @@ from holdings_kit.wire import (
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_gateway as fast_gateway,
+    _gateway_facts as gateway_facts,
 )
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 LINES, TOGETHER = int(os.environ.get("FUZZ_LINES", "0")), 200
 WAYS = {
-    "gateway": (fast_gateway.webhook_shapes("key"), dumps.webhooks("key")),
+    "gateway": (gateway_facts.webhook_shape("key"), dumps.webhooks("key")),
     "arrow": (arrow.ARROW_SHAPE, dumps.add_arrow),
 }
 SCALARS: list[Any] = [

@@ -19,7 +19,7 @@ from holdings_kit.wire import (
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
-    _fast_gateway as fast_gateway,
+    _gateway_facts as gateway_facts,
     pack_extra,
     write_facts,
 )
@@ -140,7 +140,7 @@ PAYLOADS = {"v1": V1, "v2": V2, "arrow": ARROW}
 
 def ids(payloads: list[Payload]) -> list[str]:
     """Read dump lines both ways, which must agree; ids in the order of the lines."""
-    shapes, add = fast_gateway.webhook_shapes(None), dumps.webhooks(None)
+    shapes, add = gateway_facts.webhook_shape(None), dumps.webhooks(None)
     if "data" in payloads[0]:
         shapes, add = arrow.ARROW_SHAPE, dumps.add_arrow
     bodies = (json.dumps(payload).encode() for payload in payloads)
