@@ -297,7 +297,9 @@ _DOCUMENT: Final = [
 ]
 
 
-_INSTANTS: Final = dict.fromkeys(("snapshot_at", "fetched_at"), "snapshot_at")
+_INSTANTS: Final[dict[str, str]] = dict.fromkeys(
+    ("snapshot_at", "fetched_at"), "snapshot_at"
+)
 _MAY_BE_COPY: Final = pl.struct("doc", "qty", "avgPrice", "close").is_duplicated()
 _ENTRIES: Final = pl.col("symbols").list.eval(
     pl.struct(

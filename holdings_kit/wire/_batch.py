@@ -145,8 +145,8 @@ class Batch:
             pl.DataFrame(self._faults, schema=FAULT) if self._faults else empty(FAULT)
         )
         if self._shape is None:
-            schemas = (DOCUMENT, HELD, LISTING, BASKET)
-            return Facts(*map(empty, schemas), notices, lost)
+            documents, held, listed = empty(DOCUMENT), empty(HELD), empty(LISTING)
+            return Facts(documents, held, listed, empty(BASKET), notices, lost)
         schema = {**PLACE, **self._shape.strict_schema}
         rows = pl.DataFrame(self._documents, schema=schema)
         facts = self._shape.interpret(rows).facts

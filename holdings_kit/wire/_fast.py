@@ -35,6 +35,11 @@ class QuickShape(Shape, Protocol):
     """A format's struct frame, and what Arrow's reader must know of its lines."""
 
     @property
+    def schema(self) -> pl.Schema:
+        """What Arrow must find, field by field."""
+        ...
+
+    @property
     def two_shapes(self) -> Sequence[TwoShapes]:
         """Fields that come in two shapes."""
         ...

@@ -435,8 +435,9 @@ def _read_table(
         missing = pl.col("item").is_null()
         doubtful, found = found.filter(missing)["doc"], found.filter(~missing)
     if not found.height:
-        nothing = (empty(each) for each in (HELD, LISTING, NOTICE, READ_FAULT))
-        return _Part(*nothing, doubtful)
+        return _Part(
+            empty(HELD), empty(LISTING), empty(NOTICE), empty(READ_FAULT), doubtful
+        )
     text = found.select(
         "doc",
         *(_follow_path(path).alias(column) for column, path in table.fields.items()),

@@ -193,7 +193,7 @@ def is_typed(text: pl.DataFrame, table: Table) -> bool:
 
 @cache
 def _build_reading(table: Table, *, typed: bool) -> list[pl.Expr]:
-    numbers = [] if typed else table.numbers
+    numbers: Sequence[str] = () if typed else table.numbers
     flags = table.flags if typed else ()
     return [
         *(number(column).cast(MONEY, strict=False) for column in numbers),
