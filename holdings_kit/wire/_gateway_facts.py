@@ -262,9 +262,7 @@ def _build_strict() -> pl.Schema:
 _STRICT: Final = _build_strict()
 
 
-_SHARES: Final = pl.any_horizontal(
-    pl.col("securities", SECURITIES.other).is_not_null()
-)
+_SHARES: Final = pl.any_horizontal(pl.col("securities", SECURITIES.other).is_not_null())
 _HAS_FUNDS: Final = pl.col("mutualFunds").struct.field("holdings").is_not_null()
 _SCOPE: Final = (
     pl.when(_SHARES & _HAS_FUNDS)
