@@ -37,6 +37,7 @@ def one_reply(path: str) -> str:
 
     body, at = Path(path).read_bytes(), datetime(2026, 1, 5, tzinfo=UTC)
     times: list[float] = []
+    rows = 0
     for _ in range(WARM + TIMES):
         started = time.perf_counter()
         rows = hk.read_arrow(body, account_id="A", snapshot_at=at).holdings.height
