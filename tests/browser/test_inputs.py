@@ -47,6 +47,8 @@ def test_a_press_acts_on_what_was_typed_before_it(
 ) -> None:
     page = lab.open(lab.notebook("typed.ipynb", RISK))
     tool = page.locator(".hk-tool")
+    expect(page.locator(".hks")).to_have_count(1)  # the copy for saved HTML
+    expect(page.locator(".hks")).to_be_hidden()
     need, plan = tool.get_by_label("Margin need"), tool.locator("table").last
     button = tool.get_by_role("button", name="Plan the pledge")
     for wait, amount in ((0, "12,000"), (0.5, "9,000")):

@@ -186,3 +186,23 @@ def test_the_walk_would_notice_a_broken_handler(page: Any) -> None:
     risk.shocks._press["reset"] = lambda: 1 / 0  # pyright: ignore[reportIndexIssue]
     with pytest.raises(ZeroDivisionError):
         asyncio.run(fire(risk, page))
+
+
+def test_a_copy_without_a_kernel_shows_inputs_and_figures_and_runs_nothing(
+    life: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(
+        "widgets.static.display", lambda data, **_more: shown.append(data)
+    )
+    risk = RiskExplorer(next(loaded(life)), cash=8000.0)
+    risk._ipython_display_()
+    copy, live = shown
+    assert "Cash: ₹8,000" in copy["text/html"]
+    assert "Collateral" in copy["text/html"]
+    assert "<script" not in copy["text/html"]
+    assert copy["text/plain"] == "RiskExplorer"
+    assert "application/vnd.jupyter.widget-view+json" in live
+    odd = HoldingsTable(pl.DataFrame({"symbol": ["<b>X</b>"]}))
+    assert "&lt;b&gt;X" in odd.static_html()
+    assert "<b>X" not in odd.static_html()

@@ -20,6 +20,7 @@ from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.model import ComparisonModel
 from widgets.page import listing, notice, tiles, waterfall
 from widgets.panel import Panel, Results, controls as c
+from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _MOST_SOURCES: Final = 3
 _NOTHING: Final = "nothing is compared yet; press Compare"
 
 
-class SnapshotComparison(VBox):
+class SnapshotComparison(StaticFallback, VBox):
     """Compare two instants of a store by clicking; read back `compare.changes`.
 
     Parameters
@@ -64,6 +65,8 @@ class SnapshotComparison(VBox):
     clock
         Gives the instant of a promotion.
     """
+
+    static_title = "What changed, and why?"
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from widgets.importing.model import ImportModel
 from widgets.importing.steps import steps_html
 from widgets.page import notice, tiles
 from widgets.panel import Panel, Results, controls as c
+from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class _Sdk(anywidget.AnyWidget):
     waiting = Unicode().tag(sync=True)  # the import that is under way
 
 
-class ImportTrigger(VBox):
+class ImportTrigger(StaticFallback, VBox):
     """Import holdings by clicking, and go on with them in code: `trigger.loaded`.
 
     Parameters
@@ -76,6 +77,8 @@ class ImportTrigger(VBox):
     ...     trigger.model.source
     'gateway'
     """
+
+    static_title = "Import holdings"
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from holdings_kit.errors import HoldingsError
 from widgets.laboratory.model import LabModel
 from widgets.page import notice, picture, tiles
 from widgets.panel import Panel, Results, controls as c
+from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _PARAMETERS: Final = "Parameters"
 _NOTHING: Final = "nothing is built yet; press Run"
 
 
-class HaircutLab(VBox):
+class HaircutLab(StaticFallback, VBox):
     """Build and judge haircut models by clicking; read back `coverage`, `haircuts`.
 
     Parameters
@@ -66,6 +67,8 @@ class HaircutLab(VBox):
     >>> bench.model.models
     ['ewma', 'historical']
     """
+
+    static_title = "Haircut laboratory"
 
     def __init__(
         self, prices: pl.DataFrame, *, models: Mapping[str, Model] | None = None

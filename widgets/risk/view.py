@@ -13,6 +13,7 @@ from widgets.panel import Panel, Results, controls as c
 from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
 from widgets.risk.shocks import CUSTOM, floor_of, scenarios
+from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _WORST: Final = 8
 _NOTHING: Final = "there is no result; correct the field that is marked"
 
 
-class RiskExplorer(VBox):
+class RiskExplorer(StaticFallback, VBox):
     """Move prices and haircuts, and read the effect back: `risk.result`.
 
     Parameters
@@ -75,6 +76,8 @@ class RiskExplorer(VBox):
     >>> risk.result.height
     0
     """
+
+    static_title = "What if?"
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Final
 import anywidget
 
 from widgets.page import read_style
+from widgets.static import StaticFallback
 from widgets.table.model import TableModel
 
 __all__ = ["HoldingsTable"]
@@ -15,7 +16,7 @@ __all__ = ["HoldingsTable"]
 _HERE: Final = Path(__file__).parent
 
 
-class HoldingsTable(TableModel, anywidget.AnyWidget):
+class HoldingsTable(StaticFallback, TableModel, anywidget.AnyWidget):
     """Show a polars frame of any length as an accessible table.
 
     Click or press Enter on a heading to sort; type into the box to filter; tick rows
