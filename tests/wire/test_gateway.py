@@ -196,6 +196,16 @@ def test_a_placeholder_costs_a_figure_and_never_a_quantity() -> None:
     assert reason.startswith("/data/mutualFunds/holdings/0: quantity: '-'")
 
 
+def test_a_ticker_that_is_no_text_is_none_and_is_reported() -> None:
+    row = {"nseTicker": False, "name": "A", "holdings": {"quantity": 1}}
+    loaded = read(v2(securities=[row, row | {"name": "B"}]))
+    assert loaded.listings.is_empty()
+    assert loaded.holdings["instrument_id"].n_unique() == 2
+    assert loaded.notices.filter(kind="no_text")["pointer"].to_list() == [
+        f"/data/securities/{number}/nseTicker" for number in range(2)
+    ]
+
+
 def test_a_wrong_check_digit_gives_no_identity() -> None:
     row = {"isin": "INE062A01021", "nseTicker": "SBIN", "holdings": {"quantity": 1}}
     loaded = read(v2(securities=[row]))
