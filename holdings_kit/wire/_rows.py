@@ -188,7 +188,7 @@ def read_values(text: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 def is_typed(text: pl.DataFrame, table: Table) -> bool:
     """Tell whether the numbers are read: the quick reader does so where it can."""
-    return text.schema[table.numbers[0]] != pl.String()
+    return text[table.numbers[0]].dtype != pl.String()
 
 
 @cache
