@@ -23,6 +23,7 @@ no message carries a secret.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,7 @@ __all__ = [
     "WireError",
     "attach_room",
     "load_optional",
+    "printable",
 ]
 
 # Which extra of pyproject.toml brings an optional package; a test compares the two.
@@ -79,6 +81,24 @@ _EXTRA_OF: Final = {
 }
 
 
+# C0 and C1 controls but tab and line end, and marks that turn the direction of text or
+# end a line unseen: a name could clear the screen, forge a line, or set the title.
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+
+
+def printable(text: object) -> str:
+    r"""Show what a terminal would obey as an escape that can be read.
+
+    Examples
+    --------
+    >>> printable("SBIN\x1b[2J\n"), printable("a\x07b\u202e")
+    ('SBIN\\x1b[2J\n', 'a\\x07b\\u202e')
+    """
+    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
 class HoldingsError(Exception):
     """Base of every error raised on purpose by this package.
 
@@ -91,6 +111,9 @@ class HoldingsError(Exception):
     ...     print(f"{type(error).__name__}: {error}")
     ConfigError: no such file or folder: 'no/such/folder'
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # it may repeat what a stranger sent
 
 
 class ConfigError(HoldingsError):

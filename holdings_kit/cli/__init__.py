@@ -14,7 +14,7 @@ def main() -> None:
     try:
         _load("app")()
     except HoldingsError as error:
-        from holdings_kit.cli._terminal import printable
+        from holdings_kit.errors import printable
 
         print(f"holdings-kit: {printable(error)}", file=sys.stderr)
         sys.exit(1)

@@ -14,8 +14,7 @@ import typer
 
 from holdings_kit.cli._sandbox import listen, resend, sandbox, trigger
 from holdings_kit.cli._store import store_app
-from holdings_kit.cli._terminal import printable
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from datetime import date

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdings_kit.cli._terminal import printable
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, printable
 
 __all__ = ["listen", "resend", "sandbox", "trigger"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdings_kit.cli._terminal import printable
+from holdings_kit.errors import printable
 
 __all__ = ["store_app"]
 

@@ -19,7 +19,8 @@ PandasFrame: TypeAlias = Any  # pandas is optional and has no types of its own
 Module: TypeAlias = Any
 
 # A spreadsheet runs a text that begins with one of these (OWASP, CSV injection).
-_FORMULA: Final = r"^[=+\-@\t\r]"
+# A spreadsheet also looks behind blanks and quotes, and takes full-width signs.
+_FORMULA: Final = r"""^(?:[\s"']*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])"""
 
 
 def to_pandas(frame: pl.DataFrame | pl.LazyFrame) -> PandasFrame:
@@ -162,10 +163,30 @@ def _join_lists(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(joined)
 
 
+def guard_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """Put an apostrophe before each text, and each name, that could run as a formula.
+
+    Every writer of text that a spreadsheet opens or pastes goes through here.
+    """
+    texts = {
+        name: pl.col(name).cast(pl.String())
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
+    }
+    safe = frame.with_columns(
+        pl.when(text.str.contains(_FORMULA))
+        .then(pl.concat_str(pl.lit("'"), text))
+        .otherwise(text)
+        .alias(name)
+        for name, text in texts.items()
+    )
+    names = pl.Series(frame.columns, dtype=pl.String())
+    found = names.filter(names.str.contains(_FORMULA)).to_list()
+    return safe.rename({name: f"'{name}" for name in found})
+
+
 def _csv_text(frame: pl.DataFrame) -> str:
-    text = pl.col(pl.String())
-    safe = pl.when(text.str.contains(_FORMULA)).then("'" + text).otherwise(text)
-    return _join_lists(frame).with_columns(safe.name.keep()).write_csv()
+    return guard_formulas(_join_lists(frame)).write_csv()
 
 
 def _plain(value: object) -> object:

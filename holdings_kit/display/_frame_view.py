@@ -13,7 +13,7 @@ from holdings_kit.display._numbers import (
     kind_of_column,
     label_of_column,
 )
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +67,9 @@ class FrameView:
         title: str,
         note: str,
     ) -> None:
-        self._rows, self._heads, self._right = rows, heads, right
-        self._title, self._note = title, note
+        self._rows = [[printable(cell) for cell in row] for row in rows]
+        self._heads, self._right = [printable(head) for head in heads], right
+        self._title, self._note = printable(title), printable(note)
 
     def __repr__(self) -> str:
         table = [self._heads, *self._rows]

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from decimal import Decimal
@@ -34,7 +36,8 @@ class Section(NamedTuple):
 
 def write_text(parts: Sequence[Section]) -> str:
     """Set a report for a terminal."""
-    return "\n\n".join("\n".join(_write_section(part)) for part in parts)
+    written = ("\n".join(_write_section(part)) for part in parts)
+    return printable("\n\n".join(written))  # names are a stranger's
 
 
 def _write_section(part: Section) -> Iterator[str]:

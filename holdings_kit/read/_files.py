@@ -488,7 +488,7 @@ def _texts(
     """Give runs of lines; or all of it, where it is one document."""
     head = bytearray()
     broken = _read_up_to(_HEAD if lined else LONGEST + 1, stream, into=head)
-    if reason := _name_other(head):
+    if not lined and (reason := _name_other(head)):
         yield Torn(name, None, f"not read: {reason}")
     elif lined or not _is_one_document(head):
         yield from _lined(_Chunks(bytes(head), stream, broken), name, least)

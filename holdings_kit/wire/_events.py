@@ -153,6 +153,7 @@ def split_events(
     >>> broken["line_no"].to_list(), events.select("kind", "account_id").rows()
     ([2], [('order', 'a1')])
     """
+    api_secret = None if api_secret is None else Secret(api_secret)
     kept: list[bool] = []
     events: list[dict[str, object]] = []
     for row in rejects.iter_rows(named=True):

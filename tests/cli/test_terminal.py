@@ -7,12 +7,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import holdings_kit as hk
 from benchmarks.deliveries import webhook
 from holdings_kit.cli import app
-from holdings_kit.cli._terminal import printable
+from holdings_kit.display._report_text import Section, write_text
+from holdings_kit.errors import ConfigError, WireError, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +37,14 @@ def obeyed(text: str) -> set[str]:
 @pytest.mark.parametrize("code", [*range(32), *range(127, 160), 0x202E, 0x2066])
 def test_no_control_is_printed(code: int) -> None:
     assert obeyed(printable(f"a{chr(code)}b")) == set()
+
+
+def test_no_error_view_or_report_holds_a_control() -> None:
+    frame = pl.DataFrame({EVIL: [EVIL]})
+    assert obeyed(str(ConfigError(EVIL)) + str(WireError(EVIL, EVIL, EVIL))) == set()
+    view = hk.show(frame, title=EVIL)
+    assert obeyed(repr(view) + view._repr_html_()) == set()
+    assert obeyed(write_text([Section(EVIL, EVIL, frame, [EVIL])])) == set()
 
 
 def test_plain_text_stays_as_it_is() -> None:

@@ -25,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import polars as pl
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from IPython.core.ultratb import VerboseTB
@@ -43,6 +44,7 @@ from holdings_kit.wire import (
     mint_token,
     parse_import_result,
     parse_transaction,
+    split_events,
     verify_token,
     webhook_checksum,
     webhook_checksum_ok,
@@ -341,6 +343,13 @@ TAKE_SECRETS: dict[str, tuple[str, Callable[[], object]]] = {
     "arrow_redirect_checksum": (
         "hashlib.sha256",
         lambda: arrow_redirect_checksum("a", HELD["request"]),
+    ),
+    "split_events": (
+        "holdings_kit.wire._events._read_event",
+        lambda: split_events(
+            pl.DataFrame([("f", 1, "", b"{}")], REJECTS, orient="row"),
+            api_secret=HELD["api"],
+        ),
     ),
     "mint_token": (
         "holdings_kit.wire._tokens._signer",

@@ -43,7 +43,13 @@ def test_two_bodies_with_one_checksum_are_both_disputed(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path, api_secret=SECRET)
     true, forged, third = webhook("a1"), webhook("a1", rows=9), webhook("a1", rows=5)
     assert inbox.receive(true).reason == "stored"
-    assert inbox.receive(forged) == (200, "disputed", inbox.receive(forged).path)
+    written, write = [], inbox._write_safe
+    inbox._write_safe = lambda folder, name, body: (  # type: ignore[method-assign]
+        written.append(folder) or write(folder, name, body)
+    )
+    receipt = inbox.receive(forged)
+    assert receipt[:2] == (200, "disputed")
+    assert "accepted" not in written, "not even for a moment"
     assert names(inbox.accepted) == []
     assert len(names(tmp_path / "disputed")) == 2
     whys = list((tmp_path / "disputed").rglob("*.why"))
@@ -172,6 +178,16 @@ def test_a_folder_that_is_moved_away_is_made_again(tmp_path: Path) -> None:
     for name in ("seen", "incoming", "accepted"):
         shutil.rmtree(inbox.folder / name)
         assert inbox.receive(webhook(f"after {name}")).reason == "stored"
+    true = fetch_body(webhook("a1"))
+    inbox = Inbox(
+        tmp_path / "fetching",
+        api_secret=SECRET,
+        fetch=lambda _, **__: hk.read_gateway(true, fetched_at=DAY_ONE),
+    )
+    for indent in (None, 1, 2):
+        inbox.receive(webhook("a1", indent=indent))
+        assert inbox.verify() == (1, 0, 0)
+        shutil.rmtree(inbox.accepted)
 
 
 # Fetches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
+from holdings_kit.display._export import guard_formulas
 from holdings_kit.display._numbers import (
     Kind,
     format_value,
@@ -110,16 +111,17 @@ class TableModel(HasTraits):
         (it starts with ``= + - @``, tab or return) gets a leading apostrophe.
         """
         chosen = self.selection if self.selected else self.found
-        harmless = pl.col(pl.String()).str.replace(r"^[=+\-@\t\r]", "'$0")
-        flat = chosen.select(self._names).with_columns(harmless)
+        flat = guard_formulas(chosen.select(self._names))
         return flat.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ").encode()
 
     def to_tsv(self) -> str:
-        """Write the selection, or the page shown, as tab-separated text to paste."""
+        """Write the selection, or the page shown, as tab-separated text to paste.
+
+        What would run as a formula is written as in `to_csv`.
+        """
         ids = sorted(self.selected) or self.row_ids
         return (
-            self._frame[ids]
-            .select(self._names)
+            guard_formulas(self._frame[ids].select(self._names))
             .with_columns(pl.col(pl.String()).str.replace_all(r"[\t\r\n]", " "))
             .write_csv(separator="\t", quote_style="never")
         )
