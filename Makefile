@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
 	$(BIN)/pytest -q --doctest-modules holdings_kit widgets
-	$(BIN)/pytest -q --doctest-glob="*.md" README.md docs/events.md docs/tasks.md
+	$(BIN)/pytest -q --doctest-glob="*.md" README.md docs/events.md docs/service.md docs/tasks.md
 
 # Every notebook runs from top to bottom; stored outputs are compared.
 notebooks: setup

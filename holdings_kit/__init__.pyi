@@ -2,11 +2,14 @@ from . import haircuts as haircuts, market as market, sandbox as sandbox
 from .changes import bridge as bridge, compare as compare, timeline as timeline
 from .clients import (
     ArrowClient as ArrowClient,
+    AsyncArrowClient as AsyncArrowClient,
+    AsyncGatewayClient as AsyncGatewayClient,
     GatewayClient as GatewayClient,
     replay as replay,
 )
 from .display import (
     export as export,
+    json_schema as json_schema,
     plot as plot,
     show as show,
     show_versions as show_versions,

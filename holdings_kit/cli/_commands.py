@@ -184,8 +184,8 @@ def receive(
 ) -> None:
     """Receive webhooks until stopped; each is on disk before it is answered.
 
-    Secrets come from the environment: GATEWAY_API_SECRET, and GATEWAY_SHARED_SECRET to
-    fetch.
+    Secrets come from the environment: GATEWAY_API_SECRET, GATEWAY_API_SECRET_OLD while
+    it is changed, and GATEWAY_SHARED_SECRET to fetch.
     """
     from holdings_kit.clients import Inbox, check_host, serve, webhook_app
     from holdings_kit.clients._receiver import Verifying
@@ -205,7 +205,9 @@ def receive(
             base_url=base_url or GATEWAY_URL,
         ).holdings
     window = timedelta(hours=replay_hours) if replay_hours else None
-    inbox = Inbox(into, api_secret=api_secret, fetch=fetch, replay_window=window)
+    old = os.environ.get("GATEWAY_API_SECRET_OLD")  # still good during a rotation
+    secrets = [api_secret, *([old] if old else [])]
+    inbox = Inbox(into, api_secret=secrets, fetch=fetch, replay_window=window)
     left = inbox.sweep()
     if inbox.verifies:
         threading.Thread(target=Verifying(inbox), daemon=True).start()

@@ -1,18 +1,22 @@
 from ._arrow import (
     ArrowClient as ArrowClient,
 )
+from ._async import (
+    AsyncArrowClient as AsyncArrowClient,
+    AsyncGatewayClient as AsyncGatewayClient,
+)
 from ._brokers import (
     BROKERS as BROKERS,
     Broker as Broker,
     broker_profile as broker_profile,
 )
 from ._gateway import (
-    GATEWAY_URL as GATEWAY_URL,
     GatewayClient as GatewayClient,
-    Refresh as Refresh,
 )
-from ._gateway_imports import (
+from ._gateway_plans import (
+    GATEWAY_URL as GATEWAY_URL,
     NewTransaction as NewTransaction,
+    Refresh as Refresh,
 )
 from ._http import (
     Options as Options,

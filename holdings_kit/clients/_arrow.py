@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 from typing import TYPE_CHECKING, Final, Literal, Self
-from urllib.parse import parse_qs
 
-from holdings_kit.clients._arrow_market import ArrowMarket
-from holdings_kit.clients._http import Call, Http, Options
-from holdings_kit.clients._policy import header_secret, hidden_data
-from holdings_kit.errors import ConfigError, SignatureError, WireError
-from holdings_kit.market._freshness import Clock, utc_now
-from holdings_kit.read import resolve
-from holdings_kit.wire import (
-    Secret,
-    _arrow as arrow,
-    arrow_checksum,
-    arrow_redirect_checksum,
-    arrow_refusal,
-    decode_limits,
+from holdings_kit.clients._arrow_plans import (
+    ARROW_URL,
+    ArrowPlans,
+    plan_login,
+    read_request_token,
 )
+from holdings_kit.clients._http import Http, Options, Session, take_steps
+from holdings_kit.clients._policy import header_secret
+from holdings_kit.market._freshness import Clock, utc_now
+from holdings_kit.wire import Secret, _arrow as arrow, arrow_refusal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["ARROW_HISTORICAL_URL", "ARROW_URL", "ArrowClient"]
+__all__ = ["ArrowClient"]
 
-ARROW_URL: Final = "https://edge.arrow.trade"
-ARROW_HISTORICAL_URL: Final = "https://historical-api.arrow.trade"
 _DEFAULTS: Final = Options()
 
 
-class ArrowClient(ArrowMarket):
+class ArrowClient(ArrowPlans, Session):
     """One user's Arrow account; the same code for production and the sandbox.
 
     Every call is one request (quotes: one per 100 instruments), asked again after 429,
@@ -93,26 +86,26 @@ class ArrowClient(ArrowMarket):
         options: Options = _DEFAULTS,
     ) -> None:
         token = Secret(token)  # before anything can fail: frames show variables
-        self._app_id, self._base_url = app_id, base_url
-        self.account_id = account_id
-        if historical_url is None:
-            own = base_url != ARROW_URL
-            historical_url = base_url if own else ARROW_HISTORICAL_URL
-        headers = {
-            "appID": header_secret("app_id", Secret(app_id)),
-            "token": header_secret("token", token),
-        }
-        http, historical = (
+        ArrowPlans.__init__(
+            self,
+            app_id=app_id,
+            token=token,
+            account_id=account_id,
+            base_url=base_url,
+            historical_url=historical_url,
+            clock=clock,
+        )
+        doors = (
             Http(
                 source="arrow",
                 base_url=url,
                 refusal=arrow_refusal,
-                headers=headers,
+                headers=self._door_headers,
                 options=options,
             )
-            for url in (base_url, historical_url)
+            for url in self._addresses
         )
-        super().__init__(http, historical, clock=clock)
+        Session.__init__(self, *doors)
 
     @classmethod
     def login(
@@ -166,40 +159,30 @@ class ArrowClient(ArrowMarket):
         'SBX0001'
         """
         app_secret, request_token = Secret(app_secret), Secret(request_token)
-        request_token = _read_request_token(app_id, request_token)
-        http = Http(
+        request_token = read_request_token(app_id, request_token)
+        door = Http(
             source="arrow",
             base_url=base_url,
             refusal=arrow_refusal,
             headers={"appID": header_secret("app_id", Secret(app_id))},
             options=options,
         )
-        call = Call(
-            method="POST",
-            path="/auth/app/authenticate-token",
-            content=_login_body(app_id, app_secret, request_token),
-            secrets=(app_secret, request_token),
+        plan = plan_login(
+            app_id=app_id, app_secret=app_secret, request_token=request_token
         )
         try:
-            data = hidden_data(http.send(call))
+            found = take_steps(plan, [door])
         finally:
-            http.close()
-        token, user = data.get("token"), data.get("userID")
-        if not isinstance(token, Secret):
-            raise WireError("arrow login", "/data/token", "is missing")
+            door.close()
         return cls(
             app_id=app_id,
-            token=token,
-            account_id=user if isinstance(user, str) and user else None,
+            token=found.token,
+            account_id=found.account_id,
             base_url=base_url,
             historical_url=historical_url,
             clock=clock,
             options=options,
         )
-
-    def __repr__(self) -> str:
-        facts = f"account_id={self.account_id!r}, base_url={self._base_url!r}"
-        return f"ArrowClient(app_id={self._app_id!r}, {facts})"
 
     def holdings(
         self,
@@ -241,14 +224,8 @@ class ArrowClient(ArrowMarket):
         >>> loaded.holdings["symbol"].head(3).to_list()
         ['SBIN', 'IDEA', 'YESBANK']
         """
-        reply = self.holdings_reply(account_id=account_id)
-        loaded = arrow.decode(
-            reply.body,
-            account_id=reply.account_id,
-            snapshot_at=reply.snapshot_at,
-            source=f"arrow:{reply.account_id}",
-        )
-        return resolve(loaded, instruments)
+        plan = self._plan_holdings(account_id=account_id, instruments=instruments)
+        return self._run(plan)
 
     def holdings_reply(self, *, account_id: str | None = None) -> arrow.Reply:
         """Fetch the user's holdings without reading them, for `fetch_many`.
@@ -285,10 +262,7 @@ class ArrowClient(ArrowMarket):
         >>> loaded.holdings["symbol"].head(3).to_list()
         ['SBIN', 'IDEA', 'YESBANK']
         """
-        account = self._account(account_id)
-        at = self._clock()
-        body = self._http.send(Call(method="GET", path="/user/holdings"))
-        return arrow.Reply(body, account, at, account)
+        return self._run(self._plan_holdings_reply(account_id=account_id))
 
     def limits(
         self,
@@ -325,48 +299,131 @@ class ArrowClient(ArrowMarket):
         >>> limits.select("account_id", "cash_value").row(0)
         ('SBX0001', Decimal('25000.00000000'))
         """
-        account = self._account(account_id)
-        at = self._clock()
-        body = self._http.send(Call(method="GET", path="/user/limits"))
-        return decode_limits(
-            body, account_id=account, limits_at=at, source=f"arrow:{account}", by=by
+        return self._run(self._plan_limits(account_id=account_id, by=by))
+
+    def quotes(
+        self,
+        instruments: Loaded | pl.DataFrame,
+        *,
+        mode: Literal["ltp", "ohlcv", "full"] = "ltp",
+    ) -> pl.DataFrame:
+        """Fetch prices (``POST /info/quotes``), 100 instruments a request.
+
+        Quotes come back in any order with the token alone, so they are matched by
+        exchange and token. An instrument without a quote has null prices.
+
+        Parameters
+        ----------
+        instruments
+            What `holdings` gave (the first listing of each instrument is asked for), or
+            a frame with ``exchange``, ``trading_symbol``, ``token`` and, if it has it,
+            ``instrument_id``: rows of `INSTRUMENTS` or `LISTINGS`.
+        mode
+            ``ltp`` has last and close; the others open, high, low and volume as well.
+
+        Returns
+        -------
+        polars.DataFrame
+            `QUOTES`, rupees, a row for each one asked for, ready for
+            ``consolidate(prices=…)``.
+
+        Raises
+        ------
+        FrameError
+            A column is missing.
+        SourceError, WireError
+            As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.sandbox import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     quotes = client.quotes(client.holdings())
+        >>> quotes.select("trading_symbol", "last_price").row(0)
+        ('SBIN-EQ', Decimal('971.5000'))
+        """
+        return self._run(self._plan_quotes(instruments, mode=mode))
+
+    def instruments(
+        self, exchange: Literal["all", "nse", "bse"] = "all"
+    ) -> pl.DataFrame:
+        """Fetch the instrument list (``GET /all``, ``/nse``, ``/bse``): the master.
+
+        It gives (exchange, token) an ISIN, for `holdings` and the readers.
+
+        Returns
+        -------
+        polars.DataFrame
+            `INSTRUMENTS`, as `read_instruments` reads it.
+
+        Raises
+        ------
+        SourceError, WireError
+            As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.sandbox import arrow_client
+        >>> with sandbox.serve() as sb, arrow_client(sb, "asha") as client:
+        ...     master = client.instruments("nse")
+        >>> master.filter(token="3045").select("trading_symbol", "isin").row(0)
+        ('SBIN-EQ', 'INE062A01020')
+        """
+        return self._run(self._plan_instruments(exchange))
+
+    def candles(
+        self,
+        *,
+        exchange: str,
+        token: str,
+        interval: str,
+        start: datetime,
+        end: datetime,
+    ) -> pl.DataFrame:
+        """Fetch price history (``GET /candle/…`` of the historical host).
+
+        Parameters
+        ----------
+        exchange, token
+            One listing: ``"NSE"``, ``"3045"``.
+        interval
+            ``min, 3min, 5min, 10min, 15min, 30min, hour, 2hours, 3hours, 4hours, day,
+            week, month``.
+        start, end
+            Timezone-aware; sent as the exchange's local time.
+
+        Returns
+        -------
+        polars.DataFrame
+            `CANDLES`, rupees, in the order of the reply.
+
+        Raises
+        ------
+        ConfigError
+            An instant without a time zone, or an end before the start.
+        SourceError, WireError
+            As `holdings`.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.sandbox import arrow_client
+        >>> with sandbox.serve() as sb:
+        ...     monday, week_later = sb.now(), sb.advance(days=7)
+        ...     with arrow_client(sb, "asha") as client:
+        ...         candles = client.candles(
+        ...             exchange="NSE",
+        ...             token="3045",
+        ...             interval="day",
+        ...             start=monday,
+        ...             end=week_later,
+        ...         )
+        >>> candles.select("exchange", "token", "close_price").row(-1)
+        ('NSE', '3045', Decimal('966.4000'))
+        """
+        plan = self._plan_candles(
+            exchange=exchange, token=token, interval=interval, start=start, end=end
         )
-
-    def _account(self, account_id: str | None) -> str:
-        account = account_id or self.account_id
-        if account is None:
-            raise ConfigError(
-                "whose account is this? pass account_id: Arrow's replies name nobody"
-            )
-        return account
-
-
-def _read_request_token(app_id: str, given: Secret) -> Secret:
-    """Take the request token out of a redirect's address, its checksum verified."""
-    if "request-token=" not in given.reveal():
-        return given
-    token, claimed = _split_redirect(given)
-    ours = arrow_redirect_checksum(app_id, token)
-    if not hmac.compare_digest(claimed.encode(), ours.encode()):
-        raise SignatureError(
-            "arrow login: the address the browser came back to has no checksum of its "
-            "request token; start the login again, and do not use this address"
-        )
-    return token
-
-
-def _split_redirect(given: Secret) -> tuple[Secret, str]:
-    """Give the request token and the checksum; raises nothing, for frames show both."""
-    query = parse_qs(given.reveal().partition("?")[2].partition("#")[0])
-    token = Secret(query.get("request-token", ["-"])[0])
-    return token, query.get("checksum", [""])[0].lower()
-
-
-def _login_body(app_id: str, app_secret: Secret, request_token: Secret) -> bytes:
-    return json.dumps(
-        {
-            "checkSum": arrow_checksum(app_id, app_secret, request_token),
-            "token": request_token.reveal(),
-            "appID": app_id,
-        }
-    ).encode()
+        return self._run(plan)

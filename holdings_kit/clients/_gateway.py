@@ -13,73 +13,32 @@ One import, as an integrator's server sees it::
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
 
-import polars as pl
-
-from holdings_kit.clients._brokers import broker_profile
-from holdings_kit.clients._gateway_imports import (
-    GatewayImports,
+from holdings_kit.clients._gateway_plans import (
+    GATEWAY_URL,
+    GatewayPlans,
     NewTransaction,
-    known_version,
+    Refresh,
+    Snapshots,
 )
-from holdings_kit.clients._http import Call, Http, Options
-from holdings_kit.clients._policy import header_secret
-from holdings_kit.errors import ConfigError
-from holdings_kit.market import freshness
-from holdings_kit.market._freshness import Clock, Freshness, utc_now
-from holdings_kit.read import resolve
-from holdings_kit.wire import Secret, _gateway as wire, gateway_refusal
+from holdings_kit.clients._http import Http, Options, Session
+from holdings_kit.market._freshness import Clock, utc_now
+from holdings_kit.wire import Secret, Transaction, gateway_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    import polars as pl
 
     from holdings_kit.market._calendar import Calendar
-    from holdings_kit.market._freshness import Freshness
     from holdings_kit.schema import Loaded
 
-__all__ = [
-    "GATEWAY_URL",
-    "GatewayClient",
-    "NewTransaction",
-    "Refresh",
-    "Snapshots",
-]
+__all__ = ["GatewayClient"]
 
-
-GATEWAY_URL: Final = "https://gatewayapi.smallcase.com"
 _DEFAULTS: Final = Options()
 
 
-class Snapshots(Protocol):
-    """The part of `Store` that `GatewayClient.holdings` answers from."""
-
-    def current(self, *, account_ids: Collection[str] | None = None) -> Loaded:
-        """Read the current snapshot of every account, or of those named."""
-        ...
-
-
-class Refresh(NamedTuple):
-    """What a refresh came to: newer holdings, or an import for the user to do.
-
-    Attributes
-    ----------
-    loaded
-        What was fetched; ``None`` where a fetch could not have helped.
-    transaction
-        Hand it to the browser SDK; ``None`` where the holdings are fresh.
-    reason
-        Why it is so.
-    """
-
-    loaded: Loaded | None
-    transaction: NewTransaction | None
-    reason: str
-
-
-class GatewayClient(GatewayImports):
+class GatewayClient(GatewayPlans, Session):
     """A partner's Gateway; the same code for production and the sandbox.
 
     Parameters
@@ -137,26 +96,104 @@ class GatewayClient(GatewayImports):
     ) -> None:
         # before anything can fail: frames show variables, and this client among them
         api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
-        self._gateway, self._base_url = gateway, base_url
-        self._calendar = calendar
-        if not gateway:
-            raise ConfigError("gateway is empty; it is the name of your gateway")
-        if api_secret.reveal() == shared_secret.reveal():
-            raise ConfigError("api_secret and shared_secret are two different secrets")
-        http = Http(
+        GatewayPlans.__init__(
+            self,
+            gateway=gateway,
+            api_secret=api_secret,
+            shared_secret=shared_secret,
+            base_url=base_url,
+            clock=clock,
+            calendar=calendar,
+        )
+        door = Http(
             source="gateway",
             base_url=base_url,
             refusal=gateway_refusal,
-            headers={"x-gateway-secret": header_secret("api_secret", api_secret)},
+            headers=self._door_headers,
             options=options,
         )
-        super().__init__(
-            http, gateway=gateway, shared_secret=shared_secret, clock=clock
-        )
+        Session.__init__(self, door)
 
-    def __repr__(self) -> str:
-        facts = f"gateway={self._gateway!r}, base_url={self._base_url!r}"
-        return f"GatewayClient({facts})"
+    def create_import(
+        self,
+        *,
+        auth_id: str | None = None,
+        version: Literal["v1", "v2"] = "v2",
+        mutual_funds: bool = False,
+        notes: str | None = None,
+    ) -> NewTransaction:
+        """Create a holdings-import transaction for the browser SDK.
+
+        Asked again only where it was certainly not carried out.
+
+        Parameters
+        ----------
+        auth_id
+            The connected user's smallcaseAuthId; ``None`` for a new user.
+        version
+            Of the holdings the webhook will carry.
+        mutual_funds
+            Also import mutual funds held at the broker.
+        notes
+            Up to 256 characters, returned with the holdings and in the webhook.
+
+        Raises
+        ------
+        ConfigError
+            Longer notes, or an unknown version.
+        SourceError
+            The gateway refused or failed.
+        WireError
+            The reply has no transaction id.
+
+        Examples
+        --------
+        The user's part is played by the sandbox here:
+
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.sandbox import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
+        ...     started = client.create_import(notes="first")
+        ...     _ = sb.play(started.transaction_id, persona="asha")
+        ...     _ = sb.advance(seconds=10)
+        ...     done = client.transaction(started.transaction_id)
+        >>> started.transaction_id == done.transaction_id, done.status, done.broker
+        (True, 'COMPLETED', 'kite')
+        """
+        plan = self._plan_import(
+            auth_id=auth_id, version=version, mutual_funds=mutual_funds, notes=notes
+        )
+        return self._run(plan)
+
+    def transaction(
+        self, transaction_id: str, *, auth_id: str | None = None
+    ) -> Transaction:
+        """Fetch what became of a transaction, in either published nesting.
+
+        Parameters
+        ----------
+        transaction_id
+            Of `create_import`.
+        auth_id
+            The connected user it belongs to; ``None`` for a guest's.
+
+        Raises
+        ------
+        SourceError
+            The gateway refused or failed.
+        WireError
+            The reply has no status.
+
+        Examples
+        --------
+        >>> from holdings_kit import sandbox
+        >>> from holdings_kit.sandbox import gateway_client
+        >>> with sandbox.serve() as sb, gateway_client(sb) as client:
+        ...     started = client.create_import()
+        ...     client.transaction(started.transaction_id).status
+        'INITIALIZED'
+        """
+        return self._run(self._plan_transaction(transaction_id, auth_id=auth_id))
 
     def holdings(
         self,
@@ -212,30 +249,15 @@ class GatewayClient(GatewayImports):
         >>> loaded.snapshots["format"].item(), loaded.holdings["symbol"][0]
         ('gateway-v2', 'SBIN')
         """
-        if (max_age is None) != (store is None):
-            raise ConfigError("max_age and store belong together")
-        if max_age is not None and store is not None:
-            kept = store.current(account_ids=[auth_id])
-            state = self._state(kept, max_age)
-            if state.fresh:
-                return _note_answered_from_store(kept, state)
-        at = self._clock()
-        call = Call(
-            method="GET",
-            path=f"{self._engine}/user/holdings",
-            params={
-                "version": known_version(version),
-                **({"mfHoldings": "true"} if mutual_funds else {}),
-            },
-            headers=self._signed(auth_id),
+        plan = self._plan_holdings(
+            auth_id,
+            version=version,
+            mutual_funds=mutual_funds,
+            instruments=instruments,
+            max_age=max_age,
+            store=store,
         )
-        loaded = wire.decode(
-            self._http.send(call),
-            fetched_at=at,
-            source=f"gateway:{auth_id}",
-            account_id=auth_id,
-        )
-        return resolve(loaded, instruments)
+        return self._run(plan)
 
     def refresh(
         self,
@@ -246,6 +268,7 @@ class GatewayClient(GatewayImports):
         mutual_funds: bool = False,
         max_age: timedelta = timedelta(0),
         instruments: pl.DataFrame | None = None,
+        notes: str | None = None,
     ) -> Refresh:
         """Get newer holdings the way the user's broker allows.
 
@@ -263,10 +286,12 @@ class GatewayClient(GatewayImports):
             As `holdings`.
         max_age
             Open exchange time that may have passed since the snapshot.
+        notes
+            For the transaction, if one is created; as `create_import`.
 
         Raises
         ------
-        SourceError, WireError
+        ConfigError, SourceError, WireError
             As `holdings` and `create_import`.
 
         Examples
@@ -281,57 +306,13 @@ class GatewayClient(GatewayImports):
         >>> refresh.reason, refresh.loaded, refresh.transaction.transaction_id[:4]
         ('Groww needs a login to refresh', None, 'TRX_')
         """
-        profile = broker_profile(broker)
-        if broker is not None and profile.long_lived is False:
-            reason = f"{profile.name} needs a login to refresh"
-            loaded = None
-        else:
-            loaded = self.holdings(
-                auth_id,
-                version=version,
-                mutual_funds=mutual_funds,
-                instruments=instruments,
-            )
-            state = self._state(loaded, max_age)
-            if state.fresh:
-                return Refresh(loaded, None, f"fresh: {_describe_age(state)}")
-            reason = (
-                f"not current: {_describe_age(state)}; the user has to log in again"
-            )
-        started = self.create_import(
-            auth_id=auth_id, version=version, mutual_funds=mutual_funds
-        )
-        return Refresh(loaded, started, reason)
-
-    def _state(self, loaded: Loaded, max_age: timedelta) -> Freshness:
-        return freshness(
-            cast("datetime | None", loaded.snapshots["snapshot_at"].min()),
-            now=self._clock(),
+        plan = self._plan_refresh(
+            auth_id,
+            broker=broker,
+            version=version,
+            mutual_funds=mutual_funds,
             max_age=max_age,
-            calendar=self._calendar,
+            instruments=instruments,
+            notes=notes,
         )
-
-
-def _describe_age(state: Freshness) -> str:
-    """Say of when a snapshot is, and how long the exchange was open since."""
-    if state.snapshot_at is None:
-        return "the snapshot has no instant"
-    opened = f"the exchange was open for {state.open_time} since"
-    return f"snapshot of {state.snapshot_at.isoformat()}, {opened} ({state.calendar})"
-
-
-def _note_answered_from_store(loaded: Loaded, state: Freshness) -> Loaded:
-    """Say in the snapshot's notices that the store answered."""
-    notice = {
-        "kind": "answered_from_store",
-        "pointer": "",
-        "value": _describe_age(state),
-    }
-
-    def add(text: str | None) -> str:
-        known = cast("list[object]", json.loads(text)) if text else []
-        return json.dumps([*known, notice], ensure_ascii=False)
-
-    notices = [add(text) for text in loaded.snapshots["notices"]]
-    column = pl.Series("notices", notices, dtype=pl.String())
-    return loaded._replace(snapshots=loaded.snapshots.with_columns(column))
+        return self._run(plan)

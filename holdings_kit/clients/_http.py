@@ -1,4 +1,9 @@
-"""The one place that talks HTTP: deadline, retries, limits, no leaks.
+"""The one place that talks HTTP: deadline, retries, limits, logs, no leaks.
+
+Two doors, one for threads and one for an event loop, over the same decisions. Each
+attempt is logged by the logger ``holdings_kit.calls`` with the fields ``source``,
+``call`` (method and path), ``status`` (``None`` without an answer), ``duration``
+(seconds) and ``error``: INFO where it succeeded, WARNING where not.
 
 Whatever goes wrong is raised without the frames of the HTTP library: their variables
 hold the headers, and a verbose traceback prints variables.
@@ -6,6 +11,7 @@ hold the headers, and a verbose traceback prints variables.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import weakref
@@ -16,7 +22,16 @@ from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    cast,
+)
 
 from holdings_kit.clients._policy import (
     Refusal,
@@ -28,6 +43,7 @@ from holdings_kit.clients._policy import (
 )
 from holdings_kit.errors import (
     ConfigError,
+    HoldingsError,
     SourceError,
     SourceUnavailable,
     load_optional,
@@ -35,22 +51,33 @@ from holdings_kit.errors import (
 from holdings_kit.wire import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     import httpx
     import stamina
 
     from holdings_kit.clients._policy import Pace
-    from holdings_kit.market._freshness import Clock
 else:
     httpx = load_optional("httpx")
     stamina = load_optional("stamina")
 
-__all__ = ["Call", "Http", "Options", "Session"]
+__all__ = [
+    "AsyncHttp",
+    "AsyncSession",
+    "Call",
+    "Http",
+    "Options",
+    "Plan",
+    "Session",
+    "await_steps",
+    "take_steps",
+]
 
 
 # Retries are logged for whoever listens; nobody has to see them on stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
+_LOG: Final = logging.getLogger("holdings_kit.calls")
+_LOG.addHandler(logging.NullHandler())
 
 
 _IDLE: Final = 10.0  # seconds without a byte before an attempt is given up, at most
@@ -88,7 +115,7 @@ class Options:
     attempts: int = 5
     pace: Pace | None = None
     max_bytes: int = 32 * _MEGABYTE
-    transport: httpx.BaseTransport | None = None
+    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None
     plain_http_hosts: Collection[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -108,15 +135,25 @@ class Call:
     secrets: tuple[Secret, ...] = ()
     json_only: bool = True
     size_factor: int = 1
+    door: int = 0
 
 
-class Http:
-    """A source's HTTP door: `Call` in, body out, or one error of the tree.
+T = TypeVar("T")
+Plan: TypeAlias = "Generator[Call | Callable[[], object], Any, T]"
+"""What a client does, without doing it: yields calls and work, is sent what they give.
+
+The same plan serves both kinds of client: `Session` takes its steps one by one,
+`AsyncSession` awaits them.
+"""
+
+
+class _Door:
+    """What the two HTTP doors share: addresses, secrets, what a reply means. No I/O.
 
     Parameters
     ----------
     source
-        Name of the source, for errors.
+        Name of the source, for errors and logs.
     base_url
         https, or http to this machine.
     refusal
@@ -141,21 +178,147 @@ class Http:
         self._base_url = check_base_url(
             base_url, plain_http_hosts=options.plain_http_hosts
         )
-        self._connections = [self._connect()]
-        self.close = weakref.finalize(self, _close_all, self._connections)
 
-    def _connect(self) -> httpx.Client:
-        return httpx.Client(
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._source!r}, {self._base_url!r})"
+
+    def _settings(self) -> _Settings:
+        """Give what a client of the HTTP library is made with, of either kind."""
+        return _Settings(
             base_url=self._base_url,
             follow_redirects=False,
-            transport=self._options.transport,
             trust_env=self._base_url.startswith("https"),
             headers={"accept-encoding": "gzip"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
         )
 
-    def __repr__(self) -> str:
-        return f"Http({self._source!r}, {self._base_url!r})"
+    def _request(self, call: Call, deadline: _Deadline) -> _Request:
+        headers = {**self._headers, **call.headers}
+        return _Request(
+            method=call.method,
+            url=call.path,
+            params=call.params,
+            content=call.content,
+            headers={name: value.reveal() for name, value in headers.items()}
+            | ({"content-type": "application/json"} if call.content else {}),
+            timeout=min(_IDLE, self._options.timeout / 3, max(deadline.left(), 0.001)),
+        )
+
+    def _waits(self) -> _Waits:
+        longest = min(2.0, self._options.timeout / 8)
+        return _Waits(
+            attempts=self._options.attempts,
+            timeout=None,
+            wait_initial=longest / 16,
+            wait_max=longest,
+            wait_jitter=longest / 4,
+        )
+
+    def _hook(
+        self, call: Call, deadline: _Deadline
+    ) -> Callable[[Exception], bool | float]:
+        """Tell after a failure whether there is reason, and time, to ask again."""
+        longest = self._waits()["wait_max"]
+
+        def ask_again(error: Exception) -> bool | float:
+            again = worth_a_retry(error, safe=call.method == "GET")
+            wait = longest if isinstance(again, bool) else again
+            return again if wait < deadline.left() else False
+
+        return ask_again
+
+    def _explain(self, error: Exception, call: Call) -> SourceError:
+        """Make an error of the tree out of one of the HTTP library."""
+        if isinstance(error, _UnwantedEncodingError):
+            words = f"content-encoding {error} was not asked for"
+            return SourceError(self._source, None, "encoding", words)
+        words = self._cleared(str(error), call) or "no answer"
+        return SourceUnavailable(self._source, None, type(error).__name__, words)
+
+    def _bound(self, call: Call) -> int:
+        return self._options.max_bytes * call.size_factor
+
+    def _accept(
+        self, reply: Reply | None, failure: SourceError | None, call: Call, began: float
+    ) -> bytes:
+        """Give a reply's body, or raise what it stands for; either is logged."""
+        error: HoldingsError | None = failure
+        if reply is None and failure is None:
+            bound = self._bound(call)
+            words = f"the reply is larger than max_bytes allows, {bound} bytes"
+            error = SourceError(self._source, None, "too_large", words)
+        if reply is not None:
+            error = judge(
+                reply,
+                source=self._source,
+                refusal=self._refusal,
+                secrets=self._secrets(call),
+                json_only=call.json_only,
+            )
+        self._log(call, None if reply is None else reply.status, began, error)
+        if error is not None:
+            raise error
+        return b"" if reply is None else reply.body
+
+    def _log(
+        self, call: Call, status: int | None, began: float, error: Exception | None
+    ) -> None:
+        """Log an attempt; neither a header nor what follows the path is named."""
+        seconds = round(time.monotonic() - began, 6)
+        facts: dict[str, object] = {
+            "source": self._source,
+            "call": f"{call.method} {call.path}",
+            "status": status,
+            "duration": seconds,
+            "error": None if error is None else type(error).__name__,
+        }
+        shown = f"{status or 'no answer'} after {seconds:.3f} s"
+        level = logging.INFO if error is None else logging.WARNING
+        _LOG.log(level, "%s: %s: %s", self._source, facts["call"], shown, extra=facts)
+
+    def _closed(self) -> ConfigError:
+        return _ClosedError(
+            f"this client of {self._source} is closed; make another one"
+        )
+
+    def _cleared(self, words: str, call: Call) -> str:
+        return scrub(words.encode(), self._secrets(call)).decode()
+
+    def _secrets(self, call: Call) -> tuple[Secret, ...]:
+        return (*self._headers.values(), *call.headers.values(), *call.secrets)
+
+
+class Http(_Door):
+    """A source's HTTP door: `Call` in, body out, or one error of the tree.
+
+    Parameters
+    ----------
+    source, base_url, refusal, headers, options
+        As for `AsyncHttp`: name, address, reader of refusals, headers, `Options`.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        base_url: str,
+        refusal: Refusal,
+        headers: Mapping[str, Secret],
+        options: Options,
+    ) -> None:
+        super().__init__(
+            source=source,
+            base_url=base_url,
+            refusal=refusal,
+            headers=headers,
+            options=options,
+        )
+        self._connections = [self._connect()]
+        self.close = weakref.finalize(self, _close_all, self._connections)
+
+    def _connect(self) -> httpx.Client:
+        transport = cast("httpx.BaseTransport | None", self._options.transport)
+        return httpx.Client(transport=transport, **self._settings())
 
     def send(self, call: Call) -> bytes:
         """Make a call, with retries, until it succeeds or the time is up.
@@ -166,58 +329,30 @@ class Http:
             The source refused or failed, or cannot be reached.
         WireError
             It answered 200 with something else than promised.
+        ConfigError
+            The client is closed.
         """
         deadline = _Deadline(self._options.timeout)
-        longest_wait = min(2.0, self._options.timeout / 8)
-
-        def hook(error: Exception) -> bool | float:
-            again = worth_a_retry(error, safe=call.method == "GET")
-            wait = longest_wait if isinstance(again, bool) else again
-            return again if wait < deadline.left() else False
-
-        retrying = stamina.RetryingCaller(
-            attempts=self._options.attempts,
-            timeout=None,
-            wait_initial=longest_wait / 16,
-            wait_max=longest_wait,
-            wait_jitter=longest_wait / 4,
+        retrying = stamina.RetryingCaller(**self._waits())
+        return retrying(
+            self._hook(call, deadline), partial(self._attempt, call, deadline)
         )
-        return retrying(hook, partial(self._attempt, call, deadline))
 
     def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
         if self._options.pace is not None:
             deadline.extend(self._options.pace.wait())
-        reply = self._reply(call, deadline)
-        error = judge(
-            reply,
-            source=self._source,
-            refusal=self._refusal,
-            secrets=self._secrets(call),
-            json_only=call.json_only,
-        )
-        if error is not None:
-            raise error
-        return reply.body
-
-    def _reply(self, call: Call, deadline: _Deadline) -> Reply:
-        bound = self._options.max_bytes * call.size_factor
+        if not self.close.alive:
+            raise self._closed()
+        began = time.monotonic()
+        reply = failure = None
         try:
-            reply = self._in_time(call, deadline, bound)
-        except _UnwantedEncodingError as error:
-            failure, words = None, f"content-encoding {error} was not asked for"
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure, words = type(error).__name__, self._cleared(str(error), call)
+            reply = self._in_time(call, deadline, self._bound(call))
+        except (httpx.HTTPError, httpx.InvalidURL, _UnwantedEncodingError) as error:
+            failure = self._explain(error, call)
         except BaseException as error:  # an interrupt keeps its kind, not their frames
             error.__traceback__, error.__suppress_context__ = None, True
             raise
-        else:
-            if reply is None:
-                words = f"the reply is larger than max_bytes allows, {bound} bytes"
-                raise SourceError(self._source, None, "too_large", words)
-            return reply
-        if failure is None:
-            raise SourceError(self._source, None, "encoding", words)
-        raise SourceUnavailable(self._source, None, failure, words or "no answer")
+        return self._accept(reply, failure, call, began)
 
     def _in_time(self, call: Call, deadline: _Deadline, bound: int) -> Reply | None:
         """Do one request in a thread, and leave it when the time is up.
@@ -253,38 +388,160 @@ class Http:
         self, client: httpx.Client, call: Call, deadline: _Deadline, bound: int
     ) -> Reply | None:
         """Do one request; ``None`` for a reply larger than `bound`."""
-        headers = {**self._headers, **call.headers}
-        body = bytearray()
-        with client.stream(
-            call.method,
-            call.path,
-            params=call.params,
-            content=call.content,
-            headers={name: value.reveal() for name, value in headers.items()}
-            | ({"content-type": "application/json"} if call.content else {}),
-            timeout=min(_IDLE, self._options.timeout / 3, max(deadline.left(), 0.001)),
-        ) as response:
-            decode = _decoder(response.headers.get("content-encoding", ""))
+        with client.stream(**self._request(call, deadline)) as response:
+            body = _Body(response, bound)
             for chunk in cast("httpx.SyncByteStream", response.stream):
-                body += decode(chunk, bound + 1 - len(body))
-                if len(body) > bound:
+                if not body.add(chunk):
                     return None
                 if deadline.left() <= 0:
                     raise httpx.ReadTimeout("the reply was not complete in time")
-            found = response.headers
-            return Reply(
-                response.status_code,
-                bytes(body),
-                content_type=found.get("content-type", ""),
-                retry_after=found.get("retry-after"),
-                date=found.get("date"),
-            )
+            return body.reply()
 
-    def _cleared(self, words: str, call: Call) -> str:
-        return scrub(words.encode(), self._secrets(call)).decode()
 
-    def _secrets(self, call: Call) -> tuple[Secret, ...]:
-        return (*self._headers.values(), *call.headers.values(), *call.secrets)
+class AsyncHttp(_Door):
+    """The same door for an event loop, which it never holds up.
+
+    Parameters
+    ----------
+    source
+        Name of the source, for errors and logs.
+    base_url
+        https, or http to this machine.
+    refusal
+        Reads the source's refusals.
+    headers
+        Sent with every request.
+    options
+        See `Options`.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        base_url: str,
+        refusal: Refusal,
+        headers: Mapping[str, Secret],
+        options: Options,
+    ) -> None:
+        super().__init__(
+            source=source,
+            base_url=base_url,
+            refusal=refusal,
+            headers=headers,
+            options=options,
+        )
+        transport = cast("httpx.AsyncBaseTransport | None", options.transport)
+        self._client = httpx.AsyncClient(transport=transport, **self._settings())
+
+    async def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        await self._client.aclose()
+
+    async def send(self, call: Call) -> bytes:
+        """Make a call, with retries, until it succeeds or the time is up.
+
+        Raises
+        ------
+        SourceError, WireError, ConfigError
+            As `Http.send`.
+        """
+        deadline = _Deadline(self._options.timeout)
+        retrying = stamina.AsyncRetryingCaller(**self._waits())
+        return await retrying(
+            self._hook(call, deadline), partial(self._attempt, call, deadline)
+        )
+
+    async def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
+        if self._options.pace is not None:  # it waits in a thread
+            deadline.extend(await asyncio.to_thread(self._options.pace.wait))
+        if self._client.is_closed:
+            raise self._closed()
+        began = time.monotonic()
+        reply = failure = None
+        try:
+            async with asyncio.timeout(max(0.0, deadline.left())):
+                reply = await self._exchange(call, deadline, self._bound(call))
+        except TimeoutError:
+            late = httpx.ReadTimeout("the reply was not complete in time")
+            failure = self._explain(late, call)
+        except (httpx.HTTPError, httpx.InvalidURL, _UnwantedEncodingError) as error:
+            failure = self._explain(error, call)
+        except BaseException as error:  # a cancelled task too, without their frames
+            error.__traceback__, error.__suppress_context__ = None, True
+            raise
+        return self._accept(reply, failure, call, began)
+
+    async def _exchange(
+        self, call: Call, deadline: _Deadline, bound: int
+    ) -> Reply | None:
+        """Do one request; ``None`` for a reply larger than `bound`."""
+        async with self._client.stream(**self._request(call, deadline)) as response:
+            body = _Body(response, bound)
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
+                if not body.add(chunk):
+                    return None
+            return body.reply()
+
+
+class _Settings(TypedDict):
+    """What a client of the HTTP library is made with."""
+
+    base_url: str
+    follow_redirects: bool
+    trust_env: bool
+    headers: dict[str, str]
+    cookies: CookieJar
+
+
+class _Request(TypedDict):
+    """What one request is made of."""
+
+    method: str
+    url: str
+    params: Mapping[str, str]
+    content: bytes | None
+    headers: dict[str, str]
+    timeout: float
+
+
+class _Waits(TypedDict):
+    """How often, and after which waits, a call is tried again."""
+
+    attempts: int
+    timeout: None
+    wait_initial: float
+    wait_max: float
+    wait_jitter: float
+
+
+class _Body:
+    """A reply as it comes in, unpacked, up to a bound."""
+
+    def __init__(self, response: httpx.Response, bound: int) -> None:
+        self._response, self._bound = response, bound
+        self._decode = _decoder(response.headers.get("content-encoding", ""))
+        self._bytes = bytearray()
+
+    def add(self, chunk: bytes) -> bool:
+        """Take a piece; ``False`` where the body is larger than the bound."""
+        self._bytes += self._decode(chunk, self._bound + 1 - len(self._bytes))
+        return len(self._bytes) <= self._bound
+
+    def reply(self) -> Reply:
+        """Give the whole reply."""
+        found = self._response.headers
+        return Reply(
+            self._response.status_code,
+            bytes(self._bytes),
+            content_type=found.get("content-type", ""),
+            retry_after=found.get("retry-after"),
+            date=found.get("date"),
+        )
+
+
+class _ClosedError(ConfigError, RuntimeError):
+    """A closed client was used; a `RuntimeError` too, as the HTTP library's is."""
 
 
 class _UnwantedEncodingError(Exception):
@@ -344,14 +601,12 @@ class Session:
 
     Parameters
     ----------
-    connections
-        Closed together.
-    clock
-        Gives the instant that stamps what is fetched.
+    doors
+        Closed together; a `Call` names the one it goes through by its number.
     """
 
-    def __init__(self, *connections: Http, clock: Clock) -> None:
-        self._connections, self._clock = connections, clock
+    def __init__(self, *doors: Http) -> None:
+        self._doors = doors
 
     def __enter__(self) -> Self:
         return self
@@ -361,5 +616,61 @@ class Session:
 
     def close(self) -> None:
         """Close the connections."""
-        for connection in self._connections:
-            connection.close()
+        for door in self._doors:
+            door.close()
+
+    def _run(self, plan: Plan[T]) -> T:
+        return take_steps(plan, self._doors)
+
+
+class AsyncSession:
+    """The same for an event loop; close it, or use it in an ``async with``.
+
+    Parameters
+    ----------
+    doors
+        As for `Session`.
+    """
+
+    def __init__(self, *doors: AsyncHttp) -> None:
+        self._doors = doors
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for door in self._doors:
+            await door.close()
+
+    async def _run(self, plan: Plan[T]) -> T:
+        return await await_steps(plan, self._doors)
+
+
+def take_steps(plan: Plan[T], doors: Sequence[Http]) -> T:
+    """Take the steps of a plan one after the other; gives what it comes to."""
+    try:
+        step = next(plan)
+        while True:
+            if isinstance(step, Call):
+                step = plan.send(doors[step.door].send(step))
+            else:
+                step = plan.send(step())
+    except StopIteration as done:
+        return cast("T", done.value)
+
+
+async def await_steps(plan: Plan[T], doors: Sequence[AsyncHttp]) -> T:
+    """Await the steps of a plan; what is no call is work, and done in a thread."""
+    try:
+        step = next(plan)
+        while True:
+            if isinstance(step, Call):
+                step = plan.send(await doors[step.door].send(step))
+            else:
+                step = plan.send(await asyncio.to_thread(step))
+    except StopIteration as done:
+        return cast("T", done.value)

@@ -28,10 +28,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 import os
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -41,22 +43,32 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from holdings_kit.clients._verification import check
 from holdings_kit.errors import ConfigError, HoldingsError, WireError
 from holdings_kit.market._freshness import utc_now
+from holdings_kit.read import read_webhooks
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
-from holdings_kit.wire import Secret, _dumps as dumps, webhook_checksum_ok
+from holdings_kit.wire import (
+    Secret,
+    Secrets,
+    _dumps as dumps,
+    as_secrets,
+    matching_secret,
+)
 from holdings_kit.wire._batch import Batch
 from holdings_kit.wire._events import recognize_event
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object
-from holdings_kit.wire._signing import wrap_secret
+from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
     from holdings_kit.clients._verification import Fetch
+    from holdings_kit.schema import Loaded
 
 __all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide"]
 
+_LOG: Final = logging.getLogger("holdings_kit.deliveries")
+_LOG.addHandler(logging.NullHandler())
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT: Final = ("accepted", "pending", "disputed")
 _SMALL: Final = 64 << 10  # bytes; longer bodies are parsed only if a checksum may fit
@@ -109,7 +121,7 @@ class Verified(NamedTuple):
     waiting: int
 
 
-def decide(body: bytes, api_secret: str | Secret) -> Verdict:
+def decide(body: bytes, api_secret: Secrets) -> Verdict:
     """Judge a body: is it a webhook, and does its checksum fit, in constant time.
 
     Pure: no file, no clock, no network. Of a long body the few fields of the checksum
@@ -122,23 +134,29 @@ def decide(body: bytes, api_secret: str | Secret) -> Verdict:
     >>> decide(b'{"timestamp": "2026-01-05T10:15:30Z"}', "sandbox_api_secret")
     Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
-    api_secret = Secret(api_secret)
-    if len(body) > _SMALL and not _may_fit(body, api_secret):
+    api_secret = as_secrets(api_secret)
+    return _judge(body, api_secret)[0]
+
+
+def _judge(body: bytes, secrets: tuple[Secret, ...]) -> tuple[Verdict, int | None]:
+    """Judge a body, and tell by its index which secret its checksum fits."""
+    if len(body) > _SMALL and not _may_fit(body, secrets):
         if b'"checksum"' not in body:
-            return Verdict(400, "no webhook: it has no checksum")
-        return Verdict(401, "the checksum does not fit")
+            return Verdict(400, "no webhook: it has no checksum"), None
+        return Verdict(401, "the checksum does not fit"), None
     try:
         payload = parse(body, source="webhook")
     except WireError as error:
-        return Verdict(400, error.reason)
+        return Verdict(400, error.reason), None
     if not is_object(payload):
-        return Verdict(400, "not a JSON object")
+        return Verdict(400, "not a JSON object"), None
     timestamp = payload.get("timestamp")
     found = _DAY.match(timestamp) if isinstance(timestamp, str) else None
     day = found.group() if found else "undated"
-    if not webhook_checksum_ok(payload, api_secret):
-        return Verdict(401, "the checksum does not fit", day)
-    return Verdict(200, "stored", day)
+    index = matching_secret(payload, secrets)
+    if index is None:
+        return Verdict(401, "the checksum does not fit", day), None
+    return Verdict(200, "stored", day), index
 
 
 class Inbox:
@@ -151,10 +169,18 @@ class Inbox:
     folder
         Made when it is not there, readable by its owner only.
     api_secret
-        The key of the webhook checksum; it never shows.
+        The key of the webhook checksum; it never shows. During a rotation a list, the
+        newest first: the logger ``holdings_kit.deliveries`` says which fitted, by its
+        index (field ``secret_index``).
     fetch
         Fetches the holdings again, as ``GatewayClient.holdings`` does. With it,
         deliveries wait in ``pending`` until `verify` has compared them.
+    on_accepted
+        Called with every delivery that is accepted for the first time, as
+        `hk.read_webhooks` reads it: once it is on disk and, with `fetch`, confirmed;
+        one after the other, in a thread of its own, so that the answer is quick. If it
+        fails, the failure is logged and the delivery stays in ``accepted``: at the
+        start of a service, read that folder whole; a store takes nothing twice.
     keep_refused, keep_refused_bytes
         So many refused bodies, of so many bytes in all, are kept for a look; more are
         answered and forgotten, or strangers could fill the disk. None is kept where
@@ -179,18 +205,21 @@ class Inbox:
         self,
         folder: str | Path,
         *,
-        api_secret: str | Secret,
+        api_secret: Secrets,
         fetch: Fetch | None = None,
+        on_accepted: Callable[[Loaded], object] | None = None,
         keep_refused: int = 10_000,
         keep_refused_bytes: int = 16 << 20,
         replay_window: timedelta | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._secret = api_secret = wrap_secret(api_secret)
+        self._secrets = api_secret = wrap_secrets(api_secret)
         self.folder, self._fetch = Path(folder).expanduser().absolute(), fetch
         self._keep_refused = keep_refused
         self._keep_refused_bytes = keep_refused_bytes
         self._replay_window, self._clock = replay_window, clock
+        self._on_accepted = on_accepted
+        self._announcing = ThreadPoolExecutor(1, thread_name_prefix="deliveries")
         self._attempts: dict[str, tuple[int, float]] = {}  # of fetches, and when again
         self._verifying = threading.Lock()
         self._made: set[Path] = set()
@@ -225,7 +254,8 @@ class Inbox:
         OSError
             The disk refused: nothing is promised, answer 503.
         """
-        verdict = decide(body, self._secret)
+        verdict, index = _judge(body, self._secrets)
+        self._log(verdict, index)
         digest = hashlib.sha256(body).hexdigest()
         if verdict.status != HTTPStatus.OK:
             return self._refuse(digest, body, verdict)
@@ -244,12 +274,32 @@ class Inbox:
             return self._dispute(name, body, "older than the replay window")
         return self._receive_unverified(name, body)
 
+    def _announce(self, path: Path) -> None:
+        """Hand an accepted delivery on, in a thread of its own: the answer is quick."""
+        if self._on_accepted is not None:
+            self._announcing.submit(self._hand_on, path, self._on_accepted)
+
+    def _hand_on(self, path: Path, on_accepted: Callable[[Loaded], object]) -> None:
+        try:
+            on_accepted(read_webhooks(path, api_secret=self._secrets))
+        except Exception:  # noqa: BLE001, the caller's own; the delivery is safe
+            _LOG.exception("on_accepted failed; the delivery stays in %s", path)
+
     def _keep_event(self, folder: str, name: str, body: bytes) -> Receipt:
         known = self.folder / folder / name
         if known.exists():
             flush_folder(known.parent)
             return Receipt(200, "known", known)
         return Receipt(200, "stored", self._write_safe(folder, name, body))
+
+    def _log(self, verdict: Verdict, index: int | None) -> None:
+        facts: dict[str, object] = {
+            "source": "webhook",
+            "status": verdict.status,
+            "secret_index": index,
+        }
+        shown = (verdict.status, index, len(self._secrets))
+        _LOG.info("delivery: %s, secret %s of %s", *shown, extra=facts)
 
     def _receive_unverified(self, name: str, body: bytes) -> Receipt:
         """Keep a body; where another came with its checksum, trust neither.
@@ -263,6 +313,7 @@ class Inbox:
         path = self._write_safe("accepted", name, body)
         if self._contradicting(name, body, noted):
             return self._distrust_all(name, body, noted)
+        self._announce(path)
         return Receipt(200, "stored", path)
 
     def _note(self, name: str, checksum: str) -> Path:
@@ -408,7 +459,9 @@ class Inbox:
         try:
             same, fetched = check(path, fetch)
             if same:
-                return self._move(path, "accepted")
+                outcome = self._move(path, "accepted")
+                self._announce(self.accepted / path.parent.name / path.name)
+                return outcome
             if fetched is not None:
                 folder = self.folder / "disputed" / path.parent.name
                 said = fetched.holdings.write_json().encode()
@@ -476,17 +529,18 @@ def _free_bytes(folder: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _may_fit(body: bytes, secret: Secret) -> bool:
+def _may_fit(body: bytes, secrets: tuple[Secret, ...]) -> bool:
     """Look for the fields of the checksum, few of each, without parsing the body."""
     found = {
         name: [value.decode() for value in pattern.findall(body)[:_FEW]]
         for name, pattern in _FIELDS.items()
     }
     return any(
-        webhook_checksum_ok(
+        matching_secret(
             {"timestamp": timestamp, "checksum": checksum, "smallcaseAuthId": subject},
-            secret,
+            secrets,
         )
+        is not None
         for timestamp in found["timestamp"]
         for checksum in found["checksum"]
         for subject in found["subject"]

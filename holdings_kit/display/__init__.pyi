@@ -4,6 +4,7 @@ from ._frame_view import show as show
 from ._html_report import (
     write_report as write_report,
 )
+from ._json_schema import json_schema as json_schema
 from ._numbers import (
     number_of as number_of,
 )

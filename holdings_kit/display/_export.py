@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -75,7 +76,8 @@ def export(frame: pl.DataFrame | pl.LazyFrame, to: str | Path) -> Path | str:
     """Write a frame as parquet, CSV, JSON or Excel, by the suffix of the path.
 
     Parquet keeps every type. CSV and JSON keep every digit: exact numbers are written
-    as they are in CSV and as texts in JSON, null is an empty cell or ``null``. Excel
+    as they are in CSV and as texts in JSON (bytes in base64; `json_schema` describes
+    the rows), null is an empty cell or ``null``. Excel
     holds fifteen digits and no time zone: instants are written in UTC. No text cell
     can run as a formula: in CSV it gets an apostrophe in front, in Excel it is stored
     as text.
@@ -195,6 +197,8 @@ def _plain(value: object) -> object:
         return format(value, "f")
     if isinstance(value, datetime | date):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     raise ConfigError(f"{type(value).__name__} cannot be written as JSON")
 
 

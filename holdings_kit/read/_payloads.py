@@ -32,12 +32,12 @@ from holdings_kit.wire._events import (
     decode_fund_imports,
     split_events,
 )
-from holdings_kit.wire._signing import wrap_secret
+from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from holdings_kit.wire import Line, Secret, Torn
+    from holdings_kit.wire import Line, Secrets, Torn
 
 __all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
 
@@ -209,7 +209,7 @@ def read_gateway(
 def read_webhooks(
     paths: Paths,
     *,
-    api_secret: str | Secret | None = None,
+    api_secret: Secrets | None = None,
     instruments: pl.DataFrame | None = None,
 ) -> Loaded:
     r"""Read dumps of Gateway webhooks: one flat JSON object a line, or a file.
@@ -224,8 +224,9 @@ def read_webhooks(
         Files (.json, .ndjson, .jsonl, each also .gz and .zst), folders, globs, or a
         list of these.
     api_secret
-        The key of the webhook checksum. Without it `checksum_ok` is null; with it a
-        delivery whose checksum does not fit is loaded and quarantined.
+        The key of the webhook checksum, or a list of them during a rotation. Without it
+        `checksum_ok` is null; with it a delivery whose checksum fits none is loaded and
+        quarantined.
     instruments
         The master of `read_instruments`: gives ISINs to tickers.
 
@@ -252,7 +253,7 @@ def read_webhooks(
     >>> loaded.snapshots.height, loaded.rejects["line_no"].to_list()
     (1, [2])
     """
-    api_secret = None if api_secret is None else wrap_secret(api_secret)
+    api_secret = None if api_secret is None else wrap_secrets(api_secret)
     dumped = find_dumps(paths)
     read_on = (part for path in dumped.files for part in texts(path, _BLOCK))
     parts = chain(dumped.unread, read_on)
@@ -295,7 +296,7 @@ def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
     return decode_fund_imports(frame.filter(kind="mf-import")["raw"])
 
 
-def _read_block(part: Text | Line | Torn, *, api_secret: Secret | None) -> Loaded:
+def _read_block(part: Text | Line | Torn, *, api_secret: Secrets | None) -> Loaded:
     add = dumps.webhooks(api_secret)
     if isinstance(part, Text):
         return fast.load(part, gateway_facts.webhook_shape(api_secret), add)

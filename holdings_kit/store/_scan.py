@@ -36,13 +36,13 @@ from holdings_kit.wire import (
     _gateway_facts as gateway_facts,
     _quick_lines as quick_lines,
 )
-from holdings_kit.wire._signing import wrap_secret
+from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
     import polars as pl
 
     from holdings_kit.store._store import Mapper, Part, Store
-    from holdings_kit.wire import Secret
+    from holdings_kit.wire import Secrets
 
 __all__ = ["Scan", "scan_arrow", "scan_webhooks"]
 
@@ -71,7 +71,7 @@ def scan_webhooks(
     paths: Paths,
     *,
     into: Store,
-    api_secret: str | Secret | None = None,
+    api_secret: Secrets | None = None,
     instruments: pl.DataFrame | None = None,
     progress: bool = True,
     workers: int | None = None,
@@ -132,7 +132,7 @@ def scan_webhooks(
     6
     6
     """
-    api_secret = None if api_secret is None else wrap_secret(api_secret)
+    api_secret = None if api_secret is None else wrap_secrets(api_secret)
     if on is not None:
         if api_secret is not None:
             raise ConfigError(
@@ -185,7 +185,7 @@ _Reader = Callable[[Text | Line | Torn], Loaded]
 def _reader(
     kind: Kind,
     instruments: pl.DataFrame | None,
-    api_secret: Secret | None = None,
+    api_secret: Secrets | None = None,
 ) -> _Reader:
     """Give the function from a run of lines to frames."""
     if kind == "arrow":

@@ -40,8 +40,11 @@ from ._sdk_errors import (
 )
 from ._signing import (
     Secret as Secret,
+    Secrets as Secrets,
     arrow_checksum as arrow_checksum,
     arrow_redirect_checksum as arrow_redirect_checksum,
+    as_secrets as as_secrets,
+    matching_secret as matching_secret,
     webhook_checksum as webhook_checksum,
     webhook_checksum_ok as webhook_checksum_ok,
 )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from holdings_kit.wire._keyed import Facts
-    from holdings_kit.wire._signing import Secret
+    from holdings_kit.wire._signing import Secrets
 
 __all__ = [
     "PLACES",
@@ -121,7 +121,7 @@ def _batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
         yield some
 
 
-def webhooks(api_secret: str | Secret | None) -> Add:
+def webhooks(api_secret: Secrets | None) -> Add:
     """Give the reader of one webhook line."""
 
     def add(batch: Batch, line: Line) -> None:
@@ -191,7 +191,7 @@ def add_webhook(
     batch: Batch,
     body: bytes,
     *,
-    api_secret: str | Secret | None,
+    api_secret: Secrets | None,
     file: str,
     line_no: int | None,
 ) -> None:

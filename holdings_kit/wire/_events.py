@@ -16,7 +16,7 @@ from holdings_kit.errors import WireError
 from holdings_kit.schema import EVENTS, INSTANT, MONEY, VALUE
 from holdings_kit.wire._parse import Json, as_text, dump, parse
 from holdings_kit.wire._rows import is_list, is_object
-from holdings_kit.wire._signing import Secret, webhook_checksum_ok
+from holdings_kit.wire._signing import Secrets, webhook_checksum_ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,7 +132,7 @@ def recognize_event(payload: Json) -> str | None:
 
 
 def split_events(
-    rejects: pl.DataFrame, *, api_secret: str | Secret | None = None
+    rejects: pl.DataFrame, *, api_secret: Secrets | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Take the other kinds of event out of what holdings could not be read from.
 
@@ -220,9 +220,7 @@ def _is_pending(word: str) -> bool:
     return "pendingaction" in plain or "actionrequired" in plain
 
 
-def _read_event(
-    body: bytes, api_secret: str | Secret | None
-) -> dict[str, object] | None:
+def _read_event(body: bytes, api_secret: Secrets | None) -> dict[str, object] | None:
     try:
         payload = parse(body, source="webhook")
     except WireError:

@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import warnings
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "Secret",
+    "Secrets",
     "arrow_checksum",
     "arrow_redirect_checksum",
+    "as_secrets",
+    "matching_secret",
     "webhook_checksum",
     "webhook_checksum_ok",
-    "wrap_secret",
+    "wrap_secrets",
 ]
 
 
@@ -86,18 +89,23 @@ class Secret:
         raise TypeError("a Secret is not pickled: pass it to the other process anew")
 
 
-def wrap_secret(secret: str | Secret) -> Secret:
-    """Hide a secret that a public function was given, before anything can fail.
+Secrets: TypeAlias = "str | Secret | Sequence[str | Secret]"
+"""One secret, or several that are good at once during a rotation."""
+
+
+def wrap_secrets(given: Secrets) -> tuple[Secret, ...]:
+    """Hide the secrets that a public function was given, before anything can fail.
 
     Warns
     -----
     UserWarning
-        It has a line end or a blank at an end: then no checksum fits.
+        One has a line end or a blank at an end: then no checksum fits.
     """
-    secret = Secret(secret)
-    if hint := secret.blank_ends():
-        warnings.warn(f"checksums may not fit: {hint}", stacklevel=3)
-    return secret
+    given = as_secrets(given)
+    for secret in given:
+        if hint := secret.blank_ends():
+            warnings.warn(f"checksums may not fit: {hint}", stacklevel=3)
+    return given
 
 
 def webhook_checksum(api_secret: str | Secret, *, timestamp: str, subject: str) -> str:
@@ -129,9 +137,77 @@ def webhook_checksum(api_secret: str | Secret, *, timestamp: str, subject: str) 
     return hmac.new(api_secret.reveal().encode(), message, hashlib.sha256).hexdigest()
 
 
-def webhook_checksum_ok(
-    payload: Mapping[str, object], api_secret: str | Secret
-) -> bool:
+def as_secrets(given: Secrets) -> tuple[Secret, ...]:
+    """Take one secret, or several during a rotation, the newest first.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or one is empty.
+
+    Examples
+    --------
+    >>> as_secrets("hunter2"), len(as_secrets(["new", "old"]))
+    ((Secret(hidden),), 2)
+    """
+    if isinstance(given, str | Secret):
+        return (Secret(given),)
+    secrets = tuple(map(Secret, given))
+    del given  # frames show variables
+    if not secrets:
+        raise ConfigError("there is no secret in the list; give one or more")
+    return secrets
+
+
+def matching_secret(payload: Mapping[str, object], secrets: Secrets) -> int | None:
+    """Tell which of several secrets a webhook is signed with; ``None``: none of them.
+
+    For a rotation: deliveries that are retried were signed days ago. All secrets and
+    both documented subjects are tried, whatever fits, in constant time. A missing or
+    malformed checksum, timestamp or subject fits none.
+
+    Parameters
+    ----------
+    payload
+        The parsed body; numbers as text or integers, so that `timestamp` is as sent.
+    secrets
+        API secrets, not those that sign tokens; the newest first.
+
+    Returns
+    -------
+    int or None
+        The index in `secrets`, to log: it names the secret and does not show it.
+
+    Examples
+    --------
+    >>> stamp, who = "2026-01-05T10:15:30.123Z", "64b7f0c2a1d3e4f5a6b7c8d9"
+    >>> payload = {
+    ...     "timestamp": stamp,
+    ...     "smallcaseAuthId": who,
+    ...     "checksum": webhook_checksum("last month's", timestamp=stamp, subject=who),
+    ... }
+    >>> matching_secret(payload, ["this month's", "last month's"])
+    1
+    """
+    secrets = as_secrets(secrets)
+    timestamp, claimed = payload.get("timestamp"), payload.get("checksum")
+    if not isinstance(timestamp, str | int) or not isinstance(claimed, str):
+        return None
+    found: int | None = None
+    for index, secret in enumerate(secrets):
+        fits = False
+        for name in ("smallcaseAuthId", "transactionId"):
+            subject = payload.get(name)
+            if isinstance(subject, str) and subject:
+                ours = webhook_checksum(
+                    secret, timestamp=str(timestamp), subject=subject
+                )
+                fits |= hmac.compare_digest(ours.encode(), claimed.lower().encode())
+        found = index if fits and found is None else found
+    return found
+
+
+def webhook_checksum_ok(payload: Mapping[str, object], api_secret: Secrets) -> bool:
     """Tell whether a webhook's checksum fits its timestamp and subject.
 
     Compared in constant time. Both documented subjects are tried, smallcaseAuthId and
@@ -142,26 +218,15 @@ def webhook_checksum_ok(
     payload
         The parsed body; numbers as text or integers, so that `timestamp` is as sent.
     api_secret
-        The API secret, not the one that signs tokens.
+        The API secret, not the one that signs tokens; or several, during a rotation.
 
     Examples
     --------
     >>> webhook_checksum_ok({"checksum": "0" * 64}, "sandbox_api_secret")
     False
     """
-    api_secret = Secret(api_secret)
-    timestamp, claimed = payload.get("timestamp"), payload.get("checksum")
-    if not isinstance(timestamp, str | int) or not isinstance(claimed, str):
-        return False
-    fits = False
-    for name in ("smallcaseAuthId", "transactionId"):
-        subject = payload.get(name)
-        if isinstance(subject, str) and subject:
-            ours = webhook_checksum(
-                api_secret, timestamp=str(timestamp), subject=subject
-            )
-            fits |= hmac.compare_digest(ours.encode(), claimed.lower().encode())
-    return fits
+    api_secret = as_secrets(api_secret)
+    return matching_secret(payload, api_secret) is not None
 
 
 def arrow_checksum(

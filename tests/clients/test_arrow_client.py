@@ -313,7 +313,7 @@ def test_a_path_part_cannot_leave_its_place(script: Make) -> None:
 def test_a_client_closes_with_its_block(script: Make) -> None:
     with script(ok({"status": "success", "data": []})).arrow() as client:
         client.holdings()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(hk.HoldingsError, match="closed"):
         client.holdings()
 
 

@@ -278,7 +278,7 @@ def test_no_client_shows_a_secret(places: Places) -> None:
         places.add("display", f"{client} {client!r} {formats}")
         inner = {name: repr(value) for name, value in vars(client).items()}
         places.add("insides", f"{inner} {vars(client)}")
-        places.add("http", repr(vars(client._http)["_headers"]))
+        places.add("http", repr(vars(client._doors[0])["_headers"]))
     places.add("token", f"{clients[1].token()!r}")  # type: ignore[union-attr]
 
 

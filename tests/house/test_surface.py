@@ -17,7 +17,7 @@ MODULES = {"cluster", "haircuts", "identity", "market", "plot", "population", "s
 
 def test_public_names_are_sorted_and_few() -> None:
     assert list(hk.__all__) == sorted(hk.__all__)
-    assert len(hk.__all__) <= 42
+    assert len(hk.__all__) <= 45  # each client twice: for threads, for an event loop
 
 
 def test_every_public_name_is_there_and_documented() -> None:
