@@ -88,18 +88,18 @@ def plan_login(
     *, app_id: str, app_secret: Secret, request_token: Secret
 ) -> Plan[LoggedIn]:
     """Plan to trade a request token for a session; the secret itself is not sent."""
-    proof = {
-        "checkSum": arrow_checksum(app_id, app_secret, request_token),
-        "token": request_token.reveal(),
-        "appID": app_id,
-    }
     call = Call(
         method="POST",
         path="/auth/app/authenticate-token",
-        content=json.dumps(proof).encode(),
+        content=json.dumps(  # in one expression: frames show variables
+            {
+                "checkSum": arrow_checksum(app_id, app_secret, request_token),
+                "token": request_token.reveal(),
+                "appID": app_id,
+            }
+        ).encode(),
         secrets=(app_secret, request_token),
     )
-    del proof  # frames show variables
     data = hidden_data((yield call))
     token, user = data.get("token"), data.get("userID")
     if not isinstance(token, Secret):
