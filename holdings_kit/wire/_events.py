@@ -16,7 +16,7 @@ from holdings_kit.errors import WireError
 from holdings_kit.schema import EVENTS, INSTANT, MONEY, VALUE
 from holdings_kit.wire._parse import Json, as_text, dump, parse
 from holdings_kit.wire._rows import is_list, is_object
-from holdings_kit.wire._signing import Secrets, webhook_checksum_ok
+from holdings_kit.wire._signing import Secrets, as_secrets, webhook_checksum_ok
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -153,7 +153,7 @@ def split_events(
     >>> broken["line_no"].to_list(), events.select("kind", "account_id").rows()
     ([2], [('order', 'a1')])
     """
-    api_secret = None if api_secret is None else Secret(api_secret)
+    api_secret = None if api_secret is None else as_secrets(api_secret)
     kept: list[bool] = []
     events: list[dict[str, object]] = []
     for row in rejects.iter_rows(named=True):

@@ -40,7 +40,7 @@ from holdings_kit.wire._signing import webhook_checksum_ok
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdings_kit.wire._signing import Secret
+    from holdings_kit.wire._signing import Secrets
 
 __all__ = [
     "FUNDS",
@@ -283,7 +283,7 @@ class GatewayShape:
     two_shapes = (SECURITIES, PRIVATE)
     numbers = ("xirr", "folio")
 
-    def __init__(self, root: str = "", api_secret: str | Secret | None = None) -> None:
+    def __init__(self, root: str = "", api_secret: Secrets | None = None) -> None:
         self._root, self._api_secret = root, api_secret
 
     def interpret(self, rows: pl.DataFrame, /) -> Found:
@@ -314,13 +314,13 @@ def gateway_shape(root: str) -> GatewayShape:
     return _SHAPES[root]
 
 
-def webhook_shape(api_secret: str | Secret | None) -> GatewayShape:
+def webhook_shape(api_secret: Secrets | None) -> GatewayShape:
     """Give the shape of webhook lines; the checksum is verified with `api_secret`."""
     return GatewayShape(api_secret=api_secret)
 
 
 def _verify_checksums(
-    rows: pl.DataFrame, api_secret: str | Secret | None
+    rows: pl.DataFrame, api_secret: Secrets | None
 ) -> pl.Expr | pl.Series:
     if api_secret is None:
         return pl.lit(None, pl.Boolean())
