@@ -28,6 +28,7 @@ _FINE: Final = 0.002  # of a cost that rounding may hide: a smaller gap is telli
 _COARSE: Final = 0.01
 _TRIPLE: Final = 3
 _FEW: Final = 12  # lines of one account that came; of more, pairs prove nothing
+_MANY: Final = 20  # units: of fewer, a fraction is so large that any cost would fit
 _UNSURE: Final = 0.15  # of a unit: what rounding may hide where units must be whole
 _SOME: Final = 0.4  # of the band of prices: what is beyond was hardly bought
 _DAY: Final = 0.03  # how far beyond both closes a price of the days between lies
@@ -239,9 +240,9 @@ def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataF
     rest = added - c0
     most, least = rest / (low * (1 - _DAY)), rest / (high * (1 + _DAY))
     bought_more = (rest > 0) & (most.floor() == least.ceil()) & (most.floor() < rise)
-    # a fraction was paid out, and its cost with it
+    # a fraction was paid out, and its cost with it; of few units any cost would fit
     fraction = c0 / added * rise - rise
-    paid_out = (fraction > 0) & (fraction < 1)
+    paid_out = (fraction > 0) & (fraction < 1) & (rise >= _MANY)
     accounts = [
         (paid_out, q0, rise, "a fraction of it was paid in cash"),
         (sold_after, q0, everything.round() - _f("t_q0"), "some was sold after it"),

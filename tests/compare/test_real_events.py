@@ -301,6 +301,12 @@ TRADED = {
             "W merger -100; X merger -50; Y merger 94",
         ),
     ),
+    "one share sold, two of another received for less": (
+        "X/{OLD} 1 @362.39 =341.46",
+        "Y/{NEW} 2 @136.63 =174.24",
+        "dividend - 1",
+        ("X closed 1; Y received 2",) * 2,
+    ),
     "one of five new lines was bought": (
         "X/{OLD} 100 @300 =640",
         (
