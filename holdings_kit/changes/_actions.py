@@ -118,7 +118,7 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
         _first=first,
         _second=second,
     )
-    read = read.filter(~_announced_only())
+    read = read.filter(~_is_only_announced())
     _check(read)
     a, b = pl.col("_first"), pl.col("_second")
     low, high = pl.min_horizontal(a, b), pl.max_horizontal(a, b)
@@ -150,7 +150,7 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
     )
 
 
-def _announced_only() -> pl.Expr:
+def _is_only_announced() -> pl.Expr:
     """Tell a row of an exchange's file that announces an action without its terms.
 
     A row that somebody wrote has no `source`, and is asked for them.

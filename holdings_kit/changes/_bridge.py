@@ -154,7 +154,7 @@ def bridge(
         *(pl.col(name).alias(f"_{name}") for name in ends),
         *_STEPS[of](),
         "income_value",
-        _days=_business_days(),
+        _days=_count_week_days(),
     ).with_columns(
         lines_count=pl.lit(1, pl.Int64()),
         unknown_before_count=pl.col("value_before").is_null().cast(pl.Int64()),
@@ -214,7 +214,7 @@ def bridge(
 _LINE: Final = ("account_id", "instrument_id", "snapshot_at_after", "cause")
 
 
-def _business_days() -> pl.Expr:
+def _count_week_days() -> pl.Expr:
     """Count the week days from one snapshot to the next; the longest counts."""
     day0, day1 = (
         pl.col(f"snapshot_at_{end}").dt.convert_time_zone("Asia/Kolkata").dt.date()
@@ -319,7 +319,7 @@ _PAID: Final = pl.col("paid_value")
 _RECEIVED: Final = (_SENT != 0) & pl.col("transfer_account_id").is_null()
 
 
-def _value_steps() -> dict[str, pl.Expr]:
+def _name_value_steps() -> dict[str, pl.Expr]:
     """Name the steps of the value bridge where both ends are known."""
     before = _value_held(_Q0, _multiply(_Q0, _P0))
     at = pl.coalesce(_P1, _P0)  # a line that is gone has no price after
@@ -368,18 +368,18 @@ def _value_steps() -> dict[str, pl.Expr]:
     }
 
 
-def _value() -> list[pl.Expr]:
+def _measure_value_effects() -> list[pl.Expr]:
     before = _value_held(_Q0, _multiply(_Q0, _P0))
     after = _value_held(_Q1, _multiply(_Q1, _P1))
-    return _close_gap(before, after, _value_steps())
+    return _close_gap(before, after, _name_value_steps())
 
 
-def _pnl() -> list[pl.Expr]:
+def _measure_pnl_effects() -> list[pl.Expr]:
     """Value steps less the cost that moved with each of them."""
     c0, c1 = pl.col("cost_value_before"), pl.col("cost_value_after")
     before = _value_held(_Q0, _multiply(_Q0, _P0) - c0)
     after = _value_held(_Q1, _multiply(_Q1, _P1) - c1)
-    steps = _value_steps()
+    steps = _name_value_steps()
     average = pl.col("transfer_average_price")
     cost_moved = pl.col("action_cost_value")
     whole = (
@@ -424,7 +424,7 @@ def _pnl() -> list[pl.Expr]:
     )
 
 
-def _collateral() -> list[pl.Expr]:
+def _measure_collateral_effects() -> list[pl.Expr]:
     """Price first, then pledged quantity, then haircut."""
     q0, q1 = pl.col("pledged_quantity_before"), pl.col("pledged_quantity_after")
     p0, p1 = pl.col("close_price_before"), pl.col("close_price_after")
@@ -457,4 +457,8 @@ def _collateral() -> list[pl.Expr]:
     )
 
 
-_STEPS: Final = {"value": _value, "collateral": _collateral, "pnl": _pnl}
+_STEPS: Final = {
+    "value": _measure_value_effects,
+    "collateral": _measure_collateral_effects,
+    "pnl": _measure_pnl_effects,
+}

@@ -135,9 +135,9 @@ def compare(
     ('price_only', 'price 9.93 → 10.01, nothing else')
     """
     if isinstance(before, pl.DataFrame):
-        _one_snapshot(before, "before")
+        _require_one_snapshot(before, "before")
     if isinstance(after, pl.DataFrame):
-        _one_snapshot(after, "after")
+        _require_one_snapshot(after, "after")
     explained = partial(
         _compare_parts,
         conform(before.lazy(), HOLDINGS, name="before"),
@@ -151,7 +151,7 @@ def compare(
             actions=actions,
             moves=moves,
             pricing=table_pricing(prices, max_age=max_age, actions=actions),
-            tolerances=_tolerances(tolerances),
+            tolerances=_check_tolerances(tolerances),
             missing_share=missing_share,
             transfer_window=transfer_window,
             late_days=late_days,
@@ -217,7 +217,7 @@ def _accounts_not_asked(told: pl.DataFrame, *, fund: bool) -> pl.Series:
     return named.join(asked, on="account_id", how="anti")["account_id"]
 
 
-def _one_snapshot(holdings: pl.DataFrame, name: str) -> None:
+def _require_one_snapshot(holdings: pl.DataFrame, name: str) -> None:
     """Refuse a frame in which an account stands twice."""
     both = ["account_id", "snapshot_id"]
     if not {*both, "asset_class"} <= set(holdings.columns):
@@ -254,13 +254,13 @@ def explain(
 
     `answered` has the keys whose second snapshot is no empty fetch (`list_answered`).
     """
-    allowed = _tolerances(tolerances)
+    allowed = _check_tolerances(tolerances)
     average = allowed["average_price"]
     table, owners = read_actions(actions), transfers.read_moves(moves)
     first, second = pl.collect_all(
         [
-            lines_of.read_side(_priced(before, pricing), keys, name="before"),
-            lines_of.read_side(_priced(after, pricing), keys, name="after"),
+            lines_of.read_side(_add_table_prices(before, pricing), keys, name="before"),
+            lines_of.read_side(_add_table_prices(after, pricing), keys, name="after"),
         ]
     )
     sides, names = _with_normal_ids((first, second))
@@ -276,7 +276,8 @@ def explain(
     def moved(rows: pl.DataFrame) -> pl.DataFrame:
         changed = lines_of.with_absent(rows, accounts)
         changed = links.with_links(changed, keys, table, average).with_columns(
-            _india_day("before").alias("_day0"), _india_day("after").alias("_day1")
+            _find_day_in_india("before").alias("_day0"),
+            _find_day_in_india("after").alias("_day1"),
         )
         listed = find_listed(changed, table, tolerance=average, late_days=late_days)
         changed = add_up(changed, find_unlisted(changed, listed, tolerance=average))
@@ -305,10 +306,10 @@ def explain(
         waiting.append(still.split(lines))
         # a transfer joins two accounts, whatever lies between them
         if moves is None and sum(part.moved.height for part in waiting) >= _BATCH:
-            found += _explained(waiting, moved)
+            found += _explain_moved_lines(waiting, moved)
             waiting = []
     if waiting:
-        found += _explained(waiting, moved)
+        found += _explain_moved_lines(waiting, moved)
     return pl.concat(found)
 
 
@@ -324,7 +325,7 @@ def table_pricing(
     return pricing_of(prices, max_age=max_age, actions=actions)
 
 
-def _priced(holdings: pl.LazyFrame, pricing: Pricing | None) -> pl.LazyFrame:
+def _add_table_prices(holdings: pl.LazyFrame, pricing: Pricing | None) -> pl.LazyFrame:
     """Add `_table_price` to the rows that have no price of their own."""
     if pricing is None:
         return holdings
@@ -356,7 +357,7 @@ def _with_normal_ids(
     return (first, second), names["_meant"].unique()
 
 
-def _explained(
+def _explain_moved_lines(
     waiting: list[Split], moved: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> Iterator[pl.DataFrame]:
     """Explain the lines that moved, together, and put them among those that stayed."""
@@ -371,12 +372,12 @@ def _explained(
         yield put_back(part, found.filter(place >= part.first, place < stop))
 
 
-def _india_day(end: str) -> pl.Expr:
+def _find_day_in_india(end: str) -> pl.Expr:
     at = pl.col(f"snapshot_at_{end}")
     return at.dt.convert_time_zone("Asia/Kolkata").dt.date()
 
 
-def _tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:
+def _check_tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:
     given = dict(tolerances or {})
     unknown = sorted(set(given) - set(facts.TOLERANCES))
     if unknown:

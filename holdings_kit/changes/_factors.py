@@ -39,7 +39,7 @@ _SPLIT_ONLY: Final = 9  # bonuses of so many new for one held are not given
 _EPS: Final = 5e-5
 
 
-def _factors() -> pl.DataFrame:
+def _list_factors() -> pl.DataFrame:
     """List the factors looked for: their usual name, and whether they are unusual."""
     rows: dict[Fraction, dict[str, object]] = {}
 
@@ -70,7 +70,7 @@ def _factors() -> pl.DataFrame:
     return pl.DataFrame(list(rows.values())).sort("_factor")
 
 
-_LIST: Final = _factors()
+_LIST: Final = _list_factors()
 
 _Q0: Final = pl.col("_q0")
 _Q1: Final = pl.col("_q1")
@@ -88,11 +88,11 @@ def price_band() -> pl.Expr:
     return (0.06 + 0.06 * days.cast(pl.Float64()).sqrt()).clip(0.1, 0.6)
 
 
-def _within(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+def _is_within(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     return (value >= low) & (value <= high)
 
 
-def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
+def _weigh_account(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     """Weigh one account of a line; `_IMPOSSIBLE` where it contradicts the numbers.
 
     `factor` 1 is the account of trades alone.
@@ -108,14 +108,14 @@ def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     room = tolerance * pl.max_horizontal(pl.lit(1.0), (1 + 1 / factor) / 2)
     low_average = average - room
     high_average = pl.max_horizontal(average, cost / adjusted) + room
-    exact = _within(_A1, low_average, high_average)
+    exact = _is_within(_A1, low_average, high_average)
     band = pl.col("_band")
     low = pl.min_horizontal(_P0 / factor, _P1) * (1 - band)
     high = pl.max_horizontal(_P0 / factor, _P1) * (1 + band)
     rounding = (adjusted + _Q1) * tolerance / 2 / traded.abs()
     paid = (_C1 - cost) / traded
-    fair = _within(paid, low - rounding, high + rounding).fill_null(value=True)
-    fifo = (cost * (1 + 1e-9) >= _C1) & _within(
+    fair = _is_within(paid, low - rounding, high + rounding).fill_null(value=True)
+    fifo = (cost * (1 + 1e-9) >= _C1) & _is_within(
         _A1 / average, pl.lit(0.34), pl.lit(3.0)
     )
     far = (_A1 - _A0).abs() > _FAR * tolerance
@@ -155,7 +155,7 @@ def _points(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     )
 
 
-def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _weigh_candidates(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Weigh every candidate against trades alone; drop those that do not win."""
     factor = pl.col("_num") / pl.col("_den")
     full = _Q0 * factor
@@ -174,9 +174,9 @@ def _weighed(candidates: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     weighed = (
         candidates.lazy()
         .with_columns(
-            _restated=_points(factor, restated=True, tolerance=tolerance),
-            _left=_points(factor, restated=False, tolerance=tolerance),
-            _plain=_points(one, restated=True, tolerance=tolerance)
+            _restated=_weigh_account(factor, restated=True, tolerance=tolerance),
+            _left=_weigh_account(factor, restated=False, tolerance=tolerance),
+            _plain=_weigh_account(one, restated=True, tolerance=tolerance)
             # the price fell by the factor: trades alone do not explain that
             - pl.when(matched).then(2).otherwise(0),
         )
@@ -222,7 +222,7 @@ def _value_before() -> pl.Expr:
     return (held.otherwise(value) + pl.col("action_value")).cast(pl.Float64())
 
 
-def _figures(rows: pl.DataFrame) -> pl.DataFrame:
+def _take_figures(rows: pl.DataFrame) -> pl.DataFrame:
     """Take the figures of lines held on both sides, as floats for weighing."""
     q1 = pl.col("owned_quantity_after")
     base = pl.col("_base_quantity")
@@ -261,13 +261,13 @@ def _figures(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _from_numbers(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _propose_factors(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Propose the usual factors nearest to what quantity, average and price say."""
     lines = lines.filter(_Q0 != _Q1)
     growth, average, fall = _Q1 / _Q0, _A0 / _A1, _P0 / _P1
     same_average = (_A1 - _A0).abs() <= tolerance
     same_cost = (_C1 - _C0).abs() <= (_Q0 + _Q1) * tolerance / 2
-    dear = ~_within(
+    dear = ~_is_within(
         _A0,
         pl.min_horizontal(_P0, _P1) * (1 - pl.col("_band") / 2),
         pl.max_horizontal(_P0, _P1) * (1 + pl.col("_band") / 2),
@@ -303,7 +303,7 @@ def _from_numbers(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     )
 
 
-def _named(found: pl.DataFrame) -> pl.DataFrame:
+def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
     """Name what the numbers show: a new ISIN means a split, the same ISIN a bonus."""
     factor = pl.col("_num") / pl.col("_den")
     grows = factor > 1
@@ -366,7 +366,7 @@ _FOUND: Final = {
 }
 
 
-def _from_table(
+def _read_table_factors(
     lines: pl.DataFrame, actions: pl.DataFrame, *, tolerance: float, late_days: int
 ) -> pl.DataFrame:
     """Say of every line in the table which of its actions were credited, if any."""
@@ -383,7 +383,7 @@ def _from_table(
         _rare=pl.lit(value=False),
         _may_split=pl.lit(value=False),
     )
-    applied = _weighed(moved, tolerance).filter(
+    applied = _weigh_candidates(moved, tolerance).filter(
         # long after the ex-date only what cannot be trades alone is the credit
         (pl.col("_due") > 0) | pl.col("_exact") | (pl.col("_plain") < 0)
     )
@@ -482,19 +482,21 @@ def with_factor(
     rows: pl.DataFrame, actions: pl.DataFrame, *, tolerance: float, late_days: int
 ) -> pl.DataFrame:
     """Add the factor of each row, and what was owned before in units of after."""
-    lines = _figures(rows)
+    lines = _take_figures(rows)
     found = [
         pl.DataFrame(schema={"_place_after": rows.schema["_place_after"], **_FOUND})
     ]
     if actions.height and lines.height:
-        listed = _from_table(lines, actions, tolerance=tolerance, late_days=late_days)
+        listed = _read_table_factors(
+            lines, actions, tolerance=tolerance, late_days=late_days
+        )
         if listed.height:
             found.append(listed)
             lines = lines.join(listed, on="_place_after", how="anti")
-    proposed = _from_numbers(lines, tolerance)
+    proposed = _propose_factors(lines, tolerance)
     if proposed.height:
         weighed = (
-            _weighed(proposed, tolerance)
+            _weigh_candidates(proposed, tolerance)
             .sort(
                 ["_place_after", "_score", "_rare", "_gap"],
                 descending=[False, True, False, False],
@@ -514,7 +516,7 @@ def with_factor(
             .otherwise(pl.lit("average and price moved with it, some traded"))
         )
         found.append(
-            _named(weighed)
+            _name_factors(weighed)
             .with_columns(
                 ex_date=pl.lit(None, pl.Date()),
                 _factor_words=words,

@@ -52,14 +52,14 @@ def is_different(column: str, tolerance: float) -> pl.Expr:
     return known | is_moved(column, tolerance)
 
 
-def _jump() -> pl.Expr:
+def _measure_jump() -> pl.Expr:
     before, after = (
         pl.col(f"price_{e}").cast(pl.Float64()) for e in ("before", "after")
     )
     return (~(before / after).is_between(0.72, 1.4)).fill_null(value=False)
 
 
-def _appeared(end: str) -> pl.Expr:
+def _is_first_named(end: str) -> pl.Expr:
     """Only this side names a pledge, in a source that knows no other bucket."""
     other = "before" if end == "after" else "after"
     return (
@@ -82,9 +82,9 @@ def is_still(tolerances: Mapping[str, float]) -> pl.Expr:
             is_moved("average_price", tolerances["average_price"]),
             pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
             pl.col("price_before").is_not_null() & pl.col("price_after").is_null(),
-            _jump(),
-            _appeared("before"),
-            _appeared("after"),
+            _measure_jump(),
+            _is_first_named("before"),
+            _is_first_named("after"),
         )
     )
 
@@ -123,17 +123,17 @@ def with_missing(
     )
 
 
-def _by_action(column: str) -> pl.Expr:
+def _count_after_actions(column: str) -> pl.Expr:
     """Count a bucket of before in shares of after."""
     return pl.col(f"{column}_before") * pl.col("_num") / pl.col("_den")
 
 
-def _positive(number: pl.Expr) -> pl.Expr:
+def _keep_positive(number: pl.Expr) -> pl.Expr:
     """Keep the number, 0 where it is negative, null where it is unknown."""
     return pl.when(number < 0).then(pl.lit(0, MONEY)).otherwise(number)
 
 
-def _quantities() -> dict[str, pl.Expr]:
+def _measure_quantities() -> dict[str, pl.Expr]:
     """Take the actions out of the change: what is left was traded."""
     q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
     acted = pl.col("_num") != pl.col("_den")
@@ -162,7 +162,7 @@ def _quantities() -> dict[str, pl.Expr]:
     }
 
 
-def _implied(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
+def _measure_implied_price(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
     """Ask the change of cost what was paid, and whether the market asked it."""
     trade = pl.col("traded_quantity").cast(pl.Float64())
     sent = (
@@ -210,16 +210,19 @@ def _implied(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
     }
 
 
-def _buckets() -> dict[str, pl.Expr]:
+def _measure_buckets() -> dict[str, pl.Expr]:
     """Find what settled, was sold and bought again, and was pledged."""
     zero = pl.lit(0, MONEY)
     q1 = pl.col("owned_quantity_after")
     growth = q1 - (pl.col("_grown") - pl.col("_fraction"))
-    t0, t1 = _by_action("t1_quantity"), pl.col("t1_quantity_after")
-    d0, d1 = _by_action("position_quantity"), pl.col("position_quantity_after")
+    t0, t1 = _count_after_actions("t1_quantity"), pl.col("t1_quantity_after")
+    d0, d1 = (
+        _count_after_actions("position_quantity"),
+        pl.col("position_quantity_after"),
+    )
     booked = growth - (d1 - d0)
-    p0, p1 = _by_action("pledged_quantity"), pl.col("pledged_quantity_after")
-    s0, s1 = _by_action("settled_quantity"), pl.col("settled_quantity_after")
+    p0, p1 = _count_after_actions("pledged_quantity"), pl.col("pledged_quantity_after")
+    s0, s1 = _count_after_actions("settled_quantity"), pl.col("settled_quantity_after")
     came = pl.max_horizontal(pl.col("transferred_quantity"), zero) + pl.max_horizontal(
         pl.col("action_quantity"), zero
     )
@@ -227,27 +230,27 @@ def _buckets() -> dict[str, pl.Expr]:
     rise = (s1 + p1.fill_null(zero)) - (s0 + p0.fill_null(zero)) - came
     same_pledge = pl.col("_acted") & (p1 == pl.col("pledged_quantity_before"))
     known = s0.is_not_null() & s1.is_not_null()
-    churn = (t1 - t0) - _positive(growth)
+    churn = (t1 - t0) - _keep_positive(growth)
     return {
         "_settle": pl.when(known & t0.is_not_null())
-        .then(_positive(pl.when(rise < t0).then(rise).otherwise(t0)))
+        .then(_keep_positive(pl.when(rise < t0).then(rise).otherwise(t0)))
         .when(d0 > 0)
-        .then(_positive(pl.when(booked < d0).then(booked).otherwise(d0)))
+        .then(_keep_positive(pl.when(booked < d0).then(booked).otherwise(d0)))
         .when(d0 < 0)
-        .then(_positive(pl.when(booked > d0).then(-booked).otherwise(-d0)))
+        .then(_keep_positive(pl.when(booked > d0).then(-booked).otherwise(-d0)))
         .cast(MONEY, strict=False),
         "_churn": pl.when(known & ~pl.col("_acted"))
-        .then(_positive(churn))
+        .then(_keep_positive(churn))
         .cast(MONEY, strict=False),
         "_pledge": pl.when(same_pledge)
         .then(zero)
-        .when(_appeared("after"))
+        .when(_is_first_named("after"))
         .then(p1)
-        .when(_appeared("before"))
+        .when(_is_first_named("before"))
         .then(-p0)
         .otherwise(p1 - p0)
         .cast(MONEY, strict=False),
-        "_guessed": _appeared("after") | _appeared("before"),
+        "_guessed": _is_first_named("after") | _is_first_named("before"),
     }
 
 
@@ -256,9 +259,9 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
     q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
     zero = pl.lit(0, MONEY)
     rows = (
-        rows.with_columns(**_quantities())
-        .with_columns(**_implied(tolerances))
-        .with_columns(**_buckets())
+        rows.with_columns(**_measure_quantities())
+        .with_columns(**_measure_implied_price(tolerances))
+        .with_columns(**_measure_buckets())
     )
     trade, paid, slack = pl.col("traded_quantity"), pl.col("_paid"), pl.col("_slack")
     size = trade.cast(pl.Float64())
@@ -324,7 +327,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         _unrestated=(acted & pl.col("_late"))
         | pl.col("_uncosted")
         | pl.col("_only_average"),
-        _jump=_jump() & both & (trade == 0) & ~acted & ~crossed,
+        _measure_jump=_measure_jump() & both & (trade == 0) & ~acted & ~crossed,
         symbol=pl.coalesce("symbol_after", "symbol_before"),
         _price_moved=has_price_moved(tolerances),
         _price_gone=(

@@ -78,7 +78,9 @@ LINK_RULES: Final = (
 _SAME_SHARE: Final = ~_TWO_ISINS & _SYMBOL
 
 
-def _end(rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str) -> pl.LazyFrame:
+def _take_end(
+    rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str
+) -> pl.LazyFrame:
     return rows.select(
         *keys,
         pl.col("instrument_id").alias(f"_{old}_id"),
@@ -91,7 +93,7 @@ def _end(rows: pl.LazyFrame, keys: Sequence[str], old: str, end: str) -> pl.Lazy
     )
 
 
-def _candidates(
+def _pair_candidates(
     gone: pl.LazyFrame, came: pl.LazyFrame, keys: Sequence[str], actions: pl.DataFrame
 ) -> pl.LazyFrame:
     """Pair what went with what came, where a name, an issuer or an action is shared."""
@@ -133,7 +135,7 @@ def _candidates(
     )
 
 
-def _links(
+def _choose_links(
     gone: pl.LazyFrame,
     came: pl.LazyFrame,
     keys: Sequence[str],
@@ -141,7 +143,10 @@ def _links(
     tolerance: float,
 ) -> pl.LazyFrame:
     """Choose at most one partner for each line that went or came."""
-    gone, came = _end(gone, keys, "old", "before"), _end(came, keys, "new", "after")
+    gone, came = (
+        _take_end(gone, keys, "old", "before"),
+        _take_end(came, keys, "new", "after"),
+    )
     q0, q1 = pl.col("_old_owned_quantity"), pl.col("_new_owned_quantity")
     c0, c1 = pl.col("_old_cost_value"), pl.col("_new_cost_value")
     slack = (q0 + q1).cast(pl.Float64()) * tolerance / 2
@@ -152,7 +157,7 @@ def _links(
         pl.when(when).then(pl.lit(words)) for words, when, _ in LINK_RULES
     )
     ranked = (
-        _candidates(gone, came, keys, actions)
+        _pair_candidates(gone, came, keys, actions)
         .with_columns(
             _equal_quantity=(q0 == q1).fill_null(value=False),
             _equal_cost=((c1 - c0).cast(pl.Float64()).abs() <= slack).fill_null(
@@ -197,7 +202,7 @@ def with_links(
     came = came.join(gone, on="_group", how="semi")
     if gone.is_empty():
         return alone
-    links = _links(gone.lazy(), came.lazy(), keys, actions, tolerance).collect()
+    links = _choose_links(gone.lazy(), came.lazy(), keys, actions, tolerance).collect()
     if links.is_empty():
         return alone
     names = rows.columns

@@ -82,8 +82,8 @@ def ordered(
     A line with an unknown key matches nothing. ``None``: a line stands twice.
     """
     sides = (before, after)
-    groups, group = _groups(sides, keys)
-    instruments, code = _instruments(sides, names)
+    groups, group = _number_groups(sides, keys)
+    instruments, code = _number_instruments(sides, names)
     known = pl.concat(
         side.select(
             pl.all_horizontal(pl.col(*keys, "instrument_id").is_not_null())
@@ -99,10 +99,10 @@ def ordered(
     lines = pl.DataFrame({"number": number.gather(row), "row": row})
     if not known.all():
         lines = lines.with_columns(known=known.gather(row))
-    return _lines(lines, groups, instruments, before.height)
+    return _pair_lines(lines, groups, instruments, before.height)
 
 
-def _lines(
+def _pair_lines(
     rows: pl.DataFrame, groups: pl.DataFrame, instruments: pl.Series, height: int
 ) -> Order | None:
     """Make one line of two rows that differ in nothing but the side."""
@@ -133,7 +133,7 @@ def _lines(
     )
 
 
-def _groups(
+def _number_groups(
     sides: Sequence[pl.DataFrame], keys: Sequence[str]
 ) -> tuple[pl.DataFrame, list[pl.Series]]:
     """Give numbers to the keys, asking runs of rows: one key mostly stands together."""
@@ -163,7 +163,7 @@ def mark_starts(side: pl.DataFrame, keys: Sequence[str]) -> pl.Series:
     return side.select(changed).to_series()
 
 
-def _instruments(
+def _number_instruments(
     sides: Sequence[pl.DataFrame], names: pl.Series
 ) -> tuple[pl.Series, list[pl.Series]]:
     """Give numbers to the instruments, in the order of their names."""

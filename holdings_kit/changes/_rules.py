@@ -119,7 +119,7 @@ _PRICED: Final = (
 )
 
 
-def _factor_rule(kind: str) -> Rule:
+def _write_factor_rule(kind: str) -> Rule:
     """Write the rule of an action that multiplies the units of a line."""
     factor = (pl.col("_num") / pl.col("_den")).round(4).cast(pl.String())
     fraction = (
@@ -157,7 +157,7 @@ def _factor_rule(kind: str) -> Rule:
     )
 
 
-def _crossing_rule(kind: str) -> Rule:
+def _write_crossing_rule(kind: str) -> Rule:
     """Write the rule of an action that moves shares, cost or cash between lines."""
     return Rule(
         kind,
@@ -213,11 +213,11 @@ RULES: Final = (
             sent=pl.col("transfer_average_price"),
         ),
     ),
-    _crossing_rule("merger"),
-    _crossing_rule("demerger"),
-    _factor_rule("split"),
-    _factor_rule("bonus"),
-    _factor_rule("consolidation"),
+    _write_crossing_rule("merger"),
+    _write_crossing_rule("demerger"),
+    _write_factor_rule("split"),
+    _write_factor_rule("bonus"),
+    _write_factor_rule("consolidation"),
     Rule(
         "rights",
         ((_CROSS == "rights") | (pl.col("_entitled") & pl.col("_received"))) & _OK,
@@ -227,7 +227,7 @@ RULES: Final = (
         .then(sentence("rights: owned {owned}, cost {cost}; {_cross_words}"))
         .otherwise(sentence("entitlements to buy {owned.after} shares were given")),
     ),
-    _crossing_rule("buyback"),
+    _write_crossing_rule("buyback"),
     Rule(
         "isin_change",
         _NEW_NAME & ~_LISTING & _OK,
@@ -439,23 +439,26 @@ def decide(rows: pl.DataFrame) -> pl.DataFrame:
     numbered = rows.with_row_index("_row").lazy()  # only what a rule reads is filtered
     rest, *found = pl.collect_all(
         [
-            _state(numbered.filter(count == 0)),
+            _describe_state(numbered.filter(count == 0)),
             *(
-                _words_of(numbered.filter(holds[rule.cause]), rule)
+                _write_words(numbered.filter(holds[rule.cause]), rule)
                 for rule in RULES
                 if holds[rule.cause].any()
             ),
         ]
     )
-    answers = [_one(rest)]
+    answers = [_take_only_cause(rest)]
     if found:
         parts = pl.concat(found)
         alone = count.gather(parts["_row"]) == 1
-        answers += [_one(parts.filter(alone)), _several(parts.filter(~alone))]
+        answers += [
+            _take_only_cause(parts.filter(alone)),
+            _join_causes(parts.filter(~alone)),
+        ]
     return rows.hstack(pl.concat(answers).sort("_row").drop("_row"))
 
 
-def _words_of(rows: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
+def _write_words(rows: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
     """Say of rows what one rule says."""
     return rows.select(
         "_row",
@@ -466,7 +469,7 @@ def _words_of(rows: pl.LazyFrame, rule: Rule) -> pl.LazyFrame:
     )
 
 
-def _state(rows: pl.LazyFrame) -> pl.LazyFrame:
+def _describe_state(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Say of rows in which nothing happened how they are."""
 
     def first(values: Iterable[pl.Expr]) -> pl.Expr:
@@ -484,7 +487,7 @@ def _state(rows: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _one(parts: pl.DataFrame) -> pl.DataFrame:
+def _take_only_cause(parts: pl.DataFrame) -> pl.DataFrame:
     """Take the one thing that happened to each row as all of it."""
     return parts.select(
         "_row",
@@ -495,7 +498,7 @@ def _one(parts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _several(parts: pl.DataFrame) -> pl.DataFrame:
+def _join_causes(parts: pl.DataFrame) -> pl.DataFrame:
     """Put together what happened to each row; the first is the cause."""
     return parts.group_by("_row", maintain_order=True).agg(
         pl.col("cause", "confidence").first(),

@@ -63,7 +63,7 @@ class Splitter:
         self._still = facts.is_still(tolerances)
         if listed:
             self._still &= ~pl.col("instrument_id").is_in(listed)
-        self._usual = _usual(order, sides)
+        self._usual = _find_usual_price(order, sides)
 
     def split(self, lines: pl.DataFrame) -> Split:
         """Fetch the figures of lines, and find those of which something moved."""
@@ -146,7 +146,9 @@ class Splitter:
         return words_of.scatter(special.arg_true(), words.to_series())
 
 
-def _usual(order: Order, sides: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
+def _find_usual_price(
+    order: Order, sides: tuple[pl.DataFrame, pl.DataFrame]
+) -> pl.DataFrame:
     """Per instrument: the prices of one of its lines, and the words for them."""
     lines = order.lines.drop_nulls(["_before", "_after"])
     one = lines.unique("_code", keep="any").select("_code", "_before", "_after")

@@ -56,7 +56,7 @@ def read_moves(moves: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame | None
     return table.lazy()
 
 
-def _pairs(
+def _pair_transfers(
     rows: pl.LazyFrame,
     keys: Sequence[str],
     moves: pl.LazyFrame,
@@ -193,7 +193,9 @@ def with_transfers(
     if moves is None:
         nothing = [pl.lit(None, dtype).alias(c) for c, dtype in _SENT.items()]
         return rows.with_columns(nothing, transferred_quantity=pl.lit(0, MONEY))
-    pairs = _pairs(rows.lazy(), keys, moves, window=window, tolerance=tolerance)
+    pairs = _pair_transfers(
+        rows.lazy(), keys, moves, window=window, tolerance=tolerance
+    )
     on = [*keys, "instrument_id"]
     joined = rows.lazy().join(pairs, on=on, how="left").collect()
     return joined.with_columns(

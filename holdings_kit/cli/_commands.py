@@ -337,5 +337,5 @@ app.add_typer(store_app, name="store")
 
 
 @app.callback()
-def _root() -> None:
+def show_help() -> None:
     """Equity holdings from the smallcase Gateway and the Arrow API."""

@@ -187,11 +187,11 @@ def guard_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     return safe.rename({name: f"'{name}" for name in found})
 
 
-def _csv_text(frame: pl.DataFrame) -> str:
+def _write_csv(frame: pl.DataFrame) -> str:
     return guard_formulas(_join_lists(frame)).write_csv()
 
 
-def _plain(value: object) -> object:
+def _as_json_value(value: object) -> object:
     """Say a value in JSON without a float for money."""
     if isinstance(value, Decimal):
         return format(value, "f")
@@ -202,18 +202,18 @@ def _plain(value: object) -> object:
     raise ConfigError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def _json_text(frame: pl.DataFrame) -> str:
-    return dumps(_json_rows(frame), default=_plain, ensure_ascii=False)
+def _write_json(frame: pl.DataFrame) -> str:
+    return dumps(_list_json_rows(frame), default=_as_json_value, ensure_ascii=False)
 
 
-def _ndjson_text(frame: pl.DataFrame) -> str:
+def _write_ndjson(frame: pl.DataFrame) -> str:
     return "".join(
-        dumps(row, default=_plain, ensure_ascii=False) + "\n"
-        for row in _json_rows(frame)
+        dumps(row, default=_as_json_value, ensure_ascii=False) + "\n"
+        for row in _list_json_rows(frame)
     )
 
 
-def _json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def _list_json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Give the rows; what JSON has no number for (NaN, infinity) is unknown."""
     floats = pl.col(pl.Float64(), pl.Float32())
     known = pl.when(floats.is_finite()).then(floats)
@@ -239,5 +239,5 @@ def _import(module: str, install: str) -> Module:
         raise ConfigError(f"{module} is not installed: {install}") from error
 
 
-_TEXTS: Final = {"csv": _csv_text, "json": _json_text, "ndjson": _ndjson_text}
+_TEXTS: Final = {"csv": _write_csv, "json": _write_json, "ndjson": _write_ndjson}
 _SUFFIXES: Final = (".parquet", ".csv", ".json", ".ndjson", ".xlsx")

@@ -89,7 +89,7 @@ class FrameView:
             f'<th scope="col"{place}>{escape(text)}</th>'
             for text, place in zip(self._heads, right, strict=True)
         )
-        body = "".join(f"<tr>{_cells(row, right)}</tr>" for row in self._rows)
+        body = "".join(f"<tr>{_write_cells(row, right)}</tr>" for row in self._rows)
         caption = f"<caption>{escape(self._title)}</caption>" if self._title else ""
         note = f"<p>{escape(self._note)}</p>" if self._note else ""
         return (
@@ -159,18 +159,21 @@ def show(
             [format_value(cell, kind) for cell, kind in zip(row, kinds, strict=True)]
             for row in part.iter_rows()
         ],
-        [_heading(name, kind) for name, kind in zip(data.columns, kinds, strict=True)],
+        [
+            _write_heading(name, kind)
+            for name, kind in zip(data.columns, kinds, strict=True)
+        ],
         [kind in _NUMBERS for kind in kinds],
         title=title,
         note=_say_what_is_missing(data, part),
     )
 
 
-def _heading(column: str, kind: Kind) -> str:
+def _write_heading(column: str, kind: Kind) -> str:
     return label_of_column(column) + (", ₹" if kind == "rupees" else "")
 
 
-def _cells(row: list[str], right: list[str]) -> str:
+def _write_cells(row: list[str], right: list[str]) -> str:
     return "".join(
         f"<td{place}>{escape(text)}</td>"
         for text, place in zip(row, right, strict=True)

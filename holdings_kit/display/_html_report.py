@@ -95,8 +95,11 @@ def write_report(
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
     body = [f"<h1>{escape(title)}</h1>"]
-    body += [_section(part) for part in sections(loaded, made)]
-    body += ["<h2>Pictures</h2>", *(_picture(each) for each in _pictures(made))]
+    body += [_write_section(part) for part in sections(loaded, made)]
+    body += [
+        "<h2>Pictures</h2>",
+        *(_draw_picture(each) for each in _draw_pictures(made)),
+    ]
     page = folder / "report.html"
     page.write_text(
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -107,27 +110,27 @@ def write_report(
     return page
 
 
-def _section(part: Section) -> str:
+def _write_section(part: Section) -> str:
     pieces = [f"<h2>{escape(part.title)}</h2>"]
     if part.text:
         pieces.append(f"<p>{escape(part.text)}</p>")
     if part.table is not None:
-        pieces.append(_write_table(part.table))
+        pieces.append(_write_html_table(part.table))
     if part.points:
         items = "".join(f"<li>{escape(point)}</li>" for point in part.points)
         pieces.append(f"<ul>{items}</ul>")
     return "\n".join(pieces)
 
 
-def _write_table(frame: pl.DataFrame) -> str:
+def _write_html_table(frame: pl.DataFrame) -> str:
     texts = write_cells(frame)
     right = [name in find_figure_columns(texts) for name in texts.columns]
-    head = _row(texts.columns, right, tag="th", scope=' scope="col"')
-    rows = "\n".join(_row(row, right) for row in texts.rows())
+    head = _write_row(texts.columns, right, tag="th", scope=' scope="col"')
+    rows = "\n".join(_write_row(row, right) for row in texts.rows())
     return f"<div><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
 
 
-def _row(
+def _write_row(
     cells: Sequence[str], right: Sequence[bool], *, tag: str = "td", scope: str = ""
 ) -> str:
     made = "".join(
@@ -137,12 +140,12 @@ def _row(
     return f"<tr>{made}</tr>"
 
 
-def _pictures(made: Figures) -> Iterator[Picture]:
+def _draw_pictures(made: Figures) -> Iterator[Picture]:
     yield plot.concentration(made.reported, made.positions)
     yield plot.pnl_bars(made.positions)
 
 
-def _picture(figure: Picture) -> str:
+def _draw_picture(figure: Picture) -> str:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110, metadata={"Software": None})
     data = base64.b64encode(image.getvalue()).decode()

@@ -82,10 +82,10 @@ def rupees(value: object, *, places: int = 2, sign: bool = False) -> str:
     >>> rupees(944.06, sign=True), rupees(Decimal("-0.001"))
     ('+₹944.06', '₹0.00')
     """
-    exact = _exact(value)
+    exact = _read_exact(value)
     if exact is None:
         return UNKNOWN
-    mark, digits = _digits(exact, places)
+    mark, digits = _group_digits(exact, places)
     return f"{mark or ('+' if sign and exact > 0 else '')}{_RUPEE}{digits}"
 
 
@@ -102,13 +102,13 @@ def compact_rupees(value: object) -> str:
     ₹1.00 L
     –
     """
-    exact = _exact(value)
+    exact = _read_exact(value)
     if exact is None:
         return UNKNOWN
     for unit, name, from_ in ((_CRORE, "Cr", 100 * _LAKH), (_LAKH, "L", _LAKH)):
         step = Decimal("0.01") * _LAKH if unit == _CRORE else Decimal(1)
         if (abs(exact) / step).quantize(Decimal(1), ROUND_HALF_EVEN) * step >= from_:
-            mark, digits = _digits(exact / unit, 2)
+            mark, digits = _group_digits(exact / unit, 2)
             return f"{mark}{_RUPEE}{digits}{_THIN}{name}"
     return rupees(exact, places=0)
 
@@ -124,10 +124,10 @@ def percent(value: object, *, places: int = 1, sign: bool = False) -> str:
     −5.93 %
     –
     """
-    exact = _exact(value)
+    exact = _read_exact(value)
     if exact is None:
         return UNKNOWN
-    mark, digits = _digits(exact * 100, places)
+    mark, digits = _group_digits(exact * 100, places)
     return f"{mark or ('+' if sign and exact > 0 else '')}{digits}{_THIN}%"
 
 
@@ -139,11 +139,11 @@ def quantity(value: object) -> str:
     >>> quantity(Decimal("1523.0000")), quantity(Decimal("24.6900")), quantity(-3)
     ('1,523', '24.69', '−3')
     """
-    exact = _exact(value)
+    exact = _read_exact(value)
     if exact is None:
         return UNKNOWN
     short = exact.quantize(Decimal("0.0001"), ROUND_HALF_EVEN).normalize()
-    mark, digits = _digits(short, max(0, -int(short.as_tuple().exponent)))
+    mark, digits = _group_digits(short, max(0, -int(short.as_tuple().exponent)))
     return mark + digits
 
 
@@ -218,14 +218,14 @@ def _format_date(value: date) -> str:
     return f"{local.day} {local:%b %Y, %H:%M}" + (" IST" if value.tzinfo else "")
 
 
-def _exact(value: object) -> Decimal | None:
+def _read_exact(value: object) -> Decimal | None:
     if value is None or not isinstance(value, int | float | Decimal):
         return None
     exact = Decimal(str(value))
     return exact if exact.is_finite() else None
 
 
-def _digits(value: Decimal, places: int) -> tuple[str, str]:
+def _group_digits(value: Decimal, places: int) -> tuple[str, str]:
     """Give the minus, where one is left after rounding, and the grouped digits."""
     text = f"{abs(value):.{places}f}"
     whole, _, fraction = text.partition(".")

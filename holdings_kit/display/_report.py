@@ -103,9 +103,9 @@ def sections(loaded: Loaded, made: Figures) -> list[Section]:
     """Say what was read, what it is worth, and what is not known, part by part."""
     parts = [
         _read(loaded),
-        _positions(made.positions),
-        *_totals(made.positions),
-        _collateral(made.collateral),
+        _report_positions(made.positions),
+        *_report_totals(made.positions),
+        _report_collateral(made.collateral),
         _open_points(loaded, made.positions),
     ]
     return [part for part in parts if part is not None]
@@ -154,12 +154,13 @@ def _read(loaded: Loaded) -> Section:
         f"{number_of(shots.height, 'snapshot')} of "
         f"{number_of(shots['account_id'].n_unique(), 'account')}, "
         f"{number_of(loaded.holdings.height, 'current holding')}, "
-        f"{number_of(loaded.rejects.height, 'part')} set aside{_taken(shots)}",
+        f"{number_of(loaded.rejects.height, 'part')} set aside"
+        f"{_describe_instants(shots)}",
         kinds if shots.height else None,
     )
 
 
-def _taken(shots: pl.DataFrame) -> str:
+def _describe_instants(shots: pl.DataFrame) -> str:
     """Say of which instants the current snapshots are."""
     at = shots.filter(status="current")["snapshot_at"].drop_nulls().sort()
     if at.is_empty():
@@ -168,7 +169,7 @@ def _taken(shots: pl.DataFrame) -> str:
     return f"; taken {first} UTC" if first == last else f"; taken {first} to {last} UTC"
 
 
-def _positions(positions: pl.DataFrame) -> Section | None:
+def _report_positions(positions: pl.DataFrame) -> Section | None:
     if not positions.height:
         return None
     shown = positions.head(_ROWS).select(
@@ -188,7 +189,7 @@ def _positions(positions: pl.DataFrame) -> Section | None:
     return Section("Positions", table=shown, points=points)
 
 
-def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
+def _report_totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     total = summarize(positions).row(0, named=True)
     covered, costed = (
         "unknown" if total[name] is None else f"{total[name]:.2%}"
@@ -218,7 +219,7 @@ def _totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     )
 
 
-def _collateral(rows: pl.DataFrame) -> Section:
+def _report_collateral(rows: pl.DataFrame) -> Section:
     shown = [
         {
             "quantity": quantity,
@@ -239,18 +240,18 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
     points: list[str] = []
     unpriced = positions.filter(pl.col("price").is_null())
     points += [
-        f"{note}: {_names(rows)}"
+        f"{note}: {_list_names(rows)}"
         for (note,), rows in unpriced.group_by("price_note", maintain_order=True)
     ]
     uncosted = positions.filter(pl.col("cost_value").is_null())
     if uncosted.height:
-        points.append(f"no known cost, or not of all units: {_names(uncosted)}")
+        points.append(f"no known cost, or not of all units: {_list_names(uncosted)}")
     off = loaded.holdings.filter(~pl.col("reconciles"))
     if off.height:
-        points.append(f"quantities that do not add up: {_names(off)}")
+        points.append(f"quantities that do not add up: {_list_names(off)}")
     bare = unresolved(loaded.holdings)
     if bare.height:
-        points.append(f"no ISIN, known by listing only: {_names(bare)}")
+        points.append(f"no ISIN, known by listing only: {_list_names(bare)}")
     held = loaded.snapshots.filter(status="quarantined")
     points += [
         f"quarantined {row['account_id']}: {row['status_reason']}"
@@ -266,14 +267,14 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
         for row in older.head(_ROWS).iter_rows(named=True)
     ]
     points += [
-        f"set aside {row['file']}{_at(row['line_no'])}: {row['reason']}"
+        f"set aside {row['file']}{_format_line_no(row['line_no'])}: {row['reason']}"
         for row in loaded.rejects.head(_ROWS).iter_rows(named=True)
     ]
-    points += _noticed(loaded.notices)
+    points += _report_notices(loaded.notices)
     return Section("Open points", points=points) if points else None
 
 
-def _noticed(notices: pl.DataFrame) -> Iterator[str]:
+def _report_notices(notices: pl.DataFrame) -> Iterator[str]:
     """Say each kind of notice once, in words, and where it came first."""
     kinds = notices.group_by("kind", maintain_order=True).agg(
         pl.len(), pl.col("pointer", "account_id").first()
@@ -285,11 +286,11 @@ def _noticed(notices: pl.DataFrame) -> Iterator[str]:
         yield f"{words}: {where}account {account or 'unknown'}{times}"
 
 
-def _names(rows: pl.DataFrame) -> str:
+def _list_names(rows: pl.DataFrame) -> str:
     names = rows["symbol"].fill_null(rows["instrument_id"]).unique(maintain_order=True)
     shown = ", ".join(names.head(_NAMES))
     return shown + (f" and {left} more" if (left := names.len() - _NAMES) > 0 else "")
 
 
-def _at(line_no: int | None) -> str:
+def _format_line_no(line_no: int | None) -> str:
     return "" if line_no is None else f":{line_no}"

@@ -64,7 +64,7 @@ def collateral_changes(
     """
     if quantity not in {"pledged", "owned"}:
         raise ConfigError(f"quantity {quantity!r}: give 'pledged' or 'owned'")
-    rows = _per_snapshot(holdings, f"{quantity}_quantity")
+    rows = _list_snapshot_rows(holdings, f"{quantity}_quantity")
     instants = rows.select(*ACCOUNT, "at").unique().sort(*ACCOUNT, "at")
     pairs = instants.with_columns(
         pl.col("at").shift().over(ACCOUNT).alias("before_at"),
@@ -87,13 +87,13 @@ def collateral_changes(
     both = before.join(
         after, on=keys, how="full", coalesce=True, suffix="_1", nulls_equal=True
     )
-    effects = _effects(both).sort(*ACCOUNT, "after_at", "instrument_id")
+    effects = _measure_effects(both).sort(*ACCOUNT, "after_at", "instrument_id")
     return conform(effects, COLLATERAL_CHANGES, name="collateral changes").select(
         COLLATERAL_CHANGES.names()
     )
 
 
-def _per_snapshot(holdings: AnyFrame, column: str) -> pl.DataFrame:
+def _list_snapshot_rows(holdings: AnyFrame, column: str) -> pl.DataFrame:
     """One row per account, snapshot and instrument: q, p, h and a mark of presence."""
     one = pl.col("close_price", "haircut")
     q = pl.col(column)
@@ -110,7 +110,7 @@ def _per_snapshot(holdings: AnyFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _effects(both: pl.DataFrame) -> pl.DataFrame:
+def _measure_effects(both: pl.DataFrame) -> pl.DataFrame:
     zero = pl.lit(0).cast(VALUE)
 
     def known(name: str, *, after: bool) -> pl.Expr:

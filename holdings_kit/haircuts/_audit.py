@@ -173,7 +173,7 @@ def audit(prices: AnyFrame, *, declared: Declared | None = None) -> pl.DataFrame
     keys = ["instrument_id", "date"]
     single = good.join(twice.select(keys), on=keys, how="anti")  # neither is trusted
     found = pl.concat([bad, twice, find_all(read_closes(single))])
-    return _finished(found, declared)
+    return _finish_findings(found, declared)
 
 
 def read_audited(
@@ -187,7 +187,7 @@ def read_audited(
         As `read_closes`; with `strict` also for the first error or warning.
     """
     closes = read_closes(prices)
-    found = _finished(find_serious(closes), declared)
+    found = _finish_findings(find_serious(closes), declared)
     serious = found.filter(pl.col("severity").is_in(["error", "warning"]))
     if serious.is_empty():
         return closes
@@ -206,7 +206,7 @@ def read_audited(
     return closes._replace(notes=_write_notes(closes, serious))
 
 
-def _finished(found: pl.DataFrame, declared: Declared | None) -> pl.DataFrame:
+def _finish_findings(found: pl.DataFrame, declared: Declared | None) -> pl.DataFrame:
     """Sort, add what to do, and mark what was declared."""
     rows = found.with_columns(
         pl.col("kind")
@@ -243,7 +243,7 @@ def _read_declared(declared: Declared) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema=schema, orient="row").unique()
 
 
-# The checks. Each takes `_facts`: one row per close with what stood before it.
+# The checks. Each takes what `_gather_evidence` gives: a row per close, what was before.
 
 
 def find_all(closes: Closes) -> pl.DataFrame:
@@ -264,11 +264,11 @@ def find_serious(closes: Closes) -> pl.DataFrame:
         before[closes.starts[:-1][closes.starts[:-1] < since.size]] = np.nan
         suspect |= np.abs(np.log(closes.previous_close / before)) > OVERNIGHT
     rows = np.flatnonzero(suspect | (since > LONG_GAP) | (still == LONG_STALE))
-    at = _facts(closes, rows, move, since, still)
-    return pl.concat([_jumps(at), _gaps(at), _long_stale(at)])
+    at = _gather_evidence(closes, rows, move, since, still)
+    return pl.concat([_find_jumps(at), _find_gaps(at), _find_stale_closes(at)])
 
 
-def _facts(
+def _gather_evidence(
     closes: Closes,
     rows: Ints,
     move: Floats,
@@ -293,7 +293,7 @@ def _facts(
     )
 
 
-def _jumps(at: pl.DataFrame) -> pl.DataFrame:
+def _find_jumps(at: pl.DataFrame) -> pl.DataFrame:
     """Unadjusted actions and large moves.
 
     A share without derivatives cannot open beyond its 20 % band but on an ex-date, and
@@ -360,7 +360,7 @@ def _jumps(at: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _gaps(at: pl.DataFrame) -> pl.DataFrame:
+def _find_gaps(at: pl.DataFrame) -> pl.DataFrame:
     return at.filter(pl.col("since") > LONG_GAP).select(
         "instrument_id",
         "date",
@@ -372,7 +372,7 @@ def _gaps(at: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _long_stale(at: pl.DataFrame) -> pl.DataFrame:
+def _find_stale_closes(at: pl.DataFrame) -> pl.DataFrame:
     return at.filter(pl.col("still") == LONG_STALE).select(
         "instrument_id",
         "date",
@@ -397,7 +397,7 @@ def _find_minor(closes: Closes) -> pl.DataFrame:
             severity=pl.lit("info"),
             evidence=pl.format("{} closes without a change", "still"),
         ),
-        _first_days(closes),
+        _find_first_days(closes),
     ]
     if closes.previous_close is not None:
         before = pl.Series("before", np.append(np.nan, closes.close[:-1]))
@@ -421,7 +421,7 @@ def _find_minor(closes: Closes) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _first_days(closes: Closes) -> pl.DataFrame:
+def _find_first_days(closes: Closes) -> pl.DataFrame:
     firsts = closes.starts[:-1][closes.starts[:-1] < closes.close.size]
     rows = closes.keys[firsts.astype(np.uint32)].with_columns(
         pl.Series("closes", np.diff(closes.starts)[: firsts.size])

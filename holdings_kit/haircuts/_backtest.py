@@ -75,7 +75,7 @@ def breaches(
     >>> breaches(basel(prices), prices)["shortfall"].round(4).to_list()
     [0.1, -0.3167, None]
     """
-    rows = _beside_losses(join_haircuts(haircuts), prices, horizon, loss)
+    rows = _join_losses(join_haircuts(haircuts), prices, horizon, loss)
     return rows.drop(_HIDDEN)
 
 
@@ -312,10 +312,10 @@ def judge(
     book: Mapping[str, float] | None = None,
 ) -> Judged:
     """Take the windows whose haircut and loss are both known, in the samples asked."""
-    rows = _beside_losses(haircuts, prices, horizon, loss)
+    rows = _join_losses(haircuts, prices, horizon, loss)
     if book is not None:
         whole = netted(haircuts, prices, book)
-        added = _beside_losses(whole.haircuts, whole.prices, horizon, loss)
+        added = _join_losses(whole.haircuts, whole.prices, horizon, loss)
         rows = pl.concat([rows, added], how="diagonal")
     _check_names(rows, by)
     known = rows.filter(pl.col("breach").is_not_null())
@@ -380,7 +380,7 @@ def keyed(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return rows
 
 
-def _beside_losses(
+def _join_losses(
     rows: pl.DataFrame, prices: AnyFrame, horizon: int, loss: Loss
 ) -> pl.DataFrame:
     lost = windows_of(prices, horizon=horizon, loss=loss)

@@ -127,12 +127,14 @@ def book_effects(
             max_haircut_age=max_haircut_age,
         )
         effects.append(
-            _effect(published, given, name, cash=cash, need=wanted, rules=chosen)
+            _measure_book_effect(
+                published, given, name, cash=cash, need=wanted, rules=chosen
+            )
         )
     return pl.concat(effects)
 
 
-def _effect(
+def _measure_book_effect(
     published: pl.DataFrame,
     given: pl.DataFrame,
     model: str,
@@ -152,7 +154,7 @@ def _effect(
             ),
             cash=cash,
             rules=rules,
-        ).with_columns(cash_needed=_cash_needed(need, rules))
+        ).with_columns(cash_needed=_measure_cash_needed(need, rules))
         for side in (published, given)
     ]
     modelled = given.group_by("account_id", maintain_order=True).agg(
@@ -175,7 +177,7 @@ def _effect(
     ).select(pl.col(name).cast(dtype) for name, dtype in BOOK_EFFECTS.items())
 
 
-def _cash_needed(need: Decimal | None, rules: Rules) -> pl.Expr:
+def _measure_cash_needed(need: Decimal | None, rules: Rules) -> pl.Expr:
     """Least cash to add so that what is usable reaches the need."""
     if need is None:
         return pl.lit(None, VALUE)

@@ -104,10 +104,10 @@ def clearing_collateral(
             pl.lit(None, pl.Float64()).alias("volatility"),
             pl.lit(None, pl.String()).alias("note"),
         )
-        kind = _kind_of(table["instrument_id"], kinds)
+        kind = _look_up_kind(table["instrument_id"], kinds)
     else:
         closes = read_audited(prices, strict=strict, declared=declared)
-        kind = _kind_of(closes.keys["instrument_id"], kinds)
+        kind = _look_up_kind(closes.keys["instrument_id"], kinds)
         broad = kind.eq("broad_etf").fill_null(value=False).to_numpy()
         rule = apply_rule_2020(
             closes, group, conversion, seed, first_return, etfs=broad
@@ -148,7 +148,7 @@ def _set_haircut(table: pl.DataFrame, name: str | None) -> pl.DataFrame:
     ).select(HAIRCUTS.names())
 
 
-def _kind_of(
+def _look_up_kind(
     names: pl.Series, kinds: str | Mapping[str, str] | pl.DataFrame | pl.LazyFrame
 ) -> pl.Series:
     """Kind of each row; null for what is not on the list."""

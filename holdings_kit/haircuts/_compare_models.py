@@ -176,7 +176,9 @@ def compare_models(
         .sort("mean_loss", "model")
     )
     return Comparison(
-        conform(scores, SCORES, name="scores"), _duels(names, matrix, horizon, p), wide
+        conform(scores, SCORES, name="scores"),
+        _compare_pairs(names, matrix, horizon, p),
+        wide,
     )
 
 
@@ -236,9 +238,11 @@ def procyclicality(
     )
 
 
-def _duels(names: list[str], matrix: Floats, horizon: int, p: float) -> pl.DataFrame:
+def _compare_pairs(
+    names: list[str], matrix: Floats, horizon: int, p: float
+) -> pl.DataFrame:
     rows = [
-        (first, second, *_duel(matrix[:, i], matrix[:, j], horizon, p))
+        (first, second, *_compare_pair(matrix[:, i], matrix[:, j], horizon, p))
         for i, first in enumerate(names)
         for j, second in enumerate(names)
         if i != j
@@ -248,7 +252,7 @@ def _duels(names: list[str], matrix: Floats, horizon: int, p: float) -> pl.DataF
     )
 
 
-def _duel(
+def _compare_pair(
     losses: Floats, others: Floats, horizon: int, p: float
 ) -> tuple[float, float | None]:
     """Compare two models; no p-value with less than one independent breach expected."""

@@ -189,16 +189,16 @@ class Series(NamedTuple):
 
 def coverage(rows: pl.DataFrame, by: Sequence[str], setting: Setting) -> pl.DataFrame:
     """Judge each run of `by` in rows of breaches whose haircut and loss are known."""
-    rows = _ordered(rows, by)
+    rows = _sort_rows(rows, by)
     if rows.height == 0:
         return filled(rows.select(by), {}, setting)
-    starts = _starts(rows, by)
+    starts = _find_starts(rows, by)
     hits = rows["breach"].to_numpy()
     found = _count_runs(hits, starts)
-    columns = _plain(rows, starts, found, setting)
+    columns = _measure_rates(rows, starts, found, setting)
     notes: list[list[str]] = [[] for _ in found.n]
     if setting.alone:
-        follows = follows_enough(_slopes(rows, starts), setting.horizon)
+        follows = follows_enough(_measure_slopes(rows, starts), setting.horizon)
         series = Series(rows, starts, found, follows, notes)
         columns |= _test_coverage(series, setting)
         if setting.disjoint:
@@ -262,7 +262,7 @@ def rate_limits(x: Floats, n: Floats) -> tuple[Floats, Floats]:
 # Rows and runs.
 
 
-def _ordered(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def _sort_rows(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Sort by key and date, unless the rows stand so already."""
     before = {key: pl.col(key).shift() for key in (*by, "date")}
     in_order = before["date"] <= pl.col("date")
@@ -274,7 +274,7 @@ def _ordered(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     return rows.sort(*by, "date")
 
 
-def _starts(rows: pl.DataFrame, by: Sequence[str]) -> Ints:
+def _find_starts(rows: pl.DataFrame, by: Sequence[str]) -> Ints:
     """First row of each key, and the number of rows at the end."""
     changed = pl.any_horizontal(
         pl.col(key).ne_missing(pl.col(key).shift()) for key in by
@@ -313,7 +313,7 @@ def _count_runs(hits: Bools, starts: Ints) -> Runs:
     )
 
 
-def _plain(
+def _measure_rates(
     rows: pl.DataFrame, starts: Ints, found: Runs, setting: Setting
 ) -> dict[str, Column]:
     """Take counts, rates and shortfalls of each run."""
@@ -323,11 +323,11 @@ def _plain(
     deep = np.add.reduceat(np.where(hits, short, 0.0), first)
     worst = np.maximum.reduceat(short, first)
     any_hit = np.where(x > 0, 1.0, np.nan)
-    independent = _independent(rows, starts, setting)
+    independent = _count_independent(rows, starts, setting)
     lower, upper = rate_limits(x / n * independent, independent)
     day = np.where(x > 0, first + np.nan_to_num(found.first, nan=1.0) - 1, 0)
     dated = rows["date"].gather(day.astype(np.int64))
-    even = _break_even(rows["loss"].to_numpy(), starts, setting.p)
+    even = _find_break_even(rows["loss"].to_numpy(), starts, setting.p)
     return {
         **rates(n, x, setting.p),
         "rate_lower": lower,
@@ -341,7 +341,7 @@ def _plain(
     }
 
 
-def _independent(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats:
+def _count_independent(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats:
     """Count the windows of each run that share no day."""
     n = np.diff(starts).astype(np.float64)
     if not setting.alone:
@@ -352,7 +352,7 @@ def _independent(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats:
     return np.maximum(n / setting.horizon, 1.0)
 
 
-def _break_even(lost: Floats, starts: Ints, p: float) -> Floats:
+def _find_break_even(lost: Floats, starts: Ints, p: float) -> Floats:
     """Least constant haircut with at most ⌊n p⌋ breaches, not below 0."""
     out = np.empty(starts.size - 1)
     for run, (first, last) in enumerate(pairwise(starts.tolist())):
@@ -361,7 +361,7 @@ def _break_even(lost: Floats, starts: Ints, p: float) -> Floats:
     return np.maximum(out, 0.0)
 
 
-def _slopes(rows: pl.DataFrame, starts: Ints) -> Floats:
+def _measure_slopes(rows: pl.DataFrame, starts: Ints) -> Floats:
     """Slope of ln haircut on ln volatility of each run; 0 where one stands still."""
     first = starts[:-1]
     haircut, sigma = rows["haircut"].to_numpy(), rows["sigma"].to_numpy()
@@ -457,7 +457,7 @@ def _test_days(series: Series, setting: Setting) -> dict[str, Column]:
     for days in np.unique(n).tolist():
         here = n == days
         counts = x[here]
-        columns["exact_p"][here] = _exact(days, p)[counts]
+        columns["exact_p"][here] = _compute_exact_p(days, p)[counts]
         columns["kupiec_p"][here] = mid_p_values(days, p)[counts]
         some = here & (x > 0)
         columns["tuff_p"][some] = tuff_law(p, days).mid_p(waiting[some])
@@ -468,7 +468,7 @@ def _test_days(series: Series, setting: Setting) -> dict[str, Column]:
             same = here & (x == count)
             law = run_law(days, count)
             columns["christoffersen_p"][same] = law.mid_p(chained[same])
-        out = _outside(days, p)
+        out = _list_unsound_tests(days, p)
         for name in out:
             columns[f"{name}_p"][here] = np.nan
         if out:
@@ -522,7 +522,7 @@ def _test_dynamics(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats
 
 
 @lru_cache(maxsize=4096)
-def _exact(n: int, p: float) -> Floats:
+def _compute_exact_p(n: int, p: float) -> Floats:
     """Binomial p-value of every count: all counts that are at most as likely."""
     mass = binomial_pmf(n, p)
     order = np.sort(mass)
@@ -532,7 +532,7 @@ def _exact(n: int, p: float) -> Floats:
 
 
 @lru_cache(maxsize=4096)
-def _outside(n: int, p: float) -> tuple[str, ...]:
+def _list_unsound_tests(n: int, p: float) -> tuple[str, ...]:
     """Name the tests that reject outside 5 ± 2 % of right models here."""
     sizes = exact_sizes(n, p)
     return tuple(
@@ -585,9 +585,9 @@ def built_for(column: str, ends: Sequence[float], setting: Setting) -> list[str]
         return []
     if column == "level":
         return [f"built for level {max(others):.6g}, judged at {judged:.6g}"]
-    built, at = _days(int(max(others))), _days(int(judged))
+    built, at = _format_days(int(max(others))), _format_days(int(judged))
     return [f"built for {built}, judged at {at}"]
 
 
-def _days(number: int) -> str:
+def _format_days(number: int) -> str:
     return f"{number} day" if number == 1 else f"{number} days"

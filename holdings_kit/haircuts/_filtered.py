@@ -172,7 +172,7 @@ def student_t(
         check_days(window, "window")
         z, lead = standardise_returns(closes, sigma, seed)
         there = has_full_window(z, closes.starts, lead=lead, window=window)
-        degrees = np.where(there, _likeliest(z, window), np.nan)
+        degrees = np.where(there, _fit_degrees_of_freedom(z, window), np.nan)
     elif df > LEAST_DF:
         degrees = np.full(sigma.size, float(df))
     else:
@@ -262,7 +262,7 @@ def evt(
         losses = -z[first + lead : last]
         if losses.size >= window:
             windows = np.lib.stride_tricks.sliding_window_view(losses, window)
-            fitted = _peaks(windows[::refit], excesses, 1 - level)
+            fitted = _fit_tail_quantiles(windows[::refit], excesses, 1 - level)
             start = first + lead + window - 1
             quantile[start:last] = np.repeat(fitted, refit)[: last - start]
     move = quantile * sigma * np.sqrt(horizon)
@@ -281,7 +281,7 @@ def _check(level: float, horizon: int) -> None:
     check_days(horizon, "horizon")
 
 
-def _likeliest(z: Floats, window: int) -> Floats:
+def _fit_degrees_of_freedom(z: Floats, window: int) -> Floats:
     """Degrees of freedom with the greatest likelihood on each trailing window."""
     squares = np.where(np.isnan(z), 0.0, z * z)
     best = np.full(z.size, -np.inf)
@@ -299,7 +299,7 @@ def _likeliest(z: Floats, window: int) -> Floats:
     return answer
 
 
-def _peaks(windows: Floats, excesses: int, tail: float) -> Floats:
+def _fit_tail_quantiles(windows: Floats, excesses: int, tail: float) -> Floats:
     """Quantile of the loss beyond probability `tail`, one per row of `windows`."""
     size = windows.shape[1]
     top = np.sort(windows, axis=1)[:, size - excesses - 1 :]

@@ -175,10 +175,10 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
     known = take_closes(prices, name=name)
     if any(known[column].null_count() for column in PRICES):
         known = known.drop_nulls(PRICES.names())
-    starts = _first_rows(known)
-    if not _in_order(known, starts):
+    starts = _find_first_rows(known)
+    if not _is_sorted(known, starts):
         known = known.sort("instrument_id", "date")
-        starts = _first_rows(known)
+        starts = _find_first_rows(known)
         _check_dates(known, name)
     close = known["close"].to_numpy()
     _check_closes(known, close, name)
@@ -208,7 +208,7 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     rows = as_frame(haircuts, HAIRCUTS, name=name).lazy()
     have = rows.collect_schema()
     if "model" not in have and {"var_margin", "elm"} <= set(have):
-        rows = _from_margins(rows)
+        rows = _read_margins(rows)
     elif "model" not in have and {"broker", "source"} <= set(have):
         rows = rows.with_columns(pl.coalesce("broker", "source").alias("model"))
     have = rows.collect_schema()
@@ -228,7 +228,7 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     known = conform(rows, HAIRCUTS, name=name).collect()
     known = known.with_columns(pl.col("haircut").fill_nan(None))
     _check_fractions(known, name)
-    return _one_row_each(known, name)
+    return _require_one_row_each(known, name)
 
 
 _GIVEN: Final = ("instrument_id", "date", "model", "haircut")
@@ -259,7 +259,7 @@ def last_margins(margins: AnyFrame) -> pl.DataFrame:
     )
 
 
-def _from_margins(margins: pl.LazyFrame) -> pl.LazyFrame:
+def _read_margins(margins: pl.LazyFrame) -> pl.LazyFrame:
     """Read the exchange's margins as haircuts."""
     security = pl.col("security_var").cast(pl.Float64())
     return (
@@ -299,7 +299,7 @@ def _check_fractions(rows: pl.DataFrame, name: str) -> None:
             )
 
 
-def _one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+def _require_one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     """Refuse two rows of one instrument, date and name."""
     starts = rows.select(
         pl.any_horizontal(
@@ -335,14 +335,14 @@ def _one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     return rows
 
 
-def _first_rows(frame: pl.DataFrame) -> Ints:
+def _find_first_rows(frame: pl.DataFrame) -> Ints:
     """First row of each run of one instrument, and the number of rows at the end."""
     name = pl.col("instrument_id")
     first = frame.select(name.ne_missing(name.shift()).arg_true()).to_series()
     return np.append(first.to_numpy(), frame.height).astype(np.int64)
 
 
-def _in_order(frame: pl.DataFrame, starts: Ints) -> bool:
+def _is_sorted(frame: pl.DataFrame, starts: Ints) -> bool:
     """Whether instruments ascend and dates ascend within each."""
     names = frame["instrument_id"].gather(starts[:-1])
     dates = frame["date"].to_physical().to_numpy()

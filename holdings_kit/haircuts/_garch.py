@@ -101,12 +101,12 @@ def garch(
     for first, last in zip(closes.starts[:-1], closes.starts[1:], strict=True):
         for start in range(first + window, last, refit):
             rows = slice(start, min(start + refit, last))
-            fit = _fitted(returns[start - window + 1 : start + 1], law)
+            fit = _fit_window(returns[start - window + 1 : start + 1], law)
             if fit is not None:
-                ahead = _filtered(fit, returns[rows])
+                ahead = _filter_variance(fit, returns[rows])
                 sigma[rows] = np.sqrt(ahead) / PERCENT
-                total[rows] = np.sqrt(_summed(fit, ahead, horizon)) / PERCENT
-                multiple[rows] = _quantile(fit.df, level)
+                total[rows] = np.sqrt(_sum_variance(fit, ahead, horizon)) / PERCENT
+                multiple[rows] = _find_quantile(fit.df, level)
     return closes.frame(
         "garch",
         convert_move(multiple * total, conversion),
@@ -117,9 +117,9 @@ def garch(
     )
 
 
-def _fitted(returns: Floats, law: str) -> _Fit | None:
+def _fit_window(returns: Floats, law: str) -> _Fit | None:
     """Fit one window; ``None`` when the optimiser does not converge."""
-    model = _arch().arch_model(
+    model = _load_arch().arch_model(
         returns, mean="Zero", vol="GARCH", p=1, q=1, dist=law, rescale=False
     )
     if not np.any(returns):
@@ -135,7 +135,7 @@ def _fitted(returns: Floats, law: str) -> _Fit | None:
     return _Fit(omega, alpha, beta, df, variance)
 
 
-def _filtered(fit: _Fit, returns: Floats) -> Floats:
+def _filter_variance(fit: _Fit, returns: Floats) -> Floats:
     """Variance of the next day after each return; the first is the fit's own."""
     lfilter: Any = load_optional("scipy.signal").lfilter
     out = np.full(returns.size, fit.variance)
@@ -144,7 +144,7 @@ def _filtered(fit: _Fit, returns: Floats) -> Floats:
     return out
 
 
-def _summed(fit: _Fit, ahead: Floats, horizon: int) -> Floats:
+def _sum_variance(fit: _Fit, ahead: Floats, horizon: int) -> Floats:
     """Variance of the return over `horizon` days, from that of the next day."""
     persistence = fit.alpha + fit.beta
     powers = persistence ** np.arange(horizon)
@@ -153,11 +153,11 @@ def _summed(fit: _Fit, ahead: Floats, horizon: int) -> Floats:
     return ahead * carried + fit.omega * drift
 
 
-def _quantile(df: float, level: float) -> float:
+def _find_quantile(df: float, level: float) -> float:
     if np.isinf(df):
         return normal_quantile(level)
     return float(t_quantile(level, np.array(df))) * float(np.sqrt((df - 2) / df))
 
 
-def _arch() -> ModuleType:
+def _load_arch() -> ModuleType:
     return load_optional("arch")

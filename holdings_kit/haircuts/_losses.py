@@ -94,9 +94,9 @@ def windows(prices: AnyFrame, *, horizon: int, loss: Loss) -> pl.DataFrame:
     closes = read_closes(prices)
     starts = closes.starts
     first = horizon if loss == "terminal" else 1
-    low = _ahead(closes.close, first)
+    low = _look_ahead(closes.close, first)
     for day in range(first + 1, horizon + 1):
-        low = np.minimum(low, _ahead(closes.close, day))
+        low = np.minimum(low, _look_ahead(closes.close, day))
     for day in range(1, horizon + 1):
         low[np.maximum(starts[1:] - day, starts[:-1])] = np.nan
     size = closes.close.size
@@ -106,7 +106,7 @@ def windows(prices: AnyFrame, *, horizon: int, loss: Loss) -> pl.DataFrame:
         pl.Series("loss", 1 - low / closes.close, nan_to_null=True),
         pl.Series("day", at - np.repeat(starts[:-1], np.diff(starts)), pl.Int64()),
         closes.keys["date"].gather(end).alias("end_date"),
-        pl.Series("move", _ahead(closes.returns(), 1)),
+        pl.Series("move", _look_ahead(closes.returns(), 1)),
         pl.Series("sigma", volatility(closes, decay=0.94, seed="first")),
     )
 
@@ -189,7 +189,7 @@ def netted(
     )
 
 
-def _ahead(close: Floats, days: int) -> Floats:
+def _look_ahead(close: Floats, days: int) -> Floats:
     """Close `days` rows later; NaN past the end."""
     out = np.full(close.size, np.nan)
     if days < close.size:

@@ -249,7 +249,7 @@ def expected_shortfall(
     closes = read_audited(prices, strict=strict, declared=declared)
     if method == "empirical":
         check_days(window, "window")
-        tail = _tail_mean(closes, horizon, window, 1 - level)
+        tail = _average_lowest(closes, horizon, window, 1 - level)
         return closes.frame(
             "es_empirical", -tail, name=name, level=level, horizon=horizon
         )
@@ -267,7 +267,7 @@ def expected_shortfall(
     )
 
 
-def _tail_mean(closes: Closes, horizon: int, window: int, share: float) -> Floats:
+def _average_lowest(closes: Closes, horizon: int, window: int, share: float) -> Floats:
     """Mean of the lowest `share` of each window, the last value by its fraction."""
     returns = np.expm1(closes.returns(horizon))
     out = np.full(returns.size, np.nan)

@@ -60,7 +60,7 @@ def buffer(
     m = pl.col("haircut")
     mean = m.rolling_mean(window, min_samples=1).over(RUN, order_by="date")
     held = pl.min_horizontal(m, mean) * (1 + rate)
-    return _overlaid(haircuts, pl.max_horizontal(m, held), "buffer")
+    return _overlay(haircuts, pl.max_horizontal(m, held), "buffer")
 
 
 def stressed(
@@ -101,7 +101,7 @@ def stressed(
     else:
         worst = pl.lit(float(stress))
     mixed = (1 - weight) * pl.col("haircut") + weight * worst
-    return _overlaid(haircuts, mixed, "stressed")
+    return _overlay(haircuts, mixed, "stressed")
 
 
 def ten_year_floor(
@@ -162,7 +162,7 @@ def ten_year_floor(
     )
     m, floor = pl.col("haircut"), k * pl.col("r").sqrt()
     known = pl.when(m.is_not_null() & floor.is_not_null())
-    return _overlaid(
+    return _overlay(
         joined,
         known.then(pl.max_horizontal(m, floor)),
         "ten_year_floor",
@@ -170,7 +170,7 @@ def ten_year_floor(
     ).drop("r")
 
 
-def _overlaid(
+def _overlay(
     haircuts: AnyFrame, haircut: pl.Expr, name: str, *, hit: pl.Expr | None = None
 ) -> pl.DataFrame:
     return read_haircuts(haircuts).with_columns(

@@ -266,7 +266,7 @@ def change_points(
     )
     if method == "levels" and rows.height:
         level = pl.col("haircut").map_batches(
-            lambda run: pl.Series(_levels(run.to_numpy(), penalty)),
+            lambda run: pl.Series(_average_segments(run.to_numpy(), penalty)),
             return_dtype=pl.Float64(),
         )
         rows = rows.with_columns(level.over(SERIES))
@@ -280,7 +280,7 @@ def change_points(
     return found.select(CHANGE_POINTS.names())
 
 
-def _levels(values: Floats, penalty: float) -> Floats:
+def _average_segments(values: Floats, penalty: float) -> Floats:
     """Replace each value by the mean of its segment."""
     steps = np.abs(np.diff(values))
     noise = float(np.median(steps) * 1.4826) ** 2 / 2 if steps.size else 0.0
@@ -290,7 +290,7 @@ def _levels(values: Floats, penalty: float) -> Floats:
     while todo:
         first, last = todo.pop()
         run = values[first:last]
-        place, gain = _best_split(run)
+        place, gain = _find_best_split(run)
         if gain > needed:
             todo += [(first, first + place), (first + place, last)]
         else:
@@ -298,7 +298,7 @@ def _levels(values: Floats, penalty: float) -> Floats:
     return out
 
 
-def _best_split(run: Floats) -> tuple[int, float]:
+def _find_best_split(run: Floats) -> tuple[int, float]:
     """Find where two means fit best, and by how much the squares fall."""
     if run.size < 2 * SHORTEST:
         return 0, 0.0

@@ -166,18 +166,18 @@ def reproduce(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance {tolerance}: must not be negative")
-    table = _newest(last_margins(margins))
+    table = _take_newest_margins(last_margins(margins))
     closes = read_closes(prices if actions is None else _adjust(prices, actions))
     groups = groups_of_margins(table) if group is None else group
     rule = apply_rule_2020(closes, groups, "exp_short", seed, first_return)
-    ours = _last_rows(closes, rule, table)
+    ours = _take_last_rows(closes, rule, table)
     if closes.open is not None and first_return == "none":
         other = apply_rule_2020(closes, groups, "exp_short", seed, "open")
-        with_open = _last_rows(closes, other, table)
+        with_open = _take_last_rows(closes, other, table)
         ours = ours.with_columns(with_open["haircut"].alias("from_open"))
     else:
         ours = ours.with_columns(pl.lit(None, pl.Float64()).alias("from_open"))
-    rows = ours.join(_flags(closes, table), on="instrument_id", how="left")
+    rows = ours.join(_find_flags(closes, table), on="instrument_id", how="left")
     rows = _explain(rows, tolerance)
     securities = rows.sort(
         pl.col("difference").abs(),
@@ -187,10 +187,10 @@ def reproduce(
     )
     shown = conform(securities, REPRODUCED, name="reproduced")
     shown = shown.select(REPRODUCED.names())
-    return Reproduction(shown, _summarise(shown))
+    return Reproduction(shown, _summarize_securities(shown))
 
 
-def _newest(margins: pl.DataFrame) -> pl.DataFrame:
+def _take_newest_margins(margins: pl.DataFrame) -> pl.DataFrame:
     """Take the newest margin of each security, with the last close it may use."""
     table = margins.sort("date").unique(
         "instrument_id", keep="last", maintain_order=True
@@ -219,7 +219,9 @@ def _newest(margins: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _last_rows(closes: Closes, rule: RuleMargin, table: pl.DataFrame) -> pl.DataFrame:
+def _take_last_rows(
+    closes: Closes, rule: RuleMargin, table: pl.DataFrame
+) -> pl.DataFrame:
     """One row per margin: our figures at the last close up to it, null without one."""
     elm = np.where(rule.labels == "ETF", ELM_ETF, ELM_SHARE)
     computed = closes.keys.with_columns(
@@ -247,7 +249,7 @@ def _last_rows(closes: Closes, rule: RuleMargin, table: pl.DataFrame) -> pl.Data
     return facts.join(last, on="instrument_id", how="left", maintain_order="left")
 
 
-def _flags(closes: Closes, table: pl.DataFrame) -> pl.DataFrame:
+def _find_flags(closes: Closes, table: pl.DataFrame) -> pl.DataFrame:
     """Per security, the last date of each kind of finding up to its margin."""
     found = (
         find_serious(closes)
@@ -314,7 +316,7 @@ def _explain(rows: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     )
 
 
-def _summarise(securities: pl.DataFrame) -> pl.DataFrame:
+def _summarize_securities(securities: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("difference").is_not_null()
     columns = [
         pl.len().cast(pl.Int64()).alias("securities_count"),

@@ -187,7 +187,7 @@ def apply_rule_2020(
     labels = _label_rows(closes, group, known)
     if etfs is not None:
         labels = np.where(etfs, "ETF", labels)
-    squares = _first_squares(closes, first_return)
+    squares = _square_first_returns(closes, first_return)
     sigma = volatility(closes, decay=DECAY_2020, seed=seed, first_squares=squares)
     margin = convert_move(SIGMAS_2020 * sigma, conversion)
     if isinstance(seed, str | int | float) and seed in ("zero", 0):
@@ -259,7 +259,7 @@ def sebi_2005(
     groups = _label_rows(closes, group, {"I", "II", "III"})
     sigma = volatility(closes, decay=DECAY_2005, seed=seed)
     margin = convert_move(3.5 * sigma, conversion)
-    index_var = _index_var(closes, index, conversion, seed)
+    index_var = _measure_index_var(closes, index, conversion, seed)
     floor = np.select(
         [groups == "I", groups == "II", groups == "III"],
         [np.full(sigma.size, 0.075), 3 * index_var, 5 * index_var],
@@ -267,7 +267,7 @@ def sebi_2005(
     )
     var = np.where(groups == "III", floor, np.maximum(margin, floor))
     var = np.where(groups == "I", var, var * np.sqrt(3))
-    extreme = _elm_2005(closes) if elm is None else np.full(sigma.size, elm)
+    extreme = _measure_elm_2005(closes) if elm is None else np.full(sigma.size, elm)
     hit = (groups == "III") | (margin <= floor)
     return closes.frame("sebi_2005", var + extreme, sigma, hit, name=name)
 
@@ -276,7 +276,7 @@ def _label_rows(closes: Closes, group: Groups, known: set[str]) -> Labels:
     """One group per row, empty where it is unknown."""
     names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
     if isinstance(group, pl.DataFrame | pl.LazyFrame):
-        rows = _labels_from(closes, group.lazy().collect())
+        rows = _read_labels(closes, group.lazy().collect())
     else:
         chosen = [
             group if isinstance(group, str) else group.get(each, "") for each in names
@@ -289,7 +289,7 @@ def _label_rows(closes: Closes, group: Groups, known: set[str]) -> Labels:
     return rows
 
 
-def _labels_from(closes: Closes, table: pl.DataFrame) -> Labels:
+def _read_labels(closes: Closes, table: pl.DataFrame) -> Labels:
     """Read groups from a list or from margins, as of each row's date."""
     if "group" not in table.columns and {"var_margin", "elm"} <= set(table.columns):
         table = groups_of_margins(table)
@@ -371,7 +371,7 @@ def groups_of_margins(margins: AnyFrame) -> pl.DataFrame:
     )
 
 
-def _first_squares(closes: Closes, first_return: FirstReturns) -> Floats | None:
+def _square_first_returns(closes: Closes, first_return: FirstReturns) -> Floats | None:
     """Square of ln(close/open) at the first close, where it is to count."""
     if first_return == "none":
         return None
@@ -406,7 +406,7 @@ def _look_up(labels: Labels, table: Mapping[str, float]) -> Floats:
     )
 
 
-def _index_var(
+def _measure_index_var(
     closes: Closes, index: AnyFrame | None, conversion: Conversion, seed: Seed
 ) -> Floats:
     """Index VaR on each date of `closes`; NaN where the index has no close."""
@@ -421,7 +421,7 @@ def _index_var(
     return joined["var"].cast(pl.Float64()).fill_null(float("nan")).to_numpy()
 
 
-def _elm_2005(closes: Closes) -> Floats:
+def _measure_elm_2005(closes: Closes) -> Floats:
     """ELM of each row: set at a month's end, in force through the month after."""
     returns = pl.Series("r", closes.returns(), nan_to_null=True)
     spread = pl.col("r").rolling_std(HALF_YEAR, min_samples=HALF_YEAR)

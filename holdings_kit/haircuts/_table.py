@@ -156,24 +156,24 @@ def _as_text(coverage: pl.DataFrame, columns: Sequence[str] | None) -> pl.DataFr
     for column in columns:
         if column not in rows.columns:
             raise FrameError("coverage", column, "is asked for but not there")
-    return rows.select(_cell(column, rows.schema[column]) for column in columns)
+    return rows.select(_format_cell(column, rows.schema[column]) for column in columns)
 
 
-def _cell(column: str, dtype: pl.DataType) -> pl.Expr:
+def _format_cell(column: str, dtype: pl.DataType) -> pl.Expr:
     value, head = pl.col(column), _HEADS.get(column, column)
     if column.endswith("_p"):
         small = pl.lit(f"<{_SMALL:g}")
-        shown = pl.when(value < _SMALL).then(small).otherwise(_fixed(value, 3))
+        shown = pl.when(value < _SMALL).then(small).otherwise(_format_fixed(value, 3))
     elif column in _PERCENT:
-        shown = _fixed(value * 100, 1) + "%"
+        shown = _format_fixed(value * 100, 1) + "%"
     elif dtype.is_float():
-        shown = _fixed(value, _PLACES.get(column, 3))
+        shown = _format_fixed(value, _PLACES.get(column, 3))
     else:
         shown = value.cast(pl.String())
     return shown.alias(head)
 
 
-def _fixed(value: pl.Expr, places: int) -> pl.Expr:
+def _format_fixed(value: pl.Expr, places: int) -> pl.Expr:
     def write(number: float) -> str:
         return f"{number:.{places}f}"
 

@@ -111,7 +111,7 @@ class Universe:
     ) -> None:
         if slices is not None and slices < 1:
             raise ConfigError(f"slices={slices}: at least 1 is needed")
-        self._prices = _scanned(prices)
+        self._prices = _scan_prices(prices)
         have = self._prices.collect_schema().names()
         for column in PRICES:
             if column not in have:
@@ -197,12 +197,19 @@ class Universe:
         )
         span = Span(start, end)
         judged = partial(
-            _judged, models=dict(models), horizon=horizon, loss=loss, span=span, by=by
+            _judge_piece,
+            models=dict(models),
+            horizon=horizon,
+            loss=loss,
+            span=span,
+            by=by,
         )
         if "instrument_id" in by:
-            rows = self._each(partial(_covered, judged=judged, setting=setting), on)
+            rows = self._each(
+                partial(_measure_coverage, judged=judged, setting=setting), on
+            )
             return pl.concat(rows).sort(by)
-        part = partial(_part, judged=judged, by=by, p=setting.p)
+        part = partial(_measure_part, judged=judged, by=by, p=setting.p)
         found, largest = _combine_parts(self._each(part, on), by, setting)
         if largest:  # some slice holds more of the largest losses than its share
             again = self._each(partial(part, largest=largest), on)
@@ -221,7 +228,7 @@ class Universe:
         return on.map(task, self._slices)
 
 
-def _scanned(prices: str | Path | pl.LazyFrame) -> pl.LazyFrame:
+def _scan_prices(prices: str | Path | pl.LazyFrame) -> pl.LazyFrame:
     if isinstance(prices, pl.LazyFrame):
         return prices
     place = str(prices)
@@ -267,7 +274,7 @@ def _ask(piece: Slice, *, question: Callable[[pl.DataFrame], T]) -> T:
     return question(piece.read())
 
 
-def _judged(
+def _judge_piece(
     piece: Slice,
     *,
     models: dict[str, Model],
@@ -290,13 +297,13 @@ def _judged(
     return judge(rows, prices, by=by, horizon=horizon, loss=loss, span=span)
 
 
-def _covered(
+def _measure_coverage(
     piece: Slice, *, judged: partial[Judged], setting: Setting
 ) -> pl.DataFrame:
     return cover(judged(piece), setting)
 
 
-def _part(
+def _measure_part(
     piece: Slice,
     *,
     judged: partial[Judged],

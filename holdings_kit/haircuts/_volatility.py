@@ -102,7 +102,9 @@ def standardise_returns(
     known = scale > 0
     out = np.full(returns.size, np.nan)
     out[known] = returns[known] / scale[known]
-    days = 1 if _is_zero(seed) else _seed_days(seed) if isinstance(seed, str) else 0
+    days = (
+        1 if _is_zero(seed) else _count_seed_days(seed) if isinstance(seed, str) else 0
+    )
     return out, 1 + days
 
 
@@ -116,7 +118,7 @@ def _place_seed(closes: Closes, seed: Seed) -> tuple[Ints, Floats]:
     if _is_zero(seed):
         return first, np.zeros(first.size)
     if isinstance(seed, str):
-        days = _seed_days(seed)
+        days = _count_seed_days(seed)
         squares = np.square(closes.returns())
         begin = first + days
         value = np.full(first.size, np.nan)
@@ -134,7 +136,7 @@ def _place_seed(closes: Closes, seed: Seed) -> tuple[Ints, Floats]:
     return first, np.full(first.size, float(seed))
 
 
-def _seed_days(seed: str) -> int:
+def _count_seed_days(seed: str) -> int:
     if seed == "first":
         return 1
     kind, _, days = seed.partition(":")

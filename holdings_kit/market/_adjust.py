@@ -92,7 +92,7 @@ def adjust(
     >>> adjusted.select("close_price", "adjustments").rows()
     [(Decimal('95.9400'), 'split 1:10 on 2022-07-28'), (Decimal('98.1000'), None)]
     """
-    rows = _checked(prices)
+    rows = _check_prices(prices)
     table = (
         conform(actions.lazy(), ACTIONS, name="actions")
         .collect()
@@ -102,20 +102,20 @@ def adjust(
         )
     )
     table = table.drop_nulls(["instrument_id", "ex_date", "kind"])
-    table = _under_price_names(table, rows)
-    edges = _edges(rows, table)
-    joined = _follow(rows, edges, "instrument_id", "date")
+    table = _rename_to_price_identity(table, rows)
+    edges = _list_renames(rows, table)
+    joined = _follow_renames(rows, edges, "instrument_id", "date")
     joined = joined.with_columns(_own=pl.col("raw_instrument_id").eq("instrument_id"))
     joined = (
         joined.sort("instrument_id", "date", "_own", descending=[False, False, True])
         .unique(["instrument_id", "date"], keep="first", maintain_order=True)
         .drop("_own")
     )
-    steps = _steps(joined, table, edges)
-    return _applied(joined, steps)
+    steps = _list_factors(joined, table, edges)
+    return _apply_factors(joined, steps)
 
 
-def _checked(prices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+def _check_prices(prices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     rows = prices.lazy().collect()
     if "close_price" not in rows.columns and "close" in rows.columns:
         rows = rows.with_columns(
@@ -130,7 +130,9 @@ def _checked(prices: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _under_price_names(actions: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def _rename_to_price_identity(
+    actions: pl.DataFrame, rows: pl.DataFrame
+) -> pl.DataFrame:
     """Put actions of a listing under the ISIN that its prices have before the day."""
     listed = ~pl.col("instrument_id").is_in(rows["instrument_id"].unique().implode())
     listed &= pl.col("instrument_id").str.contains(":", literal=True)
@@ -175,14 +177,14 @@ def _under_price_names(actions: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFram
     )
 
 
-def _edges(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _list_renames(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Give old identity, new identity and the day from which on the new one holds."""
     named = actions.filter(
         pl.col("kind").is_in(_JOINING)
         & pl.col("new_instrument_id").is_not_null()
         & (pl.col("new_instrument_id") != pl.col("instrument_id"))
     ).select("instrument_id", "new_instrument_id", day="ex_date")
-    edges = pl.concat([named, _same_symbol(rows, actions)])
+    edges = pl.concat([named, _find_symbol_successors(rows, actions)])
     if "symbol" not in rows.columns or edges.is_empty():
         return edges
     # an action may name a listing whose prices stand under its ISIN
@@ -210,7 +212,7 @@ def _edges(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _same_symbol(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+def _find_symbol_successors(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Find symbols that go on under another ISIN of the same issuer."""
     empty = pl.DataFrame(
         schema={
@@ -262,7 +264,7 @@ def _same_symbol(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([empty, dated.select(empty.columns)])
 
 
-def _follow(
+def _follow_renames(
     rows: pl.DataFrame, edges: pl.DataFrame, column: str, day: str
 ) -> pl.DataFrame:
     """Put the latest identity in place of each earlier one, for rows of before it."""
@@ -306,14 +308,14 @@ def _follow(
     return rows
 
 
-def _steps(
+def _list_factors(
     rows: pl.DataFrame, actions: pl.DataFrame, edges: pl.DataFrame
 ) -> pl.DataFrame:
     """Give each action of an instrument its own factor, null where it is not known."""
     own = actions.filter(pl.col("kind").is_in(_FACTORED)).with_columns(
         _before=pl.col("ex_date").dt.offset_by("-1d")
     )
-    placed = _follow(own, edges, "instrument_id", "_before").unique(
+    placed = _follow_renames(own, edges, "instrument_id", "_before").unique(
         ["instrument_id", "ex_date", "kind", "ratio"], maintain_order=True
     )
     placed = placed.join(
@@ -346,7 +348,7 @@ def _steps(
     for row in placed.sort("instrument_id", "ex_date", maintain_order=True).iter_rows(
         named=True
     ):
-        factor, basis = _factor(row)
+        factor, basis = _compute_factor(row)
         ratio = f" {row['ratio']}" if row["ratio"] else ""
         word = f"{row['kind']}{ratio} on {row['ex_date']}{basis}"
         if factor == 1 and row["kind"] == "isin_change":
@@ -365,17 +367,17 @@ def _steps(
     )
 
 
-def _factor(action: dict[str, Any]) -> tuple[Fraction | None, str]:
+def _compute_factor(action: dict[str, Any]) -> tuple[Fraction | None, str]:
     """Give what one share of before is worth in shares of after, and from what."""
     kind: str = action["kind"]
-    ratio = _ratio(action)
+    ratio = _parse_ratio(action)
     if kind == "demerger":
-        return _demerger(action)
+        return _compute_demerger_factor(action)
     if ratio is None:
         return (Fraction(1) if kind == "isin_change" else None), ""
     first, second = ratio
     if kind == "rights":
-        return _rights(action, first, second)
+        return _compute_rights_factor(action, first, second)
     low, high = sorted(ratio)
     factors = {
         "split": low / high,
@@ -387,14 +389,14 @@ def _factor(action: dict[str, Any]) -> tuple[Fraction | None, str]:
     return factors[kind], ""
 
 
-def _demerger(action: dict[str, Any]) -> tuple[Fraction | None, str]:
+def _compute_demerger_factor(action: dict[str, Any]) -> tuple[Fraction | None, str]:
     base, cum = action["_open"], action["_cum"]
     if base is None or cum is None or not 0 < base < cum:
         return None, ""
     return Fraction(base) / Fraction(cum), f" (base: the open {base.normalize():f})"
 
 
-def _rights(
+def _compute_rights_factor(
     action: dict[str, Any], first: Fraction, second: Fraction
 ) -> tuple[Fraction | None, str]:
     price, cum = action["cash_per_unit"], action["_cum"]
@@ -406,7 +408,7 @@ def _rights(
     return worth / ((first + second) * Fraction(cum)), f" (at {price.normalize():f})"
 
 
-def _ratio(action: dict[str, Any]) -> tuple[Fraction, Fraction] | None:
+def _parse_ratio(action: dict[str, Any]) -> tuple[Fraction, Fraction] | None:
     """Read ``10`` or ``42:25`` as two numbers; ``10`` is ten to one."""
     text = (action["ratio"] or "").strip()
     if text in ("", "-"):
@@ -422,7 +424,7 @@ def _ratio(action: dict[str, Any]) -> tuple[Fraction, Fraction] | None:
     return one, other
 
 
-def _applied(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+def _apply_factors(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Multiply each price by the factors of the actions after its day."""
     last = ["instrument_id", "ex_date"]
     daily = (
@@ -436,12 +438,14 @@ def _applied(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         .with_columns(factor=pl.col("step").cum_prod().over("instrument_id"))
     )
     table = _with_words(daily)
-    made = _factor_at(rows, table, "date", "_factor", inclusive=False)
+    made = _join_factors(rows, table, "date", "_factor", inclusive=False)
     if "previous_close_price" in rows.columns:
         # the close before belongs to the day before: an ex-date counts for it too
-        made = _factor_at(made, table, "date", "_previous", inclusive=True)
+        made = _join_factors(made, table, "date", "_previous", inclusive=True)
         made = made.with_columns(
-            _times("previous_close_price", pl.col("_previous").struct.field("factor"))
+            _scale_price(
+                "previous_close_price", pl.col("_previous").struct.field("factor")
+            )
         ).drop("_previous")
     factor = pl.col("_factor").struct.field("factor").fill_null(1.0)
     columns = [name for name in _PRICES if name in rows.columns]
@@ -453,7 +457,7 @@ def _applied(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     ]
     return made.with_columns(
         (pl.col("close_price").cast(pl.Float64()) * factor).alias("close"),
-        *(_times(name, factor) for name in columns),
+        *(_scale_price(name, factor) for name in columns),
         factor.alias("factor"),
         *blank_to_null,
     ).drop("_factor")
@@ -482,7 +486,7 @@ def _with_words(daily: pl.DataFrame) -> pl.DataFrame:
     ).select("instrument_id", "ex_date", words=pl.struct("factor", "known", "open"))
 
 
-def _factor_at(
+def _join_factors(
     rows: pl.DataFrame, table: pl.DataFrame, day: str, name: str, *, inclusive: bool
 ) -> pl.DataFrame:
     """Put beside each row the first action after its day, with all that follow."""
@@ -503,7 +507,7 @@ def _factor_at(
     )
 
 
-def _times(column: str, factor: pl.Expr) -> pl.Expr:
+def _scale_price(column: str, factor: pl.Expr) -> pl.Expr:
     """Multiply a price, rounded to four places; exactly as it was where by one."""
     product = (pl.col(column).cast(pl.Float64()) * factor).round(4).cast(MONEY)
     return (

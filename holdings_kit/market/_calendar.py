@@ -159,7 +159,7 @@ class Weekdays:
         """Give the sessions that touch the time between two instants."""
         day, last = (moment.astimezone(MUMBAI).date() for moment in (start, end))
         while day <= last:
-            for opens, closes in _spans(day):
+            for opens, closes in _list_hours(day):
                 if start < closes and opens < end:
                     yield opens, closes
             day += timedelta(days=1)
@@ -192,25 +192,25 @@ class Published:
         """Where the sessions come from, and what is not known of them."""
         known = f"exchange-calendars {version('exchange-calendars')} XBOM"
         special = f"{len(_SPECIAL)} special sessions to {max(_SPECIAL)}"
-        return f"{known} to {_last_known()}, {special}; then {Weekdays.source}"
+        return f"{known} to {_find_last_known_day()}, {special}; then {Weekdays.source}"
 
     def sessions(
         self, start: datetime, end: datetime
     ) -> Iterator[tuple[datetime, datetime]]:
         """Give the sessions that touch the time between two instants."""
-        last = datetime.combine(_last_known(), time.max, MUMBAI)
+        last = datetime.combine(_find_last_known_day(), time.max, MUMBAI)
         if start <= last:
-            known = _published(start.year, min(end, last).year)
+            known = _list_published_sessions(start.year, min(end, last).year)
             yield from (span for span in known if start < span[1] and span[0] < end)
         if end > last:
             yield from Weekdays().sessions(max(start, last + timedelta(seconds=1)), end)
 
     def known(self) -> CalendarKnown:
         """Give the days between which every session is known."""
-        return CalendarKnown(_FIRST_CHECKED, _last_known())
+        return CalendarKnown(_FIRST_CHECKED, _find_last_known_day())
 
 
-def _spans(day: date) -> Iterator[tuple[datetime, datetime]]:
+def _list_hours(day: date) -> Iterator[tuple[datetime, datetime]]:
     """Give the hours of a day: special ones, else those of a weekday."""
     regular = _FULL if day.weekday() < _SATURDAY else ()
     for opens, closes in _SPECIAL[day].spans if day in _SPECIAL else regular:
@@ -374,25 +374,25 @@ class _Xbom(Protocol):
     def bound_max(self) -> _Stamp: ...
 
 
-def _xbom() -> _Xbom:
+def _load_calendar() -> _Xbom:
     module = load_optional("exchange_calendars.exchange_calendar_xbom")
     return cast("_Xbom", module.XBOMExchangeCalendar)
 
 
 @lru_cache(maxsize=1)
-def _last_known() -> date:
+def _find_last_known_day() -> date:
     """Give the last day whose holidays the package knows."""
-    return _xbom().bound_max().date()
+    return _load_calendar().bound_max().date()
 
 
 @lru_cache(maxsize=8)
-def _published(
+def _list_published_sessions(
     first_year: int, last_year: int
 ) -> tuple[tuple[datetime, datetime], ...]:
     start, end = date(first_year - 1, 12, 1), date(last_year + 1, 1, 31)
     with warnings.catch_warnings():  # its quarrels with pandas are not our callers'
         warnings.simplefilter("ignore")
-        found = _xbom()(start=start, end=min(end, _last_known()))
+        found = _load_calendar()(start=start, end=min(end, _find_last_known_day()))
     regular = (
         (opens.to_pydatetime(), closes.to_pydatetime())
         for opens, closes in zip(found.opens, found.closes, strict=True)
@@ -402,7 +402,7 @@ def _published(
         sorted(
             [
                 *(s for s in regular if s[0].astimezone(MUMBAI).date() not in _SPECIAL),
-                *(span for day in special for span in _spans(day)),
+                *(span for day in special for span in _list_hours(day)),
             ]
         )
     )

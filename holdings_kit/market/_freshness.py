@@ -106,7 +106,7 @@ def freshness(
     '1:00:00'
     """
     calendar = market_calendar() if calendar is None else calendar
-    now = _aware(now)
+    now = _require_zone(now)
     if snapshot_at is None:
         return Freshness(
             fresh=False,
@@ -115,7 +115,7 @@ def freshness(
             open_time=None,
             calendar=calendar.source,
         )
-    snapshot_at = _aware(snapshot_at)
+    snapshot_at = _require_zone(snapshot_at)
     spans = (
         min(closes, now) - max(opens, snapshot_at)
         for opens, closes in calendar.sessions(snapshot_at, now)
@@ -151,7 +151,7 @@ refresh it, or import again where the broker needs a login
         raise StaleSnapshot(at, None if at is None else state.now - at)
 
 
-def _aware(instant: datetime) -> datetime:
+def _require_zone(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
     return instant.astimezone(UTC)

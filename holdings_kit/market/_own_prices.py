@@ -71,7 +71,7 @@ def prices_of(holdings: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     )
     if rows.is_empty():
         return pl.DataFrame(schema=PRICES)
-    starts = _session_starts(rows)
+    starts = _list_session_starts(rows)
     at = pl.col("snapshot_at")
     day = at.dt.convert_time_zone(str(MUMBAI)).dt.date()
     begun = starts.get_column("opens")
@@ -117,7 +117,7 @@ def prices_of(holdings: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _session_starts(rows: pl.DataFrame) -> pl.DataFrame:
+def _list_session_starts(rows: pl.DataFrame) -> pl.DataFrame:
     """Give the trading days around the snapshots, and when each began."""
     span = rows.select(
         low=pl.col("snapshot_at").min(), high=pl.col("snapshot_at").max()

@@ -229,21 +229,21 @@ def concentration(
     rows = rows.with_columns(
         *([] if by else [pl.lit(0).alias("_all")]),
         pl.when(priced).then(cost).alias("_priced_cost"),
-        *_in_bucket("pledged_quantity", "pledged"),
-        *_in_bucket("t1_quantity", "unsettled"),
+        *_measure_bucket("pledged_quantity", "pledged"),
+        *_measure_bucket("t1_quantity", "unsettled"),
     )
     added = [
         pl.len().cast(pl.Int64()).alias("positions_count"),
         any_known("market_value"),
-        *_bucket_share("pledged"),
-        *_bucket_share("unsettled"),
+        *_measure_bucket_share("pledged"),
+        *_measure_bucket_share("unsettled"),
         value.null_count().cast(pl.Int64()).alias("unpriced_count"),
         pl.col(of).null_count().cast(pl.Int64()).alias("unclassified_count"),
-        _ratio(
+        _divide(
             value.abs().filter(pl.col(of).is_not_null()).sum(), value.abs().sum()
         ).alias("classified_share"),
         value.abs().sum().cast(pl.Float64()).alias("_gross"),
-        _ratio(pl.col("_priced_cost").abs().sum(), cost.abs().sum()).alias(
+        _divide(pl.col("_priced_cost").abs().sum(), cost.abs().sum()).alias(
             "priced_cost_share"
         ),
     ]
@@ -253,7 +253,7 @@ def concentration(
         else rows.select(pl.lit(0).alias("_all"), *added)
     )
     classified = rows.filter(priced & pl.col(of).is_not_null())
-    shares = _shares(classified, names, of, top)
+    shares = _measure_shares(classified, names, of, top)
     gross = pl.col("_gross")
     out = (
         sums.join(shares, on=names, how="left", maintain_order="left", nulls_equal=True)
@@ -263,16 +263,16 @@ def concentration(
             .then(gross / gross.sum())
             .alias("weight"),
         )
-        .select(*by, *CONCENTRATION.names(), *map(_top, top))
+        .select(*by, *CONCENTRATION.names(), *map(_name_top, top))
     )
     return out if isinstance(given, pl.LazyFrame) else out.collect()
 
 
-def _top(k: int) -> str:
+def _name_top(k: int) -> str:
     return f"top_{k}_share"
 
 
-def _shares(
+def _measure_shares(
     rows: pl.LazyFrame, names: list[str], of: str, top: Sequence[int]
 ) -> pl.LazyFrame:
     """Measure the units of each group, from rows whose value is known."""
@@ -298,17 +298,20 @@ def _shares(
             (pl.col("_square") / (pl.col("_whole") * pl.col("_whole"))).alias("hhi"),
             pl.col("largest_id").cast(pl.String()),
             (pl.col("_largest") / pl.col("_whole")).alias("largest_share"),
-            *((pl.col(f"_top_{k}") / pl.col("_whole")).alias(_top(k)) for k in top),
+            *(
+                (pl.col(f"_top_{k}") / pl.col("_whole")).alias(_name_top(k))
+                for k in top
+            ),
         )
     )
 
 
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+def _divide(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """Divide in Float64; null where the whole is not positive."""
     return pl.when(whole > 0).then(part.cast(pl.Float64()) / whole.cast(pl.Float64()))
 
 
-def _in_bucket(quantity: str, name: str) -> list[pl.Expr]:
+def _measure_bucket(quantity: str, name: str) -> list[pl.Expr]:
     """Value that stands in one bucket, beside the value of the rows that say so."""
     part = pl.col(quantity).cast(VALUE) * pl.col("price")
     whole = pl.col("market_value")
@@ -319,12 +322,12 @@ def _in_bucket(quantity: str, name: str) -> list[pl.Expr]:
     ]
 
 
-def _bucket_share(name: str) -> list[pl.Expr]:
+def _measure_bucket_share(name: str) -> list[pl.Expr]:
     """Share of the value that stands in one bucket, and how many rows do not say."""
     part, whole = pl.col(f"_{name}"), pl.col(f"_{name}_whole")
     unknown = part.null_count().cast(pl.Int64())
     return [
-        _ratio(part.abs().sum(), whole.abs().sum()).alias(f"{name}_share"),
+        _divide(part.abs().sum(), whole.abs().sum()).alias(f"{name}_share"),
         unknown.alias(f"{name}_unknown_count"),
     ]
 
@@ -374,7 +377,7 @@ def open_funds(
             raise FrameError("positions", column, "missing")
     none = pl.DataFrame(schema=_CONSTITUENTS)
     given = none if constituents is None else constituents
-    table = _weights(
+    table = _check_weights(
         as_frame(given, _CONSTITUENTS, name="constituents").lazy().collect()
     )
     held = rows.select(*facts, pl.col("market_value").cast(VALUE))
@@ -414,7 +417,7 @@ def open_funds(
     ).select(EXPOSURES.names())
 
 
-def _weights(constituents: pl.DataFrame) -> pl.DataFrame:
+def _check_weights(constituents: pl.DataFrame) -> pl.DataFrame:
     """Check a constituents table and bring it to one form."""
     for column in ("fund_id", "instrument_id", "weight"):
         if column not in constituents.columns:

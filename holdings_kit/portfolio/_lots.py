@@ -548,7 +548,7 @@ def _make_lots(
             price=_as_decimal(price, MONEY),
             cost_value=_as_decimal(cost, VALUE),
             held_days=(day - pl.col("buy_date")).dt.total_days(),
-            term=_term(day, months),
+            term=_name_term(day, months),
         ).select(pl.col(name).cast(kind) for name, kind in OPEN_LOTS.items()),
         gone.with_columns(
             instrument_id="sell_instrument_id",
@@ -558,7 +558,7 @@ def _make_lots(
             cost_value=_as_decimal(cost, VALUE),
             sale_value=_as_decimal(sale, VALUE),
             held_days=(pl.col("sell_date") - pl.col("buy_date")).dt.total_days(),
-            term=_term(pl.col("sell_date"), months),
+            term=_name_term(pl.col("sell_date"), months),
         )
         .with_columns(gain_value=pl.col("sale_value") - pl.col("cost_value"))
         .select(pl.col(name).cast(kind) for name, kind in REALIZED_LOTS.items()),
@@ -584,7 +584,7 @@ def _as_decimal(whole: pl.Expr, kind: pl.DataType) -> pl.Expr:
     return (wide / pl.lit(10**places, pl.Decimal(38, places))).cast(kind)
 
 
-def _term(day: pl.Expr, months: str) -> pl.Expr:
+def _name_term(day: pl.Expr, months: str) -> pl.Expr:
     anniversary = pl.col("buy_date").dt.offset_by(months)
     return (
         pl.when(day > anniversary)

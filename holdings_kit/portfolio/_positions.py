@@ -202,7 +202,7 @@ def make_positions(
     priced = with_price(holdings.with_columns(cost_value=cost_value()), pricing)
     value = product("owned_quantity", "price")
     rows = priced.with_columns(
-        market_value=value, pnl_difference=_pnl_difference()
+        market_value=value, pnl_difference=_compare_pnl()
     ).with_columns(
         known_market_value="market_value",
         known_cost_value="cost_value",
@@ -543,7 +543,7 @@ def _describe_group(keys: Sequence[str]) -> list[str]:
     return [column for column in _DESCRIBED if column not in keys]
 
 
-def _pnl_difference() -> pl.Expr:
+def _compare_pnl() -> pl.Expr:
     """Broker's P&L less ours on the same row, at the row's own last or close price."""
     price = pl.coalesce("last_price", "close_price")
     ours = product("owned_quantity", price) - product("owned_quantity", "average_price")

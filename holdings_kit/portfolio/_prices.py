@@ -120,7 +120,7 @@ def barriers(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=1)
-def _sessions() -> tuple[pl.Series, pl.Series]:
+def _list_sessions() -> tuple[pl.Series, pl.Series]:
     """Give the opening instants of the exchange and their days, ascending."""
     spans = sorted(market_calendar().sessions(_FIRST_DAY, _LAST_DAY))
     opens = [opened.astimezone(UTC) for opened, _ in spans]
@@ -137,19 +137,21 @@ def day_of(instant: pl.Expr) -> pl.Expr:
 
 def trading_day_number(day: pl.Expr) -> pl.Expr:
     """Count the trading days up to and including a day; null stays null."""
-    count = pl.lit(_sessions()[1]).search_sorted(day, side="right").cast(pl.Int64())
+    count = (
+        pl.lit(_list_sessions()[1]).search_sorted(day, side="right").cast(pl.Int64())
+    )
     return pl.when(day.is_not_null()).then(count)
 
 
-def _trading_day(number: pl.Expr) -> pl.Expr:
+def _look_up_day(number: pl.Expr) -> pl.Expr:
     """Give the trading day of a number; null where there is none."""
     place = pl.when(number > 0).then(number - 1)
-    return pl.lit(_sessions()[1]).gather(place)
+    return pl.lit(_list_sessions()[1]).gather(place)
 
 
-def _last_session(instant: pl.Expr) -> pl.Expr:
+def _find_last_session(instant: pl.Expr) -> pl.Expr:
     """Give the day of the last session that had begun at an instant."""
-    opens, _ = _sessions()
+    opens, _ = _list_sessions()
     days = opens.dt.convert_time_zone("Asia/Kolkata").dt.date()
     count = pl.lit(opens).search_sorted(instant, side="right").cast(pl.Int64())
     place = pl.when(instant.is_not_null() & (count > 0)).then(count - 1)
@@ -187,7 +189,7 @@ def price_table(prices: FrameLike | pl.LazyFrame) -> PriceTable:
             "last_price in rupees, or token beside ltp in integer paise"
         )
         raise FrameError("prices", "close_price" if names else "instrument_id", reason)
-    at = pl.col("price_at").cast(INSTANT) if "price_at" in have else _null(INSTANT)
+    at = pl.col("price_at").cast(INSTANT) if "price_at" in have else _make_null(INSTANT)
     keyed = table.select(
         pl.coalesce(pl.col(names).cast(pl.String())).alias(
             "instrument_id" if names[0] == "isin" else names[0]
@@ -196,21 +198,21 @@ def price_table(prices: FrameLike | pl.LazyFrame) -> PriceTable:
         date=pl.col("date").cast(pl.Date()) if dated else day_of(at),
         price=pl.coalesce(price),
         price_at=at,
-        _place=_place_of_listing(have),
+        _place=_rank_listing(have),
     )
     # an exchange's own names are told apart by exchange; an ISIN is one security
     by = [names[0]] if names[0] != "isin" else ["instrument_id"]
     local = by[0] in {"token", "symbol"} and "exchange" in have
     keys = [*(["exchange"] if local else []), *by]
     known = keyed.filter((pl.col("price") > 0) & pl.col(by[0]).is_not_null())
-    return PriceTable(tuple(keys), _one_price_a_day(known, keys))
+    return PriceTable(tuple(keys), _take_one_price_a_day(known, keys))
 
 
-def _null(dtype: pl.DataType) -> pl.Expr:
+def _make_null(dtype: pl.DataType) -> pl.Expr:
     return pl.lit(None, dtype)
 
 
-def _place_of_listing(have: pl.Schema) -> pl.Expr:
+def _rank_listing(have: pl.Schema) -> pl.Expr:
     """Rank where a price was made: first exchange in `EXCHANGES`, series EQ first."""
     ranks = [
         pl.col(column).replace_strict(
@@ -228,7 +230,7 @@ def _place_of_listing(have: pl.Schema) -> pl.Expr:
     return pl.sum_horizontal(ranks) if ranks else pl.lit(0, pl.Int64())
 
 
-def _one_price_a_day(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _take_one_price_a_day(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Take the price of the first listing; refuse two prices of one day and place."""
     on = [*keys, "date"]
     if not table.select(on).is_duplicated().any():
@@ -285,16 +287,18 @@ def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
         .then(day_of(pl.col("price_at")))
         # a fund has one value a day, published when it is: no session dates it
         .when((pl.col("asset_class") != "mutual_fund").fill_null(value=True))
-        .then(_last_session(at))
+        .then(_find_last_session(at))
     )
-    close_day = _trading_day(trading_day_number(own_day.dt.offset_by("-1d")))
+    close_day = _look_up_day(trading_day_number(own_day.dt.offset_by("-1d")))
     day = own_day if pricing.on is None else pl.lit(pricing.on, pl.Date())
     dated = rows.with_columns(
         _own_day=own_day, _ltp_day=ltp_day, _close_day=close_day, _day=day
     )
     if pricing.table is None or "price" not in pricing.prefer:
         dated = dated.with_columns(
-            _price=_null(MONEY), _price_day=_null(pl.Date()), _price_at=_null(INSTANT)
+            _price=_make_null(MONEY),
+            _price_day=_make_null(pl.Date()),
+            _price_at=_make_null(INSTANT),
         )
         note = pl.lit("no price in the payload")
     else:
@@ -354,7 +358,7 @@ def _with_table(
 def _with_bounds(rows: pl.LazyFrame, actions: pl.DataFrame | None) -> pl.LazyFrame:
     """Add `_from` and `_until`: the days whose prices are of the row's own units."""
     if actions is None or actions.is_empty():
-        return rows.with_columns(_from=_null(pl.Date()), _until=pl.col("_day"))
+        return rows.with_columns(_from=_make_null(pl.Date()), _until=pl.col("_day"))
     ex = actions.lazy().with_columns(_ex="ex_date")
     before = ex.rename({"ex_date": "_from"}).drop("_ex")
     after = ex.with_columns(_next="ex_date").select("instrument_id", "_next", "_ex")
@@ -398,8 +402,8 @@ def _choose_price(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.Laz
     days = {
         basis: pl.when(ok[basis]).then(candidates[basis][1]) for basis in pricing.prefer
     }
-    newest = pl.max_horizontal(*days.values()) if days else _null(pl.Date())
-    basis = _null(pl.String())
+    newest = pl.max_horizontal(*days.values()) if days else _make_null(pl.Date())
+    basis = _make_null(pl.String())
     for name in reversed(pricing.prefer):  # the order, on the snapshot's own day
         basis = pl.when(ok[name]).then(pl.lit(name)).otherwise(basis)
     if pricing.on is not None:

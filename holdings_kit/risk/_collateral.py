@@ -250,7 +250,7 @@ def _add_haircuts(
     dated = "date" in table.columns
     keys = ["instrument_id", "date"] if dated else ["instrument_id"]
     if {"var_margin", "elm", "file_no"} <= set(table.columns):
-        table = _last_files(table, keys)
+        table = _take_last_files(table, keys)
     for column in ("name", "model"):
         if column in table.columns and table[column].n_unique() > 1:
             names = ", ".join(map(repr, table[column].unique().sort().head(3)))
@@ -285,7 +285,7 @@ def _add_haircuts(
     )
 
 
-def _last_files(margins: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _take_last_files(margins: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Take of each instrument and day the last margin file, of its main series."""
     order = [pl.col("file_no")]
     if "series" in margins.columns:

@@ -151,7 +151,7 @@ def value_at_risk(
     }
     rows: list[dict[str, Any]] = []
     for method in methods:
-        need = _needed(method, level)
+        need = _count_needed(method, level)
         enough = len(book.returns) >= need
         found = (
             _measure(
@@ -172,7 +172,7 @@ def value_at_risk(
     return pl.DataFrame(rows, schema=RISK)
 
 
-def _needed(method: Method, level: float) -> int:
+def _count_needed(method: Method, level: float) -> int:
     """Give the number of returns below which a method has nothing to say.
 
     A quantile of a history has to lie within it: at 99 % the worst of 100 days.
@@ -261,9 +261,9 @@ def var_contributions(
     """
     _check(level, decay, window, horizon_days)
     book = _read_book(positions, prices, window)
-    if len(book.returns) < _needed("ewma", level):
+    if len(book.returns) < _count_needed("ewma", level):
         return pl.DataFrame(schema=CONTRIBUTIONS)
-    covariance = _ewma_covariance(book.returns, decay)
+    covariance = _estimate_covariance(book.returns, decay)
     marginal = covariance @ book.values
     variance = float(book.values @ marginal)
     z = NormalDist().inv_cdf(level) * sqrt(horizon_days)
@@ -296,7 +296,7 @@ def _check(level: float, decay: float, window: int, horizon_days: int) -> None:
         raise ConfigError(f"horizon_days {horizon_days}: must be at least 1")
 
 
-def _ewma_covariance(returns: Floats, decay: float) -> Floats:
+def _estimate_covariance(returns: Floats, decay: float) -> Floats:
     """S_t = λ S_(t−1) + (1 − λ) r rᵀ from S_1 = r₁ r₁ᵀ, as one weighted sum."""
     age = np.arange(len(returns) - 1, -1, -1)
     weight = (1 - decay) * decay**age
@@ -304,7 +304,7 @@ def _ewma_covariance(returns: Floats, decay: float) -> Floats:
     return (returns * weight[:, None]).T @ returns
 
 
-def _ewma_variance(pnl: Floats, decay: float) -> Floats:
+def _estimate_variance(pnl: Floats, decay: float) -> Floats:
     """Variance known after each day, by the same recursion."""
     squares = pl.Series(pnl**2)
     return squares.ewm_mean(alpha=1 - decay, adjust=False).to_numpy()
@@ -321,7 +321,9 @@ def _measure(
         sigma = sqrt(
             max(
                 float(
-                    book.values @ _ewma_covariance(book.returns, decay) @ book.values
+                    book.values
+                    @ _estimate_covariance(book.returns, decay)
+                    @ book.values
                 ),
                 0.0,
             )
@@ -329,7 +331,7 @@ def _measure(
         z = NormalDist().inv_cdf(level)
         return z * sigma, sigma * NormalDist().pdf(z) / (1 - level)
     if method == "filtered_historical":
-        variance = _ewma_variance(pnl, decay)
+        variance = _estimate_variance(pnl, decay)
         before, now = np.sqrt(variance[_BURN_IN - 1 : -1]), sqrt(float(variance[-1]))
         moving = before > 0
         pnl = pnl[_BURN_IN:][moving] / before[moving] * now
@@ -340,10 +342,10 @@ def _measure(
         quantile = float(find_quantile(pnl, 1 - level, method=interpolation))
     except ValueError as error:
         raise ConfigError(f"interpolation {interpolation!r}: {error}") from None
-    return -quantile, _tail_mean(pnl, 1 - level)
+    return -quantile, _average_tail(pnl, 1 - level)
 
 
-def _tail_mean(pnl: Floats, tail: float) -> float:
+def _average_tail(pnl: Floats, tail: float) -> float:
     """Mean loss of the worst n × tail outcomes, the last one by its fraction."""
     worst = np.sort(pnl)
     mass = len(worst) * tail

@@ -136,7 +136,7 @@ async def _create_transaction(request: Request) -> Response:
         made = world.imports.create(
             intent=str(intent),
             version=str(version),
-            mutual_funds=_wants_funds(asked) or intent == MF_INTENT,
+            mutual_funds=_is_asking_for_funds(asked) or intent == MF_INTENT,
             notes=notes,
             auth_id=claims.auth_id,
         )
@@ -184,7 +184,7 @@ async def _answer_gateway_holdings(request: Request) -> Response:
     return _reply_gateway_success(data)
 
 
-def _wants_funds(asked: Mapping[str, object]) -> bool:
+def _is_asking_for_funds(asked: Mapping[str, object]) -> bool:
     return _read_config(asked, "assetConfig").get("mfHoldings") in {True, "true"}
 
 

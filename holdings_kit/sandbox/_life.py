@@ -148,19 +148,19 @@ def life(
         row
         for day in range(days)
         for persona in timeline.personas.values()
-        for row in _payloads(timeline, persona, day)
+        for row in _list_payloads(timeline, persona, day)
     ]
     events = [
         row
         for day in range(days)
         for event in timeline.events(day)
-        for row in _truths(timeline, event)
+        for row in _list_truths(timeline, event)
     ]
     return Life(
         pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
-        pl.DataFrame(_actions(timeline, days), schema=ACTIONS),
-        pl.DataFrame(_moves(timeline), schema=MOVES, orient="row"),
+        pl.DataFrame(_list_actions(timeline, days), schema=ACTIONS),
+        pl.DataFrame(_list_moves(timeline), schema=MOVES, orient="row"),
     )
 
 
@@ -209,7 +209,7 @@ def _corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -> Lif
     )
 
 
-def _payloads(
+def _list_payloads(
     timeline: Timeline, persona: Persona, day: int
 ) -> list[tuple[object, ...]]:
     local = datetime.combine(timeline.market.date_of(day), _EVENING, IST)
@@ -223,7 +223,7 @@ def _payloads(
     return [(day, instant, persona.key, *rest) for rest in bodies]
 
 
-def _truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:
+def _list_truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:
     market, who = timeline.market, timeline.personas
     after = market.instrument(event.key, event.session).isin
     before = market.instrument(event.key, event.session - 1).isin
@@ -252,7 +252,7 @@ def _truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:
     ]
 
 
-def _actions(timeline: Timeline, days: int) -> list[dict[str, object]]:
+def _list_actions(timeline: Timeline, days: int) -> list[dict[str, object]]:
     market = timeline.market
     rows: list[dict[str, object]] = []
     for action in market.actions:
@@ -274,7 +274,7 @@ def _actions(timeline: Timeline, days: int) -> list[dict[str, object]]:
     return rows
 
 
-def _moves(timeline: Timeline) -> list[tuple[str, str]]:
+def _list_moves(timeline: Timeline) -> list[tuple[str, str]]:
     return [
         (one.person, account)
         for one in timeline.personas.values()

@@ -66,7 +66,7 @@ def bought(lot: Lot, quantity: int, price: Decimal) -> Lot:
         average = None
     else:
         cost = lot.average * lot.owned + price * quantity
-        average = _rounded(cost / (lot.owned + quantity))
+        average = _round_price(cost / (lot.owned + quantity))
     return replace(
         lot,
         t1=lot.t1 + quantity,
@@ -95,7 +95,7 @@ def pledged(lot: Lot, quantity: int) -> Lot:
 
 def split(lot: Lot, new: int, old: int) -> Lot:
     """Turn `old` shares into `new` ones; the cost stays, fractions are dropped."""
-    average = None if lot.average is None else _rounded(lot.average * old / new)
+    average = None if lot.average is None else _round_price(lot.average * old / new)
     return replace(
         lot,
         settled=lot.settled * new // old,
@@ -112,5 +112,5 @@ def bonus(lot: Lot, new: int, old: int) -> Lot:
     return replace(grown, settled=lot.settled + added, pledged=lot.pledged)
 
 
-def _rounded(value: Decimal) -> Decimal:
+def _round_price(value: Decimal) -> Decimal:
     return value.quantize(_PAISA, ROUND_HALF_UP)

@@ -221,7 +221,7 @@ def add_check_digit(body: str) -> str:
     return f"{body}{-total % 10}"
 
 
-def _real_instrument(
+def _make_real_instrument(
     symbol: str,
     isin: str,
     name: str,
@@ -239,7 +239,7 @@ def _real_instrument(
     return Instrument(symbol, isin, name, held, paise, haircut, kind)
 
 
-def _invented_instrument(
+def _invent_instrument(
     number: int,
     symbol: str,
     name: str,
@@ -264,7 +264,7 @@ def _invented_instrument(
 
 
 _REAL: Final = (
-    _real_instrument(
+    _make_real_instrument(
         "GROWW",
         "INE0HOQ01053",
         "Billionbrains Garage Ventures",
@@ -272,7 +272,7 @@ _REAL: Final = (
         paise=15733,
         haircut="16.62",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "IDEA",
         "INE669E01016",
         "Vodafone Idea",
@@ -280,10 +280,10 @@ _REAL: Final = (
         paise=993,
         haircut="27.07",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "BSE", "INE118H01025", "BSE", ("19585", ""), paise=288660, haircut="24.67"
     ),
-    _real_instrument(
+    _make_real_instrument(
         "GOLDETF",
         "INF769K01JP9",
         "Mirae Asset Gold ETF",
@@ -291,7 +291,7 @@ _REAL: Final = (
         paise=12503,
         haircut="12.50",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "YESBANK",
         "INE528G01035",
         "Yes Bank",
@@ -299,7 +299,7 @@ _REAL: Final = (
         paise=2245,
         haircut="16.90",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "SBIN",
         "INE062A01020",
         "State Bank of India",
@@ -307,7 +307,7 @@ _REAL: Final = (
         paise=97310,
         haircut="12.50",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "GOLDBEES",
         "INF204KB17I5",
         "Nippon India ETF Gold BeES",
@@ -315,7 +315,7 @@ _REAL: Final = (
         paise=10672,
         haircut="12.50",
     ),
-    _real_instrument(
+    _make_real_instrument(
         "NSDL",
         "INE301O01023",
         "National Securities Depository",
@@ -326,28 +326,28 @@ _REAL: Final = (
 )
 
 _INVENTED: Final = (
-    _invented_instrument(
+    _invent_instrument(
         1, "ZASPLIT", "Asha Splitting Mills", 250_000, "20.00", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         2, "ZBONUS", "Bela Bonus Foods", 60_000, "18.50", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         3, "ZCHANGE", "Chitra Changing Cables", 32_000, "25.00", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         4, "ZDELIST", "Dhara Departing Dyes", 4_150, "60.00", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         5, "ZENTER", "Esha Entering Engines", 87_500, "22.75", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         6, "ZFERRY", "Farid Ferrying Freight", 14_900, "30.00", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         7, "ZGREEN", "Gita Green Grids", 112_000, "17.25", bse_only=False
     ),
-    _invented_instrument(
+    _invent_instrument(
         8, "ZHARBOUR", "Hari Harbour Holdings", 5_480, "35.00", bse_only=True
     ),
 )

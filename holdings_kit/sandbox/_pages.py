@@ -106,9 +106,9 @@ async def _answer_sdk(request: Request) -> Response:
     except RefusedError as error:
         known = error.message == "Invalid JWT"
         message = "invalid_jwt" if known else "invalid_gateway"
-        return _sdk_error(message, SDK_CODES[message])
+        return _write_sdk_error(message, SDK_CODES[message])
     except StepRefusedError as error:
-        return _sdk_error(error.message, error.code)
+        return _write_sdk_error(error.message, error.code)
     await asyncio.to_thread(world.pump)
     return json_reply(
         {
@@ -126,7 +126,7 @@ def _read_brokers(asked: object) -> tuple[str, ...] | None:
     return tuple(str(one) for one in cast("list[object]", asked))
 
 
-def _sdk_error(message: str, code: int) -> Response:
+def _write_sdk_error(message: str, code: int) -> Response:
     return json_reply({"error": {"message": message, "code": code}})
 
 
@@ -191,7 +191,7 @@ async def _submit_step(request: Request) -> Response:
         page = render_failed(error.message, error.code, error.reason)
         return html_reply(page, 409, origins=world.settings.origins)
     await asyncio.to_thread(world.pump)
-    goal = _next_step(done)
+    goal = _name_next_step(done)
     return RedirectResponse(f"/connect/{done.id}/{goal}", 303, PAGE_HEADERS)
 
 
@@ -213,10 +213,12 @@ async def _submit_fund_step(
     except RefusedError as error:
         return _answer_step(request, step, f"{error.message}.")
     await asyncio.to_thread(world.pump)
-    return RedirectResponse(f"/connect/{done.id}/{_next_step(done)}", 303, PAGE_HEADERS)
+    return RedirectResponse(
+        f"/connect/{done.id}/{_name_next_step(done)}", 303, PAGE_HEADERS
+    )
 
 
-def _next_step(done: Transaction) -> str:
+def _name_next_step(done: Transaction) -> str:
     if done.error is not None:
         return "error"
     if done.intent == MF_INTENT and done.status in {"INITIALIZED", "USED"}:
@@ -238,7 +240,7 @@ def _answer_step(request: Request, step: str, problem: str = "") -> Response:
     page = _render_step(world, found, step, problem)
     if page is None:
         return RedirectResponse(
-            f"/connect/{found.id}/{_next_step(found)}", 303, PAGE_HEADERS
+            f"/connect/{found.id}/{_name_next_step(found)}", 303, PAGE_HEADERS
         )
     return html_reply(page, 422 if problem else 200, origins=world.settings.origins)
 

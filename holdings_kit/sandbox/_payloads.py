@@ -333,7 +333,7 @@ def write_account_body(
 
 def _write_persona_arrow_row(view: View, key: str, lot: Lot) -> dict[str, object]:
     item = view.instrument(key)
-    dark = item.delisted or _in_maintenance(view.instant)
+    dark = item.delisted or _is_in_maintenance(view.instant)
     traded = market_open(view.instant) and not dark
     last = view.last_price(key)
     known = traded and lot.average is not None
@@ -473,7 +473,7 @@ def _write_fund_rows(view: View) -> list[dict[str, object]]:
     return rows
 
 
-def _in_maintenance(instant: datetime) -> bool:
+def _is_in_maintenance(instant: datetime) -> bool:
     return instant.astimezone(IST).hour == 0
 
 

@@ -127,10 +127,10 @@ def refusal(path: str, status: int, message: str, code: str | None = None) -> Re
     """
     said = message or _WORDS.get(status, "Refused")
     if _is_gateway_path(path):
-        return json_reply(_gateway_error(said), status)
+        return json_reply(_write_gateway_error(said), status)
     if path.startswith(("/_sandbox/", "/scdk/")):
         return json_reply({"error": said}, status)
-    error = _arrow_error(status, said)
+    error = _write_arrow_error(status, said)
     if code is not None:
         error |= {"code": code, "errorCode": code}
     return json_reply(error, status)
@@ -170,7 +170,9 @@ async def _apply_fault(fault: Fault, request: Request, endpoint: Endpoint) -> Re
         raise RefusedError(504)
     if fault.name == "success false":
         said, gateway = _WORDS[500], _is_gateway_path(request.url.path)
-        return json_reply(_gateway_error(said) if gateway else _arrow_error(500, said))
+        return json_reply(
+            _write_gateway_error(said) if gateway else _write_arrow_error(500, said)
+        )
     return _spoil_body(fault.name, seconds, request, await endpoint(request))
 
 
@@ -188,10 +190,10 @@ def _spoil_body(
         return _CutResponse(body, good.status_code, media_type=kind)
     if name == "wrong type":
         return Response(body, good.status_code, media_type="text/html")
-    return Response(_empty_rows(body), good.status_code, media_type=kind)
+    return Response(_write_empty_rows(body), good.status_code, media_type=kind)
 
 
-def _empty_rows(body: bytes) -> bytes:
+def _write_empty_rows(body: bytes) -> bytes:
     try:
         said = json.loads(body)
     except ValueError:
@@ -223,10 +225,10 @@ def _is_gateway_path(path: str) -> bool:
     return path.startswith(("/v1/", "/gateway/"))
 
 
-def _gateway_error(message: str) -> dict[str, object]:
+def _write_gateway_error(message: str) -> dict[str, object]:
     return {"success": False, "errors": [message], "data": None}
 
 
-def _arrow_error(status: int, message: str) -> dict[str, object]:
+def _write_arrow_error(status: int, message: str) -> dict[str, object]:
     code = ARROW_CODES.get(status, "GENERAL_ERROR")
     return {"status": "error", "message": message, "errorCode": code}

@@ -107,7 +107,7 @@ class Timeline:
         self.personas = {persona.key: persona for persona in list_personas(seed)}
         self._steps = dict(_schedule(seed))
         actions = tuple(
-            Action(session, key, kind, *_ratio(kind))
+            Action(session, key, kind, *_read_ratio(kind))
             for session, (kind, key, _quantity) in self._steps.items()
             if kind in _ACTIONS
         )
@@ -226,7 +226,7 @@ class Timeline:
             if lot is None or lot.owned == 0:
                 continue
             grow = _GROWTH.get(kind)
-            after = grow(lot, *_ratio(kind)) if grow else lot
+            after = grow(lot, *_read_ratio(kind)) if grow else lot
             arrow, gateway = _CAUSES[kind]
             added = after.owned - lot.owned
             day.put(Event(session, persona, key, kind, arrow, gateway, added), after)
@@ -250,7 +250,7 @@ class Timeline:
             keys = [key for key in free if lots[key].pledged]
             quantity = 0
         else:
-            keys = [key for key in free if _spare(lots[key]) > _PIECE]
+            keys = [key for key in free if _count_spare(lots[key]) > _PIECE]
             quantity = _PIECE
         if keys:
             key = random.choice(keys)
@@ -275,11 +275,11 @@ _CAUSES: Final = {
 _ACTIONS: Final = frozenset(_CAUSES)
 
 
-def _ratio(kind: str) -> tuple[int, int]:
+def _read_ratio(kind: str) -> tuple[int, int]:
     return {"split": (5, 1), "bonus": (3, 2)}.get(kind, (1, 1))
 
 
-def _spare(lot: Lot) -> int:
+def _count_spare(lot: Lot) -> int:
     return lot.settled - lot.in_smallcase
 
 

@@ -52,7 +52,8 @@ _ALL_PLACES: Final = 1 << 24
 def read(lines: Iterable[Line | Torn], add: Add) -> Loaded:
     """Read lines one by one; what cannot be read is a reject with its bytes."""
     batches = (
-        collect(enumerate(some), add, places=_ALL_PLACES) for some in _batched(lines)
+        collect(enumerate(some), add, places=_ALL_PLACES)
+        for some in _batch_items(lines)
     )
     return join_parts(batch.load(whole=True) for batch in batches)
 
@@ -62,7 +63,7 @@ def read_facts(
 ) -> tuple[list[Facts], list[pl.DataFrame]]:
     """Read lines of one file one by one: facts by their line numbers, and rejects."""
     numbered = (((line.line_no or first_line) - first_line, line) for line in lines)
-    batches = [collect(some, add) for some in _batched(numbered)]
+    batches = [collect(some, add) for some in _batch_items(numbered)]
     return [each.facts() for each in batches], [each.rejects() for each in batches]
 
 
@@ -115,7 +116,7 @@ def _reject(batch: Batch, line: Line, reason: str) -> None:
     batch.reject(line.file, line.line_no, reason, line.body[:_MOST_RAW])
 
 
-def _batched(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def _batch_items(items: Iterable[_Item]) -> Iterator[list[_Item]]:
     rest = iter(items)
     while some := list(islice(rest, _LINES)):
         yield some

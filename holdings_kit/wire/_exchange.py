@@ -312,7 +312,7 @@ def recognize(body: bytes) -> Shape | None:
     lines = start.split(b"\n")[:_LOOK]
     for number, line in enumerate(lines):
         text = _decode(line)[0].strip()
-        kind = _kind_of_head(text)
+        kind = _find_kind(text)
         if kind is not None:
             return Shape(kind, text, number + 1)
     for number, line in enumerate(lines):
@@ -332,8 +332,8 @@ def read_cells(documents: Sequence[Document], shape: Shape) -> Cells:
     one piece; others line by line.
     """
     if shape.head == "json":
-        return _json_cells(documents)
-    layout = _layout(shape)
+        return _read_json_cells(documents)
+    layout = _find_layout(shape)
     tidy: list[bytes] = []
     counts: list[tuple[int, int, int]] = []
     odd: list[pl.DataFrame] = []
@@ -352,7 +352,7 @@ def read_cells(documents: Sequence[Document], shape: Shape) -> Cells:
             if not line.strip() or (layout.separator == ";" and b";" not in line):
                 continue  # names of fund houses and categories stand alone
             text, is_utf8 = _decode(line)
-            cells, fault = _cut(text, layout)
+            cells, fault = _cut_line(text, layout)
             if fault:
                 found.append((document.file, line_no, fault, line))
                 continue
@@ -360,8 +360,8 @@ def read_cells(documents: Sequence[Document], shape: Shape) -> Cells:
                 notices.append((document.file, line_no, "not_utf8", text[:200]))
             rows.append([cells[place] for place in layout.places])
             at.append(line_no)
-        odd.append(_odd_frame(layout.names, rows, at, number))
-    frames = [_quick_frame(layout, tidy, counts), *odd]
+        odd.append(_read_odd_rows(layout.names, rows, at, number))
+    frames = [_read_quick_frame(layout, tidy, counts), *odd]
     return Cells(
         pl.concat(frames, rechunk=False),
         pl.DataFrame(found, schema=REJECTS, orient="row"),
@@ -396,12 +396,12 @@ def _is_tidy(body: bytes, lines: list[bytes], skip: int, layout: _Layout) -> boo
     return {line.count(mark) for line in lines[skip:]} <= {layout.width - 1}
 
 
-def _quick_frame(
+def _read_quick_frame(
     layout: _Layout, lines: list[bytes], counts: list[tuple[int, int, int]]
 ) -> pl.DataFrame:
     names, places = layout.names, layout.places
     if not lines:
-        return _odd_frame(names, [], [], 0)
+        return _read_odd_rows(names, [], [], 0)
     read = pl.read_csv(
         b"\n".join(lines),
         has_header=False,
@@ -422,19 +422,19 @@ def _quick_frame(
     )
     padded = any(b", " in line or b" ," in line for line in lines)
     return read.select(
-        (_blank_to_null(pl.col(str(place))) if padded else pl.col(str(place))).alias(
-            name
-        )
+        (
+            _read_blank_as_null(pl.col(str(place))) if padded else pl.col(str(place))
+        ).alias(name)
         for name, place in zip(names, places, strict=True)
     ).hstack(at)
 
 
-def _odd_frame(
+def _read_odd_rows(
     names: list[str], rows: list[list[str]], at: list[int], number: int
 ) -> pl.DataFrame:
     text = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row")
     return text.select(
-        _blank_to_null(pl.col(name)).alias(name) for name in names
+        _read_blank_as_null(pl.col(name)).alias(name) for name in names
     ).hstack(
         [
             pl.repeat(number, len(at), dtype=pl.UInt32(), eager=True).alias("doc"),
@@ -443,12 +443,12 @@ def _odd_frame(
     )
 
 
-def _blank_to_null(cell: pl.Expr) -> pl.Expr:
+def _read_blank_as_null(cell: pl.Expr) -> pl.Expr:
     text = cell.str.strip_chars()
     return pl.when(text != "").then(text)
 
 
-def _cut(text: str, layout: _Layout) -> tuple[list[str], str | None]:
+def _cut_line(text: str, layout: _Layout) -> tuple[list[str], str | None]:
     """Cut a line; short of or beyond its header is a fault, blank cells are not."""
     least, width = layout.least, layout.width
     try:
@@ -472,20 +472,20 @@ class _Layout(NamedTuple):
     separator: str
 
 
-def _layout(shape: Shape) -> _Layout:
+def _find_layout(shape: Shape) -> _Layout:
     if not shape.head:
         names = list(_RECORDS[shape.kind][1])
         return _Layout(names, list(range(len(names))), len(names), len(names), ",")
     form = _FORMATS[shape.kind]
-    cells = _head_cells(shape.head, form.separator)
+    cells = _split_head(shape.head, form.separator)
     least = len(cells)
     while least and not cells[least - 1]:
         least -= 1  # a comma at the end of the header makes a column without a name
-    found = _places(form, tuple(cells))
+    found = _find_places(form, tuple(cells))
     return _Layout(list(found), list(found.values()), least, len(cells), form.separator)
 
 
-def _head_cells(head: str, separator: str) -> list[str]:
+def _split_head(head: str, separator: str) -> list[str]:
     try:
         cells: list[str] = next(csv.reader([head], delimiter=separator))
     except (csv.Error, StopIteration):
@@ -493,7 +493,7 @@ def _head_cells(head: str, separator: str) -> list[str]:
     return [re.sub(r"[^A-Z0-9]", "", cell.upper()) for cell in cells]
 
 
-def _places(form: _Format, cells: tuple[str, ...]) -> dict[str, int]:
+def _find_places(form: _Format, cells: tuple[str, ...]) -> dict[str, int]:
     found: dict[str, int] = {}
     for column, names in form.columns.items():
         for place, cell in enumerate(cells):
@@ -507,10 +507,10 @@ def _is_name(cell: str, name: str) -> bool:
 
 
 @cache
-def _kind_of_head(head: str) -> str | None:
+def _find_kind(head: str) -> str | None:
     for kind, form in _FORMATS.items():
         if form.separator in head:
-            found = _places(form, tuple(_head_cells(head, form.separator)))
+            found = _find_places(form, tuple(_split_head(head, form.separator)))
             if set(form.needed) <= set(found):
                 return kind
     return None
@@ -524,9 +524,9 @@ def _decode(line: bytes) -> tuple[str, bool]:
         return line.decode("cp1252", errors="replace"), False
 
 
-def _json_cells(documents: Sequence[Document]) -> Cells:
+def _read_json_cells(documents: Sequence[Document]) -> Cells:
     names = [*_ACTION_KEYS]
-    frames = [_odd_frame(names, [], [], 0)]
+    frames = [_read_odd_rows(names, [], [], 0)]
     found: list[tuple[str, int | None, str, bytes]] = []
     for number, document in enumerate(documents):
         try:
@@ -537,7 +537,7 @@ def _json_cells(documents: Sequence[Document]) -> Cells:
             continue
         rows: list[list[str]] = []
         at: list[int] = []
-        for place, entry in _entries(payload):
+        for place, entry in _list_entries(payload):
             if not is_object(entry) or "subject" not in entry:
                 reason = f"entry {place} is no corporate action"
                 found.append((document.file, None, reason, dump(entry)))
@@ -545,7 +545,7 @@ def _json_cells(documents: Sequence[Document]) -> Cells:
             cells = (entry.get(key) for key in _ACTION_KEYS.values())
             rows.append(["" if cell is None else as_text(cell) for cell in cells])
             at.append(place)
-        frames.append(_odd_frame(names, rows, at, number))
+        frames.append(_read_odd_rows(names, rows, at, number))
     return Cells(
         pl.concat(frames),
         pl.DataFrame(found, schema=REJECTS, orient="row"),
@@ -553,7 +553,7 @@ def _json_cells(documents: Sequence[Document]) -> Cells:
     )
 
 
-def _entries(payload: Json) -> Iterator[tuple[int, Json]]:
+def _list_entries(payload: Json) -> Iterator[tuple[int, Json]]:
     """Give the entries of a list, or of the list under ``data``, from 1."""
     inner = payload.get("data", payload) if is_object(payload) else payload
     yield from enumerate(inner if is_list(inner) else [inner], 1)

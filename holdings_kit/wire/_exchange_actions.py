@@ -81,10 +81,10 @@ def read_subject(subject: str, face_value: Decimal | None = None) -> list[Action
     []
     """
     found = [
-        *_face_value_change(subject),
-        *_bonus(subject),
-        *_rights(subject, face_value),
-        *_dividends(subject),
+        *_read_face_value_change(subject),
+        *_read_bonus(subject),
+        *_read_rights(subject, face_value),
+        *_read_dividends(subject),
     ]
     rest = subject
     for kind, word in _WORDS.items():
@@ -93,12 +93,12 @@ def read_subject(subject: str, face_value: Decimal | None = None) -> list[Action
             ratio = re.search(_RATIO, subject)
             takes = kind in ("demerger", "merger") and ratio and not found
             found.append(
-                Action(kind, _ratio(ratio.groups()) if takes and ratio else None)
+                Action(kind, _write_ratio(ratio.groups()) if takes and ratio else None)
             )
     return found
 
 
-def _ratio(parts: tuple[str, ...]) -> str | None:
+def _write_ratio(parts: tuple[str, ...]) -> str | None:
     new, old = (Fraction(part) for part in parts[:2])
     if not new or not old:
         return None
@@ -106,7 +106,7 @@ def _ratio(parts: tuple[str, ...]) -> str | None:
     return f"{exact.numerator}:{exact.denominator}"
 
 
-def _face_value_change(subject: str) -> Iterator[Action]:
+def _read_face_value_change(subject: str) -> Iterator[Action]:
     if not re.search(r"split|sub-?\s?division|consolidat", subject, re.IGNORECASE):
         return
     shrinks = re.search("consolidat", subject, re.IGNORECASE) is not None
@@ -130,36 +130,40 @@ def _face_value_change(subject: str) -> Iterator[Action]:
     yield Action("consolidation" if shrinks else "split")
 
 
-def _bonus(subject: str) -> Iterator[Action]:
+def _read_bonus(subject: str) -> Iterator[Action]:
     named = re.search(rf"\bbonus\b(?:\D*?{_RATIO})?", subject, re.IGNORECASE)
     if named and not _NO_SHARES.search(subject):
-        yield Action("bonus", _ratio(named.groups()) if named.group(1) else None)
+        yield Action("bonus", _write_ratio(named.groups()) if named.group(1) else None)
 
 
-def _rights(subject: str, face_value: Decimal | None) -> Iterator[Action]:
+def _read_rights(subject: str, face_value: Decimal | None) -> Iterator[Action]:
     named = re.search(rf"\brights?\b(?:\D*?{_RATIO})?", subject, re.IGNORECASE)
     if not named:
         return
     price: Decimal | None = None
     paid = _ISSUE_PRICE.search(subject, named.end())
     if paid:
-        price = _decimal(paid.group(2) or paid.group(3))
+        price = _parse_decimal(paid.group(2) or paid.group(3))
         if price is not None and (paid.group(1) or "").lower() == "premium":
             price = None if face_value is None else price + face_value
-    yield Action("rights", _ratio(named.groups()) if named.group(1) else None, price)
+    yield Action(
+        "rights", _write_ratio(named.groups()) if named.group(1) else None, price
+    )
 
 
-def _dividends(subject: str) -> Iterator[Action]:
+def _read_dividends(subject: str) -> Iterator[Action]:
     if not re.search(r"\bdividend\b", subject, re.IGNORECASE):
         return
     parts = re.split(r"(?=\b\w*\s*dividend\b)", subject, flags=re.IGNORECASE)
     for part in parts:
         if re.search(r"\bdividend\b", part, re.IGNORECASE):
             paid = re.search(rf"dividend\D*?{_RUPEES}", part, re.IGNORECASE)
-            yield Action("dividend", None, _decimal(paid.group(1)) if paid else None)
+            yield Action(
+                "dividend", None, _parse_decimal(paid.group(1)) if paid else None
+            )
 
 
-def _decimal(text: str) -> Decimal | None:
+def _parse_decimal(text: str) -> Decimal | None:
     try:
         return Decimal(text.replace(",", ""))
     except InvalidOperation:

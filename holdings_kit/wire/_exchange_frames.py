@@ -111,7 +111,7 @@ def decode_documents(documents: Sequence[Document], shape: Shape) -> Decoded:
     """
     cells = read_cells(documents, shape)
     if shape.kind in _PRICE_KINDS:
-        made = _prices(cells, shape, documents)
+        made = _decode_prices(cells, shape, documents)
     else:
         made = _DECODERS[shape.kind](cells, shape, documents)
     rows = made.rows
@@ -132,24 +132,24 @@ class _Made(NamedTuple):
     notices: list[pl.DataFrame]
 
 
-def _prices(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_prices(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
     rows = cells.rows
     aside: list[pl.DataFrame] = []
     if shape.kind == "udiff":
-        rows, other = _cash_market(rows, documents)
+        rows, other = _keep_cash_market(rows, documents)
         aside.append(other)
-    rows = _with_days(_listed(rows, shape.kind), documents)
+    rows = _with_days(_add_listing(rows, shape.kind), documents)
     if "traded_lakhs" in rows.columns:
         lakhs = pl.col("traded_lakhs").cast(VALUE, strict=False)
         rows = rows.with_columns(traded_value=(lakhs * 100_000).cast(pl.String()))
     given = [name for name in (*_PRICE_COLUMNS, *_TRADED) if name in rows.columns]
-    typed, faults = _numbers(rows, given, MONEY)
+    typed, faults = _parse_numbers(rows, given, MONEY)
     below = [pl.col(c) < 0 for c in given]
     faults += [
-        _fault(pl.col("date").is_null(), "names no day"),
-        _fault(pl.any_horizontal(below), "a number is below 0"),
-        _fault(pl.col("exchange").is_null(), "names no exchange"),
-        *_identity_faults(),
+        _write_fault(pl.col("date").is_null(), "names no day"),
+        _write_fault(pl.any_horizontal(below), "a number is below 0"),
+        _write_fault(pl.col("exchange").is_null(), "names no exchange"),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(typed, faults, documents, shape)
     prices = _with_identity(good).with_columns(
@@ -162,17 +162,17 @@ def _prices(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
         rows,
         {
             "prices": _fit(priced, PRICES),
-            "sightings": _sightings(prices, shape.kind),
+            "sightings": _list_sightings(prices, shape.kind),
         },
         [*aside, bad],
-        [_remark(unpriced, documents, "no_close", pl.coalesce("symbol", "isin"))],
+        [_write_remark(unpriced, documents, "no_close", pl.coalesce("symbol", "isin"))],
     )
 
 
 _TRADED: Final = ("traded_quantity", "traded_value")
 
 
-def _cash_market(
+def _keep_cash_market(
     rows: pl.DataFrame, documents: Sequence[Document]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Set other segments aside, one reject for each in a file."""
@@ -187,7 +187,7 @@ def _cash_market(
     return rows.filter(~other), aside
 
 
-def _listed(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+def _add_listing(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Give each row its exchange, its symbol and its one ISIN."""
     if kind == "udiff":
         return rows
@@ -264,7 +264,7 @@ _ORDERS: Final = {  # where year, month and day stand
 }
 
 
-def _numbers(
+def _parse_numbers(
     rows: pl.DataFrame, columns: Sequence[str], dtype: DataType
 ) -> tuple[pl.DataFrame, list[pl.Expr]]:
     """Read columns as exact numbers, and the faults of those that are none."""
@@ -291,11 +291,11 @@ def _numbers(
     return rows.with_columns(made.get_columns()), faults
 
 
-def _fault(where: pl.Expr, reason: str) -> pl.Expr:
+def _write_fault(where: pl.Expr, reason: str) -> pl.Expr:
     return pl.when(where).then(pl.lit(reason))
 
 
-def _identity_faults() -> list[pl.Expr]:
+def _find_identity_faults() -> list[pl.Expr]:
     """Find ISINs that do not verify, and rows that name no security at all."""
     isin, symbol = pl.col("isin"), pl.col("symbol")
     blank = isin.is_null() | isin.is_in(_UNKNOWN)
@@ -303,7 +303,7 @@ def _identity_faults() -> list[pl.Expr]:
         pl.when(~blank & ~isin_ok().fill_null(value=False)).then(
             pl.format("ISIN {} does not verify: check digit or shape", isin)
         ),
-        _fault(blank & symbol.is_null(), "names neither ISIN nor symbol"),
+        _write_fault(blank & symbol.is_null(), "names neither ISIN nor symbol"),
     ]
 
 
@@ -327,11 +327,11 @@ def _judge(
     bad = judged.filter(pl.col("_reason").is_not_null())
     return (
         judged.filter(pl.col("_reason").is_null()).drop("_reason"),
-        _rejects(bad, documents, shape),
+        _write_rejects(bad, documents, shape),
     )
 
 
-def _rejects(
+def _write_rejects(
     bad: pl.DataFrame, documents: Sequence[Document], shape: Shape
 ) -> pl.DataFrame:
     is_json = shape.head == "json"
@@ -349,7 +349,7 @@ def _rejects(
     return pl.DataFrame(found, schema=REJECTS, orient="row").unique(maintain_order=True)
 
 
-def _remark(
+def _write_remark(
     rows: pl.DataFrame, documents: Sequence[Document], kind: str, value: pl.Expr
 ) -> pl.DataFrame:
     files = pl.DataFrame(
@@ -375,7 +375,7 @@ def _fit(rows: pl.DataFrame, schema: Mapping[str, DataType]) -> pl.DataFrame:
     )
 
 
-def _sightings(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+def _list_sightings(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     """Say once under which symbols, tokens and ISINs a file knows its securities."""
     keys = ["exchange", "symbol", "series", "token", "trading_symbol", "isin", "name"]
     for name in (*keys, "date"):
@@ -392,7 +392,7 @@ def _sightings(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
     )
 
 
-def _percent(column: str) -> pl.Expr:
+def _as_fraction(column: str) -> pl.Expr:
     """Turn percent, read exactly, into a fraction."""
     return (pl.col(column).cast(VALUE) * Decimal("0.01")).cast(RATE, strict=False)
 
@@ -402,14 +402,16 @@ _CONTROL: Final = re.compile(
 )
 
 
-def _var_margins(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_var_margins(
+    cells: Cells, shape: Shape, documents: Sequence[Document]
+) -> _Made:
     """Decode ``C_VAR1``: the control record says day, file and number of records."""
     heads: list[tuple[int, date | None, int | None]] = []
     aside: list[tuple[str, int | None, str, bytes]] = []
     for number, document in enumerate(documents):
         line = line_of(document, shape.skip) if shape.skip else b""
         control = _CONTROL.match(line.decode("ascii", "replace"))
-        day = _control_day(control) if control else None
+        day = _read_control_day(control) if control else None
         file_no = int(control.group(4) or 1) if control else None
         heads.append((number, day, file_no))
         lines = cells.rows.filter(pl.col("doc") == number).height
@@ -437,32 +439,32 @@ def _var_margins(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _
         token=pl.when(code).then("symbol"),
     )
     rates = [name for name in MARGINS.names() if MARGINS[name] == RATE]
-    typed, faults = _numbers(rows, rates, VALUE)
+    typed, faults = _parse_numbers(rows, rates, VALUE)
     faults += [
         pl.when(pl.col("record") != "20").then(
             pl.format("record type {} is none of a detail", "record")
         ),
-        _fault(pl.col("haircut").is_null(), "names no applicable rate"),
-        _fault(
+        _write_fault(pl.col("haircut").is_null(), "names no applicable rate"),
+        _write_fault(
             pl.any_horizontal((pl.col(c) < 0) | (pl.col(c) > _MOST) for c in rates),
             "a rate is not between 0 and 10000 percent",
         ),
-        *_identity_faults(),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(typed, faults, documents, shape)
-    margins = _with_identity(good).with_columns(_percent(name) for name in rates)
+    margins = _with_identity(good).with_columns(_as_fraction(name) for name in rates)
     return _Made(
         rows,
         {
             "margins": _fit(margins, MARGINS),
-            "sightings": _sightings(margins, shape.kind),
+            "sightings": _list_sightings(margins, shape.kind),
         },
         [pl.DataFrame(aside, schema=REJECTS, orient="row"), bad],
         [],
     )
 
 
-def _control_day(control: re.Match[str]) -> date | None:
+def _read_control_day(control: re.Match[str]) -> date | None:
     day, month, year = (int(part) for part in control.groups()[:3])
     try:
         return date(year, month, day)
@@ -475,7 +477,7 @@ _MONTHS: Final = (
 )  # fmt: skip
 
 
-def _groups(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_groups(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
     """Decode ``C_CATG``: liquidity groups and impact costs of a month."""
     months: list[tuple[int, date | None]] = []
     for number, document in enumerate(documents):
@@ -498,29 +500,31 @@ def _groups(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
     )
     rows = cells.rows.join(days, on="doc", how="left", maintain_order="left")
     rows = rows.with_columns(exchange=pl.lit("NSE"))
-    typed, faults = _numbers(rows, ["group", "impact_cost"], VALUE)
+    typed, faults = _parse_numbers(rows, ["group", "impact_cost"], VALUE)
     faults += [
-        _fault(pl.col("date").is_null(), "the first line names no month"),
-        _fault(~pl.col("group").is_in([1, 2, 3]).fill_null(value=False), "no group"),
-        _fault(
+        _write_fault(pl.col("date").is_null(), "the first line names no month"),
+        _write_fault(
+            ~pl.col("group").is_in([1, 2, 3]).fill_null(value=False), "no group"
+        ),
+        _write_fault(
             (pl.col("impact_cost") < 0) | (pl.col("impact_cost") > _MOST),
             "the impact cost is no percentage",
         ),
-        *_identity_faults(),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(
-        _percent("impact_cost"), source=pl.lit(shape.kind)
+        _as_fraction("impact_cost"), source=pl.lit(shape.kind)
     )
     return _Made(
         rows,
-        {"groups": _fit(made, GROUPS), "sightings": _sightings(made, shape.kind)},
+        {"groups": _fit(made, GROUPS), "sightings": _list_sightings(made, shape.kind)},
         [bad],
         [],
     )
 
 
-def _collateral_list(
+def _decode_collateral_list(
     cells: Cells, shape: Shape, documents: Sequence[Document]
 ) -> _Made:
     """Decode ``APPSEC_COLLVAL``; its day stands in the file's name alone."""
@@ -530,59 +534,65 @@ def _collateral_list(
         exchange=pl.when(code).then(pl.lit("BSE")).otherwise(pl.lit("NSE")),
         token=pl.when(code).then("symbol"),
     )
-    typed, faults = _numbers(rows, ["valuation_price", "haircut"], VALUE)
+    typed, faults = _parse_numbers(rows, ["valuation_price", "haircut"], VALUE)
     faults += [
-        _fault(pl.col("haircut").is_null(), "names no haircut"),
-        _fault(~pl.col("haircut").is_between(0, 100), "the haircut is no percentage"),
-        *_identity_faults(),
+        _write_fault(pl.col("haircut").is_null(), "names no haircut"),
+        _write_fault(
+            ~pl.col("haircut").is_between(0, 100), "the haircut is no percentage"
+        ),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(
-        _percent("haircut"), source=pl.lit(shape.kind)
+        _as_fraction("haircut"), source=pl.lit(shape.kind)
     )
     return _Made(
         rows,
         {
             "collateral": _fit(made, COLLATERAL),
-            "sightings": _sightings(made, shape.kind),
+            "sightings": _list_sightings(made, shape.kind),
         },
         [bad],
         [],
     )
 
 
-def _cmvolt(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_volatility(
+    cells: Cells, shape: Shape, documents: Sequence[Document]
+) -> _Made:
     rows = _with_days(cells.rows, documents).with_columns(exchange=pl.lit("NSE"))
     closes = [c for c in ("close_price", "previous_close_price") if c in rows.columns]
-    typed, faults = _numbers(rows, closes, MONEY)
+    typed, faults = _parse_numbers(rows, closes, MONEY)
     rest = [c for c in VOLATILITIES if VOLATILITIES[c] == pl.Float64()]
-    typed, more = _numbers(typed, [c for c in rest if c in rows.columns], pl.Float64())
+    typed, more = _parse_numbers(
+        typed, [c for c in rest if c in rows.columns], pl.Float64()
+    )
     faults += [
         *more,
-        _fault(pl.col("date").is_null(), "names no day"),
-        _fault(
+        _write_fault(pl.col("date").is_null(), "names no day"),
+        _write_fault(
             ~pl.col("volatility").is_between(0, 10).fill_null(value=True)
             | ~pl.col("previous_volatility").is_between(0, 10).fill_null(value=True),
             "a volatility is not between 0 and 10",
         ),
-        *_identity_faults(),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(source=pl.lit(shape.kind))
     return _Made(rows, {"volatilities": _fit(made, VOLATILITIES)}, [bad], [])
 
 
-def _lists(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_lists(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
     """Decode lists of securities: of NSE, of an index, and Arrow's own master."""
     rows = cells.rows
     if "exchange" not in rows.columns:
         rows = rows.with_columns(exchange=pl.lit("NSE"))
-    good, bad = _judge(rows, _identity_faults(), documents, shape)
+    good, bad = _judge(rows, _find_identity_faults(), documents, shape)
     made = _with_identity(good).with_columns(source=pl.lit(shape.kind))
-    frames = {"sightings": _sightings(made, shape.kind)}
+    frames = {"sightings": _list_sightings(made, shape.kind)}
     if shape.kind == "constituents":
         names = pl.DataFrame(
-            [(number, _index_name(d.file)) for number, d in enumerate(documents)],
+            [(number, _name_index(d.file)) for number, d in enumerate(documents)],
             schema={"doc": pl.UInt32(), "index": pl.String()},
             orient="row",
         )
@@ -591,17 +601,19 @@ def _lists(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
     return _Made(rows, frames, [bad], [])
 
 
-def _index_name(file: str) -> str:
+def _name_index(file: str) -> str:
     """Name an index by its file: the file does not say which it is."""
     stem = re.split(r"[/\\]", file)[-1].split(".")[0].lower()
     return re.sub(r"^ind_|_?list$", "", stem)
 
 
-def _symbol_changes(cells: Cells, shape: Shape, documents: Sequence[Document]) -> _Made:
+def _decode_symbol_changes(
+    cells: Cells, shape: Shape, documents: Sequence[Document]
+) -> _Made:
     rows = _with_days(cells.rows).with_columns(exchange=pl.lit("NSE"))
     faults = [
-        _fault(pl.col("date").is_null(), "names no day"),
-        _fault(
+        _write_fault(pl.col("date").is_null(), "names no day"),
+        _write_fault(
             pl.col("symbol").is_null() | pl.col("new_symbol").is_null(),
             "names no old or no new symbol",
         ),
@@ -620,7 +632,7 @@ def _symbol_changes(cells: Cells, shape: Shape, documents: Sequence[Document]) -
 _RATIO_NEEDED: Final = ("split", "bonus", "consolidation")
 
 
-def _corporate_actions(
+def _decode_corporate_actions(
     cells: Cells, shape: Shape, documents: Sequence[Document]
 ) -> _Made:
     """Decode corporate actions: what the subject says, under the ISIN before."""
@@ -637,7 +649,7 @@ def _corporate_actions(
     face = pl.col("face_value").str.replace_all(r"[^\d.]", "").cast(MONEY, strict=False)
     subjects = rows.select("subject", "face_value", face=face).unique()
     read = [
-        (subject, face_text, [tuple(action) for action in _read(subject, face)])
+        (subject, face_text, [tuple(action) for action in _read_shape(subject, face)])
         for subject, face_text, face in subjects.iter_rows()
     ]
     parts = pl.Struct(
@@ -667,13 +679,13 @@ def _corporate_actions(
     actions = full.filter(named).explode("part").unnest("part")
     unrated = pl.col("kind").is_in(_RATIO_NEEDED) & pl.col("ratio").is_null()
     faults = [
-        _fault(pl.col("date").is_null(), "names no ex-date"),
+        _write_fault(pl.col("date").is_null(), "names no ex-date"),
         pl.when(unrated).then(
             pl.format(
                 "the subject {} names no ratio", pl.col("subject").str.slice(0, 80)
             )
         ),
-        *_identity_faults(),
+        *_find_identity_faults(),
     ]
     good, bad = _judge(actions, faults, documents, shape)
     made = _with_identity(good).with_columns(ex_date="date", source=pl.lit(shape.kind))
@@ -681,7 +693,7 @@ def _corporate_actions(
         rows,
         {
             "actions": _fit(made, ACTIONS),
-            "sightings": _sightings(
+            "sightings": _list_sightings(
                 made.filter(pl.col("series").is_not_null())
                 if "series" in made.columns
                 else made.clear(),
@@ -690,25 +702,25 @@ def _corporate_actions(
         },
         [bad],
         [
-            _remark(
+            _write_remark(
                 other, documents, "other_subject", pl.col("subject").str.slice(0, 200)
             )
         ],
     )
 
 
-def _read(subject: str | None, face_value: Decimal | None) -> list[Action]:
+def _read_shape(subject: str | None, face_value: Decimal | None) -> list[Action]:
     return [] if subject is None else read_subject(subject, face_value)
 
 
 _DECODERS: Final[dict[str, Callable[[Cells, Shape, Sequence[Document]], _Made]]] = {
-    "var_margins": _var_margins,
-    "groups": _groups,
-    "collateral_list": _collateral_list,
-    "cmvolt": _cmvolt,
-    "equity_list": _lists,
-    "constituents": _lists,
-    "arrow_instruments": _lists,
-    "symbol_changes": _symbol_changes,
-    "corporate_actions": _corporate_actions,
+    "var_margins": _decode_var_margins,
+    "groups": _decode_groups,
+    "collateral_list": _decode_collateral_list,
+    "cmvolt": _decode_volatility,
+    "equity_list": _decode_lists,
+    "constituents": _decode_lists,
+    "arrow_instruments": _decode_lists,
+    "symbol_changes": _decode_symbol_changes,
+    "corporate_actions": _decode_corporate_actions,
 }

@@ -100,19 +100,19 @@ def parse_import_result(payload: object) -> ImportResult:
     >>> parse_import_result({"data": "a.b.c", "transaction": "HOLDING_IMPORT"})[:2]
     (Secret(hidden), None)
     """
-    facts = _facts(payload)
+    facts = _flatten_result(payload)
     payload = None  # from here on the token stands in `facts` alone, hidden
     intent = facts.get("transaction")
     if isinstance(intent, str) and intent.upper() not in _INTENTS:
         raise WireError("SDK result", "/transaction", f"is {intent}, not an import")
     token = facts.get("smallcaseAuthToken")
     if facts.get("success") is False or not isinstance(token, Secret):
-        _fail(facts)
+        _raise_failure(facts)
     signup = facts.get("signup")
     return ImportResult(
         token,
-        _word(facts, "broker"),
-        _word(facts, "transactionId"),
+        _take_word(facts, "broker"),
+        _take_word(facts, "transactionId"),
         signup if isinstance(signup, bool) else None,
     )
 
@@ -135,58 +135,58 @@ def parse_transaction(payload: object) -> Transaction:
     >>> parse_transaction({"data": {"transactionDetails": {"status": "USED"}}}).status
     'USED'
     """
-    data = _opened(payload)
+    data = _open_value(payload)
     payload, pointer = None, ""
     for name in ("data", "transactionDetails"):
-        inner = _mapping(data).get(name)
+        inner = _as_mapping(data).get(name)
         if isinstance(inner, dict):
             data, pointer = cast("object", inner), f"{pointer}/{name}"
-    details = _mapping(data)
-    status = _word(details, "status")
+    details = _as_mapping(data)
+    status = _take_word(details, "status")
     if status is None:
         raise WireError("transaction details", f"{pointer}/status", "is missing")
-    success = _mapping(_opened(details.get("success")))
+    success = _as_mapping(_open_value(details.get("success")))
     token = success.get("smallcaseAuthToken")
     return Transaction(
-        _word(details, "transactionId") or _word(success, "transactionId"),
+        _take_word(details, "transactionId") or _take_word(success, "transactionId"),
         status,
-        _word(success, "broker") or _word(details, "broker"),
+        _take_word(success, "broker") or _take_word(details, "broker"),
         token if isinstance(token, Secret) else None,
-        _failure(status, details.get("error")),
+        _build_failure(status, details.get("error")),
     )
 
 
-def _failure(status: str, error: object) -> ImportFailed | None:
+def _build_failure(status: str, error: object) -> ImportFailed | None:
     if isinstance(error, str) and error:
         return import_failed(error)
-    said = _mapping(error)
-    message, code = _word(said, "message"), said.get("code")
+    said = _as_mapping(error)
+    message, code = _take_word(said, "message"), said.get("code")
     if message is not None or code not in (None, ""):
         return import_failed(message, code)
     ended = _ENDED_BADLY.get(status.upper())
     return None if ended is None else import_failed(ended)
 
 
-def _facts(payload: object) -> dict[str, object]:
+def _flatten_result(payload: object) -> dict[str, object]:
     """Lay the nested `data` of an SDK result flat; the outer word wins."""
     facts: dict[str, object] = {}
-    inner = _opened(payload)
+    inner = _open_value(payload)
     for _ in range(_DEPTH):
         if isinstance(inner, Secret):
             facts.setdefault("smallcaseAuthToken", inner)
-        layer = _mapping(inner)
+        layer = _as_mapping(inner)
         facts |= {k: v for k, v in layer.items() if k != "data" and k not in facts}
-        inner = _opened(layer.get("data"))
+        inner = _open_value(layer.get("data"))
     return facts
 
 
-def _fail(facts: Mapping[str, object]) -> NoReturn:
-    error = _mapping(facts.get("error")) or facts
+def _raise_failure(facts: Mapping[str, object]) -> NoReturn:
+    error = _as_mapping(facts.get("error")) or facts
     message = next(
         (
             word
             for name in ("message", "error", "errorMessage")
-            if (word := _word(error, name)) is not None
+            if (word := _take_word(error, name)) is not None
         ),
         None,
     )
@@ -199,31 +199,31 @@ def _fail(facts: Mapping[str, object]) -> NoReturn:
     raise import_failed(message, code)
 
 
-def _opened(value: object) -> object:
+def _open_value(value: object) -> object:
     """Parse JSON text, take other text for a token, and hide every token."""
     if isinstance(value, str):
         try:
             value = cast("object", json.loads(value))
         except ValueError:
             return Secret(value) if value.count(".") == _TOKEN_DOTS else None
-    return _hidden(value)
+    return _hide_tokens(value)
 
 
-def _hidden(value: object) -> object:
+def _hide_tokens(value: object) -> object:
     """Copy a parsed value with every token in it hidden."""
     if not isinstance(value, dict):
         return value
-    made = {key: _hidden(inner) for key, inner in cast("_Object", value).items()}
+    made = {key: _hide_tokens(inner) for key, inner in cast("_Object", value).items()}
     token = made.get("smallcaseAuthToken")
     if isinstance(token, str) and token:
         made["smallcaseAuthToken"] = Secret(token)
     return made
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def _as_mapping(value: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
-def _word(facts: Mapping[str, object], name: str) -> str | None:
+def _take_word(facts: Mapping[str, object], name: str) -> str | None:
     value = facts.get(name)
     return value if isinstance(value, str) and value else None

@@ -60,13 +60,13 @@ def _check_codes(codes: pl.Series) -> pl.Series:
     distinct = codes.unique().drop_nulls()
     if distinct.is_empty():
         return pl.Series(codes.name, [None] * len(codes), dtype=pl.Boolean())
-    valid = [_adds_up(code) for code in distinct.to_list()]
+    valid = [_has_right_check_digit(code) for code in distinct.to_list()]
     return codes.replace_strict(
         distinct, valid, default=None, return_dtype=pl.Boolean()
     )
 
 
-def _adds_up(code: str) -> bool:
+def _has_right_check_digit(code: str) -> bool:
     """Tell whether the Luhn sum of all digits ends in 0, the last one not doubled."""
     if _SHAPE.fullmatch(code) is None:
         return False

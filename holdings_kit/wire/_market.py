@@ -134,19 +134,23 @@ def decode_limits(
     >>> frame.select("segment", "cash_value", "non_cash_value").row(0)
     (None, Decimal('8.50000000'), None)
     """
-    data = _data(body, source=source)
+    data = _take_data(body, source=source)
     if not is_object(data) or not is_list(data.get("allocations")):
         raise WireError(source, "/data/allocations", "there is no list of segments")
     rows = [
-        _row(entry, _ALLOCATION, f"/data/allocations/{number}", source=source)
-        for number, entry in _listed(data.get("allocations"))
+        _read_row(entry, _ALLOCATION, f"/data/allocations/{number}", source=source)
+        for number, entry in _list_entries(data.get("allocations"))
     ]
     given = data.get("margin")
-    margin = _row(
+    margin = _read_row(
         {} if given is None else given, _MARGIN, "/data/margin", source=source
     )
-    segments = _exact(_text(rows, (*_ALLOCATION, "extra")), _CASH, source=source)
-    account = _exact(_text([margin], (*_MARGIN, "extra")), _MARGIN, source=source)
+    segments = _parse_exact(
+        _make_text_frame(rows, (*_ALLOCATION, "extra")), _CASH, source=source
+    )
+    account = _parse_exact(
+        _make_text_frame([margin], (*_MARGIN, "extra")), _MARGIN, source=source
+    )
     if by == "segment":
         found = segments.with_columns(pl.lit(None, VALUE).alias(n) for n in _MARGIN)
     else:
@@ -179,19 +183,19 @@ def decode_quotes(body: bytes, *, source: str) -> pl.DataFrame:
     >>> decode_quotes(body, source="doc").select("token", "last_price").row(0)
     ('2885', Decimal('1370.2000'))
     """
-    data = _data(body, source=source)
+    data = _take_data(body, source=source)
     if not is_list(data):
         raise WireError(source, "/data", "there is no list of quotes")
     rows = [
-        _row(entry, _QUOTE, f"/data/{number}", source=source)
-        for number, entry in _listed(data)
+        _read_row(entry, _QUOTE, f"/data/{number}", source=source)
+        for number, entry in _list_entries(data)
     ]
-    text = _text(rows, (*_QUOTE, "extra"))
+    text = _make_text_frame(rows, (*_QUOTE, "extra"))
     prices = [name for name in _QUOTE if name.endswith("_price")]
-    numbers = _exact(text, [*prices, "volume_quantity", "ltt"], source=source)
+    numbers = _parse_exact(text, [*prices, "volume_quantity", "ltt"], source=source)
     return numbers.select(
         "token",
-        *map(_rupees, prices),
+        *map(_as_rupees, prices),
         pl.col("volume_quantity").cast(MONEY),
         pl.from_epoch(pl.col("ltt").cast(pl.Int64()))
         .dt.replace_time_zone("UTC")
@@ -231,11 +235,11 @@ def decode_candles(
         raise WireError(source, "", "there is no list of candles")
     columns = (*_CANDLE, *_CANDLE_REST)
     rows = [
-        _candle(entry, columns, f"/{number}", source=source)
-        for number, entry in _listed(payload)
+        _read_candle(entry, columns, f"/{number}", source=source)
+        for number, entry in _list_entries(payload)
     ]
-    text = _text(rows, columns)
-    numbers = _exact(text, columns[1:], source=source)
+    text = _make_text_frame(rows, columns)
+    numbers = _parse_exact(text, columns[1:], source=source)
     began = pl.col("candle_at").str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%z", time_unit="us", time_zone="UTC", strict=False
     )
@@ -244,7 +248,7 @@ def decode_candles(
         pl.lit(token).alias("token"),
         pl.lit(interval).alias("interval"),
         began.alias("candle_at"),
-        *map(_rupees, _CANDLE[1:]),
+        *map(_as_rupees, _CANDLE[1:]),
         *(pl.col(name).cast(MONEY) for name in _CANDLE_REST),
     )
     late = made["candle_at"].is_null().arg_true()
@@ -253,7 +257,7 @@ def decode_candles(
     return made
 
 
-def _data(body: bytes, *, source: str) -> Json:
+def _take_data(body: bytes, *, source: str) -> Json:
     payload = parse(body, source=source)
     refusal = arrow_refusal(None, payload)
     if refusal is not None:
@@ -263,11 +267,11 @@ def _data(body: bytes, *, source: str) -> Json:
     return payload["data"]
 
 
-def _listed(values: Json) -> Iterator[tuple[int, Json]]:
+def _list_entries(values: Json) -> Iterator[tuple[int, Json]]:
     return enumerate(values) if is_list(values) else enumerate(())
 
 
-def _row(
+def _read_row(
     entry: Json, fields: Mapping[str, tuple[str, ...]], pointer: str, *, source: str
 ) -> dict[str, str | None]:
     if not is_object(entry):
@@ -280,7 +284,7 @@ def _row(
     return texts | {"extra": dump(rest).decode() if rest else None}
 
 
-def _candle(
+def _read_candle(
     entry: Json, columns: tuple[str, ...], pointer: str, *, source: str
 ) -> dict[str, str | None]:
     wide = is_list(entry) and len(_CANDLE) < len(entry) <= len(columns)
@@ -289,21 +293,23 @@ def _candle(
     for place, value in enumerate(entry):
         if value is not None and not isinstance(value, str):
             raise WireError(source, f"{pointer}/{place}", "is neither text nor number")
-    return dict(zip(columns, map(_plain, entry), strict=False))
+    return dict(zip(columns, map(_as_plain_text, entry), strict=False))
 
 
-def _plain(value: Json) -> str | None:
+def _as_plain_text(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _text(
+def _make_text_frame(
     rows: Iterable[Mapping[str, str | None]], columns: Iterable[str]
 ) -> pl.DataFrame:
     schema = dict.fromkeys(columns, pl.String())
     return pl.DataFrame([{**dict.fromkeys(schema), **row} for row in rows], schema)
 
 
-def _exact(text: pl.DataFrame, columns: Iterable[str], *, source: str) -> pl.DataFrame:
+def _parse_exact(
+    text: pl.DataFrame, columns: Iterable[str], *, source: str
+) -> pl.DataFrame:
     """Read columns as exact numbers; blank is unknown, anything else an error."""
     made = text.with_columns(
         pl.col(name).str.strip_chars().replace("", None).cast(VALUE, strict=False)
@@ -318,6 +324,6 @@ def _exact(text: pl.DataFrame, columns: Iterable[str], *, source: str) -> pl.Dat
     return made
 
 
-def _rupees(column: str) -> pl.Expr:
+def _as_rupees(column: str) -> pl.Expr:
     paise = pl.col(column)
     return (pl.when(paise != 0).then(paise) / _PAISE).cast(MONEY).alias(column)

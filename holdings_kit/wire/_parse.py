@@ -51,7 +51,7 @@ def parse(body: bytes, *, source: str) -> Json:
                 parse_int=str,
                 parse_float=str,
                 parse_constant=_refuse_constant,
-                object_pairs_hook=_object,
+                object_pairs_hook=_make_object,
             ),
         )
         if "\\ud" in text or "\\uD" in text:
@@ -92,7 +92,7 @@ def follow_pointer(value: Json, pointer: str) -> Json:
     return value
 
 
-def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+def _make_object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()

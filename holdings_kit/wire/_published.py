@@ -168,15 +168,17 @@ def build_schema(
         types = {"text": pl.String(), "flag": flag or pl.Boolean()}
         node[last] = types[kind] if kind in types else number(path)
     return pl.Schema(
-        {key.removesuffix("[]"): _type(key, inner) for key, inner in tree.items()}
+        {key.removesuffix("[]"): _make_type(key, inner) for key, inner in tree.items()}
     )
 
 
-def _type(name: str, node: object) -> pl.DataType:
+def _make_type(name: str, node: object) -> pl.DataType:
     if not isinstance(node, dict):
         return cast("pl.DataType", node)
     inner = cast("dict[str, object]", node)
-    fields = {key.removesuffix("[]"): _type(key, kind) for key, kind in inner.items()}
+    fields = {
+        key.removesuffix("[]"): _make_type(key, kind) for key, kind in inner.items()
+    }
     return pl.List(pl.Struct(fields)) if name.endswith("[]") else pl.Struct(fields)
 
 

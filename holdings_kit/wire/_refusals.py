@@ -67,19 +67,19 @@ def arrow_refusal(
     >>> arrow_refusal(None, {"status": "failure", "errorCode": 400, "message": "No."})
     SourceError('arrow: 400: No.')
     """
-    body = _mapping(payload)
+    body = _as_mapping(payload)
     failed = str(body.get("status", "")).lower() in _FAILED
-    if not failed and not _bad(status):
+    if not failed and not _is_refusal(status):
         return None
-    message = _text(body, "message", "errorMessage")
-    code = _text(body, "errorCode", "code")
+    message = _take_text(body, "message", "errorMessage")
+    code = _take_text(body, "errorCode", "code")
     meaning = _ARROW_CODES.get(code or "")
     if meaning is None and code is not None and code.isdecimal():
         meaning = int(code)
     if meaning is None and "must relogin" in (message or ""):
         meaning = HTTPStatus.UNAUTHORIZED
-    said = _Said(message or _silence(status, payload), code, meaning)
-    return _error("arrow", status, said, retry_after)
+    said = _Said(message or _describe_silence(status, payload), code, meaning)
+    return _build_error("arrow", status, said, retry_after)
 
 
 def gateway_refusal(
@@ -106,20 +106,20 @@ def gateway_refusal(
     >>> gateway_refusal(200, {"success": False, "errors": ["Invalid JWT"]})
     AuthError('gateway: 200: Invalid JWT')
     """
-    body = _mapping(payload)
-    if body.get("success") is not False and not _bad(status):
+    body = _as_mapping(payload)
+    if body.get("success") is not False and not _is_refusal(status):
         return None
-    message = _text(body, "errors", "error", "message")
-    code = _text(body, "errorType", "code")
+    message = _take_text(body, "errors", "error", "message")
+    code = _take_text(body, "errorType", "code")
     meaning = _GATEWAY_WORDS.get((message or "").lower())
-    said = _Said(message or _silence(status, payload), code, meaning)
-    return _error("gateway", status, said, retry_after)
+    said = _Said(message or _describe_silence(status, payload), code, meaning)
+    return _build_error("gateway", status, said, retry_after)
 
 
-def _error(
+def _build_error(
     source: str, status: int | None, said: _Said, retry_after: float | None
 ) -> SourceError:
-    meaning = status if _plain(status) else said.meaning
+    meaning = status if _is_plain_status(status) else said.meaning
     if meaning == HTTPStatus.UNAUTHORIZED:
         return AuthError(source, status, said.code, said.message)
     if meaning == HTTPStatus.FORBIDDEN:
@@ -131,7 +131,7 @@ def _error(
     return SourceError(source, status, said.code, said.message)
 
 
-def _plain(status: int | None) -> bool:
+def _is_plain_status(status: int | None) -> bool:
     """Whether the HTTP status alone tells a caller what to do."""
     return status is not None and (
         status
@@ -144,15 +144,15 @@ def _plain(status: int | None) -> bool:
     )
 
 
-def _bad(status: int | None) -> bool:
+def _is_refusal(status: int | None) -> bool:
     return status is not None and status // 100 != _SUCCESS
 
 
-def _mapping(payload: object) -> Mapping[str, object]:
+def _as_mapping(payload: object) -> Mapping[str, object]:
     return cast("dict[str, object]", payload) if isinstance(payload, dict) else {}
 
 
-def _text(body: Mapping[str, object], *names: str) -> str | None:
+def _take_text(body: Mapping[str, object], *names: str) -> str | None:
     """Text of the first of these fields that says anything; a list is joined."""
     for name in names:
         value = body.get(name)
@@ -163,7 +163,7 @@ def _text(body: Mapping[str, object], *names: str) -> str | None:
     return None
 
 
-def _silence(status: int | None, payload: object) -> str:
+def _describe_silence(status: int | None, payload: object) -> str:
     if payload is None:
         name = HTTPStatus(status).phrase if status in {*HTTPStatus} else "unknown"
         return f"answered {name}, with a body that is not JSON"

@@ -84,11 +84,11 @@ def mint_token(
         {"guest": True} if auth_id is None else {"smallcaseAuthId": auth_id}
     )
     if issued_at is not None:
-        claims["iat"] = _seconds(issued_at)
+        claims["iat"] = _as_seconds(issued_at)
         if lifetime is not None:
-            claims["exp"] = _seconds(issued_at + lifetime)
+            claims["exp"] = _as_seconds(issued_at + lifetime)
     payload = json.dumps(claims, separators=(",", ":")).encode()
-    return _signer().encode(payload, shared_secret.reveal(), algorithm="HS256")
+    return _load_signer().encode(payload, shared_secret.reveal(), algorithm="HS256")
 
 
 def verify_token(
@@ -118,14 +118,14 @@ def verify_token(
     holdings_kit.errors.SignatureError: token: not signed with this secret by HS256
     """
     token, shared_secret = Secret(token), Secret(shared_secret)
-    claims = _proven(token, shared_secret)
+    claims = _check_proof(token, shared_secret)
     if claims is None:
         hint = shared_secret.blank_ends()
         raise SignatureError(
             "token: not signed with this secret by HS256" + (hint and f" ({hint})")
         )
-    issued_at, expires_at = (_instant(claims, name) for name in ("iat", "exp"))
-    if expires_at is not None and _aware(now) >= expires_at:
+    issued_at, expires_at = (_read_instant(claims, name) for name in ("iat", "exp"))
+    if expires_at is not None and _require_zone(now) >= expires_at:
         raise SignatureError(f"token: expired at {expires_at.isoformat()}")
     auth_id, guest = claims.get("smallcaseAuthId"), claims.get("guest")
     if guest is True and auth_id is None:
@@ -151,24 +151,26 @@ class _Signer(Protocol):
     def decode(self, jwt: str, key: str, algorithms: list[str]) -> bytes: ...
 
 
-def _signer() -> _Signer:
+def _load_signer() -> _Signer:
     signer = PyJWS(algorithms=["HS256"])
     signer.unregister_algorithm("HS256")
     signer.register_algorithm("HS256", _GatewayKey(HMACAlgorithm.SHA256))
     return cast("_Signer", signer)
 
 
-def _proven(token: Secret, key: Secret) -> dict[str, object] | None:
+def _check_proof(token: Secret, key: Secret) -> dict[str, object] | None:
     """Claims of a token whose signature holds; the failing frames hold the key."""
     try:
-        payload = _signer().decode(token.reveal(), key.reveal(), algorithms=["HS256"])
+        payload = _load_signer().decode(
+            token.reveal(), key.reveal(), algorithms=["HS256"]
+        )
         claims = json.loads(payload)
     except (PyJWTError, ValueError):
         return None
     return cast("dict[str, object]", claims) if isinstance(claims, dict) else None
 
 
-def _instant(claims: Mapping[str, object], name: str) -> datetime | None:
+def _read_instant(claims: Mapping[str, object], name: str) -> datetime | None:
     seconds = claims.get(name)
     if seconds is None:
         return None
@@ -180,11 +182,11 @@ def _instant(claims: Mapping[str, object], name: str) -> datetime | None:
     raise SignatureError(f"token: {name} is not a number of seconds")
 
 
-def _seconds(instant: datetime) -> int:
-    return int(_aware(instant).timestamp())
+def _as_seconds(instant: datetime) -> int:
+    return int(_require_zone(instant).timestamp())
 
 
-def _aware(instant: datetime) -> datetime:
+def _require_zone(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
     return instant

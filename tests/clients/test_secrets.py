@@ -359,11 +359,11 @@ TAKE_SECRETS: dict[str, tuple[str, Callable[[], object]]] = {
         ),
     ),
     "mint_token": (
-        "holdings_kit.wire._tokens._signer",
+        "holdings_kit.wire._tokens._load_signer",
         lambda: mint_token(HELD["shared"]),
     ),
     "verify_token": (
-        "holdings_kit.wire._tokens._proven",
+        "holdings_kit.wire._tokens._check_proof",
         lambda: verify_token(HELD["user"], HELD["shared"], now=DAY),
     ),
     "ArrowClient": (

@@ -193,7 +193,7 @@ def rolling_zones(
     )
     last = counts.group_by("model", maintain_order=True).last()
     said = "; ".join(
-        f"{model} ends at {count}, {_zone(count, window, level) or 'no light'}"
+        f"{model} ends at {count}, {_find_zone(count, window, level) or 'no light'}"
         for model, count in last.select("model", "count").iter_rows()
     )
     alt = f"Breaches of {instrument_id} in the last {window} days: "
@@ -204,11 +204,13 @@ def rolling_zones(
     if counts.height == 0:
         nothing(panels[0], f"Fewer than {window} days of {instrument_id} to count.")
         return figure
-    top = max(max(counts["count"].to_list()) + 2, _first_red(window, level) + 2)
+    top = max(max(counts["count"].to_list()) + 2, _find_first_red(window, level) + 2)
     for axes, models in zip(panels, parts, strict=True):
-        for zone, low, high in _bands(window, level, top):
+        for zone, low, high in _list_bands(window, level, top):
             axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
-        for zone, ceiling in _ceilings(_bands(window, level, top - 1)).items():
+        for zone, ceiling in _list_ceilings(
+            _list_bands(window, level, top - 1)
+        ).items():
             words = {"fontsize": 8, "va": "top", "ha": "right"}
             axes.text(
                 0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words
@@ -227,23 +229,23 @@ def rolling_zones(
     return figure
 
 
-def _zone(count: int, window: int, level: float) -> str | None:
+def _find_zone(count: int, window: int, level: float) -> str | None:
     """Light of a count, None where the window is too short for one."""
     note = statistics.traffic_light(count, window, level).note
     return note if note in _ZONES else None
 
 
-def _bands(window: int, level: float, top: int) -> list[tuple[str, float, float]]:
+def _list_bands(window: int, level: float, top: int) -> list[tuple[str, float, float]]:
     """Zones as stripes between counts."""
-    zones = [_zone(x, window, level) for x in range(min(top, window) + 1)]
+    zones = [_find_zone(x, window, level) for x in range(min(top, window) + 1)]
     return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zones) if name]
 
 
-def _ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
+def _list_ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
     """Where each zone ends."""
     return {zone: high for zone, _, high in bands}
 
 
-def _first_red(window: int, level: float) -> int:
-    reds = (x for x in range(window + 1) if _zone(x, window, level) == "red")
+def _find_first_red(window: int, level: float) -> int:
+    reds = (x for x in range(window + 1) if _find_zone(x, window, level) == "red")
     return next(reds, min(window, 10))

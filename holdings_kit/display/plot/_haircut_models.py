@@ -97,7 +97,7 @@ def model_comparison(
     left.locator_params(axis="x", nbins=4)
     left.set_xlabel("Mean pinball loss (fraction of value)")
     left.set_title("Lower is better; filled: in the confidence set")
-    _duel_cells(right, comparison.duels, names)
+    _draw_duel_cells(right, comparison.duels, names)
     return figure
 
 
@@ -229,9 +229,9 @@ def procyclicality(
     for place, model in enumerate(models):
         one = measures.filter(pl.col("model") == model)
         colour = colours[place]
-        _dots(left, [place], [one["peak_to_trough"]], colour, model)
+        _draw_dots(left, [place], [one["peak_to_trough"]], colour, model)
         spots = [at + 0.8 * place / len(models) for at in range(len(rises))]
-        _dots(right, spots, [one[name] for name in rises], colour, model)
+        _draw_dots(right, spots, [one[name] for name in rises], colour, model)
     turn = {"rotation": 30, "ha": "right"} if len(models) > _TURNED else {}
     left.set_xticks(range(len(models)), models, **turn)
     left.set_xlim(-0.5, len(models) - 0.5)
@@ -245,7 +245,7 @@ def procyclicality(
     return figure
 
 
-def _dots(
+def _draw_dots(
     axes: Axes, places: list[float], columns: list[pl.Series], colour: str, label: str
 ) -> None:
     for place, column in zip(places, columns, strict=True):
@@ -261,7 +261,7 @@ def _dots(
         )
 
 
-def _duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
+def _draw_duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
     cells = np.full((len(names), len(names)), np.nan)
     for model, other, statistic, p_value in duels.iter_rows():
         row, column = names.index(model), names.index(other)

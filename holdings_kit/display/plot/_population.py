@@ -66,7 +66,7 @@ def distribution_bars(
         key=lambda row: row["accounts_count"],
         default=None,
     )
-    where = f"; most ({most['accounts_count']}) {_class(most)}" if most else ""
+    where = f"; most ({most['accounts_count']}) {_name_class(most)}" if most else ""
     figure, (axes,) = new_figure(
         f"Accounts by {measure.replace('_', ' ')}: {number_of(count, 'account')}, "
         f"{unknown} of them unknown{where}.",
@@ -76,10 +76,12 @@ def distribution_bars(
     if not count:
         nothing(axes, "no accounts")
         return figure
-    labels = [_class(row) if row["known"] else "unknown" for row in rows]
+    labels = [_name_class(row) if row["known"] else "unknown" for row in rows]
     colours = [COLOURS[0] if row["known"] else GREY for row in rows]
     axes.bar(labels, [row["accounts_count"] for row in rows], color=colours)
-    usual = f"Most accounts ({most['accounts_count']}) {_class(most)}" if most else ""
+    usual = (
+        f"Most accounts ({most['accounts_count']}) {_name_class(most)}" if most else ""
+    )
     axes.set_title(title or usual or "Every account is unknown")
     axes.set_ylabel("accounts")
     axes.set_xlabel(measure.replace("_", " "))
@@ -87,7 +89,7 @@ def distribution_bars(
     return figure
 
 
-def _class(row: dict[str, float | None]) -> str:
+def _name_class(row: dict[str, float | None]) -> str:
     low, high = row["lower"], row["upper"]
     if low is None:
         return f"below {high:g}"

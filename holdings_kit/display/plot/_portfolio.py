@@ -173,12 +173,12 @@ def performance_lines(
 def _draw_value(axes: Axes, rows: pl.DataFrame) -> None:
     days = rows["date"].to_list()
     axes.step(
-        days, _floats(rows, "value_after"), where="post", color=BLUE, label="value"
+        days, _take_floats(rows, "value_after"), where="post", color=BLUE, label="value"
     )
     flows = rows.slice(1).filter(pl.col("flow") != 0)
     for label, colour, sign in (("paid in", FLOW, 1), ("taken out", PURPLE, -1)):
         some = flows.filter(pl.col("flow").cast(pl.Float64()) * sign > 0)
-        heights = _floats(some, "flow")
+        heights = _take_floats(some, "flow")
         axes.vlines(some["date"].to_list(), 0, heights, color=colour, label=label)
     axes.axhline(0, color=ink(), linewidth=0.8)
     rupee_axis(axes.yaxis, "value and flows")
@@ -188,14 +188,16 @@ def _draw_value(axes: Axes, rows: pl.DataFrame) -> None:
 
 def _draw_index(axes: Axes, rows: pl.DataFrame) -> None:
     days = rows["date"].to_list()
-    axes.plot(days, _floats(rows, "twr"), color=BLUE, label="time-weighted")
+    axes.plot(days, _take_floats(rows, "twr"), color=BLUE, label="time-weighted")
     if "benchmark_twr" in rows.columns:
-        axes.plot(days, _floats(rows, "benchmark_twr"), color=GREY, label="benchmark")
+        axes.plot(
+            days, _take_floats(rows, "benchmark_twr"), color=GREY, label="benchmark"
+        )
         legend_outside(axes)
     axes.axhline(0, color=ink(), linewidth=0.8)
     percent_axis(axes.yaxis, "return since the start")
     date_axis(axes.xaxis)
 
 
-def _floats(rows: pl.DataFrame, column: str) -> list[float]:
+def _take_floats(rows: pl.DataFrame, column: str) -> list[float]:
     return rows[column].cast(pl.Float64()).fill_null(float("nan")).to_list()

@@ -225,13 +225,13 @@ def rupees(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _tick(value: float, _place: float | None) -> str:
+def _format_tick(value: float, _place: float | None) -> str:
     return rupees(value)
 
 
 def rupee_axis(axis: Axis, label: str) -> None:
     """Label an axis in rupees."""
-    axis.set_major_formatter(FuncFormatter(_tick))
+    axis.set_major_formatter(FuncFormatter(_format_tick))
     axis.set_label_text(f"{label} (Rs)")
 
 

@@ -172,11 +172,11 @@ def value_waterfall(
     if row[largest]:
         finding += f", most of it {names[largest]} ({rupees(row[largest])})"
     axes.set_title(title or (finding if total else f"{kind} did not change"))
-    _head_room(axes)
+    _leave_head_room(axes)
     return figure
 
 
-def _head_room(axes: Axes) -> None:
+def _leave_head_room(axes: Axes) -> None:
     """Leave room above the highest bar, where its figure stands."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.08 * (high - low))

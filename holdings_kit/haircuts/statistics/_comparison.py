@@ -66,7 +66,7 @@ def pinball(returns: Numbers, var: Numbers, level: float) -> TestResult:
     >>> round(pinball([-0.05, 0.01], [0.03, 0.03], 0.99).statistic, 4)
     0.0101
     """
-    return _mean(pinball_losses(returns, var, level), "mean pinball loss")
+    return _test_mean(pinball_losses(returns, var, level), "mean pinball loss")
 
 
 def fz0_losses(returns: Numbers, var: Numbers, es: Numbers, level: float) -> Floats:
@@ -98,7 +98,7 @@ def fz0(returns: Numbers, var: Numbers, es: Numbers, level: float) -> TestResult
     >>> round(fz0([0.01], [0.03], [0.04], 0.99).statistic, 4)
     -3.4689
     """
-    return _mean(fz0_losses(returns, var, es, level), "mean FZ0 loss")
+    return _test_mean(fz0_losses(returns, var, es, level), "mean FZ0 loss")
 
 
 def diebold_mariano(
@@ -160,7 +160,7 @@ def diebold_mariano(
         usual = int(4 * (gap.size / 100) ** (2 / 9))
         used = max(usual, 2 * (horizon - 1)) if lags is None else lags
         number = 0
-        variance = _newey_west(gap, used)
+        variance = _estimate_newey_west(gap, used)
         note = (
             f"Newey–West, {used} lags; asymptotic: at nominal 5 % it rejected up to "
             "16 % of pairs of equal models, see docs/statistics.md"
@@ -248,7 +248,7 @@ def _weigh_cosines(values: Floats, number: int) -> Floats:
     return waves @ values * np.sqrt(2 / days)
 
 
-def _newey_west(values: Floats, lags: int) -> float:
+def _estimate_newey_west(values: Floats, lags: int) -> float:
     """Variance of √n × mean, with Bartlett weights over `lags` autocovariances."""
     centred = values - values.mean()
     total = float(centred @ centred)
@@ -258,7 +258,7 @@ def _newey_west(values: Floats, lags: int) -> float:
     return total / values.size
 
 
-def _mean(losses: Floats, name: str) -> TestResult:
+def _test_mean(losses: Floats, name: str) -> TestResult:
     if losses.size == 0:
         return unknown("no days")
     return TestResult(float(losses.mean()), None, None, f"{name}; lower is better")

@@ -113,7 +113,7 @@ def kupiec(
         return unknown("no observations")
     ratio = float(pof(breaches, observations, p))
     side = side_of(breaches, observations * p)
-    notes = [_no_breach(observations)] if breaches == 0 else []
+    notes = [_note_no_breach(observations)] if breaches == 0 else []
     if method == "mid_p":
         found = mid_p_values(observations, p)
         size = float(binomial_pmf(observations, p)[found <= NOMINAL].sum())
@@ -130,7 +130,7 @@ def kupiec(
     return TestResult(ratio, exact, None, note, side)
 
 
-def _no_breach(observations: int) -> str:
+def _note_no_breach(observations: int) -> str:
     bound = clopper_pearson(0, observations).upper
     return (
         f"no breach: the true rate is at most {bound:.4%} (95 %), not nil; this is "

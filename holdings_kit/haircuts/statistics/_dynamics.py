@@ -162,7 +162,7 @@ def dynamic_quantile(
         raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
     if flags.size <= lags + 2:
         return unknown(f"{flags.size} days are too few for {lags} lags")
-    own = _designs(flags[np.newaxis], p, lags)
+    own = _build_designs(flags[np.newaxis], p, lags)
     statistics, ranks = own.statistics(quantile)
     statistic, df = float(statistics[0]), int(ranks[0])
     constant = ", VaR constant" if np.ptp(quantile) == 0 else ""
@@ -239,17 +239,17 @@ class Designs(NamedTuple):
 
 def rank_of_hits(hits: Bools, var: Floats, p: float) -> float:
     """−ln of the chi-square probability of one series, as of those drawn."""
-    return float(_designs(hits[np.newaxis], p, LAGS).ranks(var)[0])
+    return float(_build_designs(hits[np.newaxis], p, LAGS).ranks(var)[0])
 
 
 @lru_cache(maxsize=64)
 def draw_hits(days: int, p: float, lags: int, draws: int, seed: int) -> Designs:
     """Draw independent hits of probability p, ready for any VaR path."""
     rng = np.random.default_rng(seed)
-    return _designs(rng.random((draws, days)) < p, p, lags)
+    return _build_designs(rng.random((draws, days)) < p, p, lags)
 
 
-def _designs(hits: Bools, p: float, lags: int) -> Designs:
+def _build_designs(hits: Bools, p: float, lags: int) -> Designs:
     series, days = hits.shape
     most = int(hits.sum(axis=1).max(initial=0))
     positions = np.full((series, max(most, 1)), days)

@@ -215,7 +215,7 @@ def haas(
     count = int(flags.sum())
     if flags.size == 0 or (count == 0 and not mixed):
         return unknown("no breach: there is no time between failures")
-    ratio = float(tuff_term(_waits(flags), p).sum())
+    ratio = float(tuff_term(_list_waits(flags), p).sum())
     if mixed:
         ratio += float(pof(float(count), flags.size, p))
     df = count + mixed
@@ -232,7 +232,7 @@ def haas(
     return TestResult(ratio, float(table.p_value(rank)), None, note, side)
 
 
-def _waits(flags: Bools) -> Floats:
+def _list_waits(flags: Bools) -> Floats:
     """Days from the start to the first hit and from hit to hit."""
     return np.diff(np.flatnonzero(flags), prepend=-1).astype(np.float64)
 

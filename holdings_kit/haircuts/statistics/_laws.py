@@ -152,9 +152,11 @@ class Law(NamedTuple):
 
     def mid_p(self, observed: Floats | float) -> Floats:
         """Return P(larger) + ½ P(equal), for whole columns."""
-        at = np.searchsorted(-self.values, -np.asarray(observed) - _slack(observed))
+        at = np.searchsorted(
+            -self.values, -np.asarray(observed) - _allow_rounding(observed)
+        )
         at = np.minimum(at, self.values.size - 1)
-        same = np.abs(self.values[at] - observed) <= _slack(observed)
+        same = np.abs(self.values[at] - observed) <= _allow_rounding(observed)
         return np.minimum(self.beyond[at] + np.where(same, self.mass[at] / 2, 0.0), 1.0)
 
     def mid_p_size(self) -> float:
@@ -166,15 +168,15 @@ class Law(NamedTuple):
         return float(self.mass[chi2_sf(self.values, degrees) <= NOMINAL].sum())
 
 
-def _slack(observed: Floats | float) -> Floats:
+def _allow_rounding(observed: Floats | float) -> Floats:
     return 1e-9 * (1 + np.abs(np.asarray(observed, dtype=np.float64)))
 
 
-def _law(values: Floats, mass: Floats) -> Law:
+def _make_law(values: Floats, mass: Floats) -> Law:
     """Sort a law by value and put equal values together."""
     order = np.argsort(-values, kind="stable")
     values, mass = values[order], mass[order]
-    new = np.append(True, values[:-1] - values[1:] > _slack(values[1:]))
+    new = np.append(True, values[:-1] - values[1:] > _allow_rounding(values[1:]))
     at = np.flatnonzero(new)
     mass = np.add.reduceat(mass, at)
     return Law(values[at], np.append(0.0, np.cumsum(mass)[:-1]), mass)
@@ -198,7 +200,7 @@ def mid_p_values(n: int, p: float, *, one_sided: bool = False) -> Floats:
     return np.clip(beyond[as_far] - mass / 2, 0.0, 1.0)
 
 
-def _runs_of(n: int, x: int) -> tuple[Floats, Floats]:
+def _list_runs(n: int, x: int) -> tuple[Floats, Floats]:
     """Ratios of the 2×2 table, and masses, of x breaches in any order of n days."""
     rest = n - x
     if x in {0, n}:
@@ -227,7 +229,7 @@ def run_law(n: int, x: int) -> Law:
     The number of runs of a random arrangement (Wald and Wolfowitz, 1940), with the
     first and the last day told apart.
     """
-    return _law(*_runs_of(n, x))
+    return _make_law(*_list_runs(n, x))
 
 
 @lru_cache(maxsize=1024)
@@ -238,10 +240,10 @@ def joint_law(n: int, p: float) -> Law:
     ratios: list[Floats] = []
     masses: list[Floats] = []
     for x in counts.tolist():
-        ratio, share = _runs_of(n, x)
+        ratio, share = _list_runs(n, x)
         ratios.append(ratio + float(pof(float(x), n, p)))
         masses.append(share * mass[x])
-    return _law(np.concatenate(ratios), np.concatenate(masses))
+    return _make_law(np.concatenate(ratios), np.concatenate(masses))
 
 
 @lru_cache(maxsize=1024)
@@ -250,7 +252,7 @@ def tuff_law(p: float, days: int | None = None) -> Law:
     longest = int(np.ceil(-32 / np.log1p(-p)))
     wait = np.arange(1.0, min(longest, days or longest) + 1)
     mass = p * np.exp((wait - 1) * np.log1p(-p))
-    return _law(tuff_term(wait, p), mass / mass.sum())
+    return _make_law(tuff_term(wait, p), mass / mass.sum())
 
 
 # Laws that are drawn.
@@ -270,7 +272,7 @@ class Table(NamedTuple):
         return np.interp(asked, values, LEVELS[::-1][at])
 
 
-def _condensed(drawn: Floats, source: str) -> Table:
+def _condense_draws(drawn: Floats, source: str) -> Table:
     ordered = np.sort(drawn)[::-1]
     place = np.ceil(LEVELS * ordered.size - 1e-9).astype(np.int64) - 1
     return Table(ordered[np.clip(place, 0, ordered.size - 1)], source)
@@ -283,7 +285,7 @@ def draw_positions(rng: np.random.Generator, draws: int, n: int, x: int) -> Ints
             np.argpartition(rng.random((size, n)), x - 1, axis=1)[:, :x]
             if x < n
             else np.tile(np.arange(n), (size, 1))
-            for size in _blocks(draws, n)
+            for size in _cut_into_blocks(draws, n)
         ]
         return np.sort(np.concatenate(blocks), axis=1)
     found = np.sort(rng.integers(0, n, (draws, x)), axis=1)
@@ -294,7 +296,7 @@ def draw_positions(rng: np.random.Generator, draws: int, n: int, x: int) -> Ints
         found[twice] = np.sort(rng.integers(0, n, (twice.size, x)), axis=1)
 
 
-def _blocks(draws: int, width: int) -> list[int]:
+def _cut_into_blocks(draws: int, width: int) -> list[int]:
     step = max(1, _BLOCK // max(width, 1))
     return [min(step, draws - start) for start in range(0, draws, step)]
 
@@ -304,7 +306,7 @@ def draw_haas(n: int, p: float, *, mixed: bool, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     most = int(n * p + 8 * np.sqrt(n * p * (1 - p)) + 8)
     out: list[Floats] = []
-    for size in _blocks(DRAWS["haas"], most):
+    for size in _cut_into_blocks(DRAWS["haas"], most):
         waits = rng.geometric(p, (size, most)).astype(np.float64)
         inside = np.cumsum(waits, axis=1) <= n
         count = inside.sum(axis=1).astype(np.float64)
@@ -319,7 +321,7 @@ def draw_haas(n: int, p: float, *, mixed: bool, seed: int = 0) -> Floats:
 
 def haas_table(n: int, p: float, *, mixed: bool, cache: Cache) -> Table:
     """Law of −ln of Haas's chi-square probability for n independent days."""
-    return _table("haas_mixed" if mixed else "haas_between", n, p, cache)
+    return _find_table("haas_mixed" if mixed else "haas_between", n, p, cache)
 
 
 def duration_table(n: int, x: int, cache: Cache) -> Table:
@@ -328,7 +330,7 @@ def duration_table(n: int, x: int, cache: Cache) -> Table:
     The ratio does not depend on the unit of time, so beyond 100 days n is rounded to
     steps of 5 %.
     """
-    return _table("duration", _rounded(n, x), float(x), cache)
+    return _find_table("duration", _round_key(n, x), float(x), cache)
 
 
 def draw_duration(n: int, x: int, *, seed: int = 0) -> Floats:
@@ -338,7 +340,7 @@ def draw_duration(n: int, x: int, *, seed: int = 0) -> Floats:
     return weibull(found, float(n))[0]
 
 
-def _rounded(n: int, x: int) -> int:
+def _round_key(n: int, x: int) -> int:
     exact = 100
     if n <= exact or x * 4 > n:
         return n
@@ -349,7 +351,7 @@ def _rounded(n: int, x: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> dict[str, Floats]:
+def _load_shipped() -> dict[str, Floats]:
     place = files("holdings_kit.haircuts.statistics").joinpath(SHIPPED)
     if not place.is_file():
         return {}
@@ -369,20 +371,22 @@ def _draw(kind: Kind, n: int, about: float) -> Floats:
     return draw_haas(n, about, mixed=kind == "haas_mixed")
 
 
-def _table(kind: Kind, n: int, about: float, cache: Cache) -> Table:
-    shipped = _shipped().get(_name(kind, n, about))
+def _find_table(kind: Kind, n: int, about: float, cache: Cache) -> Table:
+    shipped = _load_shipped().get(_name(kind, n, about))
     if shipped is not None:
         return Table(shipped, "shipped")
-    return _stored(kind, n, about, _folder(cache), lenient=cache == "platform")
+    return _read_or_draw(
+        kind, n, about, _choose_folder(cache), lenient=cache == "platform"
+    )
 
 
 @lru_cache(maxsize=8192)
-def _stored(
+def _read_or_draw(
     kind: Kind, n: int, about: float, folder: Path | None, *, lenient: bool
 ) -> Table:
     """Read a table from the folder, or draw it and keep it there."""
     if folder is None:
-        return _condensed(_draw(kind, n, about), "drawn")
+        return _condense_draws(_draw(kind, n, about), "drawn")
     place = folder / f"{_name(kind, n, about)}.npy"
     if place.is_file():
         try:
@@ -391,9 +395,9 @@ def _stored(
             values = np.empty(0)  # cut short by a crash: drawn again, written again
         if values.shape == LEVELS.shape:
             return Table(values, "cached")
-    table = _condensed(_draw(kind, n, about), "drawn")
+    table = _condense_draws(_draw(kind, n, about), "drawn")
     try:
-        _write(place, table.values)
+        _write_whole(place, table.values)
     except ConfigError as error:
         if not lenient:
             raise
@@ -401,7 +405,7 @@ def _stored(
     return table
 
 
-def _write(place: Path, values: Floats) -> None:
+def _write_whole(place: Path, values: Floats) -> None:
     """Write beside, then rename: another process never reads half a table."""
     part = place.with_suffix(f".{os.getpid()}.part")
     try:
@@ -416,7 +420,7 @@ def _write(place: Path, values: Floats) -> None:
         ) from None
 
 
-def _folder(cache: Cache) -> Path | None:
+def _choose_folder(cache: Cache) -> Path | None:
     if cache is None:
         return None
     if cache != "platform":
@@ -433,7 +437,7 @@ def _folder(cache: Cache) -> Path | None:
 
 def forget_tables() -> None:
     """Forget the tables in memory; those in folders stay."""
-    _stored.cache_clear()
+    _read_or_draw.cache_clear()
 
 
 def make_tables(place: Path) -> None:
@@ -442,10 +446,12 @@ def make_tables(place: Path) -> None:
         ("haas_mixed", n, 1 - level) for n in USUAL_DAYS for level in USUAL_LEVELS
     ]
     durations: list[tuple[Kind, int, float]] = [
-        ("duration", _rounded(n, x), float(x)) for n in USUAL_DAYS for x in USUAL_COUNTS
+        ("duration", _round_key(n, x), float(x))
+        for n in USUAL_DAYS
+        for x in USUAL_COUNTS
     ]
     drawn = {
-        _name(*key): _condensed(_draw(*key), "").values
+        _name(*key): _condense_draws(_draw(*key), "").values
         for key in dict.fromkeys(haas + durations)
     }
     np.savez_compressed(

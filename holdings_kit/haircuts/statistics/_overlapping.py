@@ -172,7 +172,7 @@ def offsets_note(windows: int, ratio: float | None) -> str:
     return (
         "offsets: tests that the rate is right on every day given what was known; "
         "a haircut right only on average is rejected more often than 5 % when "
-        f"volatility clusters; {_windows(windows, ratio)}"
+        f"volatility clusters; {_describe_windows(windows, ratio)}"
     )
 
 
@@ -186,11 +186,11 @@ def garch_note(windows: int, counted: Counted, seed: int) -> str:
     return (
         "count under a GARCH(1,1): tests the average rate, volatility taken as "
         f"GARCH(1,1) fitted to the returns; too-many side only; {counted.paths} paths, "
-        f"seed {seed}; {_windows(windows, counted.ratio)}"
+        f"seed {seed}; {_describe_windows(windows, counted.ratio)}"
     )
 
 
-def _windows(windows: int, ratio: float | None) -> str:
+def _describe_windows(windows: int, ratio: float | None) -> str:
     plural = "" if windows == 1 else "s"
     found = (
         f"not even {RATIOS[-1]:g} times the rate would be found in 80 of 100 cases"
@@ -466,7 +466,7 @@ def _judge_counts(
     close: list[int] = []
     for place, count in enumerate(breaches):
         counts = count_beyond(lost[:, place], p)
-        ratio = _found_ratio(lost[:, place], counts, p)
+        ratio = _find_detectable_ratio(lost[:, place], counts, p)
         rank = rank_count(count, counts)
         answers.append(Counted(sharpen(rank, models.days), FIRST_PATHS, ratio))
         if rank <= CLEAR:
@@ -522,7 +522,7 @@ def _count_above(lost: Singles, cut: np.float32) -> Ints:
     return np.bincount(np.flatnonzero(lost > cut) % paths, minlength=paths)
 
 
-def _found_ratio(lost: Singles, counts: Ints, p: float) -> float | None:
+def _find_detectable_ratio(lost: Singles, counts: Ints, p: float) -> float | None:
     """Least ratio that a test at 5 % finds in 80 of 100 paths."""
     rank = NOMINAL ** (1 / _power_of(lost.shape[0]))
     critical = np.sort(counts)[::-1][int(rank * counts.size)]
@@ -582,7 +582,7 @@ def power(
         raise ConfigError(f"n {n}, horizon {horizon}: must be at least 1 day")
     if not 0 <= ratio * p < 1:
         raise ConfigError(f"ratio {ratio}: times {p:.4g} must be a probability")
-    return _power(n, round(p, 12), horizon, float(ratio), seed)
+    return _simulate_power(n, round(p, 12), horizon, float(ratio), seed)
 
 
 def detectable_ratio(n: int, level: float, horizon: int = 1) -> float | None:
@@ -592,20 +592,20 @@ def detectable_ratio(n: int, level: float, horizon: int = 1) -> float | None:
     25 times the rate is found, or such a rate is above one half.
     """
     p = round(check_level(level), 12)
-    return _detectable(n if horizon == 1 else _rounded(n), p, horizon)
+    return _look_up_detectable(n if horizon == 1 else _round_sample_size(n), p, horizon)
 
 
-def _rounded(n: int) -> int:
+def _round_sample_size(n: int) -> int:
     return max(1, round(1.1 ** round(np.log(max(n, 1)) / np.log(1.1))))
 
 
 @lru_cache(maxsize=4096)
-def _detectable(n: int, p: float, horizon: int) -> float | None:
+def _look_up_detectable(n: int, p: float, horizon: int) -> float | None:
     before, at = 1.0, 0.0
     for ratio in RATIOS:
         if ratio * p > 1 / 2:
             return None
-        found = _power(n, p, horizon, ratio, 0)
+        found = _simulate_power(n, p, horizon, ratio, 0)
         if found >= FOUND:
             share = (FOUND - at) / (found - at)
             return float(before + share * (ratio - before))
@@ -614,15 +614,15 @@ def _detectable(n: int, p: float, horizon: int) -> float | None:
 
 
 @lru_cache(maxsize=8192)
-def _power(n: int, p: float, horizon: int, ratio: float, seed: int) -> float:
+def _simulate_power(n: int, p: float, horizon: int, ratio: float, seed: int) -> float:
     if horizon == 1:
         rejected = mid_p_values(n, p) <= NOMINAL
-        from_law = _binomial(n, ratio * p)
+        from_law = _compute_binomial(n, ratio * p)
         return float(from_law[rejected].sum())
     if ratio == 0:
         hits = np.zeros((1, n), bool)
     else:
-        hits = _sums(n, horizon, seed) < normal_quantile(ratio * p)
+        hits = _draw_sums(n, horizon, seed) < normal_quantile(ratio * p)
     size = hits.shape[0]
     starts = np.arange(size + 1) * n
     days = np.tile(np.arange(n), size)
@@ -631,7 +631,7 @@ def _power(n: int, p: float, horizon: int, ratio: float, seed: int) -> float:
 
 
 @lru_cache(maxsize=2)
-def _sums(n: int, horizon: int, seed: int) -> Singles:
+def _draw_sums(n: int, horizon: int, seed: int) -> Singles:
     """H-day sums of unit variance, overlapping, of independent normal returns."""
     rng = np.random.default_rng(seed)
     moves = rng.standard_normal((PATHS, n + horizon - 1), dtype=np.float32)
@@ -642,7 +642,7 @@ def _sums(n: int, horizon: int, seed: int) -> Singles:
     )
 
 
-def _binomial(n: int, rate: float) -> Floats:
+def _compute_binomial(n: int, rate: float) -> Floats:
     if rate == 0:
         return np.append(1.0, np.zeros(n))
     return binomial_pmf(n, rate)

@@ -91,7 +91,7 @@ def mcneil_frey(
     """
     if method not in {"monte_carlo", "t", "bootstrap"}:
         raise ConfigError(f"method {method!r}: monte_carlo, t or bootstrap")
-    r, q, e = _three(returns, var, es)
+    r, q, e = _read_three(returns, var, es)
     sigma = np.ones(r.size)
     if volatility is not None:
         sigma = as_floats(volatility, "volatility", r.size)
@@ -100,7 +100,7 @@ def mcneil_frey(
     count = residuals.size
     if count < NEEDED or np.ptp(residuals) == 0:
         return unknown("fewer than two breaches: no spread of the residuals")
-    statistic = float(_t(residuals))
+    statistic = float(_measure_t(residuals))
     rng = np.random.default_rng(seed)
     if method == "bootstrap":
         centred = residuals - residuals.mean()
@@ -109,11 +109,13 @@ def mcneil_frey(
             f"{draws} bootstrap draws, {count} breaches, seed {seed}; at nominal 5 % "
             "it rejected 2 to 18 % of right models, see docs/statistics.md"
         )
-        return TestResult(statistic, share_as_large(-statistic, -_t(drawn)), None, note)
+        return TestResult(
+            statistic, share_as_large(-statistic, -_measure_t(drawn)), None, note
+        )
     depth = ((q - e) / sigma)[hit]
     null = depth * (1 - rng.standard_exponential((draws, count)))
     if method == "t":
-        size = share(t_cdf(_t(null), count - 1) <= NOMINAL)
+        size = share(t_cdf(_measure_t(null), count - 1) <= NOMINAL)
         note = f"t law, {count} breaches; {size_note(size)}"
         return TestResult(statistic, float(t_cdf(statistic, count - 1)), None, note)
     note = f"{draws} draws of exponential losses, {count} breaches, seed {seed}"
@@ -179,10 +181,10 @@ def acerbi_szekely(
     p = check_level(level)
     if law not in {"exponential", "normal"}:
         raise ConfigError(f"law {law!r}: exponential or normal")
-    r, q, e = _three(returns, var, es)
+    r, q, e = _read_three(returns, var, es)
     if not bool(np.all(e < 0)):
         raise ConfigError("es: must be positive, a loss")
-    observed = float(_z(r[np.newaxis], q, e, p, statistic)[0])
+    observed = float(_measure_z(r[np.newaxis], q, e, p, statistic)[0])
     if np.isnan(observed):
         return unknown("no breach: Z1 has nothing to average")
     if statistic == "z1" and law == "exponential" and simulate is None:
@@ -203,7 +205,7 @@ def acerbi_szekely(
             ratio = np.append(-q / -e, 0.0)[at] + over / np.append(-e, 1.0)[at]
             found = 1 - ratio.sum(axis=1) / (r.size * p)
         else:
-            found = _z((simulate or normal)(rng, some), q, e, p, statistic)
+            found = _measure_z((simulate or normal)(rng, some), q, e, p, statistic)
         known += int(np.count_nonzero(~np.isnan(found)))
         below += int(np.count_nonzero(found <= observed + 1e-12))
     drawn = f"paths of the {law} law" if simulate is None else "paths of the caller"
@@ -262,12 +264,12 @@ def nolde_ziegel(
         raise ConfigError(f"alternative {alternative!r}: two-sided or one-sided")
     if method not in {"monte_carlo", "asymptotic"}:
         raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
-    r, q, e = _three(returns, var, es)
+    r, q, e = _read_three(returns, var, es)
     hit = r < q
     depth = q - e
     over = np.where(hit, q - r, 0.0)
     at = np.flatnonzero(hit)[np.newaxis]
-    own = _moments(at, over[at], depth, p)
+    own = _measure_moments(at, over[at], depth, p)
     omega = np.array([[own.a[0], own.b[0]], [own.b[0], own.c[0]]])
     if not hit.any() or np.linalg.matrix_rank(omega) < NEEDED:
         return unknown("no spread of the identification functions: not testable")
@@ -276,7 +278,7 @@ def nolde_ziegel(
     rng = np.random.default_rng(seed)
     rank, null = (
         -np.log(np.maximum(law, 1e-300)),
-        _drawn_laws(rng, depth, p, draws, two_sided=two_sided),
+        _draw_laws(rng, depth, p, draws, two_sided=two_sided),
     )
     side = side_of(int(hit.sum()), r.size * p) if two_sided else None
     if method == "asymptotic":
@@ -318,7 +320,7 @@ class _Moments(NamedTuple):
         return np.maximum(rate, depth), np.minimum(2 * tails[0], tails[1])
 
 
-def _moments(at: Ints, over: Floats, depth: Floats, p: float) -> _Moments:
+def _measure_moments(at: Ints, over: Floats, depth: Floats, p: float) -> _Moments:
     """Means of V = (p − I, I over/p − depth), hits at the days `at` (n: none)."""
     n = depth.size
     padded = np.append(depth, 0.0)
@@ -346,17 +348,19 @@ def _draw_breaches(
     return at, over
 
 
-def _drawn_laws(
+def _draw_laws(
     rng: np.random.Generator, depth: Floats, p: float, draws: int, *, two_sided: bool
 ) -> Floats:
     """−ln of the asymptotic p-value of independent breaches, at least one each."""
     at, over = _draw_breaches(rng, depth, p, draws, fewest=1)
-    found = _moments(at, over, depth, p)
+    found = _measure_moments(at, over, depth, p)
     law = (found.wald() if two_sided else found.hommel())[1]
     return -np.log(np.maximum(law, 1e-300))
 
 
-def _z(returns: Floats, q: Floats, e: Floats, p: float, statistic: str) -> Floats:
+def _measure_z(
+    returns: Floats, q: Floats, e: Floats, p: float, statistic: str
+) -> Floats:
     """Z1 or Z2 of each row; NaN where Z1 has no breach."""
     hit = returns < q
     depth = np.where(hit, returns / -e, 0.0).sum(axis=1)
@@ -368,7 +372,7 @@ def _z(returns: Floats, q: Floats, e: Floats, p: float, statistic: str) -> Float
     return np.where(counts > 0, depth / np.maximum(counts, 1) + 1, np.nan)
 
 
-def _t(residuals: Floats) -> Floats:
+def _measure_t(residuals: Floats) -> Floats:
     """Student's t along the last axis; 0 where there is no spread."""
     spread = residuals.std(axis=-1, ddof=1)
     mean = residuals.mean(axis=-1)
@@ -385,7 +389,7 @@ def _corrected_t(residuals: Floats) -> Floats:
     return (unit + third / (6 * root**2) + third * unit**2 / 3) * root
 
 
-def _three(
+def _read_three(
     returns: Numbers, var: Numbers, es: Numbers
 ) -> tuple[Floats, Floats, Floats]:
     """Return r, q = −VaR and e = −ES."""
