@@ -520,7 +520,7 @@ class _Body:
 
     def __init__(self, response: httpx.Response, bound: int) -> None:
         self._response, self._bound = response, bound
-        self._decode = _decoder(response.headers.get("content-encoding", ""))
+        self._decode = _choose_decoder(response.headers.get("content-encoding", ""))
         self._bytes = bytearray()
 
     def add(self, chunk: bytes) -> bool:
@@ -548,7 +548,7 @@ class _UnwantedEncodingError(Exception):
     """The reply is packed in a way that was not asked for."""
 
 
-def _decoder(encoding: str) -> Callable[[bytes, int], bytes]:
+def _choose_decoder(encoding: str) -> Callable[[bytes, int], bytes]:
     """Give the function that unpacks a piece of a reply, to so many bytes at most.
 
     What unpacks to more than is allowed is cut there, so a few bytes cannot fill the

@@ -307,7 +307,7 @@ class Inbox:
         Every body is noted before it is written, and looks for others after. So of two
         that come at once the later one sees the other.
         """
-        noted = self._note(name, _checksum_of(body))
+        noted = self._note(name, _read_checksum(body))
         if self._contradicting(name, body, noted):
             return self._distrust_all(name, body, noted)
         path = self._write_safe("accepted", name, body)
@@ -485,7 +485,7 @@ class Inbox:
             if self._refused >= self._keep_refused or total > self._keep_refused_bytes:
                 return Receipt(verdict.status, verdict.reason, None)
             try:
-                if _free_bytes(self.folder) < _SPARE * len(body) + total:
+                if _measure_free_bytes(self.folder) < _SPARE * len(body) + total:
                     return Receipt(verdict.status, verdict.reason, None)
                 self._write(path, body)
             except OSError:  # the answer is the same without a copy
@@ -524,7 +524,7 @@ def _recognize_kind(body: bytes) -> str | None:
     return recognize_event(parse(body, source="webhook"))
 
 
-def _free_bytes(folder: Path) -> int:
+def _measure_free_bytes(folder: Path) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
@@ -547,7 +547,7 @@ def _may_fit(body: bytes, secrets: tuple[Secret, ...]) -> bool:
     )
 
 
-def _checksum_of(body: bytes) -> str:
+def _read_checksum(body: bytes) -> str:
     """Give the checksum of a body that was found to fit."""
     payload = parse(body, source="webhook")
     return str(payload.get("checksum")).lower() if is_object(payload) else ""
@@ -555,11 +555,11 @@ def _checksum_of(body: bytes) -> str:
 
 def _say_the_same(one: bytes, other: bytes) -> bool:
     """Tell whether two bodies hold the same facts, however they are written."""
-    contents = [_contents(body) for body in (one, other)]
+    contents = [_list_contents(body) for body in (one, other)]
     return contents[0] is not None and contents[0] == contents[1]
 
 
-def _contents(body: bytes) -> list[str] | None:
+def _list_contents(body: bytes) -> list[str] | None:
     batch = Batch()
     try:
         dumps.add_webhook(batch, body, api_secret=None, file="inbox", line_no=1)

@@ -100,14 +100,14 @@ def fetch_many(
     if concurrency < 1 or save_every < 1:
         raise ConfigError("concurrency and save_every are 1 or more")
     wanted = list(dict.fromkeys(account_ids))
-    done = _spared(have, since)
+    done = _list_accounts_to_skip(have, since)
     if into is not None:
-        done |= _spared(into.current(account_ids=wanted), since)
+        done |= _list_accounts_to_skip(into.current(account_ids=wanted), since)
     wanted = [account for account in wanted if account not in done]
     kept = _Kept(into, save_every)
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
     try:
-        tasks = {pool.submit(_one, fetch, account): account for account in wanted}
+        tasks = {pool.submit(_fetch_one, fetch, account): account for account in wanted}
         bar = tqdm(total=len(wanted), unit="account", disable=not progress)
         with bar:
             for task in as_completed(tasks):
@@ -116,7 +116,7 @@ def fetch_many(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         kept.save()
-    return _joined([kept.found[account] for account in wanted])
+    return _join_replies([kept.found[account] for account in wanted])
 
 
 class _Kept:
@@ -135,11 +135,11 @@ class _Kept:
 
     def save(self) -> None:
         if self._into is not None and self._unsaved:
-            self._into.append(_joined(self._unsaved))
+            self._into.append(_join_replies(self._unsaved))
         self._unsaved = []
 
 
-def _one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded | Reply:
+def _fetch_one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded | Reply:
     """Fetch one account; its failure is a reject, a wrong call is everybody's."""
     try:
         return fetch(account)
@@ -151,7 +151,7 @@ def _one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded | Reply
     return _EMPTY._replace(rejects=pl.DataFrame(reject, schema=REJECTS))
 
 
-def _spared(loaded: Loaded | None, since: datetime | None) -> set[str]:
+def _list_accounts_to_skip(loaded: Loaded | None, since: datetime | None) -> set[str]:
     if loaded is None:
         return set()
     snapshots = loaded.snapshots
@@ -160,7 +160,7 @@ def _spared(loaded: Loaded | None, since: datetime | None) -> set[str]:
     return set(snapshots["account_id"].drop_nulls())
 
 
-def _joined(parts: Iterable[Loaded | Reply]) -> Loaded:
+def _join_replies(parts: Iterable[Loaded | Reply]) -> Loaded:
     """Read the replies together, and put all in one; the order stays."""
     loaded: list[Loaded] = []
     for is_reply, run in groupby(parts, lambda part: isinstance(part, Reply)):

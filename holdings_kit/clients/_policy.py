@@ -111,7 +111,7 @@ def judge(
     payload: object = None
     garbled = False
     try:
-        payload = json.loads(scrub(reply.body, secrets), parse_int=_whole)
+        payload = json.loads(scrub(reply.body, secrets), parse_int=_read_whole_number)
     except (ValueError, RecursionError):
         garbled = True
     wait = retry_after_seconds(reply.retry_after, sent_at=reply.date)
@@ -170,7 +170,7 @@ def retry_after_seconds(value: str | None, *, sent_at: str | None) -> float | No
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:18]), _LONGEST)
-    until, sent = _http_date(value), _http_date(sent_at)
+    until, sent = _read_http_date(value), _read_http_date(sent_at)
     if until is None or sent is None:
         return None
     try:
@@ -179,7 +179,7 @@ def retry_after_seconds(value: str | None, *, sent_at: str | None) -> float | No
         return _LONGEST
 
 
-def _http_date(value: str | None) -> datetime | None:
+def _read_http_date(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime((value or "")[:100])
     except (ValueError, OverflowError, TypeError, IndexError):
@@ -258,7 +258,9 @@ def hidden_json(body: bytes) -> object:
                 made[name] = Secret(text)
         return made
 
-    return cast("object", json.loads(body, object_hook=hide, parse_int=_whole))
+    return cast(
+        "object", json.loads(body, object_hook=hide, parse_int=_read_whole_number)
+    )
 
 
 def hidden_data(body: bytes) -> dict[str, object]:
@@ -269,15 +271,15 @@ def hidden_data(body: bytes) -> dict[str, object]:
     >>> hidden_data(b'{"data": {"token": "abc"}}'), hidden_data(b"[]")
     ({'token': Secret(hidden)}, {})
     """
-    return _members(_members(hidden_json(body)).get("data"))
+    return _take_members(_take_members(hidden_json(body)).get("data"))
 
 
-def _whole(text: str) -> int | float:
+def _read_whole_number(text: str) -> int | float:
     """Read a whole number; one of thousands of digits is infinite, not an error."""
     return int(text) if len(text) <= _WHOLE else float(text)
 
 
-def _members(value: object) -> dict[str, object]:
+def _take_members(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 

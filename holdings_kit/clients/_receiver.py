@@ -65,13 +65,13 @@ def webhook_app(
         Longest body that is read.
     """
     verify = Verifying(inbox) if inbox.verifies else None
-    storing = asyncio.Semaphore(min(_STORING, max(1, _spare_descriptors() // 8)))
+    storing = asyncio.Semaphore(min(_STORING, max(1, _count_spare_descriptors() // 8)))
     complain = _Quietly()
 
     async def receive(request: Request) -> JSONResponse:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                body = await _bounded_body(request, max_bytes)
+                body = await _read_bounded_body(request, max_bytes)
         except TimeoutError:
             return _answer(408, "the body did not come in time")
         except _TooLargeError:
@@ -137,7 +137,7 @@ def serve(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
-        backlog=max(1, min(100, _spare_descriptors() // 4)),
+        backlog=max(1, min(100, _count_spare_descriptors() // 4)),
     )
     try:
         _Server(settings).run(sockets=[listening])
@@ -174,7 +174,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return made
 
 
-def _spare_descriptors() -> int:
+def _count_spare_descriptors() -> int:
     """Tell how many files and sockets may be open beside those of the process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(4, min(soft, 4096) - 20)
@@ -189,7 +189,7 @@ class _GuardedProtocol(H11Protocol):
     """
 
     _waiting: ClassVar[dict[H11Protocol, str]] = {}  # the oldest first, with its peer
-    _most: ClassVar[int] = max(2, min(_WAITING, _spare_descriptors() // 2))
+    _most: ClassVar[int] = max(2, min(_WAITING, _count_spare_descriptors() // 2))
     _header_seconds: ClassVar[float] = _HEADER_SECONDS
     _timers: tuple[asyncio.TimerHandle, ...] = ()
 
@@ -283,7 +283,7 @@ class Verifying:
     """
 
     def __init__(self, inbox: Inbox) -> None:
-        self._inbox, self._run = inbox, _one_at_a_time(self._verify)
+        self._inbox, self._run = inbox, _run_one_at_a_time(self._verify)
         self._timer: threading.Timer | None = None
 
     def __call__(self) -> None:
@@ -300,7 +300,7 @@ class Verifying:
             self._timer.start()
 
 
-async def _bounded_body(request: Request, max_bytes: int) -> bytes:
+async def _read_bounded_body(request: Request, max_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _TooLargeError
@@ -312,7 +312,7 @@ async def _bounded_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _one_at_a_time(task: Callable[[], object]) -> Callable[[], None]:
+def _run_one_at_a_time(task: Callable[[], object]) -> Callable[[], None]:
     """Run a task once for all calls that come while it runs, never two at a time."""
     wanted, running = threading.Event(), threading.Lock()
 

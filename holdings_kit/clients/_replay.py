@@ -88,8 +88,8 @@ def replay(
             raise ConfigError(f"{name}={part}: a fraction of the deliveries, 0 to 1")
     if speed is not None and speed <= 0:
         raise ConfigError(f"speed={speed}: recorded seconds per real second, above 0")
-    recorded = _bodies(dumps)
-    deliver = _door(into)
+    recorded = _read_bodies(dumps)
+    deliver = _choose_receiver(into)
     rng = random.Random(seed)
     kept = [body for body in recorded if rng.random() >= drop]
     moved = [rng.random() < reorder for _ in kept]
@@ -101,7 +101,7 @@ def replay(
     plan = [(n + late() * moved[n], body) for n, body in enumerate(kept)]
     plan += [(n + late(), body) for n, body in enumerate(kept) if again[n]]
     plan.sort(key=itemgetter(0))
-    times = _times(kept) if speed else []
+    times = _list_seconds(kept) if speed else []
     clock = times[0] if times else 0.0
     for place, body in plan:
         if speed:
@@ -113,7 +113,7 @@ def replay(
     return Replayed(len(recorded), len(plan), dropped, sum(again), sum(moved))
 
 
-def _bodies(dumps: Paths) -> list[bytes]:
+def _read_bodies(dumps: Paths) -> list[bytes]:
     bodies: list[bytes] = []
     found = find_dumps(dumps)
     for torn in found.unread:
@@ -126,7 +126,9 @@ def _bodies(dumps: Paths) -> list[bytes]:
     return bodies
 
 
-def _door(into: Inbox | Path | Callable[[bytes], object]) -> Callable[[bytes], object]:
+def _choose_receiver(
+    into: Inbox | Path | Callable[[bytes], object],
+) -> Callable[[bytes], object]:
     """Give the function that takes a body."""
     if isinstance(into, Inbox):
         return into.receive
@@ -141,17 +143,17 @@ def _door(into: Inbox | Path | Callable[[bytes], object]) -> Callable[[bytes], o
     return to_file
 
 
-def _times(bodies: Sequence[bytes]) -> list[float]:
+def _list_seconds(bodies: Sequence[bytes]) -> list[float]:
     """Give the seconds of each body's timestamp; never back, none is that before."""
     times: list[float] = []
     for body in bodies:
-        said = _timestamp(body)
+        said = _read_timestamp(body)
         before = times[-1] if times else said or 0.0
         times.append(max(before, said or before))
     return times
 
 
-def _timestamp(body: bytes) -> float | None:
+def _read_timestamp(body: bytes) -> float | None:
     try:
         payload = parse(body, source="replay")
     except WireError:

@@ -59,7 +59,7 @@ class Background:
         host: str = "127.0.0.1",
         before_close: Callable[[], object] | None = None,
     ) -> None:
-        self._socket = _bind_socket(host, port)
+        self._socket = _open_socket(host, port)
         number: int = self._socket.getsockname()[1]
         everywhere = host.strip("0.") == ""  # 0.0.0.0, all of this machine's addresses
         shown = "127.0.0.1" if everywhere else host
@@ -151,7 +151,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _bind_socket(host: str, port: int) -> socket.socket:
+def _open_socket(host: str, port: int) -> socket.socket:
     made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -243,7 +243,7 @@ def _read_declared(declared: Declared) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema=schema, orient="row").unique()
 
 
-# The checks. Each takes what `_gather_evidence` gives: a row per close, what was before.
+# Each check takes what `_gather_evidence` gives: a row per close, with what was before.
 
 
 def find_all(closes: Closes) -> pl.DataFrame:

@@ -121,7 +121,7 @@ def find_dumps(paths: Paths) -> Found:
         all, or it is no path; nothing was read.
     """
     found: dict[Path, str] = {}
-    for given in _listed(paths):
+    for given in _list_paths(paths):
         for path in _expand(given):
             if path.is_dir():
                 inside = sorted(walk_files(path))
@@ -164,7 +164,7 @@ def refuse_no_file(path: Path) -> None:
         raise ConfigError(f"{show_path(path)!r} {_refuse_kind(path.stat())}")
 
 
-def _listed(paths: object) -> Sequence[str | Path]:
+def _list_paths(paths: object) -> Sequence[str | Path]:
     """Give one path as a list of one, and refuse what holds no paths."""
     kind = type(paths).__name__
     if isinstance(paths, str | Path):
@@ -262,7 +262,7 @@ def open_regular(path: Path) -> BinaryIO:
     raise OSError(_refuse_kind(facts))
 
 
-def _packing(raw: BinaryIO) -> str:
+def _find_packing(raw: BinaryIO) -> str:
     """Tell by its first bytes how a file is packed; its position stays."""
     at = raw.tell()
     head = raw.read(8)
@@ -273,7 +273,7 @@ def _packing(raw: BinaryIO) -> str:
 def _open_unpacked(path: Path, raw: BinaryIO | None = None) -> BinaryIO:
     """Open a file for reading, unpacked by what it begins with."""
     raw = raw or open_regular(path)
-    match _packing(raw):
+    match _find_packing(raw):
         case ".gz":
             unpacked: object = _Gzip(raw)
         case ".bz2":
@@ -404,7 +404,7 @@ def unpack_bytes(raw: BinaryIO, most: int) -> bytes:
     OSError
         It unpacks to more.
     """
-    packed = _packing(raw)
+    packed = _find_packing(raw)
     with _open_unpacked(Path(), raw) as stream:
         if not packed:
             return stream.read()
@@ -503,7 +503,7 @@ def _texts(
 def _lined(chunks: _Chunks, name: str, least: int) -> Iterator[Text | Line | Torn]:
     number = offset = 0
     try:
-        for body in _runs(chunks, least):
+        for body in _read_runs(chunks, least):
             if isinstance(body, int):
                 number, offset = number + 1, offset + body + 1
                 yield Torn(name, number, f"a line of {_TOO_LONG}", skipped=1)
@@ -589,7 +589,7 @@ class _Chunks:
             yield tail
 
 
-def _runs(chunks: _Chunks, least: int) -> Iterator[bytes | int]:
+def _read_runs(chunks: _Chunks, least: int) -> Iterator[bytes | int]:
     """Read runs of whole lines; those before a break are given before it is raised.
 
     Of a line that is too long only the number of its bytes is given.

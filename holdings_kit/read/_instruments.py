@@ -102,7 +102,7 @@ def read_instruments_and_rejects(
         raise WireError(name, "/0", f"no column {', '.join(missing or _COLUMNS)}")
     cells = read_cells([Document(name, body)], shape)
     nowhere = pl.all_horizontal(pl.col("exchange", "symbol").is_null())
-    return _master(cells.rows.filter(~nowhere)), cells.rejects
+    return _read_master(cells.rows.filter(~nowhere)), cells.rejects
 
 
 def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
@@ -123,7 +123,7 @@ def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
     )
     key = ["snapshot_id", "account_id", "holding_no"]
     every = _match_listings(loaded.listings, master)
-    torn = _contradictions(every)
+    torn = _find_contradictions(every)
     found = every.filter(pl.col("found").is_not_null()).join(
         torn, on=key, how="anti", nulls_equal=True
     )
@@ -166,7 +166,7 @@ def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
     return holdings.filter(~isin_ok("isin").fill_null(value=False))
 
 
-def _master(rows: pl.DataFrame) -> pl.DataFrame:
+def _read_master(rows: pl.DataFrame) -> pl.DataFrame:
     valid = isin_ok("isin").fill_null(value=False)
     made = rows.with_columns(
         instrument_id=pl.coalesce(
@@ -206,7 +206,7 @@ def _match_listings(listings: pl.DataFrame, master: pl.DataFrame) -> pl.DataFram
     ).with_columns(found_class=asset_class("found"))
 
 
-def _contradictions(found: pl.DataFrame) -> pl.DataFrame:
+def _find_contradictions(found: pl.DataFrame) -> pl.DataFrame:
     """List the holdings whose listings, tokens and symbols mean several ISINs."""
     key = ["snapshot_id", "account_id", "holding_no"]
     isins = [f"isin_{number}" for number in range(3)]

@@ -209,7 +209,7 @@ def _report_statement(
     return pl.DataFrame([row], schema=CHECKED, orient="row")
 
 
-def _profile_fields(leaves: pl.DataFrame) -> pl.DataFrame:
+def _count_fields(leaves: pl.DataFrame) -> pl.DataFrame:
     number = pl.col("value").cast(pl.Float64(), strict=False).abs().median()
     return leaves.group_by("path").agg(
         pl.col("pointer").first(),
@@ -222,8 +222,8 @@ def _profile_fields(leaves: pl.DataFrame) -> pl.DataFrame:
 
 def check_earlier(leaves: pl.DataFrame, earlier: pl.DataFrame) -> list[pl.DataFrame]:
     """Say what changed in shape since an earlier payload: fields, types, units."""
-    both = _profile_fields(leaves).join(
-        _profile_fields(earlier), on="path", how="full", coalesce=True, suffix="_before"
+    both = _count_fields(leaves).join(
+        _count_fields(earlier), on="path", how="full", coalesce=True, suffix="_before"
     )
     gone, new = pl.col("types").is_null(), pl.col("types_before").is_null()
     step = pl.col("middle") / pl.col("middle_before")

@@ -127,9 +127,11 @@ class Market:
             frame: pl.DataFrame = getattr(self, field.name)
             if field.name == "rejects" or frame.is_empty():
                 continue
-            parts.append(_numbered(frame.height, _NOUNS[field.name]) + _span(frame))
-        parts.append(_numbered(self.rejects.height, "reject"))
-        return f"Market of {_numbered(self.files.height, 'file')}: {', '.join(parts)}"
+            parts.append(
+                _count_noun(frame.height, _NOUNS[field.name]) + _describe_span(frame)
+            )
+        parts.append(_count_noun(self.rejects.height, "reject"))
+        return f"Market of {_count_noun(self.files.height, 'file')}: {', '.join(parts)}"
 
 
 _NOUNS: Final = {
@@ -269,19 +271,19 @@ class _Gathered:
             )
 
     def market(self, instruments: pl.DataFrame | None, prefer: Sequence[str]) -> Market:
-        sightings = _joined(self.frames, "sightings", SIGHTINGS)
+        sightings = _join_frames(self.frames, "sightings", SIGHTINGS)
         if instruments is not None:
             master = conform(instruments, INSTRUMENTS, name="instruments")
             sightings = pl.concat([sightings, seen_in(master)])
-        actions = _joined(self.frames, "actions", ACTIONS)
+        actions = _join_frames(self.frames, "actions", ACTIONS)
         renames = actions.filter(kind="rename")
-        actions = _named_actions(actions, sightings, renames)
-        prices = _joined(self.frames, "prices", PRICES)
+        actions = _name_actions(actions, sightings, renames)
+        prices = _join_frames(self.frames, "prices", PRICES)
         prices, unknown = resolve_symbols(prices, sightings, renames)
-        volatilities = _joined(self.frames, "volatilities", VOLATILITIES)
+        volatilities = _join_frames(self.frames, "volatilities", VOLATILITIES)
         volatilities, _ = resolve_symbols(volatilities, sightings, renames)
-        prices, doubled = _one_close(prices, prefer)
-        margins = _one_margin(_joined(self.frames, "margins", MARGINS))
+        prices, doubled = _keep_one_close(prices, prefer)
+        margins = _keep_one_margin(_join_frames(self.frames, "margins", MARGINS))
         files = pl.DataFrame(self.files, schema=FILES, orient="row").sort("file")
         return Market(
             prices=prices,
@@ -291,14 +293,16 @@ class _Gathered:
                 "instrument_id", "ex_date", "kind", maintain_order=True
             ),
             rejects=pl.concat([pl.DataFrame(schema=REJECTS), *self.rejects]),
-            groups=_joined(self.frames, "groups", GROUPS).unique(maintain_order=True),
+            groups=_join_frames(self.frames, "groups", GROUPS).unique(
+                maintain_order=True
+            ),
             volatilities=volatilities.unique(
                 ["instrument_id", "date"], maintain_order=True
             ).sort("instrument_id", "date"),
-            collateral=_joined(self.frames, "collateral", COLLATERAL).unique(
+            collateral=_join_frames(self.frames, "collateral", COLLATERAL).unique(
                 ["instrument_id", "date"], maintain_order=True
             ),
-            constituents=_joined(self.frames, "constituents", CONSTITUENTS).unique(
+            constituents=_join_frames(self.frames, "constituents", CONSTITUENTS).unique(
                 maintain_order=True
             ),
             files=files,
@@ -308,13 +312,13 @@ class _Gathered:
         )
 
 
-def _joined(
+def _join_frames(
     frames: dict[str, list[pl.DataFrame]], name: str, schema: pl.Schema
 ) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=schema), *frames.get(name, [])])
 
 
-def _named_actions(
+def _name_actions(
     actions: pl.DataFrame, sightings: pl.DataFrame, renames: pl.DataFrame
 ) -> pl.DataFrame:
     """Give actions of a symbol the ISIN it had on the day before, where one is seen."""
@@ -339,7 +343,7 @@ def _named_actions(
     )
 
 
-def _one_close(
+def _keep_one_close(
     prices: pl.DataFrame, prefer: Sequence[str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keep one row per instrument and day; say where two closes differed.
@@ -349,9 +353,9 @@ def _one_close(
     """
     key = ["instrument_id", "date"]
     ranked = prices.lazy().with_columns(
-        _exchange=_rank("exchange", prefer),
-        _series=_rank("series", _SERIES, last=_LAST_SERIES),
-        _source=_rank("source", _SOURCES),
+        _exchange=_rank_files("exchange", prefer),
+        _series=_rank_files("series", _SERIES, last=_LAST_SERIES),
+        _source=_rank_files("source", _SOURCES),
     )
     order = ["_exchange", "_series", "series", "_source"]
     ordered = ranked.sort(*key, *order, nulls_last=True, maintain_order=True).collect()
@@ -378,7 +382,7 @@ def _one_close(
     )
 
 
-def _rank(column: str, order: Sequence[str], last: str | None = None) -> pl.Expr:
+def _rank_files(column: str, order: Sequence[str], last: str | None = None) -> pl.Expr:
     ranks = {name: place for place, name in enumerate(order)}
     if last is not None:
         ranks[last] = len(ranks) + 1
@@ -387,23 +391,23 @@ def _rank(column: str, order: Sequence[str], last: str | None = None) -> pl.Expr
     )
 
 
-def _one_margin(margins: pl.DataFrame) -> pl.DataFrame:
+def _keep_one_margin(margins: pl.DataFrame) -> pl.DataFrame:
     """Keep one row per instrument, day and file of the day: the main series."""
     key = ["instrument_id", "date", "file_no"]
     return (
-        margins.with_columns(_series=_rank("series", _SERIES, last=_LAST_SERIES))
+        margins.with_columns(_series=_rank_files("series", _SERIES, last=_LAST_SERIES))
         .sort(*key, "_series", "series", maintain_order=True)
         .unique(key, keep="first", maintain_order=True)
         .select(MARGINS.names())
     )
 
 
-def _numbered(count: int, noun: str) -> str:
+def _count_noun(count: int, noun: str) -> str:
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     return f"{count:,} {noun if count == 1 else plural}"
 
 
-def _span(frame: pl.DataFrame) -> str:
+def _describe_span(frame: pl.DataFrame) -> str:
     if "date" not in frame.columns or frame.is_empty():
         return ""
     return f" ({frame['date'].min()} to {frame['date'].max()})"
@@ -416,7 +420,7 @@ def _with_bar(
     if isinstance(paths, bytes | bytearray | memoryview):
         yield from _unpack("read_market", bytes(paths))
         return
-    files = _files(paths)
+    files = _list_files(paths)
     shown: Iterable[Path] = files
     wanted = sys.stderr.isatty() if progress is None else progress
     if wanted and find_spec("tqdm"):
@@ -435,13 +439,13 @@ def _with_bar(
         yield from _unpack(str(path), body)
 
 
-def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+def _list_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """Give the files of folders, patterns and paths, in order, each once."""
     listed = [paths] if isinstance(paths, str | Path) else list(paths)
     found: dict[Path, None] = {}
     for one in listed:
         path = Path(one).expanduser()
-        for each in [path] if os.path.lexists(path) else _matches(path) or [path]:
+        for each in [path] if os.path.lexists(path) else _match_pattern(path) or [path]:
             if each == path or not each.exists():
                 refuse_no_file(each)
             if each.is_dir():
@@ -455,7 +459,7 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     return list(found)
 
 
-def _matches(pattern: Path) -> list[Path]:
+def _match_pattern(pattern: Path) -> list[Path]:
     """Give what a pattern such as ``2025/*/cm*.zip`` names."""
     plain = Path(pattern.anchor)
     parts = pattern.parts[1:] if pattern.anchor else pattern.parts

@@ -127,9 +127,9 @@ def read_prices(
     >>> prices.select("instrument_id", "date", "close_price").row(0)
     ('NSE:SBIN', datetime.date(2025, 11, 4), Decimal('950.1000'))
     """
-    table = _table(source)
+    table = _as_table(source)
     whole = table.schema == PRICES
-    found = table if whole else _named(_long(table, symbol), exchange)
+    found = table if whole else _name_rows(_as_long(table, symbol), exchange)
     if instruments is not None:
         master = conform(instruments, INSTRUMENTS, name="instruments")
         nothing = pl.DataFrame(schema=ACTIONS)
@@ -138,10 +138,10 @@ def read_prices(
     listed = pl.col("instrument_id").str.starts_with(pl.format("{}:", "exchange"))
     known = pl.col("isin").is_not_null() | listed
     found = found.with_columns(exchange=pl.when(known).then("exchange"))
-    return _one_each(found)
+    return _require_one_price(found)
 
 
-def _table(source: object) -> pl.DataFrame:
+def _as_table(source: object) -> pl.DataFrame:
     """Make a polars frame of whatever was given; text stays text."""
     if isinstance(source, pl.LazyFrame):
         return source.collect()
@@ -152,12 +152,12 @@ def _table(source: object) -> pl.DataFrame:
             "a polars series has no days: pass a frame with a date column"
         )
     if isinstance(source, bytes | bytearray | memoryview | str | Path):
-        return _file(cast("bytes | str | Path", source))
+        return _read_price_file(cast("bytes | str | Path", source))
     if isinstance(source, Mapping):
-        return _mapping(cast("Mapping[Any, Any]", source))
+        return _read_mapping(cast("Mapping[Any, Any]", source))
     module = type(source).__module__.split(".")[0]
     if module == "pandas":
-        return _pandas(source)
+        return _read_pandas(source)
     if module == "pyarrow" or hasattr(source, "__arrow_c_stream__"):
         return pl.DataFrame(cast("Any", source))
     raise ConfigError(
@@ -166,7 +166,7 @@ def _table(source: object) -> pl.DataFrame:
     )
 
 
-def _file(source: bytes | str | Path) -> pl.DataFrame:
+def _read_price_file(source: bytes | str | Path) -> pl.DataFrame:
     body, name = read_bytes(source, door="read_prices")
     try:
         if body.startswith(b"PAR1"):
@@ -181,7 +181,7 @@ def _file(source: bytes | str | Path) -> pl.DataFrame:
         raise FrameError(name, "", f"neither CSV nor parquet: {reason}") from None
 
 
-def _mapping(source: Mapping[Any, Any]) -> pl.DataFrame:
+def _read_mapping(source: Mapping[Any, Any]) -> pl.DataFrame:
     """Read a dict of columns, or of one dict (or series) of days per security."""
     try:
         if source and all(isinstance(v, Mapping) for v in source.values()):
@@ -190,21 +190,21 @@ def _mapping(source: Mapping[Any, Any]) -> pl.DataFrame:
                 for name, days in source.items()
                 for day, price in cast("Mapping[Any, Any]", days).items()
             ]
-            return _columns(
+            return _read_columns(
                 zip(("date", "symbol", "close"), zip(*parts, strict=True), strict=True)
             )
-        return _columns((str(name), list(v)) for name, v in source.items())
+        return _read_columns((str(name), list(v)) for name, v in source.items())
     except (TypeError, pl.exceptions.PolarsError) as error:
         raise FrameError("prices", "", f"no dict of columns: {error}") from None
 
 
-def _columns(columns: Iterable[tuple[str, Any]]) -> pl.DataFrame:
+def _read_columns(columns: Iterable[tuple[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(
         [pl.Series(name, list(values), strict=False) for name, values in columns]
     )
 
 
-def _pandas(table: object) -> pl.DataFrame:
+def _read_pandas(table: object) -> pl.DataFrame:
     """Take a pandas table or series apart: its index is columns like the others."""
     source = cast("Any", table)
     if not hasattr(source, "columns"):  # a series: its index is the day, or more
@@ -212,7 +212,7 @@ def _pandas(table: object) -> pl.DataFrame:
             source.name if source.name is not None else "close"
         ).to_frame()
     if getattr(source.columns, "nlevels", 1) > 1:
-        source = cast("Any", _one_level(source))
+        source = cast("Any", _choose_closes(source))
     index = source.index
     named = [name for name in index.names if name is not None]
     if named or type(index).__name__ != "RangeIndex":
@@ -223,35 +223,35 @@ def _pandas(table: object) -> pl.DataFrame:
         front = []
     places = range(len(source.columns))
     back = [(str(source.columns[n]), source.iloc[:, n].tolist()) for n in places]
-    return _columns([*front, *back])
+    return _read_columns([*front, *back])
 
 
-def _one_level(table: object) -> object:
+def _choose_closes(table: object) -> object:
     """Choose the closes where columns are (price, ticker) or (ticker, price)."""
     source = cast("Any", table)
     for level in range(source.columns.nlevels):
         labels = source.columns.get_level_values(level)
         for name in _NAMES["close_price"]:
             for label in dict.fromkeys(labels):
-                if _plain(str(label)) == name:
+                if _simplify_name(str(label)) == name:
                     return source.xs(label, axis=1, level=level)
     raise FrameError("prices", "", "no level of the columns is close or price")
 
 
-def _plain(name: str) -> str:
+def _simplify_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _long(table: pl.DataFrame, symbol: str | None) -> pl.DataFrame:
+def _as_long(table: pl.DataFrame, symbol: str | None) -> pl.DataFrame:
     """Bring a table to one row per security and day, our names, typed."""
     places: dict[str, str] = {}
     for ours, names in _NAMES.items():
         for name in names:
             for column in table.columns:
                 free = column not in places.values()
-                if _plain(column) == name and ours not in places and free:
+                if _simplify_name(column) == name and ours not in places and free:
                     places[ours] = column
-    day = places.get("date") or _first_day(table)
+    day = places.get("date") or _find_day_column(table)
     if day is None:
         shown = ", ".join(table.columns[:8])
         raise FrameError("prices", "date", f"no column is a day; there are {shown}")
@@ -276,23 +276,23 @@ def _long(table: pl.DataFrame, symbol: str | None) -> pl.DataFrame:
             .unpivot(index="date", variable_name="symbol", value_name="close_price")
             .select("date", "symbol", "close_price")
         )
-    return _typed(rows)
+    return _type_columns(rows)
 
 
-def _first_day(table: pl.DataFrame) -> str | None:
+def _find_day_column(table: pl.DataFrame) -> str | None:
     """Find the one column of days where none is called so."""
     days = [c for c, dtype in table.schema.items() if dtype.is_temporal()]
     return days[0] if len(days) == 1 else None
 
 
-def _typed(rows: pl.DataFrame) -> pl.DataFrame:
+def _type_columns(rows: pl.DataFrame) -> pl.DataFrame:
     """Read days and exact numbers; a row without a price is none."""
     texts = [name for name in _TEXT if name in rows.columns]
     numbers = [c for c in rows.columns if c not in texts and c != "date"]
     cells = rows.with_columns(
         *(pl.col(c).cast(pl.String()).str.strip_chars() for c in texts),
-        *(_digits(rows, c) for c in numbers),
-        _days(rows["date"]),
+        *(_write_digits(rows, c) for c in numbers),
+        _read_days(rows["date"]),
     ).with_columns(pl.when(pl.col(c) != "").then(pl.col(c)) for c in (*texts, *numbers))
     cells = cells.filter(pl.col("close_price").is_not_null())
     made = cells.with_columns(pl.col(c).cast(MONEY, strict=False) for c in numbers)
@@ -319,7 +319,7 @@ def _typed(rows: pl.DataFrame) -> pl.DataFrame:
     return made
 
 
-def _digits(rows: pl.DataFrame, column: str) -> pl.Expr:
+def _write_digits(rows: pl.DataFrame, column: str) -> pl.Expr:
     """Write numbers as the shortest text that means them; NaN is a blank."""
     dtype = rows.schema[column]
     cell = pl.col(column)
@@ -332,7 +332,7 @@ def _digits(rows: pl.DataFrame, column: str) -> pl.Expr:
     )
 
 
-def _days(days: pl.Series) -> pl.Series:
+def _read_days(days: pl.Series) -> pl.Series:
     """Read days in India; text is day first, unless it begins with the year."""
     dtype = days.dtype
     if dtype == pl.Date():
@@ -371,7 +371,7 @@ def _days(days: pl.Series) -> pl.Series:
     return read.alias("date")
 
 
-def _named(rows: pl.DataFrame, exchange: str) -> pl.DataFrame:
+def _name_rows(rows: pl.DataFrame, exchange: str) -> pl.DataFrame:
     """Give each row its identity: ISIN, else what it was called, else its symbol."""
     for name in (*_TEXT, "close_price"):
         if name not in rows.columns:
@@ -421,7 +421,7 @@ def _named(rows: pl.DataFrame, exchange: str) -> pl.DataFrame:
     )
 
 
-def _one_each(prices: pl.DataFrame) -> pl.DataFrame:
+def _require_one_price(prices: pl.DataFrame) -> pl.DataFrame:
     """Refuse two prices of one security on one day; the same one twice is one."""
     key = ["instrument_id", "date"]
     rows = prices.sort(key, maintain_order=True)

@@ -110,10 +110,10 @@ def resolve_symbols(
         _row=pl.int_range(pl.len(), dtype=pl.UInt32()),
     ).select("_row", "exchange", "symbol", "series", "date")
     found = _look_up(keyed, sightings)
-    hops = _by_symbol(renames)
+    hops = _list_renames_by_symbol(renames)
     left = keyed.join(found, on="_row", how="anti")
     for _ in range(_HOPS):
-        left = _renamed(left, hops)
+        left = _rename_rows(left, hops)
         if left.is_empty():
             break
         more = _look_up(left, sightings)
@@ -202,7 +202,7 @@ def _as_of(asked: pl.DataFrame, known: pl.DataFrame, key: list[str]) -> pl.DataF
     return pl.concat(out)
 
 
-def _by_symbol(renames: pl.DataFrame) -> pl.DataFrame:
+def _list_renames_by_symbol(renames: pl.DataFrame) -> pl.DataFrame:
     """Give the renamings of NSE as old symbol, new symbol and day."""
     return renames.select(
         symbol=pl.col("instrument_id").str.strip_prefix("NSE:"),
@@ -211,7 +211,7 @@ def _by_symbol(renames: pl.DataFrame) -> pl.DataFrame:
     ).drop_nulls()
 
 
-def _renamed(rows: pl.DataFrame, hops: pl.DataFrame) -> pl.DataFrame:
+def _rename_rows(rows: pl.DataFrame, hops: pl.DataFrame) -> pl.DataFrame:
     """Put the next symbol in place of each that was renamed after the row's day."""
     return (
         rows.filter(pl.col("exchange") == "NSE")

@@ -141,7 +141,7 @@ def remove_rows(
                 rewrite(tables, table, part, keep=~goes, operation="DELETE")
                 counts[table] += found
         touched += _delete_unused(tables, table, goes)
-        _clean_log(folder / table, mention)
+        _remove_from_log(folder / table, mention)
     return counts, touched
 
 
@@ -172,7 +172,7 @@ def _delete_unused(tables: Tables, table: str, goes: pl.Expr) -> int:
     """Delete files that are in use no more: removed by the log, or with such rows."""
     folder = tables.root_folder / table
     used = set(tables.files(table)["path"])
-    removed = _removed(folder)
+    removed = _list_removed(folder)
     deleted: set[Path] = set()
     for path in folder.rglob("*.parquet"):
         name = path.relative_to(folder).as_posix()
@@ -191,7 +191,7 @@ def _delete_unused(tables: Tables, table: str, goes: pl.Expr) -> int:
     return len(deleted)
 
 
-def _removed(folder: Path) -> set[str]:
+def _list_removed(folder: Path) -> set[str]:
     """List the files that entries of the log took out of the table."""
     found: set[str] = set()
     for path in entries(folder):
@@ -203,7 +203,7 @@ def _removed(folder: Path) -> set[str]:
     return found
 
 
-def _clean_log(folder: Path, mention: bytes | None) -> None:
+def _remove_from_log(folder: Path, mention: bytes | None) -> None:
     """Take statistics that name an account out of the log, and sum it up anew."""
     if mention is None:
         return

@@ -60,14 +60,16 @@ def write_files(tables: Tables, frames: Mapping[str, pl.DataFrame]) -> list[Writ
     The files have no statistics: in one of a date and bucket, all accounts and all
     names are in one row group, and no reader could leave it out.
     """
-    parts = [part for named in frames.items() for part in _parts(*named)]
+    parts = [part for named in frames.items() for part in _cut_into_parts(*named)]
     packed = [BytesIO() for _ in parts]
-    sinks = [_sink(part.rows, file) for part, file in zip(parts, packed, strict=True)]
+    sinks = [
+        _plan_file(part.rows, file) for part, file in zip(parts, packed, strict=True)
+    ]
     pl.collect_all(sinks, engine="streaming")  # costs less than one by one
-    return [_write(tables, *named) for named in zip(parts, packed, strict=True)]
+    return [_put_file(tables, *named) for named in zip(parts, packed, strict=True)]
 
 
-def _sink(
+def _plan_file(
     rows: pl.DataFrame, target: str | BytesIO, options: dict[str, str] | None = None
 ) -> pl.LazyFrame:
     """Plan a file: level 2 packs as small as 3, the default, in less time."""
@@ -88,7 +90,7 @@ class _Part(NamedTuple):
     rows: pl.DataFrame  # without the partition
 
 
-def _parts(table: str, frame: pl.DataFrame) -> Iterator[_Part]:
+def _cut_into_parts(table: str, frame: pl.DataFrame) -> Iterator[_Part]:
     """Cut a frame where the partition changes; nothing is copied."""
     rows = frame.select(name for name in TABLES[table] if name not in PARTITION)
     if rows.width == len(TABLES[table]):
@@ -120,7 +122,7 @@ def commit_files(
     files = list(written)
     _make_sure_of(tables, files)
     for table in COMMIT_ORDER:
-        actions = [_action(file) for file in files if file.table == table]
+        actions = [_write_add_action(file) for file in files if file.table == table]
         kept = (marks or {}) if table == "snapshots" else dict[str, int]()
         if actions or kept:
             tables.add(table, actions, kept)
@@ -162,7 +164,9 @@ def rewrite(
         whole = whole.sort(order, maintain_order=True)
     files = write_files(tables, {table: whole})
     _make_sure_of(tables, files)
-    tables.replace(table, gone, [_action(file) for file in files], operation=operation)
+    tables.replace(
+        table, gone, [_write_add_action(file) for file in files], operation=operation
+    )
 
 
 def _make_sure_of(tables: Tables, files: Iterable[Written]) -> None:
@@ -188,7 +192,7 @@ def _make_sure_of(tables: Tables, files: Iterable[Written]) -> None:
             raise StoreError(f"{tables.root}: cannot flush: {error}") from None
 
 
-def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
+def _put_file(tables: Tables, part: _Part, packed: BytesIO) -> Written:
     """Put a file in its place; readers seek its footer by its exact size."""
     table, day, bucket, rows = part
     folder = "" if bucket is None else f"snapshot_date={day or _NULL}/bucket={bucket}/"
@@ -196,7 +200,7 @@ def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
     target = f"{tables.uri(table)}/{path}"
     try:
         if tables.folder is None:
-            _sink(rows, target, tables.options()).collect(engine="streaming")
+            _plan_file(rows, target, tables.options()).collect(engine="streaming")
         else:
             make_folder(Path(target).parent)
             new_file(Path(target), packed.getbuffer(), flushed=False)  # at the commit
@@ -206,7 +210,7 @@ def _write(tables: Tables, part: _Part, packed: BytesIO) -> Written:
     return Written(table, path, size, rows.height, day, bucket, now)
 
 
-def _action(file: Written) -> AddAction:
+def _write_add_action(file: Written) -> AddAction:
     day = None if file.snapshot_date is None else file.snapshot_date.isoformat()
     keyed = PARTITION.keys() & TABLES[file.table].keys()
     return AddAction(

@@ -77,7 +77,7 @@ def commit(
         }
         lines = [{"commitInfo": info}, *actions]
         body = "\n".join(json.dumps(line) for line in lines).encode()
-        number = _latest(log) + 1
+        number = _find_latest(log) + 1
         flush_folder(log)  # or a power cut could keep this entry and lose the last
         if publish(body, log / f"{number:020}.json", writing=writing):
             if number % _CHECKPOINT_EVERY == 0:
@@ -102,11 +102,11 @@ def make_table(table: Path, create: Callable[[str], object]) -> None:
 
 def evolve(table: Path, change: Callable[[str], object]) -> None:
     """Change the description of a table as `change` changes that of a copy."""
-    before = _latest(table / "_delta_log")
+    before = _find_latest(table / "_delta_log")
     with TemporaryDirectory() as folder:
         copied = _copy_log(table, Path(folder))
         change(folder)
-        for number in range(before + 1, _latest(copied) + 1):
+        for number in range(before + 1, _find_latest(copied) + 1):
             body = (copied / f"{number:020}.json").read_bytes()
             target = table / "_delta_log" / f"{number:020}.json"
             make_folder(table.parent / WRITING)
@@ -125,7 +125,7 @@ def sum_up(table: Path) -> None:
     before = [path for path in entries(table) if _CHECKPOINT.fullmatch(path.name)]
     if not before:
         return
-    latest = _latest(table / "_delta_log")
+    latest = _find_latest(table / "_delta_log")
     _write_checkpoint(table)
     for path in before:
         if int(path.name[:20]) != latest:
@@ -133,7 +133,7 @@ def sum_up(table: Path) -> None:
     flush_folder(table / "_delta_log")
 
 
-def _latest(log: Path) -> int:
+def _find_latest(log: Path) -> int:
     found = (
         _ENTRY.fullmatch(name) or _CHECKPOINT.fullmatch(name)
         for name in map(attrgetter("name"), log.iterdir())
@@ -162,7 +162,7 @@ def _write_checkpoint(table: Path) -> None:
     with TemporaryDirectory() as folder:
         copied = _copy_log(table, Path(folder))
         before = {path.name for path in copied.iterdir()}
-        before.discard(f"{_latest(log):020}.checkpoint.parquet")
+        before.discard(f"{_find_latest(log):020}.checkpoint.parquet")
         DeltaTable(folder).create_checkpoint()
         for path in sorted(copied.iterdir()):
             if path.name not in before and path.name != "_last_checkpoint":

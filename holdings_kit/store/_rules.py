@@ -116,7 +116,7 @@ AMONG: Final = (
 )
 
 
-def _first_reason(rules: Iterable[Rule]) -> pl.Expr:
+def _take_first_reason(rules: Iterable[Rule]) -> pl.Expr:
     """Give the reason of the first rule that holds and is not overruled, or null."""
     open_to = pl.col("promoted").is_null()
     return pl.coalesce(
@@ -190,7 +190,7 @@ def judge(
     chain = snapshots.join(
         grounds, on="snapshot_id", how="anti", maintain_order="left"
     ).with_columns(few_rows=pl.lit(few_rows))
-    found = _implausible(_by_part(chain.with_row_index("place")))
+    found = _find_implausible(_by_part(chain.with_row_index("place")))
     return _with_status(snapshots, pl.concat([grounds, *found]))
 
 
@@ -253,24 +253,24 @@ def _with_rivals(snapshots: pl.DataFrame) -> pl.DataFrame:
     return (
         snapshots.with_columns(
             _extent=pl.coalesce("scope", kinds.otherwise("kinds").list.join("+")),
-            reason=_first_reason(ALONE),
+            reason=_take_first_reason(ALONE),
         )
         .with_columns(rivals=pl.col("reason").is_null().sum().over(same))
         .select(
             "snapshot_id",
-            reason=pl.coalesce("reason", _first_reason([RIVALS])),
+            reason=pl.coalesce("reason", _take_first_reason([RIVALS])),
         )
     )
 
 
-def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
+def _find_implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
     """Take out the first implausible snapshot of each account until none is left.
 
     All before the first are accepted, so the shift sees the last accepted one. The
     number of rounds is that of the quarantined snapshots of one account, plus one.
     """
     found: list[pl.DataFrame] = []
-    while not (first := _first_implausible(chain)).is_empty():
+    while not (first := _find_first_implausible(chain)).is_empty():
         found.append(first.select("snapshot_id", "reason"))
         chain = chain.join(first, on=_ACCOUNT, how="semi", maintain_order="left").join(
             first, on="snapshot_id", how="anti", maintain_order="left"
@@ -278,7 +278,7 @@ def _implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
     return found
 
 
-def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
+def _find_first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     def before(column: str) -> pl.Expr:
         return pl.when(_same_part(1)).then(pl.col(column).shift(1))
 
@@ -297,7 +297,7 @@ def _first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(suspect)  # by no rule can another be implausible
         .with_columns(brokers_lost=lost)
-        .select(*_ACCOUNT, "place", "snapshot_id", reason=_first_reason(AMONG))
+        .select(*_ACCOUNT, "place", "snapshot_id", reason=_take_first_reason(AMONG))
         .filter(pl.col("reason").is_not_null())
         .sort("place", maintain_order=True)
         .unique(_ACCOUNT, keep="first", maintain_order=True)

@@ -139,7 +139,7 @@ def scan_webhooks(
                 "api_secret stays in this process; to verify checksums, scan without on"
             )
         return _spread(paths, "webhooks", instruments, into, on)
-    reader = _reader("webhooks", instruments, api_secret)
+    reader = _choose_reader("webhooks", instruments, api_secret)
     return _scan(paths, "webhooks", reader, into, progress=progress, workers=workers)
 
 
@@ -175,14 +175,14 @@ def scan_arrow(
     """
     if on is not None:
         return _spread(paths, "arrow", instruments, into, on)
-    reader = _reader("arrow", instruments)
+    reader = _choose_reader("arrow", instruments)
     return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
 
 
 _Reader = Callable[[Text | Line | Torn], Loaded]
 
 
-def _reader(
+def _choose_reader(
     kind: Kind,
     instruments: pl.DataFrame | None,
     api_secret: Secrets | None = None,
@@ -241,7 +241,7 @@ def _scan(
         return _Done(into.write_part(loaded, look_up=False), block.mark)
 
     with scanned.bar(show=progress):
-        for done in _grouped(map_in_order(work, scanned.blocks(), workers)):
+        for done in _group_blocks(map_in_order(work, scanned.blocks(), workers)):
             marks = dict(each.mark for each in done)
             added = into.commit((each.part for each in done), marks=marks)
             deliveries += added.deliveries
@@ -258,7 +258,7 @@ class _Task:
         self._instruments, self._into = instruments, into
 
     def __call__(self, piece: Piece) -> tuple[list[_Done], int]:
-        reader = _reader(self._kind, self._instruments)
+        reader = _choose_reader(self._kind, self._instruments)
         source = Source(Found([piece.path], []), self._kind, self._into)
         if piece.part is not None:
             blocks = iter([Block(piece.part, piece.mark)])
@@ -288,7 +288,7 @@ def _spread(
     return Scan(added.deliveries, skipped, into.rejects(files=scanned.names))
 
 
-def _grouped(done: Iterator[_Done]) -> Iterator[list[_Done]]:
+def _group_blocks(done: Iterator[_Done]) -> Iterator[list[_Done]]:
     """Put a few blocks into one commit."""
     while group := list(islice(done, _COMMIT)):
         yield group

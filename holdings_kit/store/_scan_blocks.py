@@ -54,7 +54,7 @@ class Source:
     def __init__(self, found: Found, kind: Kind, into: Store) -> None:
         self._files, self._unread = found
         self._kind, self._into = kind, into
-        self._size = _block_size(into.buckets)
+        self._size = _choose_block_size(into.buckets)
         self._bar: _Bar | None = None
         self.skipped = 0
         self.names = [show_path(path) for path in self._files]
@@ -112,7 +112,7 @@ class Source:
                 Torn(show_path(path), None, f"cannot be read: {error}"), (name, mark)
             )
             return
-        done, rest, skipped = _skip(texts(path, self._size, raw=raw), mark)
+        done, rest, skipped = _skip_lines(texts(path, self._size, raw=raw), mark)
         if done.mark != mark:  # another file of the same name
             raw.close()
             raw = open_regular(path)
@@ -153,7 +153,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _block_size(buckets: int) -> int:
+def _choose_block_size(buckets: int) -> int:
     """Give bytes per block: many buckets need more, or their files become small."""
     return min(max(BLOCK, buckets * _PER_BUCKET), 8 * BLOCK)
 
@@ -183,7 +183,7 @@ class _Done(NamedTuple):
         return _Done(self.lines + count, zlib.crc32(part.body, before))
 
 
-def _skip(
+def _skip_lines(
     found: Iterator[Text | Line | Torn], mark: int
 ) -> tuple[_Done, Iterator[Text | Line | Torn], int]:
     """Read past the lines a mark stands for.

@@ -100,14 +100,16 @@ def stage(
         Rows name a snapshot that `placed.snapshots` has not, or differ between two
         copies of one snapshot.
     """
-    each = _each(placed.snapshots, known)
+    each = _list_snapshots(placed.snapshots, known)
     frames = {name: getattr(placed, name) for name in _ROWS}
-    runs = _numbered((_runs(*named) for named in frames.items()), each)
-    new = _ordered(runs.filter(pl.col("batch_id").is_null()), buckets)
+    runs = _number_rows((_find_runs(*named) for named in frames.items()), each)
+    new = _sort_runs(runs.filter(pl.col("batch_id").is_null()), buckets)
     batch = pl.lit(batch_id).alias("batch_id")
-    rows = {name: _rows(name, frame, new, batch) for name, frame in frames.items()}
-    facts = _facts(each, runs).with_columns(pl.col("batch_id").fill_null(batch))
-    deliveries = _deliveries(placed.snapshots, facts, known)
+    rows = {name: _take_rows(name, frame, new, batch) for name, frame in frames.items()}
+    facts = _gather_rule_facts(each, runs).with_columns(
+        pl.col("batch_id").fill_null(batch)
+    )
+    deliveries = _list_deliveries(placed.snapshots, facts, known)
     rejects = placed.rejects.unique(REJECTS.names()).select(*REJECTS, batch)
     return Staged(deliveries, rejects=rejects, **rows)
 
@@ -117,7 +119,7 @@ def _collect(plan: pl.LazyFrame) -> pl.DataFrame:
     return plan.collect(engine="in-memory")
 
 
-def _each(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def _list_snapshots(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Give each snapshot once, with its `number` among them and its batch, if known."""
     batches = known.lazy().group_by("snapshot_id").agg(pl.col("batch_id").min())
     each = (
@@ -136,7 +138,7 @@ def _each(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return _collect(each)
 
 
-def _runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
+def _find_runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
     """Find where rows of one snapshot, account, broker and kind follow each other."""
     same: list[str | pl.Expr] = ["snapshot_id", "account_id"]
     if table == "holdings":
@@ -156,7 +158,7 @@ def _runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def _numbered(found: Iterable[pl.LazyFrame], each: pl.DataFrame) -> pl.DataFrame:
+def _number_rows(found: Iterable[pl.LazyFrame], each: pl.DataFrame) -> pl.DataFrame:
     """Add the `row_no` each run begins with, and keep the rows of one copy of each."""
     table = pl.col("table").to_physical().cast(pl.Int64())
     group, end = pl.col("group"), pl.col("length").cum_sum()
@@ -186,14 +188,14 @@ def _numbered(found: Iterable[pl.LazyFrame], each: pl.DataFrame) -> pl.DataFrame
     return runs.filter(pl.col("length") > 0)
 
 
-def _ordered(runs: pl.DataFrame, buckets: int) -> pl.DataFrame:
+def _sort_runs(runs: pl.DataFrame, buckets: int) -> pl.DataFrame:
     """Put runs by partition and account; they come as their snapshots are."""
     if not runs["account_id"].ne_missing(runs["owner"]).any():
         return runs
     return with_bucket(runs.drop("bucket"), buckets).sort(*_ORDER, "row_no")
 
 
-def _rows(
+def _take_rows(
     table: str, frame: pl.DataFrame, runs: pl.DataFrame, batch: pl.Expr
 ) -> pl.DataFrame:
     """Take the rows of the runs, numbered, each with what its run knows."""
@@ -220,7 +222,7 @@ def _rows(
     return pl.DataFrame({name: whole[name] for name in TABLES[table]})
 
 
-def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
+def _gather_rule_facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
     """Tell what the rules ask for: rows, kinds, brokers, with the batch if known."""
     length, fund = pl.col("length"), pl.col("fund").fill_null(value=False)
     listing = (pl.col("table") == "listings").cast(pl.Int64())
@@ -237,7 +239,7 @@ def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
     kind = (funds > 0).cast(pl.Int64()) + (rows > funds).cast(pl.Int64()) * 2
     return (
         each.lazy()
-        .with_columns(brokers=_brokers(each, runs))
+        .with_columns(brokers=_list_brokers(each, runs))
         .join(counted, on="number", how="left", maintain_order="left")
         .with_columns(
             pl.col("rows_count", "listings_count", "funds_count").fill_null(0)
@@ -255,7 +257,7 @@ def _facts(each: pl.DataFrame, runs: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
-def _brokers(each: pl.DataFrame, runs: pl.DataFrame) -> pl.Series:
+def _list_brokers(each: pl.DataFrame, runs: pl.DataFrame) -> pl.Series:
     """List the brokers that deliveries and rows of each snapshot name, sorted."""
     other = pl.col("broker").is_not_null() & pl.col("broker").ne_missing(pl.col("own"))
     alone = each.select(pl.col("own").is_not_null() & (pl.col("copies") == 1))
@@ -275,7 +277,7 @@ def _brokers(each: pl.DataFrame, runs: pl.DataFrame) -> pl.Series:
     return listed.select(pl.col("brokers").fill_null(none)).to_series()
 
 
-def _deliveries(
+def _list_deliveries(
     snapshots: pl.DataFrame, facts: pl.LazyFrame, known: pl.DataFrame
 ) -> pl.DataFrame:
     """Give each delivery that is not known once, with its facts and its doubt."""

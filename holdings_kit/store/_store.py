@@ -149,7 +149,7 @@ class Store(StoreView):
     ) -> None:
         if buckets is not None and buckets < 1:
             raise ConfigError(f"buckets={buckets}: at least 1 is needed")
-        tables = Tables(_address(path), storage_options)
+        tables = Tables(_check_address(path), storage_options)
         super().__init__(tables, few_rows=few_rows, buckets=buckets)
         self._complete = False  # all tables are known to be there
         _ = self.buckets  # a store of another number is refused here
@@ -302,7 +302,9 @@ class Store(StoreView):
         """
         loaded = self._without_erased(loaded)
         new = self._new(loaded, look_up=look_up)
-        return Part(_appended(loaded, new), write_files(self._tables, new._asdict()))
+        return Part(
+            _describe_append(loaded, new), write_files(self._tables, new._asdict())
+        )
 
     def commit(
         self, parts: Iterable[Part], *, marks: Mapping[str, int] | None = None
@@ -484,7 +486,7 @@ class Store(StoreView):
         ...     )
         (['A1'], 0)
         """
-        source, target = self._tables.folder, Path(_address(path))
+        source, target = self._tables.folder, Path(_check_address(path))
         if source is None or "://" in str(path):
             raise StoreError(
                 f"{self!r}: backup copies from folder to folder; rebucket copies to "
@@ -682,7 +684,7 @@ class Store(StoreView):
         (1, 4, 1)
         """
         options = self._tables.storage_options
-        if Tables(_address(path), options).buckets() is not None:
+        if Tables(_check_address(path), options).buckets() is not None:
             raise StoreError(f"{path}: there is a store already; name a new place")
         new = Store(
             path, buckets=buckets, few_rows=self._few_rows, storage_options=options
@@ -760,7 +762,7 @@ class Store(StoreView):
         return known
 
 
-def _appended(loaded: Loaded, new: Staged) -> Appended:
+def _describe_append(loaded: Loaded, new: Staged) -> Appended:
     added = new.snapshots.height
     return Appended(added, loaded.snapshots.height - added, new.rejects.height)
 
@@ -785,7 +787,7 @@ def _refuse_erased(tables: Tables, files: Iterable[Written]) -> None:
             )
 
 
-def _address(path: str | Path) -> str:
+def _check_address(path: str | Path) -> str:
     text = str(path)
     if "://" in text:
         return text.rstrip("/")

@@ -226,7 +226,7 @@ class Tables(NamedTuple):
     def describe(self) -> Described | None:
         """Read what the store says of itself; None where there is none yet."""
         opened = self.open("snapshots")
-        return None if opened is None else _described(opened, self.root)
+        return None if opened is None else _describe_table(opened, self.root)
 
     def create(self, buckets: int) -> None:
         """Make every table that is not there yet; harmless when two do it at once.
@@ -267,7 +267,7 @@ class Tables(NamedTuple):
 
     def _evolve(self, table: str, opened: DeltaTable) -> None:
         """Add the columns that the table lacks, and say of which format it is now."""
-        described = _described(opened, self.root)
+        described = _describe_table(opened, self.root)
         there = {field.name for field in opened.schema().fields}
         wanted = DeltaSchema.from_arrow(TABLES[table]).fields
         lacking = [field for field in wanted if field.name not in there]
@@ -362,7 +362,7 @@ class Tables(NamedTuple):
                     "deletionTimestamp": time.time_ns() // 1_000_000,
                     "dataChange": operation != "OPTIMIZE",
                     "extendedFileMetadata": True,
-                    "partitionValues": _partition_values(table, row),
+                    "partitionValues": _list_partition_values(table, row),
                     "size": row["size_bytes"],
                 }
             }
@@ -489,7 +489,9 @@ class Tables(NamedTuple):
         if self.oldest is not None:
             return self.oldest
         opened = self.open("holdings")
-        return FORMAT if opened is None else _described(opened, self.root)["oldest"]
+        return (
+            FORMAT if opened is None else _describe_table(opened, self.root)["oldest"]
+        )
 
     def find_broken(
         self, *, buckets: Collection[int] | None = None, count: bool = False
@@ -540,7 +542,7 @@ class Described(TypedDict):
     oldest: int  # format that wrote the first rows; 1 where an older one wrote this
 
 
-def _described(opened: DeltaTable, root: str) -> Described:
+def _describe_table(opened: DeltaTable, root: str) -> Described:
     try:
         found = json.loads(opened.metadata().description)
         facts = Described(
@@ -570,7 +572,7 @@ def _as_json(action: AddAction) -> dict[str, object]:
     }
 
 
-def _partition_values(table: str, row: Mapping[str, Any]) -> dict[str, str | None]:
+def _list_partition_values(table: str, row: Mapping[str, Any]) -> dict[str, str | None]:
     """Give the partition of a file as the entry of a Delta log has it."""
     return {
         key: None if row[key] is None else str(row[key])

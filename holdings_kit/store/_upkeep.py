@@ -72,7 +72,7 @@ def copy_tables(source: Path, target: Path) -> Path:
     make_folder(part)
     try:
         for table in reversed(COMMIT_ORDER):
-            for path in _files_of(source / table):
+            for path in _list_files(source / table):
                 copied = part / path.relative_to(source)
                 make_folder(copied.parent)
                 try:
@@ -97,7 +97,7 @@ def give_name(part: Path, target: Path) -> None:
     flush_folder(target.parent)
 
 
-def _files_of(table: Path) -> Iterator[Path]:
+def _list_files(table: Path) -> Iterator[Path]:
     """List the log as it is now, then the files of the table."""
     log = sorted((table / "_delta_log").iterdir())
     # without `_last_checkpoint`, which may point beyond; a log is read without it

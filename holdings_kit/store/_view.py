@@ -357,7 +357,7 @@ class StoreView:
         """Read the rows of snapshots, and count them."""
         found = self._collect_all([self._rows(t, snapshots) for t in ROW_TABLES])
         names = snapshots.select("snapshot_id").with_row_index("place")
-        ordered = [_in_order(rows, names) for rows in found]
+        ordered = [_sort_rows(rows, names) for rows in found]
         holdings, listings, baskets = (
             rows.select(schema.names())
             for (rows, _), schema in zip(ordered, ROW_TABLES.values(), strict=True)
@@ -447,7 +447,7 @@ def with_missing(snapshots: pl.DataFrame, counts: list[pl.DataFrame]) -> pl.Data
     return whole.filter(lacking).select(*_KEY, missing=reason)
 
 
-def _in_order(
+def _sort_rows(
     rows: pl.DataFrame, names: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Put rows in the order of their snapshots and of the payload; and their places."""

@@ -130,13 +130,13 @@ def connect(
             )
             stack.enter_context(target)
         else:
-            target = _protected(address, security)
+            target = _check_protected(address, security)
         client = distributed.Client(target, security=security)
         stack.enter_context(client)
         return Cluster(client, stack.pop_all())
 
 
-def _protected(address: str, security: Security | None) -> str:
+def _check_protected(address: str, security: Security | None) -> str:
     host = urlsplit(address).hostname
     if security is None and host not in _LOOPBACK:
         raise ConfigError(

@@ -207,7 +207,7 @@ def _build_reading(table: Table, *, typed: bool) -> list[pl.Expr]:
             for column in flags
         ),
         *(
-            _blank_to_null(column)
+            _read_blank_as_null(column)
             for column in table.fields
             if column not in {*table.numbers, *table.instants, *flags}
         ),
@@ -263,7 +263,7 @@ def report_remarks(
     unread = dict.fromkeys(table.instants, "unread_instant")
     unread |= {} if typed else dict.fromkeys(table.figures, "placeholder")
     found = [
-        text.filter(_rounded(column)).select(
+        text.filter(_is_rounded(column)).select(
             "doc",
             kind=pl.lit("rounded"),
             pointer=_format_pointer(table, column),
@@ -371,7 +371,7 @@ def null_unpopulated(column: str) -> pl.Expr:
 _LONG: Final = r"\.\d{5}|[eE]"  # whatever is rounded matches this
 
 
-def _rounded(column: str) -> pl.Expr:
+def _is_rounded(column: str) -> pl.Expr:
     """Tell whether reading a text number to four places drops digits."""
     text = pl.col(column)
     plain = text.str.contains(r"\.\d{4}\d*[1-9]")
@@ -478,5 +478,5 @@ def _parse_epoch(text: pl.Expr) -> pl.Expr:
     return epoch.cast(pl.Int64()).cast(INSTANT)
 
 
-def _blank_to_null(column: str) -> pl.Expr:
+def _read_blank_as_null(column: str) -> pl.Expr:
     return pl.when(pl.col(column) != "").then(pl.col(column)).alias(column)

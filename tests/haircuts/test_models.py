@@ -255,7 +255,7 @@ def test_evt_quantile_is_the_formula_on_the_fitted_tail(from_returns: Make) -> N
     rng = np.random.default_rng(13)
     tail = stats.genpareto.rvs(0.2, scale=0.5, size=200, random_state=rng)
     losses = np.append(np.full(1800, 0.5), 1.0 + tail)[np.newaxis]
-    found = filtered._peaks(losses, 200, 0.01)[0]
+    found = filtered._fit_tail_quantiles(losses, 200, 0.01)[0]
     u = 0.5
     over = losses[0, -200:] - u
     assert u < found < over.max() + u

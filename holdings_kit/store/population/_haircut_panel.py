@@ -81,7 +81,7 @@ def published_panel(
     >>> found["date"].n_unique(), found["agrees"].all()
     (2, True)
     """
-    parts = store.map(partial(_panel, first=first, last=last), on=on)
+    parts = store.map(partial(_measure_panel, first=first, last=last), on=on)
     return panel_of(pl.concat(parts))
 
 
@@ -148,7 +148,7 @@ def collateral_effects(
         if key not in _KEYS:
             raise FrameError("collateral", key, f"is no key; have {', '.join(_KEYS)}")
     value = partial(collateral, quantity=quantity, max_haircut_age=max_haircut_age)
-    ask = partial(_effects, haircuts=haircuts, by=by, value=value, as_of=as_of)
+    ask = partial(_measure_effects, haircuts=haircuts, by=by, value=value, as_of=as_of)
     return (
         pl.concat(store.map(ask, on=on))
         .group_by(by)
@@ -161,7 +161,9 @@ def collateral_effects(
 # One bucket each.
 
 
-def _panel(view: StoreView, *, first: date | None, last: date | None) -> pl.DataFrame:
+def _measure_panel(
+    view: StoreView, *, first: date | None, last: date | None
+) -> pl.DataFrame:
     none = panel_part(empty(HOLDINGS)).collect()
     days = view.scan_days(first=first, last=last)
     return pl.concat(
@@ -169,7 +171,7 @@ def _panel(view: StoreView, *, first: date | None, last: date | None) -> pl.Data
     )
 
 
-def _effects(
+def _measure_effects(
     view: StoreView,
     *,
     haircuts: pl.DataFrame | pl.LazyFrame,
@@ -181,13 +183,13 @@ def _effects(
     holdings = view.scan(as_of=as_of).holdings.collect()
     before = value(holdings)["collateral_value"]
     names = table["model"].unique(maintain_order=True).to_list()
-    sides = [(before, _given(holdings, table, name, value)) for name in names]
-    none = _given(holdings.clear(), table, "", value)
-    parts = [_effect(*side, by) for side in [(before.clear(), none), *sides]]
+    sides = [(before, _take_given(holdings, table, name, value)) for name in names]
+    none = _take_given(holdings.clear(), table, "", value)
+    parts = [_measure_effect(*side, by) for side in [(before.clear(), none), *sides]]
     return pl.concat(parts)
 
 
-def _given(
+def _take_given(
     holdings: pl.DataFrame,
     table: pl.DataFrame,
     model: str,
@@ -197,7 +199,9 @@ def _given(
     return rows.with_columns(pl.lit(model).alias("model"))
 
 
-def _effect(before: pl.Series, after: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def _measure_effect(
+    before: pl.Series, after: pl.DataFrame, by: Sequence[str]
+) -> pl.DataFrame:
     value = pl.col("collateral_value")
     known = pl.col("before").is_not_null() & value.is_not_null()
     given = (pl.col("haircut_basis") == "given").fill_null(value=False)
