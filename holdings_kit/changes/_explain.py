@@ -182,21 +182,23 @@ def _compare_parts(
         snapshots is None or not (snapshots["scope"] == "funds").any()
     ):
         return explain_part(before, after)
-    told = [_snapshots_of(side, snapshots) for side in sides]
+    told = [_list_snapshots_of_side(side, snapshots) for side in sides]
     found: list[pl.DataFrame] = []
     for fund in SCOPES:
-        out = pl.concat([_accounts_not_asked(side, fund=fund) for side in told])
+        out = pl.concat([_list_accounts_not_asked(side, fund=fund) for side in told])
         asked = ~pl.col("account_id").is_in(out.implode()).fill_null(value=False)
         rest = [side.filter((is_fund() == fund) & asked) for side in sides]
         other = after.filter(is_fund() != fund).select("account_id").unique()
-        answered = _accounts_asked(told[1], fund=fund).join(
+        answered = _list_accounts_asked(told[1], fund=fund).join(
             other.collect(), on="account_id", how="semi"
         )
         found.append(explain_part(*rest, answered=answered))
     return pl.concat(found).sort("account_id", "instrument_id")
 
 
-def _snapshots_of(side: pl.LazyFrame, snapshots: pl.DataFrame | None) -> pl.DataFrame:
+def _list_snapshots_of_side(
+    side: pl.LazyFrame, snapshots: pl.DataFrame | None
+) -> pl.DataFrame:
     """Pick the snapshots whose rows stand in one side."""
     if snapshots is None:
         return empty(SNAPSHOTS)
@@ -204,16 +206,16 @@ def _snapshots_of(side: pl.LazyFrame, snapshots: pl.DataFrame | None) -> pl.Data
     return snapshots.join(names, on="snapshot_id", how="semi")
 
 
-def _accounts_asked(told: pl.DataFrame, *, fund: bool) -> pl.DataFrame:
+def _list_accounts_asked(told: pl.DataFrame, *, fund: bool) -> pl.DataFrame:
     """List the accounts of which a part was surely asked for."""
     return told.filter(asks_for(fund=fund)).select("account_id").unique()
 
 
-def _accounts_not_asked(told: pl.DataFrame, *, fund: bool) -> pl.Series:
+def _list_accounts_not_asked(told: pl.DataFrame, *, fund: bool) -> pl.Series:
     """List the accounts of which a part was surely not asked for."""
     known = told.group_by("account_id").agg(pl.col("scope").null_count() == 0)
     named = known.filter("scope").select("account_id")
-    asked = _accounts_asked(told, fund=fund)
+    asked = _list_accounts_asked(told, fund=fund)
     return named.join(asked, on="account_id", how="anti")["account_id"]
 
 

@@ -57,7 +57,7 @@ def _pair_costs(
             < _COARSE * 2,
             _allow_rounding(tolerance) / pl.col("_cost") < _COARSE,
         )
-        for sets in _sets_of(lines.join(ones, on="_group", how="semi"))
+        for sets in _list_sets(lines.join(ones, on="_group", how="semi"))
     ]
     every = pl.concat(part.select(_PAIRED) for part in found)
     chance = _allow_rounding(tolerance) / pl.col("_cost") * pl.col("_tried")
@@ -77,7 +77,7 @@ def _allow_rounding(tolerance: float) -> pl.Expr:
     return (pl.col("_size") + pl.col("_units")) * tolerance / 2
 
 
-def _sets_of(lines: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _list_sets(lines: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """List sets of an account's lines: one to three of them, all of them, all but one.
 
     `_tried` is how many sets of so few lines there are: by chance one of many is near

@@ -170,7 +170,7 @@ def trigger(
         "reorder": reorder,
     }
     if running is not None:
-        said = _call(running, "trigger", {**asked, "url": to})
+        said = _ask_sandbox(running, "trigger", {**asked, "url": to})
         sent = cast("list[dict[str, object]]", said)
     else:
         if to is None:
@@ -196,7 +196,7 @@ def resend(
 
     Exit status as for `trigger`.
     """
-    said = _call(running, "resend", {"id": delivery, "url": to})
+    said = _ask_sandbox(running, "resend", {"id": delivery, "url": to})
     if not _print_deliveries([cast("dict[str, object]", said)], as_json=as_json):
         raise typer.Exit(1)
 
@@ -238,7 +238,7 @@ def listen(
     with serving(make_relay(forward_to, show), port=port) as address:
         hook = f"{address}/webhook"
         try:
-            _call(running, "webhook", {"url": hook})
+            _ask_sandbox(running, "webhook", {"url": hook})
             source = running
         except ConfigError:
             source = ""
@@ -328,7 +328,7 @@ def _print_deliveries(sent: list[dict[str, object]], *, as_json: bool) -> bool:
     return whole
 
 
-def _call(running: str, path: str, body: dict[str, object]) -> object:
+def _ask_sandbox(running: str, path: str, body: dict[str, object]) -> object:
     """Ask a running sandbox; what it refuses is an error with its words."""
     parts = urlsplit(running)
     if parts.scheme != "http" or not parts.hostname:

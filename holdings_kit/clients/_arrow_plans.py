@@ -241,7 +241,7 @@ class ArrowPlans:
         body = yield Call(
             method="GET",
             path="".join(f"/{quote(part, safe='')}" for part in parts),
-            params={"from": _local(start), "to": _local(end)},
+            params={"from": _format_local(start), "to": _format_local(end)},
             door=_HISTORICAL,
         )
         return decode_candles(
@@ -264,7 +264,7 @@ class ArrowPlans:
 def _list_what_to_quote(instruments: Loaded | pl.DataFrame) -> pl.DataFrame:
     """List what to ask quotes for: exchange, trading_symbol, token, instrument_id."""
     if isinstance(instruments, Loaded):
-        return _first_listings(instruments)
+        return _take_first_listings(instruments)
     missing = [name for name in _ASKED if name not in instruments.columns]
     if missing:
         raise FrameError("instruments", missing[0], "missing; quotes are asked by it")
@@ -280,7 +280,7 @@ def _list_what_to_quote(instruments: Loaded | pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _first_listings(loaded: Loaded) -> pl.DataFrame:
+def _take_first_listings(loaded: Loaded) -> pl.DataFrame:
     key = ["snapshot_id", "account_id", "holding_no"]
     order = pl.col("exchange").replace_strict(
         list(EXCHANGES), list(range(len(EXCHANGES))), default=len(EXCHANGES)
@@ -299,5 +299,5 @@ def _first_listings(loaded: Loaded) -> pl.DataFrame:
     )
 
 
-def _local(instant: datetime) -> str:
+def _format_local(instant: datetime) -> str:
     return instant.astimezone(MUMBAI).strftime("%Y-%m-%dT%H:%M:%S")

@@ -178,7 +178,7 @@ class GatewayPlans:
         if notes is not None and len(notes) > _NOTES:
             raise ConfigError(f"notes have {len(notes)} characters, {_NOTES} at most")
         wanted: dict[str, object] = {"intent": "HOLDINGS_IMPORT"}
-        if _known_version(version) == "v2":
+        if _check_version(version) == "v2":
             wanted["version"] = "v2"  # v1 is asked for by saying nothing
         if mutual_funds:
             wanted["assetConfig"] = {"mfHoldings": True}
@@ -194,7 +194,7 @@ class GatewayPlans:
         found, until = data.get("transactionId"), data.get("expireAt")
         if not isinstance(found, str) or not found:
             raise WireError("gateway", "/data/transactionId", "is missing")
-        return NewTransaction(found, _instant(until))
+        return NewTransaction(found, _read_instant(until))
 
     def _plan_transaction(
         self, transaction_id: str, *, auth_id: str | None
@@ -231,7 +231,7 @@ class GatewayPlans:
             method="GET",
             path=f"{self._engine}/user/holdings",
             params={
-                "version": _known_version(version),
+                "version": _check_version(version),
                 **({"mfHoldings": "true"} if mutual_funds else {}),
             },
             headers=self._signed(auth_id),
@@ -297,7 +297,7 @@ class GatewayPlans:
         return {"x-gateway-authtoken": self.token(auth_id)}
 
 
-def _known_version(version: str) -> str:
+def _check_version(version: str) -> str:
     """Give the version of the format, if it is one.
 
     Raises
@@ -310,7 +310,7 @@ def _known_version(version: str) -> str:
     return version
 
 
-def _instant(value: object) -> datetime | None:
+def _read_instant(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

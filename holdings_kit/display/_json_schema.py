@@ -65,7 +65,7 @@ def json_schema(of: str | pl.DataFrame | pl.LazyFrame | None = None) -> dict[str
     """
     if of is None:
         defined = {
-            name: _describe_rows(name, it) for name, it in _every_frame().items()
+            name: _describe_rows(name, it) for name, it in _list_frames().items()
         }
         return {"$schema": _DIALECT, "$defs": defined}
     if isinstance(of, str):
@@ -77,7 +77,7 @@ def _find_frame(name: str) -> pl.Schema:
     known = getattr(frames, name.upper(), None)
     if isinstance(known, pl.Schema):
         return known
-    every = {key.lower(): it for key, it in _every_frame().items()}
+    every = {key.lower(): it for key, it in _list_frames().items()}
     wanted = name.lower()
     found = every.get(wanted) or next(
         (it for key, it in every.items() if key.rpartition(".")[2] == wanted), None
@@ -89,17 +89,17 @@ def _find_frame(name: str) -> pl.Schema:
     return found
 
 
-def _every_frame() -> dict[str, pl.Schema]:
+def _list_frames() -> dict[str, pl.Schema]:
     """List the frames: those of all rooms by name, the others by room and name."""
-    found = _frames_of("schema")
+    found = _list_room_frames("schema")
     for room in _ROOMS:
-        for name, it in _frames_of(room).items():
+        for name, it in _list_room_frames(room).items():
             if found.get(name) != it:
                 found[f"{room}.{name}"] = it
     return found
 
 
-def _frames_of(room: str) -> dict[str, pl.Schema]:
+def _list_room_frames(room: str) -> dict[str, pl.Schema]:
     module = import_module(f"holdings_kit.{room}")
     named = {name: getattr(module, name) for name in dir(module) if name.isupper()}
     return {name: it for name, it in named.items() if isinstance(it, pl.Schema)}
@@ -122,20 +122,20 @@ def _describe(dtype: pl.DataType, column: str) -> dict[str, Any]:
     if isinstance(dtype, pl.Decimal):
         whole = max(1, (dtype.precision or 38) - dtype.scale)
         places = f"(\\.[0-9]{{1,{dtype.scale}}})?" if dtype.scale else ""
-        return _or_null("string", pattern=f"^-?[0-9]{{1,{whole}}}{places}$")
+        return _allow_null("string", pattern=f"^-?[0-9]{{1,{whole}}}{places}$")
     if isinstance(dtype, pl.List | pl.Array):
         inner = pl.Schema({column: dtype.inner})[column]
-        return _or_null("array", items=_describe(inner, column))
+        return _allow_null("array", items=_describe(inner, column))
     if isinstance(dtype, pl.Struct):
         fields = pl.Schema({field.name: field.dtype for field in dtype.fields})
-        return _or_null("object", **_describe_rows("", fields)["items"])
+        return _allow_null("object", **_describe_rows("", fields)["items"])
     if dtype.is_integer():
-        return _or_null("integer")
+        return _allow_null("integer")
     if dtype.base_type() in _KINDS:
         kind, facts = _KINDS[dtype.base_type()]
-        return _or_null(kind, **facts)
+        return _allow_null(kind, **facts)
     raise ConfigError(f"column {column!r} holds {dtype}: JSON has no form for it")
 
 
-def _or_null(kind: str, **facts: object) -> dict[str, Any]:
+def _allow_null(kind: str, **facts: object) -> dict[str, Any]:
     return {"type": [kind, "null"], **{k: v for k, v in facts.items() if k != "type"}}

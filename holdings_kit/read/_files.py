@@ -207,7 +207,7 @@ def say_why_not(path: Path) -> str:
 
 def _look_inside(path: Path) -> str:
     """Say why a file of a folder is no dump; nothing where it may be one."""
-    if _suffix(path) in _SUFFIXES:
+    if _find_suffix(path) in _SUFFIXES:
         return ""
     if path.name.lower().endswith(_UNFINISHED):
         return "its name says that it is not finished"
@@ -218,7 +218,9 @@ def _look_inside(path: Path) -> str:
         return f"cannot be opened: {error}"
     if not head:
         return "it is empty"
-    begins = "" if _first_sign(head) in (b"{", b"[") else "it does not begin as JSON"
+    begins = (
+        "" if _find_first_sign(head) in (b"{", b"[") else "it does not begin as JSON"
+    )
     return _name_other(head) or begins
 
 
@@ -227,7 +229,7 @@ def _refuse_kind(facts: os.stat_result) -> str:
     return f"is {kind}: write what it gives to a file, and pass that"
 
 
-def _first_sign(head: bytes) -> bytes:
+def _find_first_sign(head: bytes) -> bytes:
     return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 
@@ -440,7 +442,7 @@ def read_bytes(source: bytes | str | Path, *, door: str) -> tuple[bytes, str]:
 
 def is_cuttable(path: Path) -> bool:
     """Tell whether a file is lines from its first byte, and not packed."""
-    if _suffix(path) not in (".ndjson", ".jsonl"):
+    if _find_suffix(path) not in (".ndjson", ".jsonl"):
         return False
     try:
         with open_regular(path) as raw:
@@ -476,13 +478,13 @@ def texts(
         yield Torn(name, None, f"cannot be read: {error}")
         return
     with stream:
-        yield from _texts(stream, name, least, lined=_suffix(path) in _LINED)
+        yield from _read_texts(stream, name, least, lined=_find_suffix(path) in _LINED)
 
 
 _LINED: Final = (".ndjson", ".jsonl")
 
 
-def _texts(
+def _read_texts(
     stream: BinaryIO, name: str, least: int, *, lined: bool
 ) -> Iterator[Text | Line | Torn]:
     """Give runs of lines; or all of it, where it is one document."""
@@ -491,7 +493,7 @@ def _texts(
     if not lined and (reason := _name_other(head)):
         yield Torn(name, None, f"not read: {reason}")
     elif lined or not _is_one_document(head):
-        yield from _lined(_Chunks(bytes(head), stream, broken), name, least)
+        yield from _read_lines(_Chunks(bytes(head), stream, broken), name, least)
     elif broken is not None:
         yield Torn(name, None, f"cannot be read: {broken}")
     elif len(head) > LONGEST:
@@ -500,7 +502,7 @@ def _texts(
         yield Line(name, None, bytes(head))
 
 
-def _lined(chunks: _Chunks, name: str, least: int) -> Iterator[Text | Line | Torn]:
+def _read_lines(chunks: _Chunks, name: str, least: int) -> Iterator[Text | Line | Torn]:
     number = offset = 0
     try:
         for body in _read_runs(chunks, least):
@@ -640,7 +642,7 @@ def _pass_over_short(text: Text) -> Iterator[Text | Line | Torn]:
     yield Torn(text.file, text.first_line, reason, skipped=rest)
 
 
-def _suffix(path: Path) -> str:
+def _find_suffix(path: Path) -> str:
     """Give the last suffix before that of the packing, in small letters."""
     return Path(without_packing(path.name)).suffix.lower()
 

@@ -104,24 +104,24 @@ class Candles:
         if minutes == 0:
             return self._list_long_bars(key, interval, start, end, now)
         if minutes == _MINUTES:
-            start = _at_midnight(start.date())
+            start = _find_midnight(start.date())
         return [
             bar
             for session in self._find_sessions(start.date(), end.date())
             for bar in self._split_session(key, session, minutes)
-            if start <= bar.at <= end and _end_of(bar, minutes) <= now
+            if start <= bar.at <= end and _find_end(bar, minutes) <= now
         ]
 
     def _list_long_bars(
         self, key: str, interval: str, start: datetime, end: datetime, now: datetime
     ) -> list[Bar]:
         begin = _begin_week if interval == "week" else _begin_month
-        first = _at_midnight(begin(start.date()))
+        first = _find_midnight(begin(start.date()))
         days = self.list_bars(key, "day", first, end, now)
         found: dict[date, list[Bar]] = {}
         for bar in days:
             found.setdefault(begin(bar.at.date()), []).append(bar)
-        return [_merge_bars(_at_midnight(day), part) for day, part in found.items()]
+        return [_merge_bars(_find_midnight(day), part) for day, part in found.items()]
 
     def _find_sessions(self, first: date, last: date) -> Iterator[int]:
         """Give the sessions of a range of dates, negative before the first."""
@@ -144,7 +144,7 @@ class Candles:
             last = min(first + minutes, _MINUTES)
             at = opens + timedelta(minutes=first)
             if minutes == _MINUTES:
-                at = _at_midnight(day)
+                at = _find_midnight(day)
             # the path is straight up to its last minute: extremes are at these places
             prices = [path(first), path(max(last - 1, first)), path(last)]
             traded = volume * last // _MINUTES - volume * first // _MINUTES
@@ -209,7 +209,7 @@ def _list_sessions_before(first: date) -> list[date]:
     return found[::-1]
 
 
-def _end_of(bar: Bar, minutes: int) -> datetime:
+def _find_end(bar: Bar, minutes: int) -> datetime:
     if minutes == _MINUTES:
         opens = datetime.combine(bar.at.date(), _OPENS, IST)
         return opens + timedelta(minutes=minutes)
@@ -228,7 +228,7 @@ def _merge_bars(at: datetime, bars: list[Bar]) -> Bar:
     )
 
 
-def _at_midnight(day: date) -> datetime:
+def _find_midnight(day: date) -> datetime:
     return datetime.combine(day, time(), IST)
 
 

@@ -186,11 +186,11 @@ def _merge(account: Account, *, held: bool) -> None:
     def swap() -> None:
         gone, before = account.lots.pop("ZSOURCE"), account.lots.get("ZTARGET", Lot())
         came = gone.owned * 42 // 25
-        cost = _cost(gone) + _cost(before)
+        cost = _compute_cost(gone) + _compute_cost(before)
         account.lots["ZTARGET"] = replace(
             before,
             settled=before.settled + came,
-            average=_paisa(cost / (before.owned + came)),
+            average=_round_to_paisa(cost / (before.owned + came)),
         )
         account.note("ZSOURCE", "merger", -gone.owned)
         account.note("ZTARGET", "merger", came)
@@ -225,8 +225,8 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
 
     def divide() -> None:
         lot = account.lots["ZPARENT"]
-        share = _paisa(_cost(lot) / 5 / 20)
-        rest = _paisa((_cost(lot) - share * 20) / lot.owned)
+        share = _round_to_paisa(_compute_cost(lot) / 5 / 20)
+        rest = _round_to_paisa((_compute_cost(lot) - share * 20) / lot.owned)
         account.lots["ZPARENT"] = replace(lot, average=rest)
         account.lots["ZCHILD"] = replace(account.lots["ZCHILD"], average=share)
         if follows:
@@ -238,7 +238,7 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
         account.at(credited + follows, divide)
 
 
-def _rights(account: Account, *, taken: bool) -> None:
+def _offer_rights(account: Account, *, taken: bool) -> None:
     share = account.hold("ZRIGHT", 150, 700)
     right = account.invent_share("ZRIGHT-RE", 190, form="20")
     account.announce(share, "rights", 0, ratio="1:15", cash_per_unit=Decimal(500))
@@ -250,7 +250,7 @@ def _rights(account: Account, *, taken: bool) -> None:
     def take() -> None:
         del account.lots[right.symbol]
         lot = account.lots["ZRIGHT"]
-        average = _paisa((_cost(lot) + 5000) / (lot.owned + 10))
+        average = _round_to_paisa((_compute_cost(lot) + 5000) / (lot.owned + 10))
         account.lots["ZRIGHT"] = replace(lot, settled=lot.settled + 10, average=average)
         account.note("ZRIGHT", "rights", 10)
         account.note(right.symbol, "rights", -10)
@@ -293,7 +293,9 @@ def _credit_late(account: Account, *, follows: int | None) -> None:
 
     def restate() -> None:
         lot = account.lots["ZLATE"]
-        account.lots["ZLATE"] = replace(lot, average=_paisa(_cost(lot) / lot.owned / 2))
+        account.lots["ZLATE"] = replace(
+            lot, average=_round_to_paisa(_compute_cost(lot) / lot.owned / 2)
+        )
         account.note("ZLATE", "average_restated")
 
     account.at(0, fall)
@@ -302,7 +304,7 @@ def _credit_late(account: Account, *, follows: int | None) -> None:
         account.at(_LATE + follows, restate)
 
 
-def _delist(account: Account) -> None:
+def _delist_share(account: Account) -> None:
     share = account.hold("ZEXIT", 60, 40)
     account.announce(share, "delisting", 0)
 
@@ -313,7 +315,7 @@ def _delist(account: Account) -> None:
     account.at(0, leave)
 
 
-def _reduce(account: Account) -> None:
+def _reduce_capital(account: Account) -> None:
     share = account.hold("ZSHRINK", 107, 6)
     old = share.isin
     account.announce(
@@ -378,13 +380,13 @@ STORIES: Final[dict[str, Callable[[Account], None]]] = {
     "demerger, averages at once": lambda one: _demerge(one, credited=0, follows=0),
     "demerger, averages late": lambda one: _demerge(one, credited=2, follows=_LATE),
     "demerger, averages never": lambda one: _demerge(one, credited=0, follows=None),
-    "rights taken up": lambda one: _rights(one, taken=True),
-    "rights renounced": lambda one: _rights(one, taken=False),
+    "rights taken up": lambda one: _offer_rights(one, taken=True),
+    "rights renounced": lambda one: _offer_rights(one, taken=False),
     "buyback": _buy_back,
     "bonus credited late": lambda one: _credit_late(one, follows=2),
     "bonus credited late, average never": lambda one: _credit_late(one, follows=None),
-    "delisting": _delist,
-    "capital reduction": _reduce,
+    "delisting": _delist_share,
+    "capital reduction": _reduce_capital,
     "sold before it settled": _sell_unsettled,
     "received without an average": _receive,
 }
@@ -458,9 +460,9 @@ def write_gateway(account: Account, at: str) -> bytes:
     return to_bytes({"success": True, "errors": None, "data": data})
 
 
-def _cost(lot: Lot) -> Decimal:
+def _compute_cost(lot: Lot) -> Decimal:
     return (lot.average or Decimal()) * lot.owned
 
 
-def _paisa(value: Decimal) -> Decimal:
+def _round_to_paisa(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.01"), ROUND_HALF_UP)

@@ -143,7 +143,7 @@ def life(
         raise ConfigError(f"{start} is no week-day; the sandbox's exchange is closed")
     timeline = Timeline(seed, start)
     if cast == "corporate":
-        return _corporate_life(seed, days, timeline.market.date_of)
+        return _play_corporate_life(seed, days, timeline.market.date_of)
     payloads = [
         row
         for day in range(days)
@@ -164,7 +164,7 @@ def life(
     )
 
 
-def _corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -> Life:
+def _play_corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -> Life:
     payloads: list[tuple[object, ...]] = []
     events: list[tuple[object, ...]] = []
     actions: list[dict[str, Any]] = []

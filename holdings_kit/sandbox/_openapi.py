@@ -76,7 +76,7 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
             "against what is published, field by field.",
         },
         "tags": [{"name": "Gateway"}, {"name": "Arrow"}],
-        "paths": {**_gateway_paths(gateway), **_arrow_paths()},
+        "paths": {**_describe_gateway_paths(gateway), **_describe_arrow_paths()},
         "webhooks": {
             "holdingsImport": {
                 "post": {
@@ -84,7 +84,7 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
                     "description": "checksum is the hex HMAC-SHA256 of timestamp + "
                     "smallcaseAuthId with the API secret; it does not cover the "
                     "holdings. Retried after 15 minutes, 24 and 48 hours.",
-                    "requestBody": _body(_ref("HoldingsWebhook")),
+                    "requestBody": _describe_body(_refer_to("HoldingsWebhook")),
                     "responses": {"2XX": {"description": "Received"}},
                 }
             },
@@ -92,73 +92,78 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
                 "post": {
                     "summary": "An import of mutual funds has completed",
                     "description": "checksum covers timestamp + transactionId.",
-                    "requestBody": _body(_ref("FundImportWebhook")),
+                    "requestBody": _describe_body(_refer_to("FundImportWebhook")),
                     "responses": {"2XX": {"description": "Received"}},
                 }
             },
         },
         "components": {
-            "schemas": _schemas(),
+            "schemas": _list_schemas(),
             "securitySchemes": {
-                "gatewaySecret": _header_key("x-gateway-secret"),
-                "gatewayToken": _header_key("x-gateway-authtoken"),
-                "appID": _header_key("appID"),
-                "token": _header_key("token"),
+                "gatewaySecret": _describe_header_key("x-gateway-secret"),
+                "gatewayToken": _describe_header_key("x-gateway-authtoken"),
+                "appID": _describe_header_key("appID"),
+                "token": _describe_header_key("token"),
             },
         },
     }
 
 
-def _gateway_paths(gateway: str) -> dict[str, object]:
+def _describe_gateway_paths(gateway: str) -> dict[str, object]:
     name = {
         "name": "gateway",
         "in": "path",
         "required": True,
         "schema": {"type": "string", "enum": [gateway]},
     }
-    version = _query("version", {"type": "string", "enum": ["v1", "v2"]})
-    funds = _query("mfHoldings", {"type": "string", "enum": ["true", "false"]})
-    transaction = _query("transactionId", _TEXT, required=True)
-    fetch = _gateway_call(
+    version = _describe_query("version", {"type": "string", "enum": ["v1", "v2"]})
+    funds = _describe_query("mfHoldings", {"type": "string", "enum": ["true", "false"]})
+    transaction = _describe_query("transactionId", _TEXT, required=True)
+    fetch = _describe_gateway_call(
         "Fetch the holdings of a connected user",
-        _ref("GatewayHoldings"),
+        _refer_to("GatewayHoldings"),
         parameters=[name, version, funds],
         refusals=(400, 401, 403),
     )
     return {
         "/gateway/{gateway}/transaction": {
-            "post": _gateway_call(
+            "post": _describe_gateway_call(
                 "Create a transaction: five minutes, one use",
-                _ref("NewTransaction"),
+                _refer_to("NewTransaction"),
                 parameters=[name],
-                body=_ref("CreateTransaction"),
+                body=_refer_to("CreateTransaction"),
                 refusals=(400, 401),
             )
         },
         "/v1/{gateway}/engine/transactiondetails": {
-            "get": _gateway_call(
+            "get": _describe_gateway_call(
                 "Read a transaction",
-                {"anyOf": [_ref("NestedDetails"), _ref("TransactionDetails")]},
+                {
+                    "anyOf": [
+                        _refer_to("NestedDetails"),
+                        _refer_to("TransactionDetails"),
+                    ]
+                },
                 parameters=[name, transaction],
                 refusals=(400, 401, 403),
             )
         },
         "/v1/{gateway}/engine/user/holdings": {"get": fetch},
         "/gateway/mf/getOtp": {
-            "post": _gateway_call(
+            "post": _describe_gateway_call(
                 "Mutual funds: name the investor, an OTP is sent",
-                _object({"transactionId": _TEXT, "message": _TEXT}),
+                _describe_object({"transactionId": _TEXT, "message": _TEXT}),
                 parameters=[],
-                body=_ref("AskOtp"),
+                body=_refer_to("AskOtp"),
                 refusals=(400, 401, 422, 429),
             )
         },
         "/gateway/mf/verifyOtp": {
-            "post": _gateway_call(
+            "post": _describe_gateway_call(
                 "Mutual funds: give the OTP; the import completes",
-                _object({"transactionId": _TEXT, "status": _TEXT}),
+                _describe_object({"transactionId": _TEXT, "status": _TEXT}),
                 parameters=[],
-                body=_ref("VerifyOtp"),
+                body=_refer_to("VerifyOtp"),
                 refusals=(400, 401, 406, 429),
             )
         },
@@ -168,32 +173,34 @@ def _gateway_paths(gateway: str) -> dict[str, object]:
     }
 
 
-def _arrow_paths() -> dict[str, object]:
-    mode = _path("mode", {"type": "string", "enum": ["ltp", "ohlcv", "full"]})
-    quote = {"anyOf": [_ref("Ltp"), _ref("Ohlcv"), _ref("FullQuote")]}
-    asked = _ref("QuoteRequest")
+def _describe_arrow_paths() -> dict[str, object]:
+    mode = _describe_path("mode", {"type": "string", "enum": ["ltp", "ohlcv", "full"]})
+    quote = {"anyOf": [_refer_to("Ltp"), _refer_to("Ohlcv"), _refer_to("FullQuote")]}
+    asked = _refer_to("QuoteRequest")
     exchange = {"type": "string", "enum": ["nse", "bse", "NSE", "BSE"]}
     candle = [
-        _path("exchange", exchange),
-        _path("token", _DIGITS),
-        _path("interval", {"type": "string", "enum": list(INTERVALS)}),
-        _query("from", _TEXT, required=True),
-        _query("to", _TEXT, required=True),
-        _query("oi", {"type": "integer", "enum": [0, 1]}),
+        _describe_path("exchange", exchange),
+        _describe_path("token", _DIGITS),
+        _describe_path("interval", {"type": "string", "enum": list(INTERVALS)}),
+        _describe_query("from", _TEXT, required=True),
+        _describe_query("to", _TEXT, required=True),
+        _describe_query("oi", {"type": "integer", "enum": [0, 1]}),
     ]
-    candles = _arrow_call(
+    candles = _describe_arrow_call(
         "Price history: [begins at, open, high, low, close, volume], in paise",
         None,
         parameters=candle,
         refusals=(400, 401, 404, 422, 429),
     )
-    cast("dict[str, object]", candles["responses"])["200"] = _json(_ref("Candles"))
+    cast("dict[str, object]", candles["responses"])["200"] = _describe_json(
+        _refer_to("Candles")
+    )
     answers: dict[str, Schema] = {
         "200": {
             "description": "CSV",
             "content": {"application/octet-stream": {"schema": _TEXT}},
         },
-        **_arrow_refusals((401, 429)),
+        **_list_arrow_refusals((401, 429)),
     }
     key: dict[str, list[str]] = {"appID": [], "token": []}
     csv: Schema = {
@@ -206,39 +213,47 @@ def _arrow_paths() -> dict[str, object]:
     }
     return {
         "/auth/app/authenticate-token": {
-            "post": _arrow_call(
+            "post": _describe_arrow_call(
                 "Trade a request token for a session; checkSum is SHA-256 of "
                 "appID:appSecret:request-token",
-                _ref("Session"),
-                body=_ref("Authenticate"),
+                _refer_to("Session"),
+                body=_refer_to("Authenticate"),
                 refusals=(400, 401, 429),
                 secured=False,
             )
         },
         "/auth/app/login": {
-            "post": _arrow_call(
+            "post": _describe_arrow_call(
                 "Log in by password",
-                _object({"requestId": _TEXT}),
-                body=_ref("PasswordLogin"),
+                _describe_object({"requestId": _TEXT}),
+                body=_refer_to("PasswordLogin"),
                 refusals=(400, 401, 429),
                 secured=False,
             )
         },
         "/auth/validate-2fa": {
-            "post": _arrow_call(
+            "post": _describe_arrow_call(
                 "Give the TOTP code",
-                _object({"redirectUrl": {"type": "string", "format": "uri"}}),
-                body=_ref("SecondFactor"),
+                _describe_object({"redirectUrl": {"type": "string", "format": "uri"}}),
+                body=_refer_to("SecondFactor"),
                 refusals=(400, 401, 429),
                 secured=False,
             )
         },
-        "/user/holdings": {"get": _arrow_call("Holdings", _list(_ref("ArrowHolding")))},
-        "/user/limits": {"get": _arrow_call("Cash and margin", _ref("Limits"))},
-        "/user/details": {"get": _arrow_call("Who the user is", _ref("User"))},
-        "/info/holidays": {"get": _arrow_call("Trading holidays", _ref("Holidays"))},
+        "/user/holdings": {
+            "get": _describe_arrow_call("Holdings", _list(_refer_to("ArrowHolding")))
+        },
+        "/user/limits": {
+            "get": _describe_arrow_call("Cash and margin", _refer_to("Limits"))
+        },
+        "/user/details": {
+            "get": _describe_arrow_call("Who the user is", _refer_to("User"))
+        },
+        "/info/holidays": {
+            "get": _describe_arrow_call("Trading holidays", _refer_to("Holidays"))
+        },
         "/info/quote/{mode}": {
-            "post": _arrow_call(
+            "post": _describe_arrow_call(
                 "The quote of one instrument, in paise",
                 quote,
                 parameters=[mode],
@@ -247,7 +262,7 @@ def _arrow_paths() -> dict[str, object]:
             )
         },
         "/info/quotes/{mode}": {
-            "post": _arrow_call(
+            "post": _describe_arrow_call(
                 "Quotes of at most 100 instruments, in any order, in paise",
                 _list(quote),
                 parameters=[mode],
@@ -260,40 +275,46 @@ def _arrow_paths() -> dict[str, object]:
     }
 
 
-def _schemas() -> dict[str, Schema]:
-    return {**_gateway_schemas(), **_arrow_schemas()}
+def _list_schemas() -> dict[str, Schema]:
+    return {**_list_gateway_schemas(), **_list_arrow_schemas()}
 
 
-def _gateway_schemas() -> dict[str, Schema]:
+def _list_gateway_schemas() -> dict[str, Schema]:
     quantity = {"type": ["integer", "null"]}
     price = {"type": ["number", "null"], "description": "null is unknown, never 0"}
-    position = _object({"quantity": quantity, "averagePrice": price})
+    position = _describe_object({"quantity": quantity, "averagePrice": price})
     account: dict[str, Schema] = {
-        "securities": {"anyOf": [_list(_ref("SecurityV2")), _ref("SecuritiesV1")]},
-        "smallcases": _ref("Smallcases"),
+        "securities": {
+            "anyOf": [_list(_refer_to("SecurityV2")), _refer_to("SecuritiesV1")]
+        },
+        "smallcases": _refer_to("Smallcases"),
         "lastUpdate": _INSTANT,
         "snapshotDate": _INSTANT,
         "smallcaseAuthId": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
         "broker": {"type": "string", "description": f"{', '.join(BROKERS)} and more"},
     }
-    funds = {"mutualFunds": _object({"holdings": _list(_ref("MutualFund"))})}
+    funds = {
+        "mutualFunds": _describe_object({"holdings": _list(_refer_to("MutualFund"))})
+    }
     transaction = {"type": "string", "pattern": "^TRX_[0-9a-f]{32}$"}
     statuses = (
         "INITIALIZED USED PROCESSING ACTION_REQUIRED ERRORED COMPLETED CANCELLED "
         "EXPIRED"
     )
-    basket = _object(
+    basket = _describe_object(
         {
             "scid": _TEXT,
             "name": _TEXT,
             "imageUrl": _TEXT,
-            "stats": _ref("Stats"),
-            "constituents": _list(_object({"ticker": _TEXT, "shares": _NUMBER})),
+            "stats": _refer_to("Stats"),
+            "constituents": _list(
+                _describe_object({"ticker": _TEXT, "shares": _NUMBER})
+            ),
         },
         {"shortDescription": _TEXT},
     )
     return {
-        "GatewayError": _object(
+        "GatewayError": _describe_object(
             {
                 "success": {"const": False},
                 "errors": _list(_TEXT),
@@ -301,7 +322,7 @@ def _gateway_schemas() -> dict[str, Schema]:
             },
             trust="partner",
         ),
-        "CreateTransaction": _object(
+        "CreateTransaction": _describe_object(
             {
                 "intent": {
                     "type": "string",
@@ -310,7 +331,7 @@ def _gateway_schemas() -> dict[str, Schema]:
             },
             {
                 "version": {"type": "string", "enum": ["v1", "v2"]},
-                "assetConfig": _object(
+                "assetConfig": _describe_object(
                     {},
                     {
                         "mfHoldings": {"enum": [True, False, "true", "false"]},
@@ -319,17 +340,17 @@ def _gateway_schemas() -> dict[str, Schema]:
                         ),
                     },
                 ),
-                "responseConfig": _object(
+                "responseConfig": _describe_object(
                     {}, {"casDetail": _FLAG, "casSummary": _FLAG}
                 ),
                 "notes": {"type": "string", "maxLength": 256},
             },
         ),
-        "AskOtp": _object(
+        "AskOtp": _describe_object(
             {"transactionId": _TEXT, "pan": _TEXT}, {"phone": _TEXT, "email": _TEXT}
         ),
-        "VerifyOtp": _object({"transactionId": _TEXT, "otp": _TEXT}),
-        "FundImportWebhook": _object(
+        "VerifyOtp": _describe_object({"transactionId": _TEXT, "otp": _TEXT}),
+        "FundImportWebhook": _describe_object(
             {
                 "transactionId": transaction,
                 "timestamp": _INSTANT,
@@ -341,9 +362,13 @@ def _gateway_schemas() -> dict[str, Schema]:
                 "notes": _TEXT,
             },
         ),
-        "NewTransaction": _object({"transactionId": transaction, "expireAt": _INSTANT}),
-        "NestedDetails": _object({"transactionDetails": _ref("TransactionDetails")}),
-        "TransactionDetails": _object(
+        "NewTransaction": _describe_object(
+            {"transactionId": transaction, "expireAt": _INSTANT}
+        ),
+        "NestedDetails": _describe_object(
+            {"transactionDetails": _refer_to("TransactionDetails")}
+        ),
+        "TransactionDetails": _describe_object(
             {
                 "transactionId": transaction,
                 "intent": _TEXT,
@@ -353,7 +378,7 @@ def _gateway_schemas() -> dict[str, Schema]:
                 "success": {
                     "anyOf": [
                         {"type": "null"},
-                        _object(
+                        _describe_object(
                             {"transactionId": transaction},
                             {"smallcaseAuthToken": _TEXT, "broker": _TEXT},
                         ),
@@ -362,13 +387,15 @@ def _gateway_schemas() -> dict[str, Schema]:
                 "error": {
                     "anyOf": [
                         {"type": "null"},
-                        _object({"value": _FLAG, "message": _TEXT, "code": _WHOLE}),
+                        _describe_object(
+                            {"value": _FLAG, "message": _TEXT, "code": _WHOLE}
+                        ),
                     ]
                 },
             }
         ),
-        "GatewayHoldings": _object({**account, "updating": _FLAG}, funds),
-        "HoldingsWebhook": _object(
+        "GatewayHoldings": _describe_object({**account, "updating": _FLAG}, funds),
+        "HoldingsWebhook": _describe_object(
             {
                 **account,
                 "transactionId": transaction,
@@ -377,10 +404,10 @@ def _gateway_schemas() -> dict[str, Schema]:
             },
             {**funds, "notes": _TEXT},
         ),
-        "SecurityV2": _object(
+        "SecurityV2": _describe_object(
             {
                 "holdings": position,
-                "positions": _object({"nse": position, "bse": position}),
+                "positions": _describe_object({"nse": position, "bse": position}),
                 "transactableQuantity": _WHOLE,
                 "smallcaseQuantity": _WHOLE,
                 "nseTicker": _TICKER,
@@ -394,10 +421,10 @@ def _gateway_schemas() -> dict[str, Schema]:
                 "isSuspendedOrDelistedOnBSE": {**_FLAG, "x-trust": "partner"},
             },
         ),
-        "SecuritiesV1": _object(
+        "SecuritiesV1": _describe_object(
             {
                 "holdings": _list(
-                    _object(
+                    _describe_object(
                         {
                             "ticker": _TEXT,
                             "shares": _WHOLE,
@@ -409,25 +436,26 @@ def _gateway_schemas() -> dict[str, Schema]:
                 )
             }
         ),
-        "Smallcases": _object(
+        "Smallcases": _describe_object(
             {
                 "public": _list(basket),
                 "private": {
                     "anyOf": [
                         _list(basket),
-                        _object({"stats": _ref("Stats")}),
-                        _object(
-                            {"investments": _list(basket)}, {"stats": _ref("Stats")}
+                        _describe_object({"stats": _refer_to("Stats")}),
+                        _describe_object(
+                            {"investments": _list(basket)},
+                            {"stats": _refer_to("Stats")},
                         ),
                     ]
                 },
             }
         ),
-        "Stats": _object(
+        "Stats": _describe_object(
             {"currentValue": _NUMBER, "totalReturns": _NUMBER},
             {"currentReturns": _NUMBER},
         ),
-        "MutualFund": _object(
+        "MutualFund": _describe_object(
             {
                 "folio": _TICKER,
                 "fund": _TICKER,
@@ -444,7 +472,7 @@ def _gateway_schemas() -> dict[str, Schema]:
     }
 
 
-def _arrow_schemas() -> dict[str, Schema]:
+def _list_arrow_schemas() -> dict[str, Schema]:
     numbers = (
         "avgPrice qty usedQty t1Qty depositoryQty collateralQty brokerCollateralQty "
         "authorizedQty unPledgedQty nonPOAQty haircut effectiveQty sellableQty ltp pnl "
@@ -464,7 +492,7 @@ def _arrow_schemas() -> dict[str, Schema]:
     )
     ltp = {"close": _WHOLE, "ltp": _WHOLE, "token": _WHOLE}
     ohlcv = ltp | dict.fromkeys(["open", "high", "low", "volume", "ltt", "oi"], _WHOLE)
-    level = _object(
+    level = _describe_object(
         {"price": _WHOLE, "quantity": _WHOLE, "orders": _WHOLE}, trust="invented"
     )
     depth = {**_list(level), "minItems": 5, "maxItems": 5}
@@ -494,7 +522,7 @@ def _arrow_schemas() -> dict[str, Schema]:
         "maxItems": 7,
     }
     return {
-        "ArrowError": _object(
+        "ArrowError": _describe_object(
             {
                 "status": {"const": "error"},
                 "message": _TEXT,
@@ -505,24 +533,24 @@ def _arrow_schemas() -> dict[str, Schema]:
             },
             {"code": {"const": "INVALID_DATE_RANGE"}},
         ),
-        "Authenticate": _object(
+        "Authenticate": _describe_object(
             {"checkSum": _TEXT, "token": _TEXT, "appID": _TEXT}, closed=False
         ),
-        "PasswordLogin": _object(
+        "PasswordLogin": _describe_object(
             {"userID": _TEXT, "password": _TEXT, "appID": _TEXT},
             closed=False,
             trust="client",
         ),
-        "SecondFactor": _object(
+        "SecondFactor": _describe_object(
             {"userID": _TEXT, "requestId": _TEXT, "code": _TEXT},
             closed=False,
             trust="client",
         ),
-        "Session": _object({"name": _TEXT, "token": _TEXT, "userID": _TEXT}),
-        "ArrowHolding": _object(
+        "Session": _describe_object({"name": _TEXT, "token": _TEXT, "userID": _TEXT}),
+        "ArrowHolding": _describe_object(
             {
                 "symbols": _list(
-                    _object(
+                    _describe_object(
                         {"symbol": _TEXT, "exchange": _TEXT, "token": _DIGITS},
                         {"tradingSymbol": _TEXT, "isin": _TEXT},
                     )
@@ -531,20 +559,22 @@ def _arrow_schemas() -> dict[str, Schema]:
             },
             {"pendingCollateralQty": _ARROW_NUMBER},
         ),
-        "Limits": _object(
+        "Limits": _describe_object(
             {
                 "allocations": _list(
-                    _object(
+                    _describe_object(
                         {
                             "segment": {"type": "string", "enum": ["CM", "FO", "MCX"]},
                             **allocation,
                         }
                     )
                 ),
-                "margin": _object(dict.fromkeys(margin.split(), _ARROW_NUMBER)),
+                "margin": _describe_object(
+                    dict.fromkeys(margin.split(), _ARROW_NUMBER)
+                ),
             }
         ),
-        "User": _object(
+        "User": _describe_object(
             {
                 **dict.fromkeys(
                     ["id", "name", "email", "pan", "phone", "image", "userType"], _TEXT
@@ -553,9 +583,9 @@ def _arrow_schemas() -> dict[str, Schema]:
                 "ordersTypes": _WHOLE,
                 "exchanges": _list(_TEXT),
                 "products": _list(_TEXT),
-                "depository": _list(_object({"dp": _TEXT, "id": _TEXT})),
+                "depository": _list(_describe_object({"dp": _TEXT, "id": _TEXT})),
                 "bankDetails": _list(
-                    _object(
+                    _describe_object(
                         {
                             **dict.fromkeys(
                                 [
@@ -574,21 +604,23 @@ def _arrow_schemas() -> dict[str, Schema]:
             },
             {"userID": {**_TEXT, "x-trust": "invented"}},
         ),
-        "Holidays": _object(
+        "Holidays": _describe_object(
             {
                 "holidays": {"type": "object", "additionalProperties": _TEXT},
                 "specialTradingDays": {"type": "object"},
             }
         ),
-        "QuoteRequest": _object({"symbol": _TEXT, "exchange": _TEXT}, closed=False),
-        "Ltp": _object(ltp),
-        "Ohlcv": _object(ohlcv),
-        "FullQuote": _object(full),
+        "QuoteRequest": _describe_object(
+            {"symbol": _TEXT, "exchange": _TEXT}, closed=False
+        ),
+        "Ltp": _describe_object(ltp),
+        "Ohlcv": _describe_object(ohlcv),
+        "FullQuote": _describe_object(full),
         "Candles": _list(bar),
     }
 
 
-def _object(
+def _describe_object(
     required: Mapping[str, Schema],
     optional: Mapping[str, Schema] | None = None,
     *,
@@ -612,31 +644,31 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _ref(name: str) -> Schema:
+def _refer_to(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _path(name: str, schema: Schema) -> Schema:
+def _describe_path(name: str, schema: Schema) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query(name: str, schema: Schema, *, required: bool = False) -> Schema:
+def _describe_query(name: str, schema: Schema, *, required: bool = False) -> Schema:
     return {"name": name, "in": "query", "required": required, "schema": schema}
 
 
-def _header_key(name: str) -> Schema:
+def _describe_header_key(name: str) -> Schema:
     return {"type": "apiKey", "in": "header", "name": name}
 
 
-def _body(schema: Schema) -> Schema:
+def _describe_body(schema: Schema) -> Schema:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _json(schema: Schema, words: str = "OK") -> Schema:
+def _describe_json(schema: Schema, words: str = "OK") -> Schema:
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
-def _gateway_call(
+def _describe_gateway_call(
     summary: str,
     data: Schema,
     *,
@@ -644,7 +676,7 @@ def _gateway_call(
     refusals: tuple[int, ...],
     body: Schema | None = None,
 ) -> Schema:
-    envelope = _object(
+    envelope = _describe_object(
         {"success": {"const": True}, "errors": {"type": "null"}, "data": data}
     )
     found: dict[str, object] = {
@@ -653,19 +685,19 @@ def _gateway_call(
         "security": [{"gatewaySecret": [], "gatewayToken": []}],
         "parameters": parameters,
         "responses": {
-            "200": _json(envelope),
+            "200": _describe_json(envelope),
             **{
-                str(status): _json(_ref("GatewayError"), "Refused")
+                str(status): _describe_json(_refer_to("GatewayError"), "Refused")
                 for status in (*refusals, 405)
             },
         },
     }
     if body is not None:
-        found["requestBody"] = _body(body)
+        found["requestBody"] = _describe_body(body)
     return found
 
 
-def _arrow_call(
+def _describe_arrow_call(
     summary: str,
     data: Schema | None,
     *,
@@ -674,22 +706,26 @@ def _arrow_call(
     body: Schema | None = None,
     secured: bool = True,
 ) -> Schema:
-    envelope = _object({"data": data or {}, "status": {"const": "success"}})
+    envelope = _describe_object({"data": data or {}, "status": {"const": "success"}})
     found: dict[str, object] = {
         "tags": ["Arrow"],
         "summary": summary,
         "security": [{"appID": [], "token": []}] if secured else [],
         "parameters": parameters or [],
-        "responses": {"200": _json(envelope), **_arrow_refusals(refusals)},
+        "responses": {
+            "200": _describe_json(envelope),
+            **_list_arrow_refusals(refusals),
+        },
     }
     if body is not None:
-        found["requestBody"] = _body(body)
+        found["requestBody"] = _describe_body(body)
     return found
 
 
-def _arrow_refusals(statuses: tuple[int, ...]) -> dict[str, Schema]:
+def _list_arrow_refusals(statuses: tuple[int, ...]) -> dict[str, Schema]:
     return {
-        str(status): _json(_ref("ArrowError"), "Refused") for status in (*statuses, 405)
+        str(status): _describe_json(_refer_to("ArrowError"), "Refused")
+        for status in (*statuses, 405)
     }
 
 
@@ -705,7 +741,7 @@ def _render_contracts(document: Mapping[str, object]) -> str:
     ]
     calls += [("WEBHOOK", name, methods["post"]) for name, methods in hooks.items()]
     links = "".join(
-        f'<li><a href="#{_anchor(method, path)}">'
+        f'<li><a href="#{_name_anchor(method, path)}">'
         f"<code>{method} {escape(path)}</code></a></li>"
         for method, path, _call in calls
     )
@@ -735,7 +771,7 @@ def _render_call(method: str, path: str, call: Schema) -> str:
         for status, answer in cast("dict[str, Schema]", call["responses"]).items()
     )
     return (
-        f'<section><h2 id="{_anchor(method, path)}">'
+        f'<section><h2 id="{_name_anchor(method, path)}">'
         f"<code>{method} {escape(path)}</code></h2>"
         f"<p>{escape(str(call['summary']))}</p>"
         + (f"<ul>{inputs}</ul>" if inputs else "")
@@ -744,7 +780,7 @@ def _render_call(method: str, path: str, call: Schema) -> str:
     )
 
 
-def _anchor(method: str, path: str) -> str:
+def _name_anchor(method: str, path: str) -> str:
     return escape(f"{method}{path}".replace("{", "").replace("}", "").replace("/", "-"))
 
 

@@ -182,7 +182,7 @@ def judge(
     )
     snapshots = (
         one_per_snapshot(stored)
-        .with_columns(scope=_told_scope())
+        .with_columns(scope=_fill_scope())
         .sort(_ORDER, nulls_last=True)
         .join(promoted, on="snapshot_id", how="left", maintain_order="left")
     )
@@ -190,11 +190,11 @@ def judge(
     chain = snapshots.join(
         grounds, on="snapshot_id", how="anti", maintain_order="left"
     ).with_columns(few_rows=pl.lit(few_rows))
-    found = _find_implausible(_by_part(chain.with_row_index("place")))
+    found = _find_implausible(_split_by_part(chain.with_row_index("place")))
     return _with_status(snapshots, pl.concat([grounds, *found]))
 
 
-def _told_scope() -> pl.Expr:
+def _fill_scope() -> pl.Expr:
     """Give `scope`; for rows of a format that had none, the kinds that are there."""
     kinds = pl.col("kinds").list
     both = kinds.len() > 1
@@ -220,7 +220,7 @@ def speaks_for(part: str) -> pl.Expr:
     return covers(part) & (pl.col("scope").is_not_null() | there)
 
 
-def _by_part(chain: pl.DataFrame) -> pl.DataFrame:
+def _split_by_part(chain: pl.DataFrame) -> pl.DataFrame:
     """Give one row per snapshot and part it covers, with the rows of that part."""
     rows, kinds = pl.col("rows_count"), pl.col("kinds").list
     funds = pl.coalesce(
@@ -280,7 +280,7 @@ def _find_implausible(chain: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _find_first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     def before(column: str) -> pl.Expr:
-        return pl.when(_same_part(1)).then(pl.col(column).shift(1))
+        return pl.when(_is_same_part(1)).then(pl.col(column).shift(1))
 
     lost = pl.col("brokers_before").list.set_difference("brokers").list.sort()
     rows, rows_before = pl.col("part_rows"), pl.col("part_rows_before")
@@ -304,7 +304,7 @@ def _find_first_implausible(chain: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _same_part(steps: int) -> pl.Expr:
+def _is_same_part(steps: int) -> pl.Expr:
     """Tell whether the row so many before is of the same account and part.
 
     The rows are sorted: one part after the other, and each by account.
@@ -320,8 +320,8 @@ def _with_status(snapshots: pl.DataFrame, grounds: pl.DataFrame) -> pl.DataFrame
         grounds, on="snapshot_id", how="left", maintain_order="left"
     )
     accepted = judged.filter(pl.col("reason").is_null()).with_row_index("place")
-    newer = pl.when(_same_part(-1)).then(pl.col("snapshot_id").shift(-1))
-    chain = _by_part(accepted).select("snapshot_id", "part", newer=newer)
+    newer = pl.when(_is_same_part(-1)).then(pl.col("snapshot_id").shift(-1))
+    chain = _split_by_part(accepted).select("snapshot_id", "part", newer=newer)
     for part in PARTS:
         mine = chain.filter(part=part).select(
             "snapshot_id",

@@ -67,7 +67,7 @@ class Source:
             yield
             return
         tqdm = import_module("tqdm").tqdm
-        total = sum(_size(path) for path in self._files)
+        total = sum(_measure_size(path) for path in self._files)
         with tqdm(total=total, unit="B", unit_scale=True, disable=None) as bar:
             self._bar = bar
             yield
@@ -125,7 +125,7 @@ class Source:
             if not raw.closed:  # it is after its last line
                 at = self._tell(at, raw.tell())
         raw.close()
-        self._tell(at, _size(path))
+        self._tell(at, _measure_size(path))
 
     def _tell(self, before: int, now: int) -> int:
         if self._bar is not None:
@@ -146,7 +146,7 @@ def between(piece: Piece) -> Text:
     )
 
 
-def _size(path: Path) -> int:
+def _measure_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:

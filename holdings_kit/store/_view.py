@@ -155,8 +155,8 @@ class StoreView:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
         instant = None if as_of is None else with_zone(as_of)
         judged = self._judged(_is("current"), until=instant)
-        scanned, over = self._scanned(judged), _superseded_parts(judged)
-        return _without_parts(scanned, over) if over.height else scanned
+        scanned, over = self._scanned(judged), _list_superseded_parts(judged)
+        return _leave_out_parts(scanned, over) if over.height else scanned
 
     def scan_days(
         self, *, first: date | None = None, last: date | None = None
@@ -293,11 +293,11 @@ class StoreView:
             loaded, counts = self._loaded(judged)
             lacking = with_missing(judged, counts)
             if lacking.is_empty():
-                over = _superseded_parts(judged)
+                over = _list_superseded_parts(judged)
                 if whole or over.is_empty():
                     return loaded
                 whole_frames = Scanned(*(frame.lazy() for frame in loaded[:4]))
-                parts = pl.collect_all(_without_parts(whole_frames, over))
+                parts = pl.collect_all(_leave_out_parts(whole_frames, over))
                 return Loaded(*parts, rejects=loaded.rejects)
             stored = stored.update(lacking, on=_KEY, how="left")
 
@@ -376,7 +376,7 @@ class StoreView:
         return loaded, counts
 
 
-def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
+def _list_superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
     """List what of current snapshots is superseded: snapshot, part, what is left."""
     gone = [
         judged.filter(
@@ -389,7 +389,7 @@ def _superseded_parts(judged: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(gone)
 
 
-def _without_parts(scanned: Scanned, over: pl.DataFrame) -> Scanned:
+def _leave_out_parts(scanned: Scanned, over: pl.DataFrame) -> Scanned:
     """Leave out the rows of superseded parts: snapshots say what is left of them."""
     left = over.lazy().select("snapshot_id", "current_scope")
     gone = over.lazy().select(

@@ -121,49 +121,49 @@ def _split_values(text: str) -> Iterator[str]:
     """Cut values that follow each other; what cannot be read on is the last."""
     at = 0
     while at < len(text):
-        end = _end_of_value(text, at)
+        end = _find_end_of_value(text, at)
         if end < 0:
             yield text[at:]
             return
         yield text[at:end]
-        at = _skip(text, end, _BLANK + ",")
+        at = _skip_signs(text, end, _BLANK + ",")
 
 
 def _split_items(text: str) -> Iterator[str]:
-    at = _skip(text, 1, _BLANK)
+    at = _skip_signs(text, 1, _BLANK)
     while at < len(text) and text[at] != "]":
-        end = _end_of_value(text, at)
+        end = _find_end_of_value(text, at)
         if end < 0:
             yield text[at:]
             return
         yield text[at:end]
-        at = _skip(text, end, _BLANK + ",")
+        at = _skip_signs(text, end, _BLANK + ",")
 
 
 def _split_members(text: str) -> Iterator[tuple[str, str]]:
     """Cut an object into names and the texts of values, up to what is broken."""
-    at = _skip(text, 1, _BLANK)
+    at = _skip_signs(text, 1, _BLANK)
     while at < len(text) and text[at] == '"':
-        end = _end_of_value(text, at)
+        end = _find_end_of_value(text, at)
         if end < 0:
             return
         name = cast("str", _DECODER.decode(text[at:end]))
-        at = _skip(text, end, _BLANK + ":")
-        end = _end_of_value(text, at)
+        at = _skip_signs(text, end, _BLANK + ":")
+        end = _find_end_of_value(text, at)
         if end < 0:
             return
         yield name, text[at:end]
-        at = _skip(text, end, _BLANK + ",")
+        at = _skip_signs(text, end, _BLANK + ",")
 
 
-def _end_of_value(text: str, at: int) -> int:
+def _find_end_of_value(text: str, at: int) -> int:
     try:
         return _DECODER.raw_decode(text, at)[1]
     except ValueError:
         return -1
 
 
-def _skip(text: str, at: int, signs: str) -> int:
+def _skip_signs(text: str, at: int, signs: str) -> int:
     while at < len(text) and text[at] in signs:
         at += 1
     return at

@@ -203,8 +203,8 @@ def decode_fund_imports(bodies: Iterable[bytes]) -> FundImports:
         moves += [_pick(row, _TRANSACTION_NAMES, parts.facts) for row in parts.moves]
     schema = {"file": pl.String(), "line_no": pl.Int64(), "reason": pl.String()}
     return FundImports(
-        _type(summary, FUND_SUMMARY),
-        _type(moves, FUND_TRANSACTIONS),
+        _type_columns(summary, FUND_SUMMARY),
+        _type_columns(moves, FUND_TRANSACTIONS),
         pl.DataFrame(rejects, {**schema, "raw": pl.Binary()}),
     )
 
@@ -232,7 +232,7 @@ def _read_event(body: bytes, api_secret: Secrets | None) -> dict[str, object] | 
     return {
         "kind": kind,
         **_find_facts(payload),
-        "account_id": _text(payload.get("smallcaseAuthId")),
+        "account_id": _read_text(payload.get("smallcaseAuthId")),
         "checksum_ok": ok,
     }
 
@@ -241,8 +241,9 @@ def _find_facts(payload: Mapping[str, Json]) -> dict[str, object]:
     inner = payload.get("data")
     nested = inner.get("transactionId") if is_object(inner) else None
     return {
-        "transaction_id": _text(payload.get("transactionId")) or _text(nested),
-        "event_at": _read_instant(_text(payload.get("timestamp")) or ""),
+        "transaction_id": _read_text(payload.get("transactionId"))
+        or _read_text(nested),
+        "event_at": _read_instant(_read_text(payload.get("timestamp")) or ""),
     }
 
 
@@ -255,7 +256,7 @@ def _read_instant(text: str) -> datetime | None:
     return None if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _text(value: Json) -> str | None:
+def _read_text(value: Json) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -330,7 +331,7 @@ def _pick(
     return {**picked, "extra": dump(rest).decode() if rest else None}
 
 
-def _type(rows: list[dict[str, str | None]], schema: pl.Schema) -> pl.DataFrame:
+def _type_columns(rows: list[dict[str, str | None]], schema: pl.Schema) -> pl.DataFrame:
     """Give columns their types; what a type cannot take goes to `extra` as it came."""
     text = pl.DataFrame(
         [{**dict.fromkeys(schema), **row} for row in rows],

@@ -214,12 +214,12 @@ def shock_effects(
 
 def _name_worst(changes: pl.DataFrame, known: list[str]) -> str:
     """Say what the step takes most of, or that nothing is lost."""
-    name = min(known, key=lambda one: _least(changes[one]))
-    least = _least(changes[name])
+    name = min(known, key=lambda one: _find_least(changes[one]))
+    least = _find_least(changes[name])
     if least >= 0:
         return "The shock takes nothing"
     return f"The shock takes up to Rs {rupees(-least)} of {name}"
 
 
-def _least(changes: pl.Series) -> float:
+def _find_least(changes: pl.Series) -> float:
     return min(changes.drop_nulls().to_list(), default=0.0)

@@ -204,14 +204,14 @@ def confidence_set(
     number = frequencies(days, horizon)
     waves = _weigh_cosines(losses, number)
     first, second = np.triu_indices(models, 1)
-    own = _t_of_pairs(
+    own = _measure_t_of_pairs(
         np.sqrt(days) * losses.mean(axis=0), waves.T @ waves / number, first, second
     )
     factor = np.asarray(np.linalg.qr(waves / np.sqrt(number)).R, dtype=np.float64)
     rng = np.random.default_rng(seed)
     drawn = rng.standard_normal((draws, number + 1, factor.shape[0])) @ factor
     spread = np.swapaxes(drawn[:, 1:], 1, 2) @ drawn[:, 1:] / number
-    null = np.abs(_t_of_pairs(drawn[:, 0], spread, first, second))
+    null = np.abs(_measure_t_of_pairs(drawn[:, 0], spread, first, second))
     against = np.full((models, models), -np.inf)
     against[first, second], against[second, first] = own, -own
     p_values, least = np.ones(models), 0.0
@@ -226,7 +226,9 @@ def confidence_set(
     return p_values
 
 
-def _t_of_pairs(means: Floats, spread: Floats, first: Ints, second: Ints) -> Floats:
+def _measure_t_of_pairs(
+    means: Floats, spread: Floats, first: Ints, second: Ints
+) -> Floats:
     """T of the difference of each pair; 0 where it does not vary."""
     own = spread[..., first, first] + spread[..., second, second]
     variance = own - 2 * spread[..., first, second]

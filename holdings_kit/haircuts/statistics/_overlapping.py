@@ -315,7 +315,7 @@ def fit_garch(returns: Floats) -> tuple[Floats, Floats]:
     squares = np.square(returns)
     squares = np.ascontiguousarray((squares / squares.mean(axis=1, keepdims=True)).T)
     grid = np.array([(a, s) for s in PERSISTENCE for a in ALPHA if a <= s]).T
-    tried = _deviances(squares, *(side[:, np.newaxis] for side in grid))
+    tried = _measure_deviances(squares, *(side[:, np.newaxis] for side in grid))
     names = np.arange(len(returns), dtype=np.int64)
     place = tried.argmin(axis=0)
     best: Floats = tried[place, names]
@@ -327,7 +327,7 @@ def fit_garch(returns: Floats) -> tuple[Floats, Floats]:
         alphas: Floats = np.minimum(alpha * step**up, 0.6)
         rests: Floats = np.clip(rest * step**out, 0.001, 0.9)
         allowed: Bools = alphas <= 1 - rests
-        tried = _deviances(squares, np.where(allowed, alphas, 0.0), 1 - rests)
+        tried = _measure_deviances(squares, np.where(allowed, alphas, 0.0), 1 - rests)
         tried = np.where(allowed, tried, np.inf)
         place = tried.argmin(axis=0)
         better = tried[place, names] < best
@@ -337,7 +337,7 @@ def fit_garch(returns: Floats) -> tuple[Floats, Floats]:
     return alpha, 1 - rest
 
 
-def _deviances(squares: Floats, alpha: Floats, persistence: Floats) -> Floats:
+def _measure_deviances(squares: Floats, alpha: Floats, persistence: Floats) -> Floats:
     """−2 log-likelihood, but for a constant: candidates × series, all days at once.
 
     `squares` is days × series in units of the mean; the variance starts at the mean.
@@ -501,10 +501,10 @@ def sharpen(rank: float, days: int) -> float:
     the longer the series. The power was found where right haircuts were simulated, see
     docs/statistics.md; it is 1 up to 500 days and does not grow beyond 2,500.
     """
-    return rank ** _power_of(days)
+    return rank ** _choose_power(days)
 
 
-def _power_of(days: int) -> float:
+def _choose_power(days: int) -> float:
     return 1 + SHARPER * float(np.log2(min(max(days, 500), 2500) / 500))
 
 
@@ -524,7 +524,7 @@ def _count_above(lost: Singles, cut: np.float32) -> Ints:
 
 def _find_detectable_ratio(lost: Singles, counts: Ints, p: float) -> float | None:
     """Least ratio that a test at 5 % finds in 80 of 100 paths."""
-    rank = NOMINAL ** (1 / _power_of(lost.shape[0]))
+    rank = NOMINAL ** (1 / _choose_power(lost.shape[0]))
     critical = np.sort(counts)[::-1][int(rank * counts.size)]
     sample = np.sort(lost.ravel()[:: max(1, lost.size // SAMPLE)])
 

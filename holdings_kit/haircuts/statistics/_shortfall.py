@@ -119,7 +119,9 @@ def mcneil_frey(
         note = f"t law, {count} breaches; {size_note(size)}"
         return TestResult(statistic, float(t_cdf(statistic, count - 1)), None, note)
     note = f"{draws} draws of exponential losses, {count} breaches, seed {seed}"
-    found = share_as_large(-float(_corrected_t(residuals)), -_corrected_t(null))
+    found = share_as_large(
+        -float(_measure_corrected_t(residuals)), -_measure_corrected_t(null)
+    )
     return TestResult(statistic, found, None, note)
 
 
@@ -380,7 +382,7 @@ def _measure_t(residuals: Floats) -> Floats:
     return np.where(spread > 0, mean * root / np.where(spread > 0, spread, 1), 0.0)
 
 
-def _corrected_t(residuals: Floats) -> Floats:
+def _measure_corrected_t(residuals: Floats) -> Floats:
     """T corrected for skewness: m + μ₃/(6 s² n) + μ₃ m²/(3 s⁴) in place of m."""
     mean = residuals.mean(axis=-1)
     spread = np.maximum(residuals.std(axis=-1, ddof=1), 1e-300)
