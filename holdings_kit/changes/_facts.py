@@ -327,7 +327,7 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
         _unrestated=(acted & pl.col("_late"))
         | pl.col("_uncosted")
         | pl.col("_only_average"),
-        _measure_jump=_measure_jump() & both & (trade == 0) & ~acted & ~crossed,
+        _jump=_measure_jump() & both & (trade == 0) & ~acted & ~crossed,
         symbol=pl.coalesce("symbol_after", "symbol_before"),
         _price_moved=has_price_moved(tolerances),
         _price_gone=(
