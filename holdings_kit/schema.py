@@ -427,7 +427,8 @@ class Loaded(_Frames):
         What could not be read: file, line, reason, raw bytes (`REJECTS`).
     events
         What `read_webhooks` met beside holdings, one row each (`EVENTS`): orders,
-        pending actions, imports of mutual funds. It is no sixth frame of the tuple.
+        pending actions, imports of mutual funds; also those of a store's `history`. It
+        is no sixth frame of the tuple.
 
     Examples
     --------

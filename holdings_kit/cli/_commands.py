@@ -77,8 +77,17 @@ def load(
         f"{done.rejects.height} set aside"
     )
     _print_rejects(done.rejects)
-    if not done.deliveries and not done.skipped:
+    _print_events(done.events)
+    if not (done.deliveries or done.skipped or done.events.height):
         raise typer.Exit(1)  # whoever loads expects something to be there
+
+
+def _print_events(events: pl.DataFrame) -> None:
+    """Count the other kinds of event, which are no holdings and nothing broken."""
+    kinds = events.group_by("kind").len().sort("kind").rows()
+    if kinds:
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in kinds)
+        print(f"other events: {counts}")
 
 
 def _print_rejects(rejects: pl.DataFrame) -> None:

@@ -29,6 +29,7 @@ from ._inbox import (
 )
 from ._many import (
     fetch_many as fetch_many,
+    fetch_many_async as fetch_many_async,
 )
 from ._policy import (
     Pace as Pace,

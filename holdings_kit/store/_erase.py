@@ -31,7 +31,8 @@ class Erased(NamedTuple):
     Attributes
     ----------
     snapshots, rows, rejects
-        Deliveries; holdings, listings and basket rows; lines that could not be read.
+        Deliveries; holdings, listings and basket rows; lines that could not be read,
+        and events that are no holdings import.
     files
         Files of the store that were written anew or deleted.
     inbox_files

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from holdings_kit.errors import ConfigError
 from holdings_kit.read import resolve
 from holdings_kit.read._files import Found, Paths, find_dumps, map_in_order
-from holdings_kit.schema import Loaded
+from holdings_kit.schema import Loaded, attach_events
 from holdings_kit.store._scan_blocks import (
     BLOCK,
     Block,
@@ -36,6 +36,7 @@ from holdings_kit.wire import (
     _gateway_facts as gateway_facts,
     _quick_lines as quick_lines,
 )
+from holdings_kit.wire._events import split_events
 from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
@@ -60,11 +61,15 @@ class Scan(NamedTuple):
         Lines an earlier call had committed.
     rejects
         What could not be read in these files, by this and by earlier calls (`REJECTS`).
+    events
+        The other kinds of event in these files, by this and by earlier calls
+        (`EVENTS`): orders, pending actions, imports of mutual funds.
     """
 
     deliveries: int
     skipped: int
     rejects: pl.DataFrame
+    events: pl.DataFrame
 
 
 def scan_webhooks(
@@ -79,10 +84,11 @@ def scan_webhooks(
 ) -> Scan:
     r"""Load dumps of Gateway webhooks of any size into a store.
 
-    The store then holds what `read_webhooks` makes of the same files, rejects
-    included; the other kinds of event of the same URL stand among the rejects here, for
-    a store keeps holdings. A scan that was killed goes on where its last commit ended;
-    the same dumps again load nothing. Memory is a few hundred MB per worker.
+    The store then holds what `read_webhooks` makes of the same files, rejects and
+    events included: the other kinds of event of the same URL are no rejects, they stand
+    in ``events`` and in `Store.events`. A scan that was killed goes on where its last
+    commit ended; the same dumps again load nothing. Memory is a few hundred MB per
+    worker.
 
     Parameters
     ----------
@@ -105,7 +111,7 @@ def scan_webhooks(
     Returns
     -------
     Scan
-        Counts, and all that could not be read.
+        Counts, what could not be read, and the events that are no holdings import.
 
     Raises
     ------
@@ -210,7 +216,11 @@ def _choose_reader(
             size = len(part.body)
             runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
             loaded = dumps.join_parts(fast.load(run, shapes, add) for run in runs)
-        return resolve(loaded, instruments)
+        if kind == "arrow":
+            return resolve(loaded, instruments)
+        rejects, events = split_events(loaded.rejects, api_secret=api_secret)
+        loaded = resolve(loaded._replace(rejects=rejects), instruments)
+        return attach_events(loaded, events)
 
     return read
 
@@ -245,7 +255,7 @@ def _scan(
             marks = dict(each.mark for each in done)
             added = into.commit((each.part for each in done), marks=marks)
             deliveries += added.deliveries
-    return Scan(deliveries, scanned.skipped, into.rejects(files=scanned.names))
+    return _sum_up(deliveries, scanned.skipped, scanned.names, into)
 
 
 class _Task:
@@ -285,7 +295,13 @@ def _spread(
     marks = dict(each.mark for each in done)
     added = into.commit((each.part for each in done), marks=marks)
     skipped = scanned.skipped + sum(count for _, count in results)
-    return Scan(added.deliveries, skipped, into.rejects(files=scanned.names))
+    return _sum_up(added.deliveries, skipped, scanned.names, into)
+
+
+def _sum_up(deliveries: int, skipped: int, files: list[str], into: Store) -> Scan:
+    """Tell what was done, beside what the store set aside of these files."""
+    rejects, events = into.rejects(files=files), into.events(files=files)
+    return Scan(deliveries, skipped, rejects, events)
 
 
 def _group_blocks(done: Iterator[_Done]) -> Iterator[list[_Done]]:

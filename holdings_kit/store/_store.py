@@ -23,7 +23,7 @@ from uuid import uuid4
 import polars as pl
 
 from holdings_kit.errors import ConfigError, StoreError
-from holdings_kit.schema import REJECTS, Loaded
+from holdings_kit.schema import REJECTS, Loaded, conform
 from holdings_kit.store._erase import Erased, ErasedList, erase_bodies, remove_rows
 from holdings_kit.store._files import (
     Written,
@@ -50,6 +50,7 @@ from holdings_kit.store._upkeep import (
     give_name,
 )
 from holdings_kit.store._view import Scanned, StoreView, with_missing, with_zone
+from holdings_kit.wire._events import events_to_rejects, is_event_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -159,8 +160,9 @@ class Store(StoreView):
 
         A delivery is known by its snapshot, transaction, notes, `fetched_at`, checksum,
         file and line. A new delivery of a known snapshot adds a row about the delivery,
-        no holdings. Of `status` and `status_reason` only the doubts are kept: where the
-        door that read it quarantined it, and why.
+        no holdings. The other kinds of event (`Loaded.events`) are kept for `events`,
+        each once, and are not counted. Of `status` and `status_reason` only the doubts
+        are kept: where the door that read it quarantined it, and why.
 
         Parameters
         ----------
@@ -300,7 +302,7 @@ class Store(StoreView):
         (0, 1)
         1
         """
-        loaded = self._without_erased(loaded)
+        loaded = self._without_erased(_put_events_among_rejects(loaded))
         new = self._new(loaded, look_up=look_up)
         return Part(
             _describe_append(loaded, new), write_files(self._tables, new._asdict())
@@ -762,9 +764,19 @@ class Store(StoreView):
         return known
 
 
+def _put_events_among_rejects(loaded: Loaded) -> Loaded:
+    """Put the events among the rejects, whose table keeps both."""
+    if loaded.events.is_empty():
+        return loaded
+    rejects = conform(loaded.rejects, REJECTS, name="rejects").select(REJECTS.names())
+    both = pl.concat([rejects, events_to_rejects(loaded.events)])
+    return loaded._replace(rejects=both)
+
+
 def _describe_append(loaded: Loaded, new: Staged) -> Appended:
     added = new.snapshots.height
-    return Appended(added, loaded.snapshots.height - added, new.rejects.height)
+    broken = new.rejects.filter(~is_event_reason()).height
+    return Appended(added, loaded.snapshots.height - added, broken)
 
 
 def _refuse_erased(tables: Tables, files: Iterable[Written]) -> None:

@@ -14,11 +14,13 @@ from holdings_kit.schema import (
     REJECTS,
     SNAPSHOTS,
     Loaded,
+    attach_events,
     empty,
     is_fund,
 )
 from holdings_kit.store._rules import BOTH, PARTS, judge, speaks_for
 from holdings_kit.store._tables import Tables, bucket_of, with_partition
+from holdings_kit.wire._events import is_event_reason, rejects_to_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -108,19 +110,53 @@ class StoreView:
     def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read every snapshot, by account and `snapshot_at`, with its status.
 
-        `rejects` holds what could not be read, unless accounts are named.
+        `rejects` holds what could not be read, and ``events`` what was no holdings
+        import, unless accounts are named.
         """
         loaded = self._read(pl.lit(value=True), account_ids, whole=True)
         if account_ids is not None or self._bucket:
             return loaded
-        return loaded._replace(rejects=self.rejects())
+        loaded = loaded._replace(rejects=self.rejects())
+        return attach_events(loaded, self.events())
 
     def rejects(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
         """Read what could not be read (`REJECTS`), of all files or those named."""
+        return self._collect(self._set_aside(files).filter(~is_event_reason()))
+
+    def events(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
+        """Read the events that were no holdings import (`EVENTS`), each once.
+
+        Orders, pending actions and imports of mutual funds, as `hk.read_webhooks` or
+        `hk.scan_webhooks` met them in all files, or in those named;
+        `holdings_kit.read.read_fund_imports` decodes the last. `checksum_ok` is what
+        was found when they were loaded.
+
+        Examples
+        --------
+        >>> import holdings_kit as hk
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     dump = Path(folder, "dump.ndjson")
+        ...     _ = dump.write_bytes(b'{"orders": [], "smallcaseAuthId": "a1"}')
+        ...     store = hk.Store(f"{folder}/store")
+        ...     store.append(hk.read_webhooks(dump)).rejects
+        ...     store.events().select("kind", "account_id").rows()
+        0
+        [('order', 'a1')]
+        """
+        rows = self._collect(self._set_aside(files).filter(is_event_reason()))
+        place = ["file", "line_no", "raw"]
+        # of two loads the one that verified comes last, by the words of the reason
+        once = rows.unique(place, keep="last", maintain_order=True)
+        return rejects_to_events(once)
+
+    def _set_aside(self, files: Collection[str] | None) -> pl.LazyFrame:
+        """Plan to read the rows that are no holdings: what is broken, and events."""
         rows = self._tables.scan("rejects").select(REJECTS.names())
         if files is not None:
             rows = rows.filter(pl.col("file").is_in(list(files)))
-        return self._collect(rows.unique().sort(REJECTS.names()))
+        return rows.unique().sort(REJECTS.names())
 
     def quarantine(self) -> pl.DataFrame:
         """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""

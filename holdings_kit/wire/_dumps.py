@@ -43,7 +43,7 @@ __all__ = [
 Add = Callable[[Batch, Line], None]
 _Item = TypeVar("_Item")
 _LINES: Final = 500  # parsed at once: more cost memory, fewer time
-_MOST_RAW: Final = 1 << 20  # bytes of a reject that stay beside its reason
+_MOST_RAW: Final = 1 << 20  # bytes of what is broken that stay beside its reason
 PLACES: Final = 1 << 12
 """Numbers of documents that one line of a text may take: it may wrap several."""
 _ALL_PLACES: Final = 1 << 24
@@ -111,9 +111,11 @@ def _try_to_add(batch: Batch, line: Line, add: Add) -> str | None:
 
 
 def _reject(batch: Batch, line: Line, reason: str) -> None:
-    if len(line.body) > _MOST_RAW:
-        reason += f" (its first MiB is here, of {len(line.body):,} bytes)"
-    batch.reject(line.file, line.line_no, reason, line.body[:_MOST_RAW])
+    body = line.body
+    if len(body) > _MOST_RAW and not _is_event(body):
+        reason += f" (its first MiB is here, of {len(body):,} bytes)"
+        body = body[:_MOST_RAW]
+    batch.reject(line.file, line.line_no, reason, body)
 
 
 def _batch_items(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import polars as pl
 
 from holdings_kit.errors import WireError
-from holdings_kit.schema import EVENTS, INSTANT, MONEY, VALUE
+from holdings_kit.schema import EVENTS, INSTANT, MONEY, REJECTS, VALUE
 from holdings_kit.wire._parse import Json, as_text, dump, parse
 from holdings_kit.wire._rows import is_list, is_object
 from holdings_kit.wire._signing import Secrets, as_secrets, webhook_checksum_ok
@@ -26,7 +26,10 @@ __all__ = [
     "FUND_TRANSACTIONS",
     "FundImports",
     "decode_fund_imports",
+    "events_to_rejects",
+    "is_event_reason",
     "recognize_event",
+    "rejects_to_events",
     "split_events",
 ]
 
@@ -84,6 +87,9 @@ _TRANSACTION_NAMES: Final = _ROW_NAMES | {
 }
 _HOLDINGS: Final = frozenset({"securities", "smallcases", "mutualFunds"})
 _ORDER: Final = frozenset({"batchId", "orders", "unplaced"})
+# How a table of rejects says that a row is an event, and how its checksum was.
+_EVENT_REASON: Final = "another kind of event: "
+_CHECKSUMS: Final = {None: "not verified", True: "right", False: "wrong"}
 _DATES: Final = ("%Y-%m-%d", "%d-%b-%Y", "%d-%m-%Y", "%d/%m/%Y")
 
 
@@ -164,6 +170,43 @@ def split_events(
             events.append({**found, **place})
     broken = rejects.filter(pl.Series(kept, dtype=pl.Boolean()))
     return broken, pl.DataFrame(events, EVENTS)
+
+
+def events_to_rejects(events: pl.DataFrame) -> pl.DataFrame:
+    """Write events (`EVENTS`) as rows of `REJECTS`, for a table that keeps both.
+
+    Examples
+    --------
+    >>> lines = [("d.ndjson", 1, "", b'{"orders": []}')]
+    >>> events = split_events(pl.DataFrame(lines, REJECTS, orient="row"))[1]
+    >>> rows = events_to_rejects(events)
+    >>> rows["reason"].item()
+    'another kind of event: order; checksum not verified'
+    >>> rejects_to_events(rows).equals(events)
+    True
+    """
+    checksum = pl.col("checksum_ok").replace_strict(
+        _CHECKSUMS, return_dtype=pl.String()
+    )
+    said = pl.format(_EVENT_REASON + "{}; checksum {}", pl.col("kind"), checksum)
+    return events.with_columns(reason=said).select(REJECTS.names())
+
+
+def is_event_reason() -> pl.Expr:
+    """Tell whether a row of `REJECTS` is an event that `events_to_rejects` wrote."""
+    return pl.col("reason").str.starts_with(_EVENT_REASON).fill_null(value=False)
+
+
+def rejects_to_events(rejects: pl.DataFrame) -> pl.DataFrame:
+    """Read what `events_to_rejects` wrote; the other rows are passed over."""
+    rows = rejects.filter(is_event_reason())
+    words = {word: ok for ok, word in _CHECKSUMS.items()}
+    checksum = pl.col("reason").str.extract(r"; checksum (.+)$")
+    return split_events(rows)[1].with_columns(
+        checksum_ok=rows.select(
+            checksum.replace_strict(words, return_dtype=pl.Boolean())
+        ).to_series()
+    )
 
 
 def decode_fund_imports(bodies: Iterable[bytes]) -> FundImports:

@@ -12,7 +12,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
-from holdings_kit.clients import GatewayClient, Options, Pace, fetch_many
+from holdings_kit.clients import (
+    GatewayClient,
+    Options,
+    Pace,
+    fetch_many,
+    fetch_many_async,
+)
 from holdings_kit.errors import AuthError, ConfigError, SourceUnavailable
 from holdings_kit.sandbox import serve
 from holdings_kit.wire._arrow import Reply
@@ -151,6 +157,78 @@ def test_a_running_event_loop_is_no_obstacle() -> None:
         return fetch_many(ACCOUNTS, read, progress=False).snapshots.height
 
     assert asyncio.run(cell()) == 30
+
+
+class CountedAsync:
+    """Fetches, awaited; some accounts fail, and one may stop everything."""
+
+    def __init__(self, wrong: str | None = None) -> None:
+        self.asked: list[str] = []
+        self.now = self.most = 0
+        self.stop_at_20: asyncio.Task[Loaded] | None = None
+        self._wrong = wrong
+
+    async def __call__(self, account: str) -> Loaded:
+        self.asked.append(account)
+        if self.stop_at_20 is not None and len(self.asked) == 20:
+            self.stop_at_20.cancel()
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0.001 if account != "A0" else 0.02)
+        finally:
+            self.now -= 1
+        if account == self._wrong:
+            raise ConfigError("no such option")
+        if account == "A7":
+            raise AuthError("arrow", 401, "UNAUTHORIZED", "log in again")
+        return read(account)
+
+
+def test_in_an_event_loop_it_does_the_same(tmp_path: Path) -> None:
+    fetch, store = CountedAsync(), hk.Store(tmp_path / "store")
+    some = fetch_many(ACCOUNTS[:3], read, progress=False)
+    again = [*ACCOUNTS, *ACCOUNTS]
+
+    async def run(**more: Any) -> Loaded:
+        return await fetch_many_async(again, fetch, progress=False, **more)
+
+    loaded = asyncio.run(run(have=some, into=store, concurrency=4, save_every=10))
+    wanted = [one for one in ACCOUNTS[3:] if one != "A7"]
+    assert loaded.snapshots["account_id"].to_list() == wanted
+    reasons = loaded.rejects.select("file", "reason").rows()
+    assert reasons == [("A7", "AuthError: arrow: 401 UNAUTHORIZED: log in again")]
+    assert (len(fetch.asked), fetch.most, fetch.now) == (27, 4, 0)
+    assert set(store.current().snapshots["account_id"]) == set(wanted)
+    rest = asyncio.run(run(into=store, concurrency=50))
+    assert rest.snapshots["account_id"].to_list() == ACCOUNTS[:3], "the slowest first"
+    assert rest.rejects["file"].to_list() == ["A7"]
+    for bounds in ({"concurrency": 0}, {"save_every": 0}):
+        with pytest.raises(ConfigError):
+            asyncio.run(run(**bounds))
+
+
+def test_in_an_event_loop_too_what_had_come_is_stored(tmp_path: Path) -> None:
+    wrong, cancelled = CountedAsync("A25"), CountedAsync()
+    stores = [hk.Store(tmp_path / name) for name in ("wrong", "cancelled")]
+
+    async def run(fetch: CountedAsync, store: hk.Store) -> Loaded:
+        return await fetch_many_async(
+            ACCOUNTS, fetch, into=store, concurrency=2, progress=False
+        )
+
+    async def run_and_cancel() -> None:
+        task = asyncio.create_task(run(cancelled, stores[1]))
+        cancelled.stop_at_20 = task
+        await task
+
+    with pytest.raises(ConfigError, match="no such option"):
+        asyncio.run(run(wrong, stores[0]))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run_and_cancel())
+    for fetch, store, least in ((wrong, stores[0], 22), (cancelled, stores[1], 16)):
+        assert fetch.now == 0
+        assert least <= store.current().snapshots.height < len(fetch.asked) < 30
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"save_every": 0}])

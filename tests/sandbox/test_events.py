@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 import holdings_kit as hk
-from holdings_kit import sandbox
+from holdings_kit import cli, sandbox
 from holdings_kit.clients import Inbox
 from holdings_kit.read import read_fund_imports
 from holdings_kit.sandbox._imports import StepRefusedError
@@ -81,6 +83,56 @@ def test_rejects_are_only_what_is_broken_and_the_others_are_counted(
     assert loaded.events["line_no"].to_list() == [2, 3, 4, 9]
     assert str(loaded).endswith("rejects 4, events 4")
     assert loaded.events["raw"].to_list() == [lines[n - 1] for n in (2, 3, 4, 9)]
+
+
+def test_every_way_into_a_store_counts_the_other_events_as_no_rejects(
+    bodies: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, dump = bodies["secret"].decode(), tmp_path / "dump.ndjson"
+    long = json.loads(bodies["mf-import"]) | {"remarks": "x" * (1 << 20)}
+    forged = bodies["order"].replace(b'"checksum":"', b'"checksum":"0')
+    lines = [
+        *(bodies[kind] for kind in KINDS),
+        b"{",
+        json.dumps(long).encode(),
+        b'{"orders": [], "securities": 1}',
+        b"[" + forged + b"," + bodies["order"] + b"]",
+    ]
+    dump.write_bytes(b"\n".join(lines[:3]))
+    scanned, appended = hk.Store(tmp_path / "scanned"), hk.Store(tmp_path / "appended")
+    first = hk.scan_webhooks(dump, into=scanned, api_secret=secret, progress=False)
+    assert (first.deliveries, first.rejects.height) == (1, 0)
+    assert first.events["kind"].to_list() == ["order", "pending-action"]
+    dump.write_bytes(b"\n".join(lines))
+    loaded = hk.read_webhooks(dump, api_secret=secret)
+    assert loaded.rejects["line_no"].to_list() == [5, 7]
+    assert loaded.events["line_no"].to_list() == [2, 3, 4, 6, 8, 8]
+    assert loaded.events["checksum_ok"].to_list() == [True] * 4 + [False, True]
+    scan = hk.scan_webhooks(dump, into=scanned, api_secret=secret, progress=False)
+    assert appended.append(loaded) == (1, 0, 2)
+    assert appended.append(loaded) == (0, 1, 0)
+    appended.append(hk.read_webhooks(dump))  # unverified, and the same events
+    by = ["line_no", "raw"]
+    for store in (scanned, appended):
+        again = store.history()
+        for events in (scan.events, store.events(), again.events):
+            assert_frame_equal(events.sort(by), loaded.events.sort(by))
+        for rejects in (scan.rejects, store.rejects(), again.rejects):
+            assert_frame_equal(rejects, loaded.rejects)
+        assert store.events(files=["other"]).is_empty()
+        assert read_fund_imports(again).summary.height == 4
+    monkeypatch.setenv("GATEWAY_API_SECRET", secret)
+    dump.write_bytes(bodies["order"])
+    words = ["load", str(dump), "--into", str(tmp_path / "loaded")]
+    shown = CliRunner().invoke(cli.app, words, catch_exceptions=False)
+    assert (shown.exit_code, shown.output.splitlines()) == (
+        0,
+        ["0 deliveries loaded, 0 loaded before, 0 set aside", "other events: order 1"],
+    )
+    owner = loaded.events.filter(kind="order")["account_id"][0]
+    scanned.erase(owner, reason="asked for it")
+    assert owner not in scanned.events()["account_id"]
+    assert appended.rebucket(tmp_path / "two", buckets=2).events().height == 6
 
 
 def test_a_fund_imports_summary_and_transactions_become_frames(
