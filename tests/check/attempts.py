@@ -1360,18 +1360,176 @@ def by_fund(data: Any) -> Any:
     return found and {("1234/56", isin): one for (_, isin), one in found.items()}
 
 
-right(12, "decimals", read_funds)
-right(12, "objects, async", read_objects)
-wrong(12, "whole units", funds_with(whole_units), breaks="all their decimals")
-wrong(12, "a rounded value", funds_with(as_rounded), breaks="the value is exact")
-wrong(12, "no price is 0", funds_with(blank_worth_nothing), breaks="unknown price")
-wrong(12, "0 is unknown", funds_with(falsy_units), breaks="no units are 0")
-wrong(12, "keys by fund", by_fund, breaks="two folios")
-wrong(12, "not asked is none", lambda d: read_funds(d) or {}, breaks="not asked")
-wrong(
-    *(12, "none is not asked", lambda d: read_funds(d) or None),
-    breaks="no funds",
+GET_OTP, VERIFY_OTP = "/gateway/mf/getOtp", "/gateway/mf/verifyOtp"
+NEW = ("TransactionIdNotFound", "TransactionIdExpired", "wrong_attempts_exceeded")
+
+
+def import_funds(trx: str, post: Code, ask: Code) -> str:
+    told: Any = None
+    while told is None or told.status == 422:
+        pan = ask("pan")
+        if pan is None or (email := ask("email")) is None:
+            return "give up"
+        told = post(GET_OTP, {"transactionId": trx, "pan": pan, "email": email})
+    while told.status in {200, 406}:
+        otp = ask("otp")
+        if otp is None:
+            return "give up"
+        told = post(VERIFY_OTP, {"transactionId": trx, "otp": otp})
+        if told.status == 200:
+            return "imported"
+    ended = told.status == 400 and any(one in told.body.decode() for one in NEW)
+    return "new transaction" if ended else "give up"
+
+
+class Outcome(StrEnum):
+    IMPORTED = "IMPORTED"
+    AGAIN = "NEW_TRANSACTION"
+    OVER = "GIVE_UP"
+
+
+@dataclass
+class FundFlow:
+    trx: str
+    post: Code
+    ask: Code
+
+    async def call(self, step: str, **said: str) -> tuple[int, list[str]]:
+        body = {"transactionId": self.trx, **said}
+        reply = await self.post(f"gateway/mf/{step}", body)
+        if reply.status in {401, 429, 500}:
+            raise PermissionError(reply.status)
+        return reply.status, json.loads(reply.body)["errors"] or []
+
+    async def run(self) -> Outcome:
+        for step, names in (("getOtp", ("pan", "email")), ("verifyOtp", ("otp",))):
+            status, errors = 0, [""]
+            while status != HTTPStatus.OK:
+                said = {name: self.ask(name) for name in names}
+                if not all(said.values()):
+                    return Outcome.OVER
+                status, errors = await self.call(step, **said)
+                if status == HTTPStatus.BAD_REQUEST:
+                    shares = "InvalidIntent" in errors
+                    return Outcome.OVER if shares else Outcome.AGAIN
+        return Outcome.IMPORTED
+
+
+async def flow_of_funds(trx: str, post: Code, ask: Code) -> Outcome:
+    return await FundFlow(trx, post, ask).run()
+
+
+def flow_with(change: Callable[[Any, str, Any], Any]) -> Code:
+    """A right import over a line that somebody misread: reply, path, body."""
+
+    def changed(trx: str, post: Code, ask: Code) -> Any:
+        def misread(path: str, body: Any) -> Any:
+            return change(lambda p=path, b=body: post(p, b), path, body)
+
+        return import_funds(trx, misread, ask)
+
+    return changed
+
+
+def sends_another(trx: str, post: Code, ask: Code) -> Any:
+    pan, email = ask("pan"), ask("email")
+    while (otp := pan and email and ask("otp")) is not None:
+        post(GET_OTP, {"transactionId": trx, "pan": pan, "email": email})
+        told = post(VERIFY_OTP, {"transactionId": trx, "otp": otp})
+        if told.status == 200:
+            return "imported"
+        if told.status != 406:
+            return "new transaction"
+    return "give up"
+
+
+def one_slip(call: Code, path: str, body: Any) -> Any:
+    told = call()
+    return told._replace(status=500) if told.status in {406, 422} else told
+
+
+def stubborn(call: Code, path: str, body: Any) -> Any:
+    told = call()
+    while told.status >= 429:
+        told = call()
+    return told
+
+
+def any_400(call: Code, path: str, body: Any) -> Any:
+    told = call()
+    if told.status == 400:
+        return told._replace(body=b"TransactionIdExpired")
+    return told
+
+
+def ended_for_good(call: Code, path: str, body: Any) -> Any:
+    told = call()
+    return told._replace(status=500) if told.status == 400 else told
+
+
+def every_refusal_mended(call: Code, path: str, body: Any) -> Any:
+    told = call()
+    if told.status in {401, 429, 500}:
+        return told._replace(status=400, body=b"TransactionIdExpired")
+    return told
+
+
+def says_too_much(call: Code, path: str, body: Any) -> Any:
+    logging.getLogger("funds").info("%s %s", path, body)
+    return call()
+
+
+def hopeful(trx: str, post: Code, ask: Code) -> str:
+    post(GET_OTP, {"transactionId": trx, "pan": ask("pan"), "email": ask("email")})
+    post(VERIFY_OTP, {"transactionId": trx, "otp": ask("otp")})
+    return "imported"
+
+
+def pesters(trx: str, post: Code, ask: Code) -> str:
+    def asks(what: str) -> str:
+        while (told := ask(what)) is None:
+            pass
+        return told
+
+    return import_funds(trx, post, asks)
+
+
+right(12, "decimals", read_funds, import_funds)
+right(12, "objects, async", read_objects, flow_of_funds)
+
+
+def wrong_funds(name: str, read: Code, breaks: str) -> None:
+    wrong(12, name, read, import_funds, breaks=breaks)
+
+
+def wrong_import(name: str, code: Code, *breaks: str) -> None:
+    ATTEMPTS.append(Attempt(12, name, (read_funds, code), breaks))
+
+
+wrong_funds("whole units", funds_with(whole_units), "all their decimals")
+wrong_funds("a rounded value", funds_with(as_rounded), "the value is exact")
+wrong_funds("no price is 0", funds_with(blank_worth_nothing), "unknown price")
+wrong_funds("0 is unknown", funds_with(falsy_units), "no units are 0")
+wrong_funds("keys by fund", by_fund, "two folios")
+wrong_funds("not asked is none", lambda d: read_funds(d) or {}, "not asked")
+wrong_funds("none is not asked", lambda d: read_funds(d) or None, "no funds")
+wrong_import("another OTP for a slip", sends_another, "no second one is sent")
+wrong_import(
+    *("a slip is the end", flow_with(one_slip)), "a wrong OTP", "a PAN that is refused"
 )
+wrong_import(*("asks until it works", flow_with(stubborn)), "401 and 429", "stays down")
+wrong_import("every 400 is one", flow_with(any_400), "another intent")
+wrong_import(
+    *("no 400 is mended", flow_with(ended_for_good)), "stays wrong", "has ended"
+)
+wrong_import(
+    *("a new one for all", flow_with(every_refusal_mended)), "401 and 429", "stays down"
+)
+wrong_import("PAN and OTP logged", flow_with(says_too_much), "no PAN and no OTP")
+wrong_import(
+    *("never looks at a reply", hopeful), "stays wrong", "401 and 429", "another intent"
+)
+wrong_import("asks on", pesters, "a user who leaves")
 
 
 # 13. All of it

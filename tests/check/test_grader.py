@@ -31,7 +31,7 @@ ASKED = {
     9: ("reconcile",),
     10: ("may_use", "erase", "receive"),
     11: ("find", "record"),
-    12: ("read_funds",),
+    12: ("read_funds", "import_funds"),
     13: ("integrate",),
 }
 Code = Callable[..., Any]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from datetime import datetime
 
-__all__ = ["Access", "Fetch", "Get", "Integrate", "lesson6", "lesson13"]
+__all__ = ["Access", "Fetch", "Get", "Integrate", "lesson6", "lesson13", "listen"]
 
 _MOST: Final = 10  # requests after which a fetch should have given up
 _PATIENCE: Final = 40  # requests after which the line is cut
@@ -265,7 +265,7 @@ def _rules_of_integration(integrate: Integrate) -> list[Rule]:
         sb.set_faults(faults)
         access = Access(sb.url, sb.gateway, sb.api_secret, sb.shared_secret, sb.now)
         try:
-            with _listen() as heard:
+            with listen() as heard:
                 got: object = integrate(access, [*accounts, *extra])
         finally:
             sb.set_faults("")
@@ -357,7 +357,7 @@ def _find_truth(source: Source, accounts: Sequence[str]) -> dict[str, object]:
 
 
 @contextmanager
-def _listen() -> Generator[io.StringIO]:
+def listen() -> Generator[io.StringIO]:
     """Collect what is printed and logged, at every level."""
     heard = io.StringIO()
     listener, root = logging.StreamHandler(heard), logging.getLogger()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
+from grader.fund_import import ImportFunds, rules_of_fund_import
 from grader.grade import (
     Graded,
     Rule,
@@ -291,8 +292,10 @@ def _near(got: object, wanted: object) -> str:
     return "nearly: the texts are exact; where did digits go?" if near else ""
 
 
-def lesson12(read_funds: ReadFunds, *, limit: float = 10.0) -> Graded:
-    """Grade lesson 12: mutual funds held at the broker.
+def lesson12(
+    read_funds: ReadFunds, import_funds: ImportFunds, *, limit: float = 20.0
+) -> Graded:
+    """Grade lesson 12: mutual funds held at the broker, and at the registrars.
 
     Parameters
     ----------
@@ -300,17 +303,24 @@ def lesson12(read_funds: ReadFunds, *, limit: float = 10.0) -> Graded:
         ``read_funds(data)`` gives (folio, ISIN) → ``quantity`` and ``value`` (quantity
         times last price), exact, ``None`` where unknown. It gives ``None`` where funds
         were not asked for.
+    import_funds
+        ``import_funds(transaction_id, post, ask)`` takes an import of funds to its end
+        and gives ``"imported"``, ``"new transaction"`` or ``"give up"``.
+        ``post(path, body)`` makes one request, both headers in it, and gives
+        ``status, headers, body``; ``ask("pan")``, ``"email"`` or ``"otp"`` gives the
+        user's answer, ``None`` where the user leaves.
     limit
         Seconds that the code may run, in all.
 
     Examples
     --------
-    >>> graded = lesson12(lambda data: {})
+    >>> graded = lesson12(lambda data: {}, lambda transaction_id, post, ask: "")
     >>> graded.passed, graded.failed[0]
     (False, 'funds that were not asked for are unknown, not none')
     """
     with Learner(limit) as learner:
-        return grade(12, _rules_of_funds(learner.adopt(read_funds)))
+        rules = _rules_of_funds(learner.adopt(read_funds))
+        return grade(12, [*rules, *rules_of_fund_import(learner.adopt(import_funds))])
 
 
 def _rules_of_funds(read_funds: ReadFunds) -> list[Rule]:
