@@ -9,7 +9,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test check notebooks browser lab app bench fuzz lock clean docs
+.PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock clean docs
 
 setup: $(STAMP)
 
@@ -46,6 +46,16 @@ browser: setup
 
 test: check notebooks docs browser
 	@echo "everything passed: lint, types, unit, doctests, README, notebooks, docs, browser"
+
+# The vendor's own client at the oldest version it is promised for, in a venv of its
+# own: `make test` runs the newest.
+OFFICIAL := artefacts/official-1.2.0
+test-official: setup
+	test -x $(OFFICIAL)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(OFFICIAL)
+	$(UV) pip sync --quiet --python $(OFFICIAL) requirements.lock
+	$(UV) pip install --quiet --python $(OFFICIAL) --no-deps --editable .
+	$(UV) pip install --quiet --python $(OFFICIAL) "pyarrow-client==1.2.0"
+	$(OFFICIAL)/bin/python -m pytest -q tests/clients/test_official.py
 
 lab: setup
 	$(BIN)/holdings-kit lab
