@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 UV_PIN := 0.13.8
+SBOM_PIN := 7.5.0
+AUDIT_PIN := 2.10.1
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -9,7 +11,8 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock clean docs
+.PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock \
+	clean docs sbom audit test-lowest test-python
 
 setup: $(STAMP)
 
@@ -77,6 +80,45 @@ lock: $(UV)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --quiet \
 		--no-emit-index-url --no-annotate --no-header --generate-hashes \
 		--output-file requirements.lock
+
+# What is in the lock, as CycloneDX JSON: artefacts/sbom.json.
+sbom: $(UV)
+	mkdir -p artefacts
+	$(UV) tool run --quiet --from cyclonedx-bom==$(SBOM_PIN) cyclonedx-py requirements \
+		--pyproject pyproject.toml --mc-type library --output-reproducible \
+		--of JSON --output-file artefacts/sbom.json requirements.lock
+	@echo "artefacts/sbom.json: $$(grep -c '"bom-ref": "requirements-L' artefacts/sbom.json) packages"
+
+# Known vulnerabilities of what is locked. Fails where they cannot be looked up, unless
+# AUDIT_OFFLINE=1 accepts that.
+audit: $(UV)
+	$(PYTHON) .ci/audit.py requirements.lock -- \
+		$(UV) tool run --quiet pip-audit==$(AUDIT_PIN)
+
+# The rooms that a service imports. Old packages may warn: only failures count here.
+ROOMS ?= wire read portfolio compare store clients
+UNIT := -m pytest -q -m "not browser and not slow" -o filterwarnings=default \
+	-p no:cacheprovider $(ROOMS:%=tests/%)
+
+# With the lowest version of each package that pyproject.toml allows.
+test-lowest: $(UV)
+	mkdir -p artefacts
+	$(UV) pip compile pyproject.toml --all-extras --group test --quiet \
+		--resolution lowest-direct --python-version 3.11 --no-emit-index-url \
+		--no-annotate --no-header --output-file artefacts/lowest.txt
+	$(UV) venv --quiet --clear --python $(PYTHON) artefacts/lowest
+	$(UV) pip sync --quiet --python artefacts/lowest artefacts/lowest.txt
+	$(UV) pip install --quiet --python artefacts/lowest --no-deps --editable .
+	artefacts/lowest/bin/python $(UNIT)
+
+# With another Python: make test-python PY=python3.13, or the path of one.
+PY ?= python3.13
+test-python: $(UV)
+	@"$(PY)" -c "" 2>/dev/null || { echo "NOT TESTED: there is no $(PY) here"; exit 2; }
+	$(UV) venv --quiet --clear --python "$$(command -v $(PY))" artefacts/python
+	$(UV) pip sync --quiet --python artefacts/python requirements.lock
+	$(UV) pip install --quiet --python artefacts/python --no-deps --editable .
+	artefacts/python/bin/python $(UNIT)
 
 clean:
 	rm -rf .venv .uv dist artefacts
