@@ -75,7 +75,12 @@ BREAKS: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdEr
 MAGIC: Final = {
     b"\x1f\x8b": ".gz",
     b"\x28\xb5\x2f\xfd": ".zst",
-    b"BZh": ".bz2",
+    # "BZh" and a digit could begin a line of text: with the mark of a block, or of none
+    **{
+        b"BZh%d%b" % (size, mark): ".bz2"
+        for size in range(1, 10)
+        for mark in (b"1AY&SY", b"\x17rE8P\x90")
+    },
     b"\xfd7zXZ\x00": ".xz",
 }
 _OTHER: Final = {
@@ -267,7 +272,7 @@ def open_regular(path: Path) -> BinaryIO:
 def _find_packing(raw: BinaryIO) -> str:
     """Tell by its first bytes how a file is packed; its position stays."""
     at = raw.tell()
-    head = raw.read(8)
+    head = raw.read(max(map(len, MAGIC)))
     raw.seek(at)
     return next((kind for sign, kind in MAGIC.items() if head.startswith(sign)), "")
 

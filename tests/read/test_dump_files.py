@@ -200,6 +200,16 @@ def test_one_bad_document_of_an_array_costs_only_itself(tmp_path: Path) -> None:
     assert holdings.height == 4, "each has its own rows"
 
 
+def test_a_line_that_begins_as_bzip2_does_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "dump.ndjson"
+    path.write_bytes(b"BZh9 no block\n" + delivery("a1") + b"\nBZh\n")
+    loaded = hk.read_webhooks(path, api_secret=SECRET)
+    assert loaded.snapshots["account_id"].to_list() == ["a1"]
+    assert loaded.rejects["line_no"].to_list() == [1, 3]
+    path.write_bytes(bz2.compress(b""))  # it has no block, and is bzip2 all the same
+    assert hk.read_webhooks(path, api_secret=SECRET).rejects.is_empty()
+
+
 def test_another_kind_of_reply_is_named(tmp_path: Path) -> None:
     path = tmp_path / "day.ndjson"
     path.write_bytes(b'{"success": true, "data": ' + delivery("a") + b"}\n")

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
+from benchmarks.deliveries import webhook
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import find_dumps, lines
 from holdings_kit.sandbox import generate
@@ -557,7 +558,7 @@ def test_a_scan_fills_the_store_as_read_and_append_do(
 
 
 def test_scanning_again_loads_nothing_and_a_grown_file_only_what_is_new(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [path] = generate(tmp_path, accounts=20, days=1)
     store = Store(tmp_path / "store", buckets=2)
@@ -568,8 +569,16 @@ def test_scanning_again_loads_nothing_and_a_grown_file_only_what_is_new(
         file.write(DOCUMENTS["webhooks"][0] + b"\nno json\n")
     grown = hk.scan_webhooks(path, into=store, progress=False)
     assert (grown.deliveries, grown.skipped, grown.rejects.height) == (1, 20, 1)
+    # the mark lies within a block, and other blocks follow
+    monkeypatch.setattr("holdings_kit.store._scan_blocks.BLOCK", path.stat().st_size)
+    monkeypatch.setattr("holdings_kit.store._scan_blocks._PER_BUCKET", 0)
+    with path.open("ab") as file:
+        for delivery in range(60):
+            file.write(webhook(f"new {delivery}", rows=20) + b"\n")
+    longer = hk.scan_webhooks(path, into=store, progress=False, workers=1)
+    assert (longer.deliveries, longer.skipped) == (60, 22)
     files = pl.read_parquet(tmp_path / "store/snapshots/*/*/*.parquet")
-    assert files.height == 21
+    assert files.height == 81
 
 
 def test_a_file_replaced_by_another_is_read_from_the_start(tmp_path: Path) -> None:

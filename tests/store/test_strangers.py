@@ -94,6 +94,25 @@ def test_of_many_at_once_no_forged_one_stays_accepted(tmp_path: Path) -> None:
     assert len(names(tmp_path / "disputed")) == 8
 
 
+def test_of_two_at_once_the_later_to_be_written_sees_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other comes whole between the look for others and the write."""
+    inbox = Inbox(tmp_path, api_secret=SECRET)
+    reasons, write = list[str](), inbox._write_safe
+
+    def write_after_the_other(folder: str, name: str, body: bytes) -> Path:
+        monkeypatch.setattr(inbox, "_write_safe", write)
+        reasons.append(inbox.receive(webhook("a1", rows=2)).reason)
+        return write(folder, name, body)
+
+    monkeypatch.setattr(inbox, "_write_safe", write_after_the_other)
+    reasons.append(inbox.receive(webhook("a1", rows=1)).reason)
+    assert reasons == ["stored", "disputed"]
+    assert names(inbox.accepted) == []
+    assert len(names(tmp_path / "disputed")) == 2
+
+
 def test_a_body_older_than_the_replay_window_is_not_trusted(tmp_path: Path) -> None:
     now = DAY_ONE + timedelta(hours=73)
     inbox = Inbox(
