@@ -259,10 +259,15 @@ def _serve(
         print(
             "The address holds the token: it is for you. Ctrl-C stops it.", flush=True
         )
-        if browser:
-            webbrowser.open(up.url)
 
-    code = run_lab(Path.cwd(), server=server, port=port, seed=seed, tell=tell)
+    code = run_lab(
+        Path.cwd(),
+        server=server,
+        port=port,
+        seed=seed,
+        tell=tell,
+        open_page=webbrowser.open if browser else None,
+    )
     print("stopped")
     if code:
         raise typer.Exit(code)

@@ -2,13 +2,14 @@
 
 Notebooks are opened as copies in ``artefacts/lab``, so that a saved output changes no
 file of the checkout. Everything listens on 127.0.0.1, on free ports, behind a token
-that is passed through the environment and never stands in a command line, a file or a
-log.
+that is passed through the environment and never stands in a command line, a log, or a
+file that others can read. It ends with the run.
 """
 
 from __future__ import annotations
 
 import hashlib
+import html
 import http.client
 import importlib.util
 import json
@@ -103,6 +104,7 @@ def run_lab(
     port: int = 0,
     seed: int = 7,
     tell: Callable[[Running], None],
+    open_page: Callable[[str], object] | None = None,
 ) -> int:
     """Start everything, tell where it is, wait for its end, stop everything.
 
@@ -119,6 +121,9 @@ def run_lab(
         Of the sandbox.
     tell
         Called once all is up.
+    open_page
+        Called then with the address of a file of the owner's alone that leads to the
+        start page: what opens a browser puts its address into an argument list.
 
     Returns
     -------
@@ -153,15 +158,28 @@ def run_lab(
             "HOLDINGS_KIT_STORE": str(store),
         }
         process = _start_server(server, folder, number, environment)
+        page = state / "open.html"
         try:
             _wait_for_server(process, number, token)
             where = "lab/tree/artefacts/lab/START.ipynb" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             tell(up)
+            if open_page is not None:
+                _write_redirect(page, url)
+                open_page(page.resolve().as_uri())
             return _wait_for_end(process)
         finally:
+            page.unlink(missing_ok=True)
             _stop_server(process)
+
+
+def _write_redirect(page: Path, url: str) -> None:
+    """Write a page that leads to `url`, for the owner's eyes only."""
+    page.unlink(missing_ok=True)
+    descriptor = os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">')
 
 
 def find_free_port() -> int:
@@ -273,6 +291,7 @@ def _start_server(
             env=os.environ | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
+            umask=0o077,  # a page that it writes for browsers holds the token
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop it in order
         )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,9 +30,15 @@ class Command:
 
     def __init__(self, folder: Path, name: str) -> None:
         code = "from holdings_kit.cli import main; main()"
+        home = folder / "home"
+        home.mkdir()
+        self.browser = home / "browser"  # keeps what it was told to open
+        self.browser.write_text(f'#!/bin/sh\necho "$@" > "{home}/opened"\n')
+        self.browser.chmod(0o700)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, name, "--no-browser"],
+            [sys.executable, "-c", code, name],
             cwd=folder,
+            env=os.environ | {"HOME": str(home), "BROWSER": f"{self.browser} %s"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -85,6 +94,21 @@ def gone(url: str) -> bool:
     return False
 
 
+def arguments() -> list[str]:
+    """Give the argument list of every process that can be seen."""
+    found = list[str]()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            found.append(path.read_text(errors="replace"))
+    assert any("jupyterlab" in each for each in found)
+    return found
+
+
+def files_with(token: str, folder: Path) -> list[Path]:
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in found if token.encode() in path.read_bytes()]
+
+
 @pytest.mark.parametrize("started", ["lab"], indirect=True)
 def test_lab_opens_its_start_page_and_goes_down_clean(
     started: Command, checkout: Path, browser: Any, shoot: Any
@@ -98,26 +122,27 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     shoot(page, "lab-start")
     start.get_by_role("link", name="What do I hold?").click()
     expect(page.get_by_role("tab", name="01_what_do_i_hold.ipynb")).to_be_visible()
-    title = page.locator(".lm-TabBar-tab.jp-mod-current").first.get_attribute("title")
-    assert "artefacts/lab/notebooks/explore" in (title or "")
+    tab = page.locator(".lm-TabBar-tab.jp-mod-current").first
+    where = re.compile("artefacts/lab/notebooks/explore")
+    expect(tab).to_have_attribute("title", where, timeout=15_000)
     page.context.close()
 
     parts = urlsplit(started.url)
     token = parse_qs(parts.query)["token"][0]
     home = f"http://{parts.netloc}"
     assert refused(f"{home}/api/contents")
-    arguments = subprocess.run(
-        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
-    ).stdout
-    assert token not in arguments
-    written = [p for p in (checkout / "artefacts").rglob("*") if p.is_file()]
-    assert written
-    assert not [p for p in written if token.encode() in p.read_bytes()]
+    opened = checkout / "home" / "opened"
+    assert opened.read_text().startswith("file://")
+    assert token not in opened.read_text() + " ".join(arguments())
+    holds = files_with(token, checkout)
+    assert checkout / "artefacts/lab/open.html" in holds
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holds} == {0o600}
 
     sandbox = started.said["sandbox"]
     assert started.stop() == 0
     assert gone(home)
     assert gone(sandbox)
+    assert files_with(token, checkout) == [], "no log, no history, no page is left"
 
 
 @pytest.mark.parametrize("started", ["app"], indirect=True)
