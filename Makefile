@@ -45,7 +45,8 @@ notebooks: setup
 
 # Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
 browser: setup
-	$(BIN)/pytest -q -m browser tests/browser tests/sandbox/test_browser.py
+	$(BIN)/pytest -q -m browser tests/browser
+	$(BIN)/pytest -q -m browser tests/sandbox/test_browser.py
 
 test: check notebooks docs browser
 	@echo "everything passed: lint, types, unit, doctests, README, notebooks, docs, browser"
