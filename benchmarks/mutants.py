@@ -167,8 +167,8 @@ MUTANTS: Final = [
     Mutant(
         "erased come back",
         STORE,
-        "        loaded = self._without_erased(loaded)\n",
-        "",
+        "self._without_erased(_put_events_among_rejects(loaded))",
+        "_put_events_among_rejects(loaded)",
         ERASE,
     ),
     Mutant(

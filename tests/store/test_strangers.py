@@ -185,7 +185,7 @@ def test_junk_is_not_kept_where_the_disk_is_nearly_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = Inbox(tmp_path, api_secret=SECRET)
-    monkeypatch.setattr(inbox_module, "_free_bytes", lambda _: 100)
+    monkeypatch.setattr(inbox_module, "_measure_free_bytes", lambda _: 100)
     assert inbox.receive(b"x" * 1000) == (400, inbox.receive(b"x" * 1000).reason, None)
 
 
