@@ -39,14 +39,20 @@ def names(folder: Path) -> list[str]:
 # One checksum, two contents
 
 
-def test_two_bodies_with_one_checksum_are_both_disputed(tmp_path: Path) -> None:
+def test_two_bodies_with_one_checksum_are_both_disputed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inbox = Inbox(tmp_path, api_secret=SECRET)
     true, forged, third = webhook("a1"), webhook("a1", rows=9), webhook("a1", rows=5)
     assert inbox.receive(true).reason == "stored"
-    written, write = [], inbox._write_safe
-    inbox._write_safe = lambda folder, name, body: (  # type: ignore[method-assign]
-        written.append(folder) or write(folder, name, body)
-    )
+    written: list[str] = []
+    write = inbox._write_safe
+
+    def note(folder: str, name: str, body: bytes) -> object:
+        written.append(folder)
+        return write(folder, name, body)
+
+    monkeypatch.setattr(inbox, "_write_safe", note)
     receipt = inbox.receive(forged)
     assert receipt[:2] == (200, "disputed")
     assert "accepted" not in written, "not even for a moment"
