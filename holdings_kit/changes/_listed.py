@@ -29,14 +29,9 @@ _PAISA: Final = 0.0051  # what an average is rounded by
 _RATIO: Final = pl.col("ratio").fill_null("1:1")
 
 
-def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
-    """Move what the table says was merged; what has not come yet is pending."""
-    swaps = pl.col("kind") == "merger"
-    # a called or renamed share whose new name was held before is a line that was joined
-    joins = pl.col("kind").is_in(["call", "isin_change"]) & (
-        (pl.col("s_id") == pl.col("s_new")) & (pl.col("s_q1") == 0)
-    )
-    both = lines.filter(swaps | joins).join(
+def _join_targets(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Put beside each listed line the account's line that its action names."""
+    return lines.join(
         side_of(rows, "t"),
         left_on=["_group", "new_instrument_id"],
         right_on=["_group", "t_new_key"],
@@ -44,6 +39,16 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
         coalesce=False,
         suffix="_t",
     )
+
+
+def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Move what the table says was merged; what has not come yet is pending."""
+    swaps = pl.col("kind") == "merger"
+    # a called or renamed share whose new name was held before is a line that was joined
+    joins = pl.col("kind").is_in(["call", "isin_change"]) & (
+        (pl.col("s_id") == pl.col("s_new")) & (pl.col("s_q1") == 0)
+    )
+    both = _join_targets(lines.filter(swaps | joins), rows)
     if both.is_empty():
         return []
     raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
@@ -181,14 +186,7 @@ def _find_demergers(
     lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
 ) -> list[pl.DataFrame]:
     """Move to the child what the table says left the parent."""
-    both = lines.filter(pl.col("kind") == "demerger").join(
-        side_of(rows, "t"),
-        left_on=["_group", "new_instrument_id"],
-        right_on=["_group", "t_new_key"],
-        how="left",
-        coalesce=False,
-        suffix="_t",
-    )
+    both = _join_targets(lines.filter(pl.col("kind") == "demerger"), rows)
     if both.is_empty():
         return []
     raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
