@@ -8,6 +8,7 @@ at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
@@ -520,6 +521,16 @@ def _make_empty(columns: tuple[tuple[str, pl.DataType], ...]) -> pl.DataFrame:
     return pl.DataFrame(schema=dict(columns))
 
 
+def require_zone(instant: object, name: str) -> datetime:
+    """Refuse what is no instant, or has no time zone, by the argument's name."""
+    example = "datetime(2026, 1, 5, 10, tzinfo=UTC)"
+    if not isinstance(instant, datetime):
+        raise ConfigError(f"{name} is {instant!r}: pass the instant, e.g. {example}")
+    if instant.tzinfo is None:
+        raise ConfigError(f"{name} has no time zone: pass e.g. {example}")
+    return instant
+
+
 def column_names(by: str | Sequence[str]) -> list[str]:
     """Read a `by` argument: one name is not the list of its letters.
 
@@ -566,7 +577,7 @@ def as_frame(
     """
     if isinstance(source, (pl.DataFrame, pl.LazyFrame)):
         return source
-    frame = _read_table(source, name)
+    frame = _take_table(source, name)
     found = {c: t for c, t in schema.items() if frame.schema.get(c, t) != t}
     for column, dtype in found.items():
         try:
@@ -589,7 +600,7 @@ def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     return column.cast(dtype)
 
 
-def _read_table(source: object, name: str) -> pl.DataFrame:
+def _take_table(source: object, name: str) -> pl.DataFrame:
     if isinstance(source, (str, Path)):
         return _read_file(Path(source))
     if isinstance(source, Loaded):

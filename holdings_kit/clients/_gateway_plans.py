@@ -194,7 +194,7 @@ class GatewayPlans:
         found, until = data.get("transactionId"), data.get("expireAt")
         if not isinstance(found, str) or not found:
             raise WireError("gateway", "/data/transactionId", "is missing")
-        return NewTransaction(found, _read_instant(until))
+        return NewTransaction(found, _read_zoned_instant(until))
 
     def _plan_transaction(
         self, transaction_id: str, *, auth_id: str | None
@@ -310,7 +310,7 @@ def _check_version(version: str) -> str:
     return version
 
 
-def _read_instant(value: object) -> datetime | None:
+def _read_zoned_instant(value: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -243,7 +243,7 @@ def _fetch_one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded |
     except ConfigError:
         raise
     except HoldingsError as error:
-        return _reject(account, error)
+        return _report_failure(account, error)
 
 
 async def _fetch_one_awaited(
@@ -254,10 +254,10 @@ async def _fetch_one_awaited(
     except ConfigError:
         raise
     except HoldingsError as error:
-        return _reject(account, error)
+        return _report_failure(account, error)
 
 
-def _reject(account: str, error: HoldingsError) -> Loaded:
+def _report_failure(account: str, error: HoldingsError) -> Loaded:
     reason = f"{type(error).__name__}: {error}"
     row = {"file": [account], "line_no": [None], "reason": [reason], "raw": [None]}
     return _EMPTY._replace(rejects=pl.DataFrame(row, schema=REJECTS))

@@ -87,7 +87,7 @@ def collateral_changes(
     both = before.join(
         after, on=keys, how="full", coalesce=True, suffix="_1", nulls_equal=True
     )
-    effects = _measure_effects(both).sort(*ACCOUNT, "after_at", "instrument_id")
+    effects = _split_change(both).sort(*ACCOUNT, "after_at", "instrument_id")
     return conform(effects, COLLATERAL_CHANGES, name="collateral changes").select(
         COLLATERAL_CHANGES.names()
     )
@@ -110,7 +110,7 @@ def _list_snapshot_rows(holdings: AnyFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _measure_effects(both: pl.DataFrame) -> pl.DataFrame:
+def _split_change(both: pl.DataFrame) -> pl.DataFrame:
     zero = pl.lit(0).cast(VALUE)
 
     def known(name: str, *, after: bool) -> pl.Expr:

@@ -189,7 +189,7 @@ class Series(NamedTuple):
 
 def coverage(rows: pl.DataFrame, by: Sequence[str], setting: Setting) -> pl.DataFrame:
     """Judge each run of `by` in rows of breaches whose haircut and loss are known."""
-    rows = _sort_rows(rows, by)
+    rows = _sort_by_key(rows, by)
     if rows.height == 0:
         return filled(rows.select(by), {}, setting)
     starts = _find_starts(rows, by)
@@ -262,7 +262,7 @@ def rate_limits(x: Floats, n: Floats) -> tuple[Floats, Floats]:
 # Rows and runs.
 
 
-def _sort_rows(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+def _sort_by_key(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Sort by key and date, unless the rows stand so already."""
     before = {key: pl.col(key).shift() for key in (*by, "date")}
     in_order = before["date"] <= pl.col("date")

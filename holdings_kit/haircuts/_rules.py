@@ -193,8 +193,8 @@ def apply_rule_2020(
     if isinstance(seed, str | int | float) and seed in ("zero", 0):
         first = closes.starts[:-1][closes.starts[:-1] < margin.size]
         margin[first] = np.nan_to_num(margin[first])  # on day one the floor stands
-    floor = _look_up(labels, FLOORS_2020)
-    fixed = _look_up(labels, FIXED_2020)
+    floor = _look_up_group(labels, FLOORS_2020)
+    fixed = _look_up_group(labels, FIXED_2020)
     var = np.where(np.isnan(fixed), np.maximum(margin, floor), fixed)
     above = (labels == EITHER) & (margin >= FLOORS_2020["II"])
     var = np.where(above, margin, var)
@@ -399,7 +399,7 @@ def _square_first_returns(closes: Closes, first_return: FirstReturns) -> Floats 
     return np.where(known, np.square(move), np.nan)
 
 
-def _look_up(labels: Labels, table: Mapping[str, float]) -> Floats:
+def _look_up_group(labels: Labels, table: Mapping[str, float]) -> Floats:
     """Look up the table's value for each row; NaN for a group it does not hold."""
     return np.select(
         [labels == label for label in table], list(table.values()), default=np.nan

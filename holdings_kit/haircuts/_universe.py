@@ -116,7 +116,7 @@ class Universe:
         for column in PRICES:
             if column not in have:
                 raise FrameError("prices", column, "missing; pass PRICES")
-        self._slices = _cut(self._prices, slices)
+        self._slices = _cut_by_closes(self._prices, slices)
 
     def __repr__(self) -> str:
         return f"Universe({len(self._slices)} slices)"
@@ -242,7 +242,7 @@ def _scan_prices(prices: str | Path | pl.LazyFrame) -> pl.LazyFrame:
     return scan
 
 
-def _cut(prices: pl.LazyFrame, slices: int | None) -> list[Slice]:
+def _cut_by_closes(prices: pl.LazyFrame, slices: int | None) -> list[Slice]:
     """Cut the sorted instruments into ranges of about as many closes."""
     counts = (
         prices.select("instrument_id")
@@ -311,7 +311,7 @@ def _measure_part(
     p: float,
     largest: int | None = None,
 ) -> Part:
-    return _add_up(judged(piece).rows, by, p, largest=largest)
+    return _add_up_breaches(judged(piece).rows, by, p, largest=largest)
 
 
 # Rows that pool instruments. Counts and sums add up, extremes are extremes of extremes,
@@ -328,7 +328,7 @@ class Part(NamedTuple):
     shown: pl.DataFrame  # by: bound, the least loss shown where others are not
 
 
-def _add_up(
+def _add_up_breaches(
     rows: pl.DataFrame, by: Sequence[str], p: float, *, largest: int | None = None
 ) -> Part:
     """Add up one slice of breaches whose haircut and loss are known.

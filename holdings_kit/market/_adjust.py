@@ -111,7 +111,7 @@ def adjust(
         .unique(["instrument_id", "date"], keep="first", maintain_order=True)
         .drop("_own")
     )
-    steps = _list_factors(joined, table, edges)
+    steps = _give_own_factors(joined, table, edges)
     return _apply_factors(joined, steps)
 
 
@@ -308,7 +308,7 @@ def _follow_renames(
     return rows
 
 
-def _list_factors(
+def _give_own_factors(
     rows: pl.DataFrame, actions: pl.DataFrame, edges: pl.DataFrame
 ) -> pl.DataFrame:
     """Give each action of an instrument its own factor, null where it is not known."""

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdings_kit.errors import ConfigError, StaleSnapshot
+from holdings_kit.errors import StaleSnapshot
 from holdings_kit.market._calendar import market_calendar
+from holdings_kit.schema import require_zone
 
 if TYPE_CHECKING:
     from holdings_kit.market._calendar import Calendar
@@ -106,7 +107,7 @@ def freshness(
     '1:00:00'
     """
     calendar = market_calendar() if calendar is None else calendar
-    now = _require_zone(now)
+    now = require_zone(now, "now").astimezone(UTC)
     if snapshot_at is None:
         return Freshness(
             fresh=False,
@@ -115,7 +116,7 @@ def freshness(
             open_time=None,
             calendar=calendar.source,
         )
-    snapshot_at = _require_zone(snapshot_at)
+    snapshot_at = require_zone(snapshot_at, "snapshot_at").astimezone(UTC)
     spans = (
         min(closes, now) - max(opens, snapshot_at)
         for opens, closes in calendar.sessions(snapshot_at, now)
@@ -149,9 +150,3 @@ refresh it, or import again where the broker needs a login
     if not state.fresh:
         at = state.snapshot_at
         raise StaleSnapshot(at, None if at is None else state.now - at)
-
-
-def _require_zone(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
-    return instant.astimezone(UTC)

@@ -149,7 +149,9 @@ def performance(
     sent = (
         None if owners is None else match_transfers(_list_moving(pairs, owners, keys))
     )
-    return _measure(pairs, days, keys, actions=table, sent=sent, benchmark=benchmark)
+    return _measure_returns(
+        pairs, days, keys, actions=table, sent=sent, benchmark=benchmark
+    )
 
 
 def list_moving(
@@ -173,7 +175,9 @@ def measure_accounts(
     keys = ["account_id"]
     table = None if actions is None else _read_actions(actions)
     pairs, days = _read_pairs(history, keys, prices)
-    return _measure(pairs, days, keys, actions=table, sent=sent, benchmark=benchmark)
+    return _measure_returns(
+        pairs, days, keys, actions=table, sent=sent, benchmark=benchmark
+    )
 
 
 def _read_pairs(
@@ -191,7 +195,7 @@ def _read_pairs(
     return pl.concat([pairs, silent], how="diagonal"), days
 
 
-def _measure(
+def _measure_returns(
     pairs: pl.DataFrame,
     days: pl.DataFrame,
     keys: Sequence[str],

@@ -217,7 +217,7 @@ def make_positions(
         reconciles_count=_count(pl.col("reconciles")),
         unreconciled_count=_count(~pl.col("reconciles")),
     )
-    grouped = _name_rows(rows, keys) if one_each else _sum_rows(rows, keys)
+    grouped = _keep_single_rows(rows, keys) if one_each else _sum_groups(rows, keys)
     value, cost = pl.col("market_value"), pl.col("cost_value")
     pnl = (value - cost).cast(VALUE)
     shown = grouped.with_columns(
@@ -474,8 +474,8 @@ _COUNTS: Final = ("reconciles_count", "unreconciled_count")
 _UNITS: Final = ("priced_quantity", "costed_quantity")
 
 
-def _name_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
-    """Give what `_sum_rows` gives where every row is a position of its own."""
+def _keep_single_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+    """Give what `_sum_groups` gives where every row is a position of its own."""
     one = pl.lit(1, pl.Int64()).alias("accounts_count")
     return rows.select(
         *keys,
@@ -490,7 +490,7 @@ def _name_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     )
 
 
-def _sum_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+def _sum_groups(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     one = "account_id" in keys  # then there is nothing to count
     accounts = pl.lit(1) if one else pl.col("account_id").n_unique()
     basis = pl.col("price_basis")

@@ -78,7 +78,7 @@ def lint(
     [('error', 'empty_number', 'data[].t1Qty'),
      ('warning', 'undeclared_field', 'data[].new')]
     """
-    name, text = _read_text(source)
+    name, text = _read_payload_text(source)
     page = None if text.lstrip()[:1] in {"{", "["} else text
     form, found = _read_values(text, name)
     fields = PUBLISHED.filter(pl.col("format") == form).drop("format")
@@ -86,7 +86,7 @@ def lint(
     if page is not None:
         checked += check_page(page, found)
     if earlier is not None:
-        before, past = _read_values(*reversed(_read_text(earlier)))
+        before, past = _read_values(*reversed(_read_payload_text(earlier)))
         if before != form:
             raise WireError(name, "", f"is {form}, the earlier payload is {before}")
         checked += check_earlier(found, past)
@@ -98,7 +98,7 @@ def lint(
     )
 
 
-def _read_text(source: bytes | str | Path) -> tuple[str, str]:
+def _read_payload_text(source: bytes | str | Path) -> tuple[str, str]:
     if isinstance(source, bytes):
         body, name = source, "payload"
     else:

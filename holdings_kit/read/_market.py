@@ -420,7 +420,7 @@ def _with_bar(
     if isinstance(paths, bytes | bytearray | memoryview):
         yield from _unpack("read_market", bytes(paths))
         return
-    files = _list_files(paths)
+    files = _find_files(paths)
     shown: Iterable[Path] = files
     wanted = sys.stderr.isatty() if progress is None else progress
     if wanted and find_spec("tqdm"):
@@ -439,7 +439,7 @@ def _with_bar(
         yield from _unpack(str(path), body)
 
 
-def _list_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """Give the files of folders, patterns and paths, in order, each once."""
     listed = [paths] if isinstance(paths, str | Path) else list(paths)
     found: dict[Path, None] = {}

@@ -129,7 +129,7 @@ def read_prices(
     """
     table = _as_table(source)
     whole = table.schema == PRICES
-    found = table if whole else _name_rows(_as_long(table, symbol), exchange)
+    found = table if whole else _identify_rows(_as_long(table, symbol), exchange)
     if instruments is not None:
         master = conform(instruments, INSTRUMENTS, name="instruments")
         nothing = pl.DataFrame(schema=ACTIONS)
@@ -276,7 +276,7 @@ def _as_long(table: pl.DataFrame, symbol: str | None) -> pl.DataFrame:
             .unpivot(index="date", variable_name="symbol", value_name="close_price")
             .select("date", "symbol", "close_price")
         )
-    return _type_columns(rows)
+    return _read_cells(rows)
 
 
 def _find_day_column(table: pl.DataFrame) -> str | None:
@@ -285,7 +285,7 @@ def _find_day_column(table: pl.DataFrame) -> str | None:
     return days[0] if len(days) == 1 else None
 
 
-def _type_columns(rows: pl.DataFrame) -> pl.DataFrame:
+def _read_cells(rows: pl.DataFrame) -> pl.DataFrame:
     """Read days and exact numbers; a row without a price is none."""
     texts = [name for name in _TEXT if name in rows.columns]
     numbers = [c for c in rows.columns if c not in texts and c != "date"]
@@ -371,7 +371,7 @@ def _read_days(days: pl.Series) -> pl.Series:
     return read.alias("date")
 
 
-def _name_rows(rows: pl.DataFrame, exchange: str) -> pl.DataFrame:
+def _identify_rows(rows: pl.DataFrame, exchange: str) -> pl.DataFrame:
     """Give each row its identity: ISIN, else what it was called, else its symbol."""
     for name in (*_TEXT, "close_price"):
         if name not in rows.columns:

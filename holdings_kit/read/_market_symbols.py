@@ -109,14 +109,14 @@ def resolve_symbols(
         ),
         _row=pl.int_range(pl.len(), dtype=pl.UInt32()),
     ).select("_row", "exchange", "symbol", "series", "date")
-    found = _look_up(keyed, sightings)
+    found = _look_up_isin(keyed, sightings)
     hops = _list_renames_by_symbol(renames)
     left = keyed.join(found, on="_row", how="anti")
     for _ in range(_HOPS):
         left = _rename_rows(left, hops)
         if left.is_empty():
             break
-        more = _look_up(left, sightings)
+        more = _look_up_isin(left, sightings)
         found = pl.concat([found, more])
         left = left.join(more, on="_row", how="anti")
     named = (
@@ -148,7 +148,7 @@ def resolve_symbols(
     return pl.concat([kept, named.select(rows.columns)]), unknown
 
 
-def _look_up(asked: pl.DataFrame, sightings: pl.DataFrame) -> pl.DataFrame:
+def _look_up_isin(asked: pl.DataFrame, sightings: pl.DataFrame) -> pl.DataFrame:
     """Find the ISIN of each row by symbol and series, else by a share's symbol."""
     known = sightings.filter(isin_ok().fill_null(value=False)).with_columns(
         _first=pl.col("first_date").fill_null(pl.date(1900, 1, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,7 @@ from holdings_kit.read._files import (
     texts,
 )
 from holdings_kit.read._instruments import resolve
-from holdings_kit.schema import Loaded, attach_events
+from holdings_kit.schema import Loaded, attach_events, require_zone
 from holdings_kit.wire import (
     Text,
     _arrow as arrow,
@@ -35,6 +34,8 @@ from holdings_kit.wire._events import (
 from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from holdings_kit.wire import Line, Secrets, Torn
@@ -109,7 +110,7 @@ def read_arrow(
         sources = cast("Sequence[Source]", source)
         replies = _label_replies(sources, account_id, snapshot_at)
         return resolve(arrow.decode_many(replies), instruments)
-    account, at = _check_account(account_id), _check_instant(snapshot_at, "snapshot_at")
+    account, at = _check_account(account_id), require_zone(snapshot_at, "snapshot_at")
     body, name = read_bytes(source, door="read_arrow")
     loaded = arrow.decode(body, account_id=account, snapshot_at=at, source=name)
     return resolve(loaded, instruments)
@@ -136,7 +137,7 @@ def _label_replies(
         )
     for account, at in zip(accounts, ats, strict=True):
         _check_account(account)
-        _check_instant(at, "snapshot_at")
+        require_zone(at, "snapshot_at")
     found = [
         read_bytes(source, door=f"read_arrow[{number}]")
         for number, source in enumerate(sources)
@@ -199,7 +200,7 @@ def read_gateway(
     >>> loaded.holdings.select("instrument_id", "average_price").row(0)
     ('INE062A01020', None)
     """
-    _check_instant(fetched_at, "fetched_at")
+    require_zone(fetched_at, "fetched_at")
     body, name = read_bytes(source, door="read_gateway")
     return resolve(
         gateway.decode(body, fetched_at=fetched_at, source=name), instruments
@@ -301,16 +302,3 @@ def _read_block(part: Text | Line | Torn, *, api_secret: Secrets | None) -> Load
     if isinstance(part, Text):
         return fast.load(part, gateway_facts.webhook_shape(api_secret), add)
     return dumps.read([part], add)
-
-
-def _check_instant(instant: object, name: str) -> datetime:
-    if not isinstance(instant, datetime):
-        raise ConfigError(
-            f"{name} is {instant!r}: pass the instant, e.g. "
-            "datetime(2026, 1, 5, 10, tzinfo=UTC)"
-        )
-    if instant.tzinfo is None:
-        raise ConfigError(
-            f"{name} has no time zone: pass e.g. datetime(2026, 1, 5, 10, tzinfo=UTC)"
-        )
-    return instant

@@ -136,7 +136,7 @@ def pledge_plan(
             f"holdings of {accounts} accounts; plan one at a time, "
             "collateral of one does not serve another"
         )
-    table = _find_candidates(rows, haircuts, instruments, locked)
+    table = _find_what_could_be_pledged(rows, haircuts, instruments, locked)
     task = _build_task(
         table,
         need=wanted,
@@ -215,7 +215,7 @@ PLAN: Final = pl.Schema(
 )
 
 
-def _find_candidates(
+def _find_what_could_be_pledged(
     rows: pl.DataFrame,
     haircuts: pl.DataFrame | None,
     instruments: pl.DataFrame | None,

@@ -136,7 +136,7 @@ def value_at_risk(
     >>> [round(out[name].item(), 6) for name in ("var_value", "es_value")]
     [25.0, 100.0]
     """
-    _check(level, decay, window, horizon_days)
+    _check_settings(level, decay, window, horizon_days)
     for method in methods:
         if method not in get_args(Method):
             known = ", ".join(get_args(Method))
@@ -154,7 +154,7 @@ def value_at_risk(
         need = _count_needed(method, level)
         enough = len(book.returns) >= need
         found = (
-            _measure(
+            _measure_one_day(
                 method, book, level=level, decay=decay, interpolation=interpolation
             )
             if enough
@@ -259,7 +259,7 @@ def var_contributions(
     >>> var_contributions(book, prices, window=20)["share"].item()
     1.0
     """
-    _check(level, decay, window, horizon_days)
+    _check_settings(level, decay, window, horizon_days)
     book = _read_book(positions, prices, window)
     if len(book.returns) < _count_needed("ewma", level):
         return pl.DataFrame(schema=CONTRIBUTIONS)
@@ -284,7 +284,7 @@ def var_contributions(
     ).with_columns(pl.col("share").fill_nan(None))
 
 
-def _check(level: float, decay: float, window: int, horizon_days: int) -> None:
+def _check_settings(level: float, decay: float, window: int, horizon_days: int) -> None:
     half = 0.5
     if not half <= level < 1:
         raise ConfigError(f"level {level}: a confidence in [0.5, 1), such as 0.99")
@@ -310,7 +310,7 @@ def _estimate_variance(pnl: Floats, decay: float) -> Floats:
     return squares.ewm_mean(alpha=1 - decay, adjust=False).to_numpy()
 
 
-def _measure(
+def _measure_one_day(
     method: Method, book: _Book, *, level: float, decay: float, interpolation: str
 ) -> tuple[float, float] | None:
     """VaR and ES over one day, rupees; None where there is nothing to measure."""

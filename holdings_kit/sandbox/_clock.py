@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.schema import require_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ class Clock:
     ) -> None:
         self._ticks = ticks
         self._base, self._mark, self._speed = (
-            _require_zone(start),
+            require_zone(start, "start").astimezone(UTC),
             ticks(),
             _check_speed(speed),
         )
@@ -92,7 +93,10 @@ class Clock:
 
     def set(self, instant: datetime) -> None:
         """Show `instant` from now on; it may lie in the past."""
-        self._base, self._mark = _require_zone(instant), self._ticks()
+        self._base, self._mark = (
+            require_zone(instant, "instant").astimezone(UTC),
+            self._ticks(),
+        )
 
     def advance(
         self,
@@ -153,12 +157,6 @@ def trading_date(instant: datetime) -> date:
     while day.weekday() >= _SATURDAY:
         day -= timedelta(days=1)
     return day
-
-
-def _require_zone(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
-    return instant.astimezone(UTC)
 
 
 def _check_speed(speed: float) -> float:

@@ -8,13 +8,14 @@ days later or never. An account has a few other shares; of them only prices move
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from holdings_kit.sandbox._lots import Lot, bought, overnight, sold, split
 from holdings_kit.sandbox._market import add_check_digit
 from holdings_kit.sandbox._payloads import (
+    round_to_paisa,
     to_bytes,
     write_account_body,
     write_arrow_row,
@@ -176,7 +177,7 @@ class Account:
         return Decimal(share.paise) / 100
 
 
-def _merge(account: Account, *, held: bool) -> None:
+def _merge_shares(account: Account, *, held: bool) -> None:
     source = account.hold("ZSOURCE", 33, 2700)
     target = account.invent_share("ZTARGET", 1610)
     if held:
@@ -190,7 +191,7 @@ def _merge(account: Account, *, held: bool) -> None:
         account.lots["ZTARGET"] = replace(
             before,
             settled=before.settled + came,
-            average=_round_to_paisa(cost / (before.owned + came)),
+            average=round_to_paisa(cost / (before.owned + came)),
         )
         account.note("ZSOURCE", "merger", -gone.owned)
         account.note("ZTARGET", "merger", came)
@@ -225,8 +226,8 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
 
     def divide() -> None:
         lot = account.lots["ZPARENT"]
-        share = _round_to_paisa(_compute_cost(lot) / 5 / 20)
-        rest = _round_to_paisa((_compute_cost(lot) - share * 20) / lot.owned)
+        share = round_to_paisa(_compute_cost(lot) / 5 / 20)
+        rest = round_to_paisa((_compute_cost(lot) - share * 20) / lot.owned)
         account.lots["ZPARENT"] = replace(lot, average=rest)
         account.lots["ZCHILD"] = replace(account.lots["ZCHILD"], average=share)
         if follows:
@@ -250,7 +251,7 @@ def _offer_rights(account: Account, *, taken: bool) -> None:
     def take() -> None:
         del account.lots[right.symbol]
         lot = account.lots["ZRIGHT"]
-        average = _round_to_paisa((_compute_cost(lot) + 5000) / (lot.owned + 10))
+        average = round_to_paisa((_compute_cost(lot) + 5000) / (lot.owned + 10))
         account.lots["ZRIGHT"] = replace(lot, settled=lot.settled + 10, average=average)
         account.note("ZRIGHT", "rights", 10)
         account.note(right.symbol, "rights", -10)
@@ -294,7 +295,7 @@ def _credit_late(account: Account, *, follows: int | None) -> None:
     def restate() -> None:
         lot = account.lots["ZLATE"]
         account.lots["ZLATE"] = replace(
-            lot, average=_round_to_paisa(_compute_cost(lot) / lot.owned / 2)
+            lot, average=round_to_paisa(_compute_cost(lot) / lot.owned / 2)
         )
         account.note("ZLATE", "average_restated")
 
@@ -375,8 +376,8 @@ def _receive(account: Account) -> None:
 
 
 STORIES: Final[dict[str, Callable[[Account], None]]] = {
-    "merger into a held line": lambda one: _merge(one, held=True),
-    "merger into a new line": lambda one: _merge(one, held=False),
+    "merger into a held line": lambda one: _merge_shares(one, held=True),
+    "merger into a new line": lambda one: _merge_shares(one, held=False),
     "demerger, averages at once": lambda one: _demerge(one, credited=0, follows=0),
     "demerger, averages late": lambda one: _demerge(one, credited=2, follows=_LATE),
     "demerger, averages never": lambda one: _demerge(one, credited=0, follows=None),
@@ -462,7 +463,3 @@ def write_gateway(account: Account, at: str) -> bytes:
 
 def _compute_cost(lot: Lot) -> Decimal:
     return (lot.average or Decimal()) * lot.owned
-
-
-def _round_to_paisa(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.01"), ROUND_HALF_UP)

@@ -136,7 +136,7 @@ def write_gateway_holdings(
 def write_order(view: View, transaction_id: str) -> dict[str, object]:
     """Write the webhook of an order batch: one purchase of what is held already."""
     key = next(iter(view.lots), "SBIN")
-    item, price = view.instrument(key), _round_to_paisa(view.last_price(key))
+    item, price = view.instrument(key), round_to_paisa(view.last_price(key))
     quantity = 10
     order = {
         "orderId": f"ORD{transaction_id[-8:].upper()}",
@@ -464,9 +464,7 @@ def _write_fund_rows(view: View) -> list[dict[str, object]]:
                 "averagePrice": average if number == 0 else None,
                 "lastPrice": nav,
                 "lastPriceDate": format_iso(priced_at),
-                "pnl": _round_to_paisa((nav - average) * units)
-                if number == 0
-                else None,
+                "pnl": round_to_paisa((nav - average) * units) if number == 0 else None,
                 "xirr": None,
             }
         )
@@ -477,9 +475,9 @@ def _is_in_maintenance(instant: datetime) -> bool:
     return instant.astimezone(IST).hour == 0
 
 
-def _round_to_paisa(value: Decimal) -> Decimal:
+def round_to_paisa(value: Decimal) -> Decimal:
     return value.quantize(_CENT, ROUND_HALF_UP)
 
 
 def _format_money(value: Decimal) -> str:
-    return str(_round_to_paisa(value))
+    return str(round_to_paisa(value))

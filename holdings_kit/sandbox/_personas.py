@@ -291,7 +291,7 @@ def _read_persona(part: _Part, seed: int, number: int, taken: set[str]) -> Perso
     if form not in _PRIVATE_FORMS:
         raise part.refuse("private_form", f"is none of {', '.join(_PRIVATE_FORMS)}")
     lots = _read_lots(part)
-    baskets = _read_baskets(part, lots)
+    baskets = _read_smallcases(part, lots)
     return Persona(
         key,
         part.text("person", key),
@@ -335,7 +335,7 @@ def _read_lots(part: _Part) -> dict[str, Lot]:
     return lots
 
 
-def _read_baskets(part: _Part, lots: dict[str, Lot]) -> tuple[Basket, ...]:
+def _read_smallcases(part: _Part, lots: dict[str, Lot]) -> tuple[Basket, ...]:
     """Read smallcases; their shares are part of the holdings."""
     value = part.members.get("smallcases", [])
     if not isinstance(value, list):

@@ -78,9 +78,9 @@ class RequestLogger:
                     "status": status,
                     "milliseconds": round((time.perf_counter() - started) * 1000, 1),
                     "requestHeaders": _read_headers(scope["headers"]),
-                    "requestBody": _read_text(asked),
+                    "requestBody": _decode_text(asked),
                     "responseHeaders": _read_headers(headers),
-                    "responseBody": _read_text(answered),
+                    "responseBody": _decode_text(answered),
                 }
             )
 
@@ -120,5 +120,5 @@ def _read_headers(headers: object) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
 
 
-def _read_text(body: bytearray) -> str:
+def _decode_text(body: bytearray) -> str:
     return body.decode("utf-8", "replace")

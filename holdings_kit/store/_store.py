@@ -23,7 +23,7 @@ from uuid import uuid4
 import polars as pl
 
 from holdings_kit.errors import ConfigError, StoreError
-from holdings_kit.schema import REJECTS, Loaded, conform
+from holdings_kit.schema import REJECTS, Loaded, conform, require_zone
 from holdings_kit.store._erase import Erased, ErasedList, erase_bodies, remove_rows
 from holdings_kit.store._files import (
     Written,
@@ -49,7 +49,7 @@ from holdings_kit.store._upkeep import (
     drop_broken,
     give_name,
 )
-from holdings_kit.store._view import Scanned, StoreView, with_missing, with_zone
+from holdings_kit.store._view import Scanned, StoreView, with_missing
 from holdings_kit.wire._events import events_to_rejects, is_event_reason
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class Store(StoreView):
                 "account_id": [row["account_id"]],
                 "decision": ["promoted"],
                 "reason": [reason],
-                "decided_at": [with_zone(at or datetime.now(UTC))],
+                "decided_at": [require_zone(at or datetime.now(UTC), "at")],
             },
             schema=DECISIONS,
         ).with_columns(snapshot_at=found["snapshot_at"])
@@ -586,7 +586,7 @@ class Store(StoreView):
         place = {bucket_of(account_id, self.buckets)}
         try:
             if root is not None:
-                when = with_zone(at or datetime.now(UTC))
+                when = require_zone(at or datetime.now(UTC), "at")
                 ErasedList(root).add(account_id, reason=reason, at=when)
             counts, files = remove_rows(
                 self._tables, gone, buckets=place, mention=named
@@ -639,7 +639,7 @@ class Store(StoreView):
         if days < 1:
             raise ConfigError(f"days={days}: at least 1 is needed")
         self._make()
-        since = with_zone(now or datetime.now(UTC)) - timedelta(days=days)
+        since = require_zone(now or datetime.now(UTC), "now") - timedelta(days=days)
         judged = self._judged(pl.lit(value=True))
         old = judged.filter(pl.coalesce("snapshot_at", "fetched_at") < since)
         accepted = old.filter(pl.col("status") != "quarantined")

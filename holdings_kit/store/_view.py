@@ -17,6 +17,7 @@ from holdings_kit.schema import (
     attach_events,
     empty,
     is_fund,
+    require_zone,
 )
 from holdings_kit.store._rules import BOTH, PARTS, judge, speaks_for
 from holdings_kit.store._tables import Tables, bucket_of, with_partition
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.store._mapper import Mapper
 
-__all__ = ["Scanned", "StoreView", "with_missing", "with_zone"]
+__all__ = ["Scanned", "StoreView", "with_missing"]
 
 T = TypeVar("T")
 _APPENDED: Final = pl.struct("snapshot_id", "batch_id")
@@ -105,7 +106,7 @@ class StoreView:
 
         Only snapshots with ``snapshot_at <= instant`` play a part.
         """
-        return self._read(_is("current"), account_ids, with_zone(instant))
+        return self._read(_is("current"), account_ids, require_zone(instant, "instant"))
 
     def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read every snapshot, by account and `snapshot_at`, with its status.
@@ -189,7 +190,7 @@ class StoreView:
 
     def scan(self, *, as_of: datetime | None = None) -> Scanned:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
-        instant = None if as_of is None else with_zone(as_of)
+        instant = None if as_of is None else require_zone(as_of, "as_of")
         judged = self._judged(_is("current"), until=instant)
         scanned, over = self._scanned(judged), _list_superseded_parts(judged)
         return _leave_out_parts(scanned, over) if over.height else scanned
@@ -217,7 +218,7 @@ class StoreView:
 
         It reaches back as far as `vacuum` has not swept.
         """
-        return self._view(known_at=with_zone(instant))
+        return self._view(known_at=require_zone(instant, "instant"))
 
     def bucket(self, number: int) -> StoreView:
         """Look at the accounts of one bucket only."""
@@ -498,10 +499,3 @@ def _sort_rows(
     if placed.select(rising.all()).item():  # as files are written, sorted by account
         return rows, placed
     return rows[placed.select(pl.arg_sort_by(keys)).to_series()], placed
-
-
-def with_zone(instant: datetime) -> datetime:
-    """Refuse an instant without a time zone."""
-    if instant.tzinfo is None:
-        raise ConfigError(f"{instant}: an instant needs a time zone")
-    return instant

@@ -422,9 +422,7 @@ def _read_quick_frame(
     )
     padded = any(b", " in line or b" ," in line for line in lines)
     return read.select(
-        (
-            _read_blank_as_null(pl.col(str(place))) if padded else pl.col(str(place))
-        ).alias(name)
+        (_read_cell(pl.col(str(place))) if padded else pl.col(str(place))).alias(name)
         for name, place in zip(names, places, strict=True)
     ).hstack(at)
 
@@ -433,9 +431,7 @@ def _read_odd_rows(
     names: list[str], rows: list[list[str]], at: list[int], number: int
 ) -> pl.DataFrame:
     text = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()), orient="row")
-    return text.select(
-        _read_blank_as_null(pl.col(name)).alias(name) for name in names
-    ).hstack(
+    return text.select(_read_cell(pl.col(name)).alias(name) for name in names).hstack(
         [
             pl.repeat(number, len(at), dtype=pl.UInt32(), eager=True).alias("doc"),
             pl.Series("line_no", at, pl.Int64()),
@@ -443,7 +439,7 @@ def _read_odd_rows(
     )
 
 
-def _read_blank_as_null(cell: pl.Expr) -> pl.Expr:
+def _read_cell(cell: pl.Expr) -> pl.Expr:
     text = cell.str.strip_chars()
     return pl.when(text != "").then(text)
 
@@ -537,7 +533,7 @@ def _read_json_cells(documents: Sequence[Document]) -> Cells:
             continue
         rows: list[list[str]] = []
         at: list[int] = []
-        for place, entry in _list_entries(payload):
+        for place, entry in _number_entries(payload):
             if not is_object(entry) or "subject" not in entry:
                 reason = f"entry {place} is no corporate action"
                 found.append((document.file, None, reason, dump(entry)))
@@ -553,7 +549,7 @@ def _read_json_cells(documents: Sequence[Document]) -> Cells:
     )
 
 
-def _list_entries(payload: Json) -> Iterator[tuple[int, Json]]:
+def _number_entries(payload: Json) -> Iterator[tuple[int, Json]]:
     """Give the entries of a list, or of the list under ``data``, from 1."""
     inner = payload.get("data", payload) if is_object(payload) else payload
     yield from enumerate(inner if is_list(inner) else [inner], 1)

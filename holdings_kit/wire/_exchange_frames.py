@@ -151,7 +151,7 @@ def _decode_prices(cells: Cells, shape: Shape, documents: Sequence[Document]) ->
         _write_fault(pl.col("exchange").is_null(), "names no exchange"),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(typed, faults, documents, shape)
+    good, bad = _judge_rows(typed, faults, documents, shape)
     prices = _with_identity(good).with_columns(
         *(pl.when(pl.col(c) != 0).then(pl.col(c)) for c in given if c not in _TRADED),
         source=pl.lit(shape.kind),
@@ -314,7 +314,7 @@ def _with_identity(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _judge(
+def _judge_rows(
     rows: pl.DataFrame,
     faults: list[pl.Expr],
     documents: Sequence[Document],
@@ -451,7 +451,7 @@ def _decode_var_margins(
         ),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(typed, faults, documents, shape)
+    good, bad = _judge_rows(typed, faults, documents, shape)
     margins = _with_identity(good).with_columns(_as_fraction(name) for name in rates)
     return _Made(
         rows,
@@ -512,7 +512,7 @@ def _decode_groups(cells: Cells, shape: Shape, documents: Sequence[Document]) ->
         ),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(typed, faults, documents, shape)
+    good, bad = _judge_rows(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(
         _as_fraction("impact_cost"), source=pl.lit(shape.kind)
     )
@@ -542,7 +542,7 @@ def _decode_collateral_list(
         ),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(typed, faults, documents, shape)
+    good, bad = _judge_rows(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(
         _as_fraction("haircut"), source=pl.lit(shape.kind)
     )
@@ -577,7 +577,7 @@ def _decode_volatility(
         ),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(typed, faults, documents, shape)
+    good, bad = _judge_rows(typed, faults, documents, shape)
     made = _with_identity(good).with_columns(source=pl.lit(shape.kind))
     return _Made(rows, {"volatilities": _fit(made, VOLATILITIES)}, [bad], [])
 
@@ -587,7 +587,7 @@ def _decode_lists(cells: Cells, shape: Shape, documents: Sequence[Document]) -> 
     rows = cells.rows
     if "exchange" not in rows.columns:
         rows = rows.with_columns(exchange=pl.lit("NSE"))
-    good, bad = _judge(rows, _find_identity_faults(), documents, shape)
+    good, bad = _judge_rows(rows, _find_identity_faults(), documents, shape)
     made = _with_identity(good).with_columns(source=pl.lit(shape.kind))
     frames = {"sightings": _list_sightings(made, shape.kind)}
     if shape.kind == "constituents":
@@ -618,7 +618,7 @@ def _decode_symbol_changes(
             "names no old or no new symbol",
         ),
     ]
-    good, bad = _judge(rows, faults, documents, shape)
+    good, bad = _judge_rows(rows, faults, documents, shape)
     made = good.with_columns(
         instrument_id=pl.format("NSE:{}", "symbol"),
         ex_date="date",
@@ -687,7 +687,7 @@ def _decode_corporate_actions(
         ),
         *_find_identity_faults(),
     ]
-    good, bad = _judge(actions, faults, documents, shape)
+    good, bad = _judge_rows(actions, faults, documents, shape)
     made = _with_identity(good).with_columns(ex_date="date", source=pl.lit(shape.kind))
     return _Made(
         rows,

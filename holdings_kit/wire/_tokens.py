@@ -14,6 +14,7 @@ from jwt import PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
 
 from holdings_kit.errors import ConfigError, SignatureError
+from holdings_kit.schema import require_zone
 from holdings_kit.wire._signing import Secret
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ def verify_token(
         raise SignatureError(
             "token: not signed with this secret by HS256" + (hint and f" ({hint})")
         )
-    issued_at, expires_at = (_read_instant(claims, name) for name in ("iat", "exp"))
-    if expires_at is not None and _require_zone(now) >= expires_at:
+    issued_at, expires_at = (
+        _read_claimed_instant(claims, name) for name in ("iat", "exp")
+    )
+    if expires_at is not None and require_zone(now, "now") >= expires_at:
         raise SignatureError(f"token: expired at {expires_at.isoformat()}")
     auth_id, guest = claims.get("smallcaseAuthId"), claims.get("guest")
     if guest is True and auth_id is None:
@@ -170,7 +173,7 @@ def _check_proof(token: Secret, key: Secret) -> dict[str, object] | None:
     return cast("dict[str, object]", claims) if isinstance(claims, dict) else None
 
 
-def _read_instant(claims: Mapping[str, object], name: str) -> datetime | None:
+def _read_claimed_instant(claims: Mapping[str, object], name: str) -> datetime | None:
     seconds = claims.get(name)
     if seconds is None:
         return None
@@ -183,10 +186,4 @@ def _read_instant(claims: Mapping[str, object], name: str) -> datetime | None:
 
 
 def _as_seconds(instant: datetime) -> int:
-    return int(_require_zone(instant).timestamp())
-
-
-def _require_zone(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ConfigError(f"{instant.isoformat()} has no time zone; pass a UTC instant")
-    return instant
+    return int(require_zone(instant, "issued_at").timestamp())

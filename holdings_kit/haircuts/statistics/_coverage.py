@@ -106,7 +106,7 @@ def kupiec(
     0.0501
     """
     p = check_level(level)
-    _check(breaches, observations)
+    _check_counts(breaches, observations)
     if method not in {"mid_p", "exact", "asymptotic"}:
         raise ConfigError(f"method {method!r}: mid_p, exact or asymptotic")
     if observations == 0:
@@ -163,7 +163,7 @@ def binomial(
     0.128
     """
     p = check_level(level)
-    _check(breaches, observations)
+    _check_counts(breaches, observations)
     if observations == 0:
         return unknown("no observations")
     spread = np.sqrt(observations * p * (1 - p))
@@ -196,7 +196,7 @@ def clopper_pearson(
     >>> clopper_pearson(0, 250).upper == 1 - 0.05 ** (1 / 250)
     True
     """
-    _check(breaches, observations)
+    _check_counts(breaches, observations)
     error = check_level(confidence)
     x, n = float(breaches), float(observations)
     if observations == 0:
@@ -284,7 +284,7 @@ def traffic_light(breaches: int, observations: int, level: float) -> TestResult:
     'too few observations for a light: 20, at 99% it takes 100'
     """
     p = check_level(level)
-    _check(breaches, observations)
+    _check_counts(breaches, observations)
     if observations == 0:
         return unknown("no observations")
     below = float(binomial_cdf(breaches, observations, p))
@@ -320,10 +320,10 @@ def plus_factor(breaches: int) -> float:
     >>> plus_factor(4), plus_factor(5), plus_factor(12)
     (0.0, 0.4, 1.0)
     """
-    _check(breaches, max(breaches, 0))
+    _check_counts(breaches, max(breaches, 0))
     return PLUS[min(breaches, len(PLUS) - 1)]
 
 
-def _check(breaches: int, observations: int) -> None:
+def _check_counts(breaches: int, observations: int) -> None:
     if not 0 <= breaches <= observations:
         raise ConfigError(f"{breaches} breaches in {observations} observations")

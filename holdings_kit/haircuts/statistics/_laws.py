@@ -153,10 +153,10 @@ class Law(NamedTuple):
     def mid_p(self, observed: Floats | float) -> Floats:
         """Return P(larger) + ½ P(equal), for whole columns."""
         at = np.searchsorted(
-            -self.values, -np.asarray(observed) - _allow_rounding(observed)
+            -self.values, -np.asarray(observed) - _allow_float_error(observed)
         )
         at = np.minimum(at, self.values.size - 1)
-        same = np.abs(self.values[at] - observed) <= _allow_rounding(observed)
+        same = np.abs(self.values[at] - observed) <= _allow_float_error(observed)
         return np.minimum(self.beyond[at] + np.where(same, self.mass[at] / 2, 0.0), 1.0)
 
     def mid_p_size(self) -> float:
@@ -168,7 +168,7 @@ class Law(NamedTuple):
         return float(self.mass[chi2_sf(self.values, degrees) <= NOMINAL].sum())
 
 
-def _allow_rounding(observed: Floats | float) -> Floats:
+def _allow_float_error(observed: Floats | float) -> Floats:
     return 1e-9 * (1 + np.abs(np.asarray(observed, dtype=np.float64)))
 
 
@@ -176,7 +176,7 @@ def _make_law(values: Floats, mass: Floats) -> Law:
     """Sort a law by value and put equal values together."""
     order = np.argsort(-values, kind="stable")
     values, mass = values[order], mass[order]
-    new = np.append(True, values[:-1] - values[1:] > _allow_rounding(values[1:]))
+    new = np.append(True, values[:-1] - values[1:] > _allow_float_error(values[1:]))
     at = np.flatnonzero(new)
     mass = np.add.reduceat(mass, at)
     return Law(values[at], np.append(0.0, np.cumsum(mass)[:-1]), mass)

@@ -296,10 +296,10 @@ def count_under_garch(
         ) -> Singles:
             return sum_losses(draws.draw(models, part), n, horizon, loss)
 
-        for some in _cut(places, FITTED):
+        for some in _cut_into_blocks(places, FITTED):
             moves = np.stack([returns[at][np.isfinite(returns[at])] for at in some])
             models = fit_models(moves)
-            for block in _cut(range(len(some)), SIMULATED):
+            for block in _cut_into_blocks(range(len(some)), SIMULATED):
                 counts = [breaches[some[at]] for at in block]
                 judged = _judge_counts(counts, models.take(block), simulate, p)
                 for at, answer in zip(block, judged, strict=True):
@@ -376,7 +376,7 @@ def fit_models(returns: Floats) -> Models:
     return Models(z, alpha, persistence)
 
 
-def _cut(items: Sequence[int], size: int) -> list[list[int]]:
+def _cut_into_blocks(items: Sequence[int], size: int) -> list[list[int]]:
     return [list(items[at : at + size]) for at in range(0, len(items), size)]
 
 
@@ -471,7 +471,7 @@ def _judge_counts(
         answers.append(Counted(sharpen(rank, models.days), FIRST_PATHS, ratio))
         if rank <= CLEAR:
             close.append(place)
-    for some in _cut(close, SIMULATED_LONG):
+    for some in _cut_into_blocks(close, SIMULATED_LONG):
         added = simulate(models.take(some), 1)
         for place, at in enumerate(some):
             every = np.concatenate([lost[:, at], added[:, place]], axis=1)
