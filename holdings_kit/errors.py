@@ -26,11 +26,13 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
+
+_Class = TypeVar("_Class", bound=type[Any])
 
 __all__ = [
     "AuthError",
@@ -50,6 +52,7 @@ __all__ = [
     "attach_room",
     "load_optional",
     "printable",
+    "readable",
 ]
 
 # Which extra of pyproject.toml brings an optional package; a test compares the two.
@@ -99,8 +102,46 @@ def printable(text: object) -> str:
     return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
+def readable(shown: _Class) -> _Class:
+    """Let objects of a class be read where a cell ends with them.
+
+    A notebook gets HTML, a terminal a few lines; both are written by
+    `holdings_kit.display`, loaded when the first object is shown. A class that is no
+    record and has a ``__repr__`` of its own keeps it.
+
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> @readable
+    ... class Answer(NamedTuple):
+    ...     rows: int
+    >>> Answer(3), "<script" in Answer(3)._repr_html_()
+    (Answer(rows=3), False)
+    """
+    untyped: Any = shown
+    record = bool(issubclass(shown, tuple)) or hasattr(shown, "__dataclass_fields__")
+    if record or untyped.__repr__ is object.__repr__:
+        untyped.__repr__ = _write_text
+    untyped._repr_html_ = _write_html
+    return untyped
+
+
+def _write_text(shown: object) -> str:
+    return import_module("holdings_kit.display._cards").write_text(shown)
+
+
+def _write_html(shown: object) -> str:
+    return import_module("holdings_kit.display._cards").write_html(shown)
+
+
+@readable
 class HoldingsError(Exception):
     """Base of every error raised on purpose by this package.
+
+    Attributes
+    ----------
+    now
+        What to do about it, in words.
 
     Examples
     --------
@@ -112,6 +153,8 @@ class HoldingsError(Exception):
     ConfigError: no such file or folder: 'no/such/folder'
     """
 
+    now: str = "read what it says and mend that"
+
     def __str__(self) -> str:
         return printable(super().__str__())  # it may repeat what a stranger sent
 
@@ -119,12 +162,16 @@ class HoldingsError(Exception):
 class ConfigError(HoldingsError):
     """The call is wrong, not the data: mend the argument and call again."""
 
+    now = "mend the argument it names and call again"
+
 
 class MissingExtra(ConfigError, ImportError):
     """An optional package is not installed; `extra` names what brings it.
 
     It is an `ImportError` too, so ``except ImportError`` keeps its meaning.
     """
+
+    now = "install what it names and start Python again"
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
@@ -144,6 +191,8 @@ class WireError(HoldingsError):
         JSON pointer (RFC 6901) to the offending place, ``""`` for the whole.
     """
 
+    now = "look at that place of the payload; hk.lint lists every such place"
+
     def __init__(self, source: str, pointer: str, reason: str) -> None:
         super().__init__(f"{source}: at {pointer or 'the top'}: {reason}")
         self.source, self.pointer, self.reason = source, pointer, reason
@@ -151,6 +200,8 @@ class WireError(HoldingsError):
 
 class FrameError(HoldingsError):
     """A frame does not have the columns its name promises."""
+
+    now = "pass the frame that the call asks for, or mend the column"
 
     def __init__(self, frame: str, column: str, reason: str) -> None:
         super().__init__(f"{frame}: column {column!r}: {reason}")
@@ -172,6 +223,8 @@ class SourceError(HoldingsError):
         The source's own words, shortened to 200 characters.
     """
 
+    now = "the source's own words are above; they say what it wants"
+
     def __init__(
         self, source: str, status: int | None, code: str | None, message: str
     ) -> None:
@@ -184,13 +237,19 @@ class SourceError(HoldingsError):
 class AuthError(SourceError):
     """401, or a body that says so: the token is wrong or expired; log in again."""
 
+    now = "log in again for a new token"
+
 
 class PermissionDenied(SourceError):
     """403, or a body that says so: this token may not read that."""
 
+    now = "ask for the permission; the same call will fail again"
+
 
 class RateLimited(SourceError):
     """429: wait `retry_after` seconds (``None`` when the source did not say)."""
+
+    now = "wait, then call again; a Pace keeps below the limit"
 
     def __init__(
         self,
@@ -206,6 +265,8 @@ class RateLimited(SourceError):
 
 class SourceUnavailable(SourceError):
     """5xx, a network failure or a time-out: the source may answer later."""
+
+    now = "try again later"
 
 
 class ImportFailed(HoldingsError):
@@ -224,9 +285,13 @@ class ImportFailed(HoldingsError):
 class SignatureError(HoldingsError):
     """A token or a webhook checksum does not verify with the secret given."""
 
+    now = "do not use what it signs; check which secret is in use"
+
 
 class StaleSnapshot(HoldingsError):
     """The newest snapshot is older than the call accepts."""
+
+    now = "refresh it; where the broker needs a login, import again"
 
     def __init__(self, snapshot_at: datetime | None, age: timedelta | None) -> None:
         when = snapshot_at.isoformat() if snapshot_at else "an unknown instant"
@@ -240,6 +305,8 @@ class StaleSnapshot(HoldingsError):
 
 class StoreError(HoldingsError):
     """The snapshot store cannot do what was asked; nothing was changed."""
+
+    now = "nothing was changed: mend what it names and call again"
 
 
 def load_optional(name: str) -> ModuleType:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, readable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -411,6 +411,7 @@ class _Frames(NamedTuple):
     rejects: pl.DataFrame
 
 
+@readable
 class Loaded(_Frames):
     """What every door returns: five frames, one per question.
 
@@ -473,27 +474,6 @@ class Loaded(_Frames):
             .explode("notices")
             .unnest("notices")
         )
-
-    def __repr__(self) -> str:
-        """Count the rows of each frame; the frames print themselves."""
-        return f"Loaded: {', '.join(f'{name} {rows}' for name, rows in self._counts())}"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{name}</th><td>{count}</td></tr>"
-            for name, count in self._counts()
-        )
-        return f"<table><caption>Loaded: rows of each frame</caption>{rows}</table>"
-
-    def _counts(self) -> list[tuple[str, str]]:
-        odd = self.snapshots.filter(pl.col("status") == "quarantined").height
-        mark = {"snapshots": f" ({odd:,} quarantined)"} if odd else {}
-        counts = [
-            (name, f"{frame.height:,}{mark.get(name, '')}")
-            for name, frame in zip(self._fields, self, strict=True)
-        ]
-        others = self.events.height
-        return [*counts, ("events", f"{others:,}")] if others else counts
 
     if not TYPE_CHECKING:  # to the type checker a wrong name is wrong already
 

@@ -14,7 +14,13 @@ import polars as pl
 
 from holdings_kit.clients._http import Call, Plan
 from holdings_kit.clients._policy import header_secret, hidden_data
-from holdings_kit.errors import ConfigError, FrameError, SignatureError, WireError
+from holdings_kit.errors import (
+    ConfigError,
+    FrameError,
+    SignatureError,
+    WireError,
+    readable,
+)
 from holdings_kit.market import MUMBAI
 from holdings_kit.read import read_instruments_and_rejects, resolve
 from holdings_kit.schema import EXCHANGES, INSTANT, Loaded
@@ -77,6 +83,7 @@ def _split_redirect(given: Secret) -> tuple[Secret, str]:
     return token, query.get("checksum", [""])[0].lower()
 
 
+@readable
 class LoggedIn(NamedTuple):
     """What a login gives: a token, and whose it is."""
 
@@ -107,6 +114,7 @@ def plan_login(
     return LoggedIn(token, user if isinstance(user, str) and user else None)
 
 
+@readable
 class ArrowPlans:
     """Whose account it is, and the plans of its calls.
 

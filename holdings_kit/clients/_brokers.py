@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from holdings_kit.errors import readable
+
 __all__ = ["BROKERS", "Broker", "broker_profile"]
 
 _TEST_SUFFIX: Final = "-leprechaun"
 
 
+@readable
 class Broker(NamedTuple):
     """What is known of one broker.
 

@@ -15,7 +15,7 @@ import polars as pl
 from holdings_kit.clients._brokers import broker_profile
 from holdings_kit.clients._http import Call, Plan
 from holdings_kit.clients._policy import header_secret, hidden_data, hidden_json
-from holdings_kit.errors import ConfigError, SignatureError, WireError
+from holdings_kit.errors import ConfigError, SignatureError, WireError, readable
 from holdings_kit.market import freshness
 from holdings_kit.read import resolve
 from holdings_kit.wire import (
@@ -41,6 +41,7 @@ _NOTES: Final = 256
 _TOKEN_LIFE: Final = timedelta(minutes=10)
 
 
+@readable
 class NewTransaction(NamedTuple):
     """An import that waits for its user: one use, five minutes.
 
@@ -64,6 +65,7 @@ class Snapshots(Protocol):
         ...
 
 
+@readable
 class Refresh(NamedTuple):
     """What a refresh came to: newer holdings, or an import for the user to do.
 
@@ -82,6 +84,7 @@ class Refresh(NamedTuple):
     reason: str
 
 
+@readable
 class GatewayPlans:
     """Whose Gateway it is, and the plans of its calls.
 

@@ -47,6 +47,7 @@ from holdings_kit.errors import (
     SourceError,
     SourceUnavailable,
     load_optional,
+    readable,
 )
 from holdings_kit.wire import Secret
 
@@ -85,6 +86,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 _MEGABYTE: Final = 1 << 20
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a client behaves on the wire; every client takes one.

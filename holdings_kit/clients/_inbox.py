@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.clients._verification import check
-from holdings_kit.errors import ConfigError, HoldingsError, WireError
+from holdings_kit.errors import ConfigError, HoldingsError, WireError, readable
 from holdings_kit.market._freshness import utc_now
 from holdings_kit.read import read_webhooks
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
@@ -87,6 +87,7 @@ _FIRST_WAIT: Final = 30.0  # seconds until a failed fetch is tried again
 _LONGEST_WAIT: Final = 3600.0
 
 
+@readable
 class Verdict(NamedTuple):
     """What a body is, from its bytes alone.
 
@@ -105,6 +106,7 @@ class Verdict(NamedTuple):
     day: str = "undated"
 
 
+@readable
 class Receipt(NamedTuple):
     """How a delivery ended: the status to answer, why, and the file if it was kept."""
 
@@ -113,6 +115,7 @@ class Receipt(NamedTuple):
     path: Path | None
 
 
+@readable
 class Verified(NamedTuple):
     """What `Inbox.verify` did: deliveries confirmed, disputed, and left to wait."""
 
@@ -159,6 +162,7 @@ def _judge(body: bytes, secrets: tuple[Secret, ...]) -> tuple[Verdict, int | Non
     return Verdict(200, "stored", day), index
 
 
+@readable
 class Inbox:
     """A folder that receives webhooks, durably and idempotently.
 

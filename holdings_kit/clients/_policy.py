@@ -23,6 +23,7 @@ from holdings_kit.errors import (
     SourceUnavailable,
     WireError,
     load_optional,
+    readable,
 )
 from holdings_kit.wire import Secret
 
@@ -283,6 +284,7 @@ def _take_members(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
+@readable
 class Pace:
     """At most so many requests per second and per minute, retries included.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from holdings_kit.clients._inbox import Inbox
-from holdings_kit.errors import ConfigError, WireError
+from holdings_kit.errors import ConfigError, WireError, readable
 from holdings_kit.read._files import find_dumps, lines
 from holdings_kit.wire import Torn
 from holdings_kit.wire._parse import parse
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Replayed", "replay"]
 
 
+@readable
 class Replayed(NamedTuple):
     """What `replay` did, in deliveries."""
 

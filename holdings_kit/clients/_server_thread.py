@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,6 +22,7 @@ __all__ = ["Background", "serving"]
 _PATIENCE: Final = 10.0  # seconds to start and to stop
 
 
+@readable
 class Background:
     """An application that is served from now on until `close`.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 import polars as pl
 
-from holdings_kit.errors import WireError
+from holdings_kit.errors import WireError, readable
 from holdings_kit.read import read_webhooks
 from holdings_kit.wire._gateway import shape
 from holdings_kit.wire._parse import parse
@@ -42,6 +42,7 @@ class Fetch(Protocol):
         ...
 
 
+@readable
 class Check(NamedTuple):
     """How a comparison ended: equal facts or not, and what the fetch said."""
 

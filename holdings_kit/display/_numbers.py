@@ -21,17 +21,29 @@ __all__ = [
     "compact_rupees",
     "format_value",
     "kind_of_column",
+    "kind_of_number",
     "label_of_column",
     "number_of",
     "percent",
+    "probability",
     "quantity",
     "rupees",
 ]
 
 
 Kind: TypeAlias = Literal[
-    "text", "quantity", "rupees", "percent", "number", "instant", "date", "flag"
+    "text",
+    "quantity",
+    "rupees",
+    "percent",
+    "rate",
+    "probability",
+    "number",
+    "instant",
+    "date",
+    "flag",
 ]
+"""``rate`` is a published fraction and keeps two places; ``percent`` has one."""
 
 UNKNOWN: Final = "–"
 """Stands for null: unknown, which is not zero."""
@@ -40,12 +52,12 @@ _MINUS: Final = "\N{MINUS SIGN}"
 _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 _RUPEE: Final = "\N{INDIAN RUPEE SIGN}"
 _CRORE, _LAKH = Decimal(10_000_000), Decimal(100_000)
+_LEAST_P: Final = Decimal("0.001")
 _INDIA: Final = ZoneInfo("Asia/Kolkata")
 _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
-    "percent": (
-        *("haircut", "weight", "return", "share", "confidence", "rate", "twr"),
-        *("drawdown", "var", "elm", "adhoc"),
-    ),
+    "percent": ("weight", "return", "share", "confidence", "twr", "drawdown"),
+    "rate": ("haircut", "rate", "var", "es", "margin", "elm", "adhoc", "shock"),
+    "probability": ("p",),
     "rupees": (
         *("price", "value", "pnl", "effect", "cost", "flow", "cash", "room"),
         *("open", "high", "low", "close"),
@@ -53,6 +65,8 @@ _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
     "quantity": ("quantity",),
 }
 """The last word of a column's name → how its numbers are written."""
+_NAMES: Final = ("year", "line_no", "token")
+"""Numbers that name something: without digit groups."""
 _TYPES: Final[dict[str, Kind]] = {
     "Datetime": "instant",
     "Date": "date",
@@ -147,6 +161,22 @@ def quantity(value: object) -> str:
     return mark + digits
 
 
+def probability(value: object) -> str:
+    """Write a p-value: as many places as tell something, and never 0.
+
+    Examples
+    --------
+    >>> probability(0.6612), probability(0.0047), probability(2e-9), probability(None)
+    ('0.66', '0.005', '< 0.001', '–')
+    """
+    exact = _read_exact(value)
+    if exact is None:
+        return UNKNOWN
+    if exact < _LEAST_P:
+        return "< 0.001"
+    return f"{exact:.2f}" if exact >= Decimal("0.1") else f"{exact:.3f}"
+
+
 def kind_of_column(column: str, dtype: pl.DataType) -> Kind:
     """Tell how a column is written, by its type and the suffix of its name.
 
@@ -156,12 +186,27 @@ def kind_of_column(column: str, dtype: pl.DataType) -> Kind:
     >>> kind_of_column("market_value", pl.Float64())
     'rupees'
     >>> kind_of_column("haircut", pl.Decimal(9, 6)), kind_of_column("n", pl.Int64())
-    ('percent', 'number')
+    ('rate', 'number')
     """
     if not dtype.is_numeric():
         return _TYPES.get(type(dtype).__name__, "text")
-    words = [word for word in column.split("_") if word not in {"before", "after"}]
-    last = words[-1] if words else column
+    return kind_of_number(column)
+
+
+def kind_of_number(name: str) -> Kind:
+    """Tell how a number is written, by the last word of its name.
+
+    Examples
+    --------
+    >>> kind_of_number("value_before"), kind_of_number("p_value")
+    ('rupees', 'probability')
+    """
+    if name.endswith("p_value"):
+        return "probability"
+    if name.endswith(_NAMES):
+        return "text"
+    words = [word for word in name.split("_") if word not in {"before", "after"}]
+    last = words[-1] if words else name
     kinds: list[Kind] = [kind for kind, ends in _WORDS.items() if last in ends]
     return kinds[0] if kinds else "number"
 
@@ -208,7 +253,11 @@ def format_value(value: object, kind: Kind) -> str:
 def _format_number(value: float | Decimal, kind: Kind) -> str:
     if kind == "rupees":
         return rupees(value).replace(_RUPEE, "")
-    return percent(value, places=2) if kind == "percent" else quantity(value)
+    if kind in {"percent", "rate"}:
+        return percent(value, places=1 if kind == "percent" else 2)
+    if kind == "probability":
+        return probability(value)
+    return str(value) if kind == "text" and isinstance(value, int) else quantity(value)
 
 
 def _format_date(value: date) -> str:
@@ -245,4 +294,4 @@ def number_of(number: int, one: str, many: str | None = None) -> str:
     >>> number_of(1, "day"), number_of(0, "day"), number_of(1200, "breach", "breaches")
     ('1 day', '0 days', '1,200 breaches')
     """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{quantity(number)} {one if number == 1 else many or one + 's'}"

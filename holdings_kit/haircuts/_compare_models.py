@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._backtest import breaches, join_haircuts
 from holdings_kit.haircuts.statistics._comparison import (
     FEWEST_DAYS,
@@ -49,6 +49,7 @@ FEWEST_BREACHES: Final = 5
 """Expected in the disjoint windows, below which the set leaves out too little."""
 
 
+@readable
 class Comparison(NamedTuple):
     """The answer of `compare_models`.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, readable
 from holdings_kit.haircuts._audit import SETTLED, find_serious
 from holdings_kit.haircuts._frames import (
     PRICES,
@@ -65,6 +65,7 @@ BEGIN_OF_DAY: Final = 1
 NEVER: Final = 10  # days without a close before a margin
 
 
+@readable
 class Reproduction(NamedTuple):
     """The answer of `reproduce`.
 

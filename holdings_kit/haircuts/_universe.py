@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, readable
 from holdings_kit.haircuts._backtest import Judged, Span, cover, is_alone, judge
 from holdings_kit.haircuts._coverage import (
     POOLED,
@@ -65,6 +65,7 @@ class Slice(NamedTuple):
         return self.prices.filter(inside).select(PRICES.names()).collect()
 
 
+@readable
 class Universe:
     """Prices of many instruments, asked a slice of instruments at a time.
 

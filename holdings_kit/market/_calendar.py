@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
-from holdings_kit.errors import ConfigError, load_optional
+from holdings_kit.errors import ConfigError, load_optional, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ _SATURDAY: Final = 5
 _LONGEST_CLOSURE: Final = 15  # days without any session; longer was never seen
 
 
+@readable
 class SpecialSession(NamedTuple):
     """A session outside the regular calendar, from the exchange's circulars.
 
@@ -123,6 +124,7 @@ class Calendar(Protocol):
         ...
 
 
+@readable
 class CalendarKnown(NamedTuple):
     """From which day to which the holidays and special sessions are known.
 
@@ -136,6 +138,7 @@ class CalendarKnown(NamedTuple):
     last: date | None
 
 
+@readable
 class Weekdays:
     """Monday to Friday, 09:15 to 15:30 in Mumbai, and the special sessions.
 
@@ -169,6 +172,7 @@ class Weekdays:
         return CalendarKnown(None, None)
 
 
+@readable
 class Published:
     """The sessions of BSE (XBOM) in ``exchange-calendars``, and the special ones.
 

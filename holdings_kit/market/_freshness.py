@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdings_kit.errors import StaleSnapshot
+from holdings_kit.errors import StaleSnapshot, readable
 from holdings_kit.market._calendar import market_calendar
 from holdings_kit.schema import require_zone
 
@@ -42,6 +42,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@readable
 class Freshness(NamedTuple):
     """How a snapshot stands at an instant.
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, readable
 from holdings_kit.schema import ACTIONS, MONEY, VALUE, FrameLike, as_frame, conform
 
 __all__ = ["OPEN_LOTS", "REALIZED_LOTS", "Lots", "fifo_lots", "read_ratios"]
@@ -66,6 +66,7 @@ _NO_ACTIONS: Final = (
 )
 
 
+@readable
 class Lots(NamedTuple):
     """What is left of each purchase, and what each sale took from which purchase.
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.read._files import (
     BREAKS,
     MAGIC,
@@ -65,6 +65,7 @@ FILES: Final = pl.Schema(
 )
 
 
+@readable
 @dataclass(frozen=True, repr=False)
 class Market:
     r"""What the exchanges' files say, one frame per question.
@@ -121,29 +122,7 @@ class Market:
             (self.prices, self.instruments, self.margins, self.actions, self.rejects)
         )
 
-    def __repr__(self) -> str:
-        parts: list[str] = []
-        for field in fields(self)[:9]:
-            frame: pl.DataFrame = getattr(self, field.name)
-            if field.name == "rejects" or frame.is_empty():
-                continue
-            parts.append(
-                _count_noun(frame.height, _NOUNS[field.name]) + _describe_span(frame)
-            )
-        parts.append(_count_noun(self.rejects.height, "reject"))
-        return f"Market of {_count_noun(self.files.height, 'file')}: {', '.join(parts)}"
 
-
-_NOUNS: Final = {
-    "prices": "price",
-    "instruments": "instrument",
-    "margins": "margin",
-    "actions": "action",
-    "groups": "group",
-    "volatilities": "volatility",
-    "collateral": "collateral rate",
-    "constituents": "constituent",
-}
 _DATED: Final = {
     "prices": PRICES,
     "margins": MARGINS,
@@ -400,17 +379,6 @@ def _keep_one_margin(margins: pl.DataFrame) -> pl.DataFrame:
         .unique(key, keep="first", maintain_order=True)
         .select(MARGINS.names())
     )
-
-
-def _count_noun(count: int, noun: str) -> str:
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{count:,} {noun if count == 1 else plural}"
-
-
-def _describe_span(frame: pl.DataFrame) -> str:
-    if "date" not in frame.columns or frame.is_empty():
-        return ""
-    return f" ({frame['date'].min()} to {frame['date'].max()})"
 
 
 def _with_bar(

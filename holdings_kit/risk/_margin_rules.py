@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 
 __all__ = [
     "FEES",
@@ -88,6 +88,7 @@ FEES: Final = pl.DataFrame(
 """Published pledge fees by schedule; a schedule is named by its fee, not by a firm."""
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """How collateral counts toward a margin.
@@ -133,6 +134,7 @@ class Rules:
         return (1 - self.cash_share) / self.cash_share
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class Fees:
     """What a pledge costs.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.risk._collateral import collateral
 from holdings_kit.risk._margin_rules import Fees, Practice, Rules, as_rules
 from holdings_kit.risk._pledge_search import (
@@ -306,6 +306,7 @@ def _explain_rows(
 Policy: TypeAlias = Literal["cheapest", "lowest_haircut", "everything"]
 
 
+@readable
 @dataclass(frozen=True, kw_only=True)
 class PledgePlan:
     """The cheapest way to meet a need, and the proof that it is.

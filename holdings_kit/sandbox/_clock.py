@@ -8,7 +8,7 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.schema import require_zone
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _SATURDAY: Final = 5
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+@readable
 class Clock:
     """A clock that shows `start` and moves only as told.
 

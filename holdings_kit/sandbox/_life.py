@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import polars as pl
 
 from holdings_kit.changes import ACTIONS, MOVES
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.sandbox._clock import IST
 from holdings_kit.sandbox._corporate import (
     list_accounts,
@@ -66,6 +66,7 @@ _LISTED: Final = {
 _EVENING: Final = time(15, 0)
 
 
+@readable
 class Life(NamedTuple):
     """Payloads with their ground truth.
 

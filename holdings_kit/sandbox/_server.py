@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from holdings_kit.clients import ArrowClient, Background, GatewayClient
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.sandbox._app import make_app
 from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
 from holdings_kit.sandbox._clock import Clock, read_duration
@@ -144,6 +144,7 @@ def _check_origin(origin: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+@readable
 class Sandbox:
     """A running sandbox.
 

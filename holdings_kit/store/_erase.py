@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from holdings_kit.errors import StoreError
+from holdings_kit.errors import StoreError, readable
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
 from holdings_kit.store._files import COMMIT_ORDER, rewrite
 from holdings_kit.store._log import WRITING, entries, sum_up
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Erased", "ErasedList", "erase_bodies", "remove_rows"]
 
 
+@readable
 class Erased(NamedTuple):
     """What an erasure took away.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +24,7 @@ class Mapper(Protocol):
         ...
 
 
+@readable
 class Threads:
     """Do so many tasks at once in threads of this process.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.read import resolve
 from holdings_kit.read._files import Found, Paths, find_dumps, map_in_order
 from holdings_kit.schema import Loaded, attach_events
@@ -50,6 +50,7 @@ __all__ = ["Scan", "scan_arrow", "scan_webhooks"]
 _COMMIT: Final = 8  # blocks; so much is done again after a kill at worst
 
 
+@readable
 class Scan(NamedTuple):
     """What a scan did.
 

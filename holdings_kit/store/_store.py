@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, StoreError
+from holdings_kit.errors import ConfigError, StoreError, readable
 from holdings_kit.schema import REJECTS, Loaded, conform, require_zone
 from holdings_kit.store._erase import Erased, ErasedList, erase_bodies, remove_rows
 from holdings_kit.store._files import (
@@ -61,6 +61,7 @@ _OWNER: Final = r'"(?:smallcaseAuthId|account_id)"\s*:\s*"([^"]*)"'
 _WEEK: Final = timedelta(days=7)
 
 
+@readable
 class Appended(NamedTuple):
     """What an append added: deliveries that were new, repeated ones, rejects."""
 

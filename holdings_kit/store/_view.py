@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, StoreError
+from holdings_kit.errors import ConfigError, StoreError, readable
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
@@ -47,6 +47,7 @@ class Scanned(NamedTuple):
     baskets: pl.LazyFrame
 
 
+@readable
 class StoreView:
     """The reading half of a `Store`: the whole, one bucket, or as it was.
 

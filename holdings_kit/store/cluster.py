@@ -14,7 +14,7 @@ from os import getpid
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from holdings_kit.errors import ConfigError, load_optional
+from holdings_kit.errors import ConfigError, load_optional, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +42,7 @@ _SETTINGS["distributed.deploy.lost-worker-timeout"] = "1 day"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+@readable
 class Cluster:
     """Workers that do tasks; made by `connect`, closed by ``with`` or `close`."""
 
@@ -50,7 +51,7 @@ class Cluster:
         self._stack = stack
 
     def __repr__(self) -> str:
-        return f"Cluster({len(self.workers)} workers)"
+        return f"Cluster({self._client!r})"  # what it knows: nobody is asked
 
     @property
     def workers(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import polars as pl
 
-from holdings_kit.errors import WireError
+from holdings_kit.errors import WireError, readable
 from holdings_kit.schema import EVENTS, INSTANT, MONEY, REJECTS, VALUE
 from holdings_kit.wire._parse import Json, as_text, dump, parse
 from holdings_kit.wire._rows import is_list, is_object
@@ -93,6 +93,7 @@ _CHECKSUMS: Final = {None: "not verified", True: "right", False: "wrong"}
 _DATES: Final = ("%Y-%m-%d", "%d-%b-%Y", "%d-%m-%Y", "%d/%m/%Y")
 
 
+@readable
 class FundImports(NamedTuple):
     """What imports of mutual funds say.
 

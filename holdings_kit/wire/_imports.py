@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, cast
 
-from holdings_kit.errors import ImportFailed, WireError
+from holdings_kit.errors import ImportFailed, WireError, readable
 from holdings_kit.wire._sdk_errors import SDK_ERRORS, SdkError, import_failed
 from holdings_kit.wire._signing import Secret
 
@@ -37,6 +37,7 @@ _DEPTH = 4  # data in data, as object or as text
 _TOKEN_DOTS = 2
 
 
+@readable
 class ImportResult(NamedTuple):
     """What the SDK hands over when an import succeeds.
 
@@ -54,6 +55,7 @@ class ImportResult(NamedTuple):
     signup: bool | None
 
 
+@readable
 class Transaction(NamedTuple):
     """What the gateway knows of one transaction.
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdings_kit.errors import readable
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
 __all__ = ["Line", "Text", "Torn"]
 
 
+@readable
 class Line(NamedTuple):
     """One document's bytes and where they stand; `line_no` counts from 1."""
 
@@ -18,6 +21,7 @@ class Line(NamedTuple):
     body: bytes
 
 
+@readable
 class Text(NamedTuple):
     """Many whole lines of one file, not cut; the last has lost its line end."""
 
@@ -99,6 +103,7 @@ def _count_lines(body: bytes) -> int:
     return lines
 
 
+@readable
 class Torn(NamedTuple):
     """What of a file was not read: its rest, or some lines where it goes on."""
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from holdings_kit.errors import ImportFailed
+from holdings_kit.errors import ImportFailed, readable
 
 __all__ = ["SDK_ERRORS", "SdkError", "import_failed"]
 
 
+@readable
 class SdkError(NamedTuple):
     """One row of the table of SDK errors."""
 

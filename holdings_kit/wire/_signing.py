@@ -12,7 +12,7 @@ import hmac
 import warnings
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 
+@readable
 class Secret:
     """Text that repr, str, format, logs, tracebacks and pickle never show.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
 
-from holdings_kit.errors import ConfigError, SignatureError
+from holdings_kit.errors import ConfigError, SignatureError, readable
 from holdings_kit.schema import require_zone
 from holdings_kit.wire._signing import Secret
 
@@ -25,6 +25,7 @@ __all__ = ["Claims", "mint_token", "verify_token"]
 _KNOWN_CLAIMS = frozenset({"guest", "smallcaseAuthId", "iat", "exp"})
 
 
+@readable
 class Claims(NamedTuple):
     """What a verified gateway token says.
 

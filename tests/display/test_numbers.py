@@ -77,8 +77,10 @@ def test_a_view_escapes_what_comes_from_a_payload() -> None:
 
 
 def test_a_view_says_what_it_leaves_out() -> None:
-    text = repr(hk.show(FRAME, rows=2))
-    assert text.endswith("1 more row; 2 cells are unknown (–)")
+    text = repr(hk.show(FRAME, rows=2, columns=["symbol", "haircut"]))
+    assert text.endswith(
+        "1 more row\n1 cell is unknown (–): no haircut is published or given"
+    )
 
 
 def test_parquet_is_the_frame_again(tmp_path: Path) -> None:
@@ -147,4 +149,4 @@ def test_what_was_read_prints_in_one_line() -> None:
     dumps = hk.read_webhooks("sample_data/webhooks", api_secret="sandbox_api_secret")
     assert len(repr(dumps)) < 120
     assert "rejects 1" in repr(dumps)
-    assert "(1 quarantined)" in dumps._repr_html_()
+    assert "(1 quarantined)" in repr(dumps)

@@ -16,6 +16,7 @@ from holdings_kit.haircuts.statistics._result import (
     TestResult,
     as_floats,
     check_level,
+    name_test,
     share_as_large,
     unknown,
 )
@@ -49,6 +50,7 @@ def pinball_losses(returns: Numbers, var: Numbers, level: float) -> Floats:
     return (p - (r < q)) * (r - q)
 
 
+@name_test("Pinball loss")
 def pinball(returns: Numbers, var: Numbers, level: float) -> TestResult:
     """Mean pinball loss, consistent for VaR; a score, so it has no p-value.
 
@@ -85,6 +87,7 @@ def fz0_losses(returns: Numbers, var: Numbers, es: Numbers, level: float) -> Flo
     return np.where(r < q, (r - q) / (p * e), 0.0) + q / e + np.log(-e) - 1
 
 
+@name_test("FZ0 loss")
 def fz0(returns: Numbers, var: Numbers, es: Numbers, level: float) -> TestResult:
     """Mean Fissler–Ziegel loss, consistent for VaR and ES together; no p-value.
 
@@ -101,6 +104,7 @@ def fz0(returns: Numbers, var: Numbers, es: Numbers, level: float) -> TestResult
     return _test_mean(fz0_losses(returns, var, es, level), "mean FZ0 loss")
 
 
+@name_test("Diebold–Mariano")
 def diebold_mariano(
     losses: Numbers,
     others: Numbers,

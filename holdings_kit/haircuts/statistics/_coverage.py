@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._numeric import (
     beta_quantile,
     binomial_cdf,
@@ -27,6 +27,7 @@ from holdings_kit.haircuts.statistics._laws import (
 from holdings_kit.haircuts.statistics._result import (
     TestResult,
     check_level,
+    name_test,
     side_of,
     size_note,
     unknown,
@@ -55,6 +56,7 @@ YELLOW_TAIL: Final = 0.10782  # P(X ≥ 5) of 250 days at 99 %
 RED_TAIL: Final = 0.00026  # P(X ≥ 10) of the same
 
 
+@readable
 class Limits(NamedTuple):
     """Confidence limits of a rate."""
 
@@ -62,6 +64,7 @@ class Limits(NamedTuple):
     upper: float
 
 
+@name_test("Kupiec POF")
 def kupiec(
     breaches: int,
     observations: int,
@@ -138,6 +141,7 @@ def _note_no_breach(observations: int) -> str:
     )
 
 
+@name_test("Binomial test")
 def binomial(
     breaches: int,
     observations: int,
@@ -211,6 +215,7 @@ def clopper_pearson(
     return Limits(float(lower[0]), float(upper[0]))
 
 
+@name_test("Kupiec TUFF")
 def tuff(
     first: int,
     level: float,
@@ -261,6 +266,7 @@ def tuff(
     return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 
 
+@name_test("Basel traffic light")
 def traffic_light(breaches: int, observations: int, level: float) -> TestResult:
     """Basel traffic light by the binomial distribution function.
 

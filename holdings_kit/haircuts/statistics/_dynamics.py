@@ -24,6 +24,7 @@ from holdings_kit.haircuts.statistics._result import (
     as_floats,
     as_hits,
     check_level,
+    name_test,
     share,
     share_as_large,
     side_of,
@@ -45,6 +46,7 @@ EMPTY: Final = 1e-100
 """Length given to a column of zeros, a lag at which nothing was hit."""
 
 
+@name_test("Duration between breaches")
 def duration(
     hits: Hits,
     *,
@@ -107,6 +109,7 @@ def duration(
     return TestResult(ratio, float(table.p_value(ratio)), None, note)
 
 
+@name_test("Dynamic quantile")
 def dynamic_quantile(
     hits: Hits,
     var: Numbers,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._numeric import chi2_sf
 from holdings_kit.haircuts.statistics._laws import (
     DRAWS,
@@ -24,6 +24,7 @@ from holdings_kit.haircuts.statistics._result import (
     TestResult,
     as_hits,
     check_level,
+    name_test,
     side_of,
     size_note,
     unknown,
@@ -43,6 +44,7 @@ __all__ = [
 TINY: Final = 1e-300
 
 
+@readable
 class Transitions(NamedTuple):
     """How often a day of one kind was followed by a day of another.
 
@@ -84,6 +86,7 @@ def transitions(hits: Hits) -> Transitions:
     return Transitions(*kinds, first=bool(flags[0]))
 
 
+@name_test("Christoffersen independence")
 def christoffersen(
     hits: Hits | Transitions, *, method: Literal["mid_p", "asymptotic"] = "mid_p"
 ) -> TestResult:
@@ -126,6 +129,7 @@ def christoffersen(
     return TestResult(ratio, float(law.mid_p(ratio)), None, note)
 
 
+@name_test("Conditional coverage")
 def conditional_coverage(
     hits: Hits | Transitions,
     level: float,
@@ -167,6 +171,7 @@ def conditional_coverage(
     return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 
 
+@name_test("Haas mixed test")
 def haas(
     hits: Hits,
     level: float,

@@ -24,6 +24,7 @@ from holdings_kit.haircuts.statistics._result import (
     as_floats,
     as_hits,
     check_level,
+    name_test,
     share,
     side_of,
     unknown,
@@ -74,6 +75,7 @@ FOLLOWS_LONG: Final = 0.2
 LONG: Final = 10
 
 
+@name_test("Overlapping windows")
 def overlapping(
     hits: Hits,
     level: float,

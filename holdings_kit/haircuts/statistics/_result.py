@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import signature
+from typing import Any, Final, NamedTuple, ParamSpec, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._frames import Bools, Floats
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "as_floats",
     "as_hits",
     "check_level",
+    "name_test",
     "share",
     "share_as_large",
     "side_of",
@@ -25,6 +28,7 @@ __all__ = [
     "unknown",
 ]
 
+_Asked = ParamSpec("_Asked")
 EQUAL: Final = 1e-9
 
 Hits: TypeAlias = pl.Series | Sequence[bool] | Bools
@@ -32,6 +36,7 @@ Hits: TypeAlias = pl.Series | Sequence[bool] | Bools
 Numbers: TypeAlias = pl.Series | Sequence[float] | Floats
 
 
+@readable
 class TestResult(NamedTuple):
     """The answer of one test.
 
@@ -48,6 +53,17 @@ class TestResult(NamedTuple):
         The convention used, or why there is no number.
     side
         Of a two-sided test: ``too many`` or ``too few`` breaches; else ``None``.
+    name
+        Which test it is.
+    breaches, expected
+        What it counted, and how many the level promises; ``None`` where it counts none.
+
+    Examples
+    --------
+    >>> from holdings_kit.haircuts.statistics import kupiec
+    >>> kupiec(14, 1250, 0.99)
+    Kupiec POF: 14 breaches, 12.5 expected, p 0.62 (not rejected)
+    binomial law, mid-p: at nominal 5 % it rejects 4.4% of right models here
     """
 
     __test__ = False  # the name is no invitation to a test collector
@@ -57,6 +73,44 @@ class TestResult(NamedTuple):
     df: int | None
     note: str
     side: str | None = None
+    name: str = ""
+    breaches: int | None = None
+    expected: float | None = None
+
+
+def name_test(
+    name: str,
+) -> Callable[[Callable[_Asked, TestResult]], Callable[_Asked, TestResult]]:
+    """Write on each answer of a test its name and, where it counts, what it counted."""
+
+    def decorate(test: Callable[_Asked, TestResult]) -> Callable[_Asked, TestResult]:
+        takes = signature(test)
+
+        @wraps(test)
+        def run(*args: _Asked.args, **kwargs: _Asked.kwargs) -> TestResult:
+            found = test(*args, **kwargs)
+            breaches, expected = _count(takes.bind(*args, **kwargs).arguments)
+            return found._replace(name=name, breaches=breaches, expected=expected)
+
+        return run
+
+    return decorate
+
+
+def _count(asked: dict[str, Any]) -> tuple[int | None, float | None]:
+    """Count the breaches that a test was asked about, and those its level promises."""
+    hits: Any = asked.get("hits")
+    if hits is None:
+        breaches, days = asked.get("breaches"), asked.get("observations")
+    elif hasattr(hits, "_fields"):  # counts of transitions
+        breaches = hits.n01 + hits.n11 + int(hits.first)
+        days = 1 + sum((hits.n00, hits.n01, hits.n10, hits.n11))
+    else:
+        flags = as_hits(hits)
+        breaches, days = int(np.count_nonzero(flags)), flags.size
+    if breaches is None or not days or "level" not in asked:
+        return breaches, None
+    return breaches, days * (1 - asked["level"])
 
 
 def unknown(note: str) -> TestResult:

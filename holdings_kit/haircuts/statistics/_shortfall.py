@@ -24,6 +24,7 @@ from holdings_kit.haircuts.statistics._result import (
     TestResult,
     as_floats,
     check_level,
+    name_test,
     share,
     share_as_large,
     side_of,
@@ -42,6 +43,7 @@ NEEDED = 2
 BLOCK = 2_000_000
 
 
+@name_test("McNeil–Frey")
 def mcneil_frey(
     returns: Numbers,
     var: Numbers,
@@ -125,6 +127,7 @@ def mcneil_frey(
     return TestResult(statistic, found, None, note)
 
 
+@name_test("Acerbi–Szekely")
 def acerbi_szekely(
     returns: Numbers,
     var: Numbers,
@@ -216,6 +219,7 @@ def acerbi_szekely(
     )
 
 
+@name_test("Nolde–Ziegel")
 def nolde_ziegel(
     returns: Numbers,
     var: Numbers,
