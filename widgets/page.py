@@ -8,11 +8,8 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from holdings_kit.display._numbers import rupees
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -25,7 +22,6 @@ __all__ = [
     "picture",
     "read_style",
     "tiles",
-    "waterfall",
 ]
 
 Tone: TypeAlias = Literal["plain", "good", "warn", "bad", "stale"]
@@ -105,55 +101,3 @@ def picture(figure: Figure) -> str:
     figure.savefig(file, format="png", dpi=110)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<img class="hk-picture" alt="{said}" src="data:image/png;base64,{data}">'
-
-
-def waterfall(
-    caption: str,
-    before: Decimal | None,
-    steps: Sequence[tuple[str, Decimal]],
-    after: Decimal | None,
-) -> str:
-    """Draw the way from one value to another as a table with floating bars."""
-    at = float(before or 0)
-    spans = [("Before", before, 0.0, at)]
-    for label, effect in steps:
-        spans.append((label, effect, at, at + float(effect)))
-        at += float(effect)
-    spans.append(("After", after, 0.0, float(after or 0)))
-    low = min(min(start, end) for _, _, start, end in spans)
-    high = max(max(start, end) for _, _, start, end in spans)
-    # a long way to the first bar hides the steps: the scale starts near them
-    steps_low = min((min(a, b) for _, _, a, b in spans[1:-1]), default=0.0)
-    if steps and low >= 0 and steps_low > (high - steps_low):
-        low = max(0.0, steps_low - 0.4 * (high - steps_low))
-    width = (high - low) or 1.0
-    last = len(spans) - 1
-    body = "".join(
-        _fallen(
-            label,
-            value,
-            ((max(start, low) - low) / width, (end - low) / width),
-            whole=n in (0, last),
-        )
-        for n, (label, value, start, end) in enumerate(spans)
-    )
-    cut = "" if low <= 0 else f" (bars start at {rupees(low)})"
-    return (
-        f'<table class="hk-bars hk-fall"><caption>{escape(caption + cut)}</caption>'
-        '<thead><tr><th scope="col">Step</th><th scope="col">Rupees</th>'
-        f'<th scope="col">Way</th></tr></thead><tbody>{body}</tbody></table>'
-    )
-
-
-def _fallen(
-    label: str, value: Decimal | None, way: tuple[float, float], *, whole: bool
-) -> str:
-    """Write one step; `way` is where its bar runs, fractions of the width."""
-    left, right = sorted(way)
-    tone = "whole" if whole else ("up" if way[1] >= way[0] else "down")
-    style = f"--from:{left:.4f};--part:{right - left:.4f}"
-    return (
-        f'<tr><th scope="row">{escape(label)}</th>'
-        f'<td class="hk-money">{escape(rupees(value, sign=not whole))}</td>'
-        f'<td class="hk-way"><i class="hk-{tone}" style="{style}"></i></td></tr>'
-    )

@@ -23,6 +23,7 @@ padding:10px 14px;max-width:1180px}
 .hks dl>div{display:block}.hks :is(dt,dd){float:none;display:block;width:auto;margin:0}
 .hks dt{font-size:12px;font-weight:400}.hks dd{font-weight:600}
 .hks small{display:block;font-weight:400}
+.hks button{display:none}
 .hks :is(th,td){text-align:left;padding:3px 12px 3px 0;font-weight:400}
 .hks caption{text-align:left;font-weight:600}
 .jp-OutputArea:has(.hk-panel,.hk-table) .hks{display:none}
@@ -59,6 +60,9 @@ def _write_parts(widget: Any) -> Iterator[str]:
     rows = getattr(widget, "rows", None)
     if isinstance(widget, Panel):
         yield f"<p>{escape(' · '.join(_write_inputs(widget)))}</p>"
+    markup = getattr(widget, "markup", "")
+    if markup:
+        yield markup.replace('class="hk-', 'class="hks-')
     if isinstance(widget, HTML):
         yield widget.value.replace('class="hk-', 'class="hks-')
     elif isinstance(rows, list) and isinstance(widget, Widget):

@@ -70,22 +70,44 @@ def test_two_snapshots_are_compared_down_to_the_payload(
     tool = page.locator(".hk-tool")
     tool.get_by_label("Before").select_option(index=0)
     tool.get_by_role("button", name="Compare").click()
-    chips = tool.get_by_role("group", name="Causes").get_by_role("button")
-    expect(chips.first).to_be_visible(timeout=30_000)
-    bought = chips.filter(has_text=re.compile("^bought")).first
-    bought.click()
-    expect(bought).to_have_attribute("aria-pressed", "true")
-    changes = tool.locator(".hk-table").first
-    rows = changes.locator("tbody tr")
-    expect(rows.first).to_contain_text("bought")
-    rows.first.get_by_role("checkbox").check()
-    behind = tool.locator("details")
-    expect(behind.first).to_contain_text("before:")
-    behind.last.locator("summary").click()
-    expect(behind.last.locator("pre")).to_contain_text('"symbols"')
-    expect(tool.locator(".hk-fall").first).to_contain_text("After")
+    finding = "Up ₹39,514.06: ₹38,570 was traded, prices gave ₹944.06"
+    expect(tool.get_by_role("heading", name=finding)).to_be_visible(timeout=30_000)
+    expect(tool).to_contain_text("the bridge closes to the paisa")
+    rows = tool.locator(".hk-changes tbody tr:not(.hk-ev)")
+    expect(rows).to_have_count(8)
+    tool.get_by_role("button", name="show 5 more").press("Enter")
+    expect(rows).to_have_count(13)
+    causes = tool.get_by_role("group", name="Causes")
+    for name in ("opened", "sold", "pledged"):
+        chip = causes.get_by_role("button", name=re.compile(f"^{name}"))
+        chip.click()
+        expect(chip).to_have_attribute("aria-pressed", "false")
+    expect(rows).to_have_count(2)
+    evidence = tool.get_by_role("button", name="Evidence of SBIN")
+    evidence.press("Enter")
+    expect(evidence).to_have_attribute("aria-expanded", "true")
+    expect(evidence).to_be_focused()
+    behind = tool.locator("tr:has(.hk-twist[aria-expanded=true]) + tr.hk-ev")
+    expect(behind).to_contain_text("Bought 6. Owned went from 4 to 10")
+    expect(behind.locator("del").first).to_have_text('"882.53"')
+    expect(behind.locator("ins").first).to_have_text('"940.20"')
+    with page.expect_download() as saved:
+        tool.get_by_role("button", name="Export 2 rows").click()
+    name = "changes-2026-01-05-to-2026-01-14-all-accounts.csv"
+    assert saved.value.suggested_filename == name
+    assert len(saved.value.path().read_text().splitlines()) == 3
+    expect(tool.get_by_text(f"{name} saved")).to_be_visible()
     shoot(tool, "compare")
     assert axe(page, ".hk-tool") == []
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    assert axe(page, ".hk-tool") == []
+
+    tool.get_by_role("button", name="Swap").click()
+    stale = tool.get_by_role("status").filter(has_text="Made from other inputs")
+    expect(stale).to_contain_text("Before 5 Jan 2026, 15:00 IST, now 14 Jan 2026")
+    tool.get_by_role("button", name="Compare").click()
+    expect(tool.get_by_text("swap them")).to_be_visible()
+    expect(rows).to_have_count(0)
 
 
 def test_sliders_move_the_figures_and_a_pledge_is_planned(

@@ -35,7 +35,7 @@ class Source(NamedTuple):
     row
         The stored HOLDINGS row, what is known of it.
     origin
-        Where its payload came from, in words.
+        Which file, line and holding its payload is, counted from 1.
     payload
         The payload's own words for this holding; ``None`` where they are not kept.
     """
@@ -67,7 +67,8 @@ def _source(side: str, row: dict[str, Any], loaded: Loaded) -> Source:
     snapshot = found.row(0, named=True)
     file, number = snapshot["file"], snapshot["line_no"]
     at = "" if number is None else f", line {number}"
-    origin = f"{file or 'unknown origin'}{at}, holding {row['holding_no']}"
+    name = Path(file).name if file else "fetched, not kept as a file"
+    origin = f"{name}{at}, holding {row['holding_no'] + 1}"
     known = {name: value for name, value in row.items() if value is not None}
     payload = payload_line(file, number, snapshot["format"], row["holding_no"])
     return Source(side, known, origin, payload)

@@ -13,6 +13,7 @@ from holdings_kit.display._numbers import format_value
 from holdings_kit.errors import ConfigError
 from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.evidence import Source, sources
+from widgets.changes.page import QUIET, list_effects
 from widgets.job import Job, Result
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class ComparisonModel(Job):
         Choices: instants as ISO text, an account or all, causes to show or all.
     changes, value_bridge, collateral_bridge
         CHANGES of everything, and the two bridges in total; ``None`` before `compare`.
+    lines
+        `changes` with `effect`, what each cause moved in rupees, the largest first.
     shown
-        The changes with the causes chosen.
+        The lines with the causes chosen; every line where none is.
     quarantined, reason
         A snapshot to promote, and why.
     """
@@ -54,6 +57,7 @@ class ComparisonModel(Job):
     promoted = Int(0)
 
     changes = Result()
+    lines = Result()
     shown = Result()
     value_bridge = Result()
     collateral_bridge = Result()
@@ -94,6 +98,10 @@ class ComparisonModel(Job):
     def compare(self) -> None:
         """Compare, in a thread; the frames appear when it is done."""
         self.begin(self._compare(), what="Comparing", makes=["changes"])
+
+    def swap(self) -> None:
+        """Take the instant before for the one after, and the other way round."""
+        self.before, self.after = self.after, self.before
 
     def promote(self) -> None:
         """Accept the quarantined snapshot chosen, with the reason given."""
@@ -137,9 +145,13 @@ class ComparisonModel(Job):
         collateral = await self.run_in_thread(
             hk.bridge, changes, by=(), of="collateral"
         )
+        lines = await self.run_in_thread(list_effects, changes)
         self._sides = (old, new)
         self.value_bridge, self.collateral_bridge = value, collateral
-        self.causes = []
+        self.lines = None
+        told = changes.filter(~pl.col("cause").is_in(QUIET))
+        self.causes = told["cause"].unique().sort().to_list()
+        self.lines = lines.with_row_index("row")
         self.set_result("changes", changes, used)
         self._pick(None)
 
@@ -147,17 +159,17 @@ class ComparisonModel(Job):
         """Take the rows away too: they belong to the pair compared before."""
         super().failed(error)
         self._sides = None
-        self.drop_results("value_bridge", "collateral_bridge")
+        self.drop_results("lines", "value_bridge", "collateral_bridge")
         self.causes = []
         self._pick(None)
 
     @observe("causes")
     def _pick(self, _change: object) -> None:
-        if self.changes is None:
+        if self.lines is None:
             self.drop_results("shown")
             return
         wanted = pl.col("cause").is_in(self.causes)
-        self.shown = self.changes.filter(wanted) if self.causes else self.changes
+        self.shown = self.lines.filter(wanted) if self.causes else self.lines
 
 
 def _instants(snapshots: pl.DataFrame) -> list[tuple[str, str]]:

@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from html import escape
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import polars as pl
-from ipywidgets import HTML, VBox
+from ipywidgets import VBox
 
-from holdings_kit.changes import EFFECTS
-from holdings_kit.display import number_of
-from holdings_kit.display._numbers import (
-    format_value,
-    kind_of_column,
-    label_of_column,
-    rupees,
-)
+from holdings_kit.display._export import guard_formulas
+from holdings_kit.display._numbers import format_value
 from holdings_kit.market._freshness import Clock, utc_now
+from widgets.board import Board
 from widgets.changes.model import ComparisonModel
-from widgets.page import listing, notice, tiles, waterfall
+from widgets.changes.page import (
+    describe_span,
+    name_file,
+    write_chips,
+    write_comparison,
+    write_evidence,
+    write_footer,
+    write_rows,
+)
 from widgets.panel import Panel, Results, controls as c
 from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
+    import polars as pl
+
     import holdings_kit as hk
-    from widgets.changes.evidence import Source
 
 __all__ = ["SnapshotComparison"]
 
-_COLUMNS: Final = [
+_EXPORTED: Final = [
+    "account_id",
     "symbol",
+    "instrument_id",
     "cause",
+    "effect",
     "confidence",
     "evidence",
-    "owned_quantity_before",
-    "owned_quantity_after",
-    "pledged_quantity_before",
-    "pledged_quantity_after",
-    "price_before",
-    "price_after",
-    "average_price_before",
-    "average_price_after",
-    "haircut_before",
-    "haircut_after",
-    "account_id",
+    *(
+        f"{name}_{side}"
+        for name in (
+            *("owned_quantity", "pledged_quantity", "price", "average_price"),
+            *("haircut", "snapshot_at"),
+        )
+        for side in ("before", "after")
+    ),
 ]
 _QUARANTINE: Final = ["snapshot_at", "account_id", "broker", "status_reason"]
-_DOUBTFUL: Final = ("unexplained", "suspect_fetch")
-_MOST_SOURCES: Final = 3
+_FIRST: Final = 8
+_MORE: Final = 50
 _NOTHING: Final = "nothing is compared yet; press Compare"
 
 
@@ -84,10 +87,21 @@ class SnapshotComparison(StaticFallback, VBox):
             model,
             _controls(model),
             title="What changed, and why?",
-            press={"compare": model.compare, "cancel": model.cancel},
+            press={
+                "compare": model.compare,
+                "cancel": model.cancel,
+                "swap": model.swap,
+            },
         )
-        self.summary, self.bridges, self.evidence = HTML(), HTML(), HTML()
-        self.table: HoldingsTable | None = None
+        self.board = Board(
+            {
+                "cause": self._toggle_cause,
+                "open": self._toggle_evidence,
+                "more": self._show_more,
+                "export": self._export,
+            }
+        )
+        self._limit, self._opened = _FIRST, set[int]()
         self.doubts: HoldingsTable | None = None
         self.promotion = Panel(
             model,
@@ -102,8 +116,8 @@ class SnapshotComparison(StaticFallback, VBox):
         self.results = Results(model, "changes", [self.panel], press="Compare")
         super().__init__()
         self.add_class("hk-tool")
-        model.observe(self._show_changes, "changes")
-        model.observe(self._show_rows, "shown")
+        model.observe(self._show_anew, "changes")
+        model.observe(self._show, "shown")
         model.observe(self._show_quarantine, "promoted")
         model.observe(self._show_busy, "busy")
         self._show_quarantine(None)
@@ -132,65 +146,73 @@ class SnapshotComparison(StaticFallback, VBox):
         return self.model.value_bridge
 
     def _arrange(self) -> None:
+        self.results.show(*([] if self.model.changes is None else [self.board]))
         below = [self.promotion, self.doubts] if self.doubts else []
-        rows = [self.table, self.evidence] if self.table else []
-        if self.model.changes is None:
-            self.results.show()
-        else:
-            self.results.show(self.summary, self.bridges, *rows)
         self.children = [self.panel, self.results, *below]
 
     def _show_busy(self, _change: object) -> None:
         self.panel.change("compare", disabled=bool(self.model.busy))
-        self.panel.change("cancel", disabled=not self.model.busy)
+        idle = not self.model.busy
+        self.panel.change("cancel", disabled=idle, hidden=idle)
 
-    def _show_changes(self, _change: object) -> None:
-        changes = self.model.changes
-        if changes is None:
-            self.panel.change("causes", options=[], hidden=True)
-            self.summary.value = self.bridges.value = self.evidence.value = ""
-            self._arrange()
-            return
-        counts = changes["cause"].value_counts(sort=True, name="count")
-        found = [
-            (cause, f"{cause.replace('_', ' ')} {count}")
-            for cause, count in counts.iter_rows()
-        ]
-        self.panel.change("causes", options=found, hidden=False)
-        self.summary.value = _summary(changes, self.model.value_bridge)
-        self.bridges.value = (
-            '<div class="hk-pair">'
-            + _bridge("Value, ₹", self.model.value_bridge, "value")
-            + _bridge("Collateral, ₹", self.model.collateral_bridge, "collateral")
-            + "</div>"
-        )
-
-    def _show_rows(self, _change: object) -> None:
-        frame = self.model.shown
-        if frame is None:
-            self.table = None
-            self._arrange()
-            return
-        columns = [name for name in _COLUMNS if frame[name].count() or name == "symbol"]
-        if self.table is None:
-            self.table = HoldingsTable(
-                frame, caption="Changes; tick a row for its evidence", columns=columns
-            )
-            self.table.page_size = 10
-            self.table.observe(self._show_evidence, "selected")
-        else:
-            self.table.show(frame, columns=columns)
-        self._show_evidence(None)
+    def _show_anew(self, _change: object) -> None:
+        self._limit, self._opened = _FIRST, set()
         self._arrange()
 
-    def _show_evidence(self, _change: object) -> None:
-        if self.table is None or not self.table.selected:
-            self.evidence.value = ""
+    def _show(self, _change: object) -> None:
+        model = self.model
+        lines: pl.DataFrame | None = model.lines
+        shown: pl.DataFrame | None = model.shown
+        if shown is None or lines is None or model.changes is None:
+            self.board.markup = ""
             return
-        rows = self.table.selection.head(_MOST_SOURCES).iter_rows(named=True)
-        self.evidence.value = "".join(
-            _behind(row, self.model.evidence(row)) for row in rows
+        widest: Any = shown["effect"].abs().max()
+        rows = shown.head(self._limit).to_dicts()
+        opened = {
+            row["row"]: write_evidence(row, model.evidence(row))
+            for row in rows
+            if row["row"] in self._opened
+        }
+        self.board.markup = write_comparison(
+            lines,
+            model.value_bridge.row(0, named=True),
+            model.collateral_bridge.row(0, named=True),
+            self._describe_pair(),
+            [
+                write_chips(lines, model.causes),
+                write_rows(rows, widest, opened),
+                write_footer(len(rows), shown.height, lines.height, _MORE),
+            ],
         )
+
+    def _describe_pair(self) -> dict[str, str]:
+        used = self.model.made_from["changes"]
+        at = [datetime.fromisoformat(used[side]) for side in ("before", "after")]
+        return describe_span(at[0], at[1], self.model.changes, used["account"])
+
+    def _toggle_cause(self, cause: str) -> None:
+        chosen = self.model.causes
+        rest = [one for one in chosen if one != cause]
+        self._limit = _FIRST
+        self.model.causes = rest if cause in chosen else [*chosen, cause]
+
+    def _toggle_evidence(self, row: str) -> None:
+        if row.isdigit():
+            self._opened ^= {int(row)}
+            self._show(None)
+
+    def _show_more(self, _value: str) -> None:
+        self._limit += _MORE
+        self._show(None)
+
+    def _export(self, _value: str) -> None:
+        shown, used = self.model.shown, self.model.made_from.get("changes")
+        if shown is not None and used:
+            text = guard_formulas(shown.select(_EXPORTED)).write_csv(
+                datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ"
+            )
+            name = name_file(self._describe_pair(), used["account"])
+            self.board.save(name, text.encode())
 
     def _show_quarantine(self, _change: object) -> None:
         frame = self.model.quarantine
@@ -210,11 +232,11 @@ def _controls(model: ComparisonModel) -> list[c.Control]:
     accounts = [("", "all accounts"), *((key, key) for key in model.accounts)]
     return [
         c.select("before", "Before", model.instants),
+        c.button("swap", "⇄ Swap", group=""),
         c.select("after", "After", model.instants),
         c.select("account", "Account", accounts),
-        c.button("compare", "Compare", primary=True),
-        c.button("cancel", "Cancel", disabled=True),
-        c.chips("causes", "Causes", [], hidden=True, group="Show"),
+        c.button("compare", "Compare", primary=True, group=""),
+        c.button("cancel", "Cancel", disabled=True, hidden=True, group=""),
     ]
 
 
@@ -227,59 +249,3 @@ def _doubtful(model: ComparisonModel) -> list[tuple[str, str]]:
             for key, at, account in rows.iter_rows()
         ),
     ]
-
-
-def _summary(changes: pl.DataFrame, bridge: pl.DataFrame) -> str:
-    row = bridge.row(0, named=True)
-    doubtful = changes.filter(changes["cause"].is_in(_DOUBTFUL)).height
-    moved = changes.filter(~changes["cause"].is_in(["unchanged", "price_only"])).height
-    said = (
-        f"{number_of(doubtful, 'change')} without an explanation or from a suspect "
-        "fetch: look there first."
-    )
-    figures = tiles(
-        [
-            ("Lines", str(changes.height), f"{moved} changed in more than price"),
-            ("Value before", rupees(row["value_before"]), "of what was priced"),
-            ("Value after", rupees(row["value_after"]), "of what is priced"),
-            ("Residual", rupees(row["residual"]), "what the bridge leaves over"),
-        ]
-    )
-    return figures + (notice(said, "warn") if doubtful else "")
-
-
-def _bridge(caption: str, bridge: pl.DataFrame, of: str) -> str:
-    row = bridge.row(0, named=True)
-    steps = [
-        (label_of_column(name.removesuffix("_effect")), row[name])
-        for name in EFFECTS[of]
-        if row[name]
-    ]
-    return waterfall(caption, row["value_before"], steps, row["value_after"])
-
-
-def _behind(change: dict[str, Any], found: list[Source]) -> str:
-    """Write what was reported for one change, and the payload's own words."""
-    name = change["symbol"] or change["instrument_id"]
-    cause = change["cause"].replace("_", " ")
-    told = notice(f"{name}: {change['evidence'] or cause}")
-    return told + "".join(_reported(source) for source in found)
-
-
-def _reported(source: Source) -> str:
-    wanted = [n for n in source.row if n.endswith(("_quantity", "_price", "haircut"))]
-    pairs = [(label_of_column(name), _value(source.row[name], name)) for name in wanted]
-    where = escape(f"{source.side}: {source.origin}")
-    words = notice("The payload itself is not kept; these are its stored fields.")
-    if source.payload:
-        keys = 'tabindex="0" data-lm-suppress-shortcuts="true"'
-        label = f'{keys} aria-label="Payload {escape(source.side)}"'
-        words = f"<pre {label}>{escape(source.payload)}</pre>"
-    return (
-        f'<details><summary data-lm-suppress-shortcuts="true">{where}</summary>'
-        f"{listing(pairs)}{words}</details>"
-    )
-
-
-def _value(value: object, name: str) -> str:
-    return format_value(value, kind_of_column(name, pl.Float64()))

@@ -1,0 +1,67 @@
+"""A part of a tool whose HTML is written in Python and whose buttons answer there."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anywidget
+from traitlets import Unicode
+
+from holdings_kit.display._numbers import UNKNOWN
+from widgets.page import read_style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Board", "unknown"]
+
+_HERE: Final = Path(__file__).parent
+
+
+class Board(anywidget.AnyWidget):
+    """Shows `markup`; a button of it with ``data-act`` calls one of `acts`.
+
+    Whoever writes the markup escapes every text in it. After a press the focus stays
+    at the element with the same ``data-key``.
+
+    Parameters
+    ----------
+    acts
+        Name of an act → what it does with the button's ``data-value``.
+    """
+
+    _esm = _HERE / "board.js"
+    _css = read_style(_HERE / "board.css")
+
+    markup = Unicode().tag(sync=True)
+
+    def __init__(self, acts: Mapping[str, Callable[[str], object]]) -> None:
+        super().__init__()
+        self._acts = dict(acts)
+        self.on_msg(self._receive_message)
+
+    def save(self, name: str, data: bytes) -> None:
+        """Let the browser save a file."""
+        self.send({"type": "save", "name": name}, [data])
+
+    def _receive_message(
+        self, _widget: object, content: dict[str, Any], _buffers: object
+    ) -> None:
+        act = self._acts.get(str(content.get("act")))
+        if act is not None:
+            act(str(content.get("value", "")))
+
+
+def unknown(why: str) -> str:
+    """Write a dash for what is unknown, with its reason on hover and focus.
+
+    >>> unknown("no price")[:54]
+    '<span class="hk-why" role="note" tabindex="0" title="n'
+    """
+    said = escape(why, quote=True)
+    return (
+        f'<span class="hk-why" role="note" tabindex="0" title="{said}" '
+        f'aria-label="unknown: {said}" data-why="{said}">{UNKNOWN}</span>'
+    )
