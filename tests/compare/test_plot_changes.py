@@ -16,6 +16,7 @@ from holdings_kit.display import plot
 from holdings_kit.errors import FrameError
 
 Lines = Callable[..., pl.DataFrame]
+ENDS = ("before", "after")
 LATER = datetime(2026, 1, 6, 12, 30, tzinfo=UTC)
 
 
@@ -44,19 +45,21 @@ def test_the_waterfall_ends_where_the_bridge_ends(
     total = hk.bridge(changes, by=(), of=of)
     figure = plot.value_waterfall(total)
     axes = drawn(figure)
-    heights = [bar.get_height() for bar in axes.patches]
-    assert heights[0] + sum(heights[1:-1]) == pytest.approx(heights[-1])
-    assert heights[-1] == pytest.approx(float(total["value_after"].item() or 0))
-    assert "(Rs)" in axes.get_ylabel()
+    *steps, change = [bar.get_width() for bar in axes.patches]
+    before, after = (float(total[f"value_{end}"].item() or 0) for end in ENDS)
+    assert sum(steps) == pytest.approx(change)
+    assert change == pytest.approx(after - before)
+    assert axes.patches[-1].get_x() == axes.patches[0].get_x() == 0
     names = {"value": "value", "collateral": "collateral", "pnl": "unrealized P&L"}
-    assert plot.alt_text(figure).startswith(f"Waterfall of {names[of]} from Rs ")
-    assert names[of] in axes.get_ylabel()
-    steps = [label.get_text().replace("\n", "_") for label in axes.get_xticklabels()]
-    assert [f"{s}_effect" for s in steps[1:-1]] == [
+    assert plot.alt_text(figure).startswith(f"Waterfall of {names[of]} from ₹")
+    assert names[of] in figure.texts[1].get_text()
+    assert "₹" in figure.texts[1].get_text()
+    labels = [label.get_text().lower() for label in axes.get_yticklabels()]
+    assert [f"{label.replace(' ', '_')}_effect" for label in labels[:-1]] == [
         column for column in total.columns if column.endswith("_effect")
     ]
-    _, top = axes.get_ylim()  # the figure above the highest bar stays inside
-    assert top > max(bar.get_y() + bar.get_height() for bar in axes.patches)
+    _, right = axes.get_xlim()  # the figure beside the farthest bar stays inside
+    assert right > max(bar.get_x() + bar.get_width() for bar in axes.patches)
 
 
 def test_the_collateral_bridge_is_the_bridge_of_collateral(
@@ -82,7 +85,7 @@ def test_cause_counts_are_the_counts(changes: pl.DataFrame) -> None:
         for t, b in zip(axes.get_yticklabels(), axes.patches, strict=True)
     }
     assert told == {"pledged": 1, "closed": 1, "opened": 1}
-    assert "count" in axes.get_xlabel()
+    assert "count" in figure.texts[1].get_text()
     assert "4 moved in price only" in plot.alt_text(figure)
 
 
@@ -94,7 +97,7 @@ def test_the_ladder_stacks_the_buckets(changes: pl.DataFrame) -> None:
         "Quantities of IDEA before and after (pledged): "
         "100 free before, 40 free after, 60 pledged after."
     )
-    assert "units" in axes.get_ylabel()
+    assert "units" in figure.texts[1].get_text()
     with pytest.raises(FrameError, match="no line"):
         plot.quantity_ladder(changes, account_id="A1", instrument_id="X")
 
@@ -119,9 +122,9 @@ def test_a_waterfall_of_nothing_known_does_not_say_zero(lines: Lines) -> None:
     assert words == "Waterfall: nothing in it has a known value."
 
 
-def test_each_cause_has_a_colour_of_its_own() -> None:
+def test_each_cause_has_a_colour_and_mark_of_its_own() -> None:
     from holdings_kit.changes import CAUSES
-    from holdings_kit.display.plot._changes import _COLOUR_OF
+    from holdings_kit.display.plot._changes import _LOOKS
 
-    assert set(_COLOUR_OF) == set(CAUSES)
-    assert len(set(_COLOUR_OF.values())) == len(CAUSES)
+    assert set(_LOOKS) == set(CAUSES)
+    assert len(set(_LOOKS.values())) == len(CAUSES)

@@ -24,8 +24,9 @@ def test_unknown_pnl_is_counted_not_drawn() -> None:
     figure = hk.plot.pnl_bars(hk.consolidate(loaded.holdings))
     (axes,) = figure.axes
     assert len(axes.patches) == 7
-    assert "1 unknown" in axes.get_title()
-    assert "-1,129 (NSDL)" in hk.plot.alt_text(figure)
+    words = [text.get_text() for text in figure.texts]
+    assert "7 of 8 positions have a P&L; 1 unknown: no price or no cost" in words
+    assert "−₹1,129 (NSDL)" in hk.plot.alt_text(figure)
 
 
 def test_the_picture_of_performance_leaves_unknown_days_out() -> None:
@@ -40,7 +41,7 @@ def test_the_picture_of_performance_leaves_unknown_days_out() -> None:
     )
     figure = hk.plot.performance_lines(rows)
     value, index = figure.axes
-    assert "990 rupees on 2026-01-07, time-weighted unknown" in hk.plot.alt_text(figure)
+    assert "₹990 on 7 Jan 2026, time-weighted unknown" in hk.plot.alt_text(figure)
     assert [len(axes.lines) for axes in (value, index)] == [2, 3]
     drawn: Any = index.lines[0].get_ydata()
     assert math.isnan(drawn[2])

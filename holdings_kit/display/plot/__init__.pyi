@@ -27,7 +27,7 @@ from ._portfolio import (
 )
 from ._risk import concentration as concentration, pledge_plan as pledge_plan
 from ._shocks import shock_effects as shock_effects, shock_grid as shock_grid
-from ._style import alt_text as alt_text
+from ._style import alt_text as alt_text, style as style
 from ._waterfalls import (
     collateral_bridge as collateral_bridge,
     value_waterfall as value_waterfall,

@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-from matplotlib.ticker import MaxNLocator
 
 from holdings_kit.changes import CAUSES, CHANGES, TIMELINE
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import format_value, number_of, quantity
 from holdings_kit.display.plot._style import (
-    BLACK,
-    BLUE,
-    COLOURS,
-    GREY,
-    ORANGE,
-    VERMILION,
+    SERIES,
     Axes,
-    distinct_colours,
-    legend_outside,
+    clip_name,
+    colour,
+    date_axis,
     new_figure,
     nothing,
+    tell,
+    themed,
 )
 from holdings_kit.errors import FrameError
 from holdings_kit.schema import conform
@@ -32,24 +29,27 @@ __all__ = ["cause_counts", "change_timeline", "quantity_ladder"]
 
 _QUIET: Final = ("price_only", "unchanged")
 
+_UNTOLD: Final = "owned, buckets\nunknown"
+_ENDS: Final = ("before", "after")
 _LADDER: Final = (
-    ("settled_quantity", "free", BLUE),
-    ("t1_quantity", "T+1", ORANGE),
-    ("pledged_quantity", "pledged", COLOURS[2]),
+    ("settled_quantity", "free", "accent"),
+    ("t1_quantity", "T+1", "flow"),
+    ("pledged_quantity", "pledged", "bar"),
 )
 
-_MARKS: Final = ("o", "s", "^", "v", "D", "P", "X", "*", "<", ">", "h", "p", "d", "8")
-
-_COLOUR_OF: Final[dict[str, str]] = dict(
-    zip(CAUSES, distinct_colours(len(CAUSES)), strict=True)
-)
-"""Each cause has one colour, the same in every picture, and no two share one."""
+_MARKS: Final = ("o", "s", "^", "v", "D", "P", "X", "*")
+_LOOKS: Final[dict[str, tuple[str, str]]] = {
+    cause: (SERIES[place % len(SERIES)], _MARKS[(place + place // 8) % len(_MARKS)])
+    for place, cause in enumerate(CAUSES)
+}
+"""Each cause has one colour and mark in every picture; no two have the same pair."""
 
 _MOST: Final = 30  # instruments a timeline can name legibly
 
 """What a bridge is of, by the first of these steps that it has."""
 
 
+@themed
 def cause_counts(
     changes: pl.DataFrame,
     *,
@@ -59,7 +59,7 @@ def cause_counts(
 ) -> Figure:
     """Draw how many lines changed for which cause, in the order of the rules.
 
-    Lines that only moved in price, or not at all, are counted in the title: beside
+    Lines that only moved in price, or not at all, are counted below: beside
     them the others would not be seen.
 
     Parameters
@@ -89,30 +89,51 @@ def cause_counts(
     figure, (axes,) = new_figure(
         f"Lines by cause: {told or 'none changed'}; "
         f"{calm} moved in price only or not at all.",
-        size=(7.0, max(2.2, 0.32 * len(shown) + 1.2)),
+        size=(7.4, 1.5 + 0.32 * max(len(shown), 2)),
         ax=ax,
         figsize=figsize,
     )
     quiet = f"{number_of(calm, 'line')} moved in price only or not at all"
-    axes.set_title(title or quiet, fontsize=9)
     if not shown:
         nothing(axes, "no line changed")
+        axes.set_title(title or quiet)
         return figure
-    names = [cause.replace("_", " ") for cause, _ in shown]
+    places = list(range(len(shown)))
     doubtful = {"suspect_fetch", "unexplained"}
+    shades = ["warn" if cause in doubtful else "bar" for cause, _ in shown]
     bars = axes.barh(
-        names,
+        places,
         [n for _, n in shown],
-        color=[VERMILION if cause in doubtful else BLUE for cause, _ in shown],
+        height=0.62,
+        color=[colour(shade) for shade in shades],
     )
-    axes.bar_label(bars, padding=3, fontsize=8)
+    axes.bar_label(bars, [quantity(n) for _, n in shown], padding=4, fontsize=9)
+    axes.set_yticks(places, [cause.replace("_", " ") for cause, _ in shown])
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
     axes.invert_yaxis()
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("lines (count)")
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=colour("line2"), linewidth=0.9)
     axes.margins(x=0.1)
+    changed = sum(n for _, n in shown)
+    most, count = max(shown, key=lambda pair: pair[1])
+    odd = sum(n for cause, n in shown if cause in doubtful)
+    tell(
+        figure,
+        axes,
+        f"{number_of(changed, 'line')} changed, {quantity(count)} of them "
+        f"{most.replace('_', ' ')}"
+        + (f"; {quantity(odd)} without a reason" if odd else "; each has its reason"),
+        unit="Lines (account × instrument) by cause, count; amber is in doubt",
+        foot=quiet,
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+@themed
 def quantity_ladder(
     changes: pl.DataFrame,
     *,
@@ -157,46 +178,69 @@ def quantity_ladder(
     line = rows.row(0, named=True)
     cause, symbol = line["cause"].replace("_", " "), line["symbol"] or instrument_id
     parts = [
-        (end, name, colour, float(line[f"{column}_{end}"]))
-        for end in ("before", "after")
-        for column, name, colour in _LADDER
+        (end, name, shade, float(line[f"{column}_{end}"]))
+        for end in _ENDS
+        for column, name, shade in _LADDER
         if line[f"{column}_{end}"] is not None
     ]
     told = {end for end, *_ in parts}
     parts += [
-        (end, "owned, buckets unknown", GREY, float(line[f"owned_quantity_{end}"]))
-        for end in ("before", "after")
+        (
+            end,
+            "owned, buckets\nunknown",
+            "barsoft",
+            float(line[f"owned_quantity_{end}"]),
+        )
+        for end in _ENDS
         if end not in told and line[f"owned_quantity_{end}"] is not None
     ]
     words = ", ".join(f"{n:g} {name} {end}" for end, name, _, n in parts if n)
     figure, (axes,) = new_figure(
         f"Quantities of {symbol} before and after ({cause}): {words or 'none'}.",
-        size=(4.5, 4.0),
+        size=(5.2, 4.2),
         ax=ax,
         figsize=figsize,
     )
     top = {"before": 0.0, "after": 0.0}
-    named: set[str] = set()
-    for end, name, colour, size in parts:
-        place = ("before", "after").index(end)
-        label = None if name in named else name
-        bar = axes.bar(
-            place, size, bottom=top[end], color=colour, width=0.6, label=label
+    for end, name, shade, size in parts:
+        if not size:
+            continue
+        place = _ENDS.index(end)
+        axes.bar(place, size, bottom=top[end], color=colour(shade), width=0.6)
+        axes.annotate(
+            f"{name}\n{quantity(size)}",
+            (place, top[end] + size / 2),
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"facecolor": colour("card"), "edgecolor": "none", "pad": 1.5},
         )
-        if size:
-            ink = BLACK if colour == ORANGE else "white"
-            axes.bar_label(bar, [f"{size:g}"], label_type="center", color=ink)
-        named.add(name)
         top[end] += size
     axes.set_xticks((0, 1), ["before", "after"])
-    axes.set_ylabel("quantity (units)")
-    axes.set_title(title or f"{symbol}: {cause}")
-    axes.margins(y=0.1)
-    if named:
-        legend_outside(axes)
+    axes.set_xlim(-0.5, 1.5)
+    axes.set_ylim(0, 1.06 * max(*top.values(), 1.0))
+    axes.grid(visible=False)
+    axes.set_yticks([])
+    owned = f"{quantity(top['before'])} before, {quantity(top['after'])} after"
+    tell(
+        figure,
+        axes,
+        f"{clip_name(symbol)}: {cause}, {owned}",
+        unit="Owned quantity by where it stands, units",
+        foot=_say_instants(line),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+def _say_instants(line: dict[str, object]) -> str:
+    """Say between which snapshots a line changed."""
+    ends = [format_value(line.get(f"snapshot_at_{end}"), "instant") for end in _ENDS]
+    return " to ".join(ends)
+
+
+@themed
 def change_timeline(
     changes: pl.DataFrame,
     *,
@@ -249,7 +293,7 @@ def change_timeline(
     )
     figure, (axes,) = new_figure(
         f"Timeline of account {account_id}: {words or 'nothing happened'}.",
-        size=(9.0, max(2.5, 0.3 * len(names) + 1.5)),
+        size=(9.0, 2.0 + 0.3 * max(len(names), 3)),
         ax=ax,
         figsize=figsize,
     )
@@ -261,26 +305,40 @@ def change_timeline(
     )
     for place, who in enumerate(names):
         days = held.filter(pl.col("name") == who)["at"].to_list()
-        axes.plot(days, [place] * len(days), color="#CCCCCC", lw=1, zorder=1)
+        spots = [place] * len(days)
+        axes.plot(days, spots, color=colour("line2"), linewidth=1, zorder=1)
     present = [cause for cause in CAUSES if cause in set(told["cause"])]
     for cause in present:
         own = told.filter(pl.col("cause") == cause)
+        shade, mark = _LOOKS[cause]
         axes.scatter(
             own["at"].to_list(),
             [names.index(who) for who in own["name"]],
-            marker=_MARKS[CAUSES.index(cause) % len(_MARKS)],
-            color=_COLOUR_OF[cause],
-            edgecolor=BLACK,
-            linewidth=0.4,
+            marker=mark,
+            color=colour(shade),
             s=42,
             zorder=2,
             label=cause.replace("_", " "),
         )
-    events = number_of(told.height, "event")
-    axes.set_title(title or f"{account_id}: {events}, {words}", wrap=True)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.set_yticks(range(len(names)), [clip_name(who) for who in names])
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("snapshot (UTC date)")
-    axes.tick_params(axis="x", rotation=30)
-    legend_outside(axes)
+    date_axis(axes.xaxis)
+    if len(set(told["at"])) == 1:
+        axes.set_xticks([told["at"][0]], [format_value(told["at"][0].date(), "date")])
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    events = number_of(told.height, "event")
+    most = told["cause"].value_counts(sort=True).row(0)
+    tell(
+        figure,
+        axes,
+        f"{events} of {number_of(len(names), 'instrument')}; "
+        f"{most[0].replace('_', ' ')} most often ({most[1]})",
+        unit=f"What happened in account {account_id}, by snapshot",
+        foot=f"{number_of(rows['snapshot_at_after'].n_unique(), 'snapshot')} compared "
+        "with the one before; days on which only prices moved are blank",
+        title=title,
+        ax=ax,
+    )
     return figure

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import polars as pl
 
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
-    GREY,
     Axes,
+    clip_name,
+    colour,
     colours_of,
-    ink_on,
+    draw_cells,
+    need,
     new_figure,
     nothing,
     percent_axis,
     split_series,
+    tell,
+    themed,
 )
-from holdings_kit.errors import FrameError
 from holdings_kit.haircuts import breaches
 
 if TYPE_CHECKING:
@@ -30,9 +32,12 @@ __all__ = ["adequacy_heatmap", "haircut_drawdown"]
 
 _LABELLED: Final = 15  # breaches up to which each point carries its name
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "*")
+_TESTS: Final = ("kupiec_p", "offsets_p", "garch_p")
+_SIGNIFICANT: Final = 0.05
 _WIDE: Final = 6  # years beyond which two maps fill a row
 
 
+@themed
 def adequacy_heatmap(
     coverage: pl.DataFrame,
     *,
@@ -46,8 +51,10 @@ def adequacy_heatmap(
     ----------
     coverage
         What `haircuts.backtest` returns for ``by=("instrument_id", "model", "year")``,
-        of one model. The number in a cell is the count of breaches; the colour is
-        breaches over expected breaches, white where they agree.
+        one map for each model. The number in a cell is the count of breaches; the
+        colour is breaches over expected breaches, none where they agree; ▲ is too many
+        and ▽ too few where a test of the cell rejects at 5 %. A cell without a test of
+        breaches is hatched.
     ax, figsize, title
         The caller's axes to draw on, the size of a new figure in inches, and a title
         in the place of the usual one.
@@ -56,8 +63,6 @@ def adequacy_heatmap(
     ------
     FrameError
         A key is missing.
-    ConfigError
-        There is more than one model.
 
     Examples
     --------
@@ -73,9 +78,7 @@ def adequacy_heatmap(
     >>> alt_text(adequacy_heatmap(backtest(basel(prices), prices, by=by)))
     'Breaches of 1 security in 1 year: 1 where 0.0 are expected.'
     """
-    for column in ("instrument_id", "model", "year"):
-        if column not in coverage.columns:
-            raise FrameError("coverage", column, "is missing; backtest with it in `by`")
+    need(coverage, "coverage", ("instrument_id", "model", "year"))
     if "n" in coverage.columns:
         coverage = coverage.filter(pl.col("n") > 0)  # others have no year
     models = coverage["model"].unique().sort().to_list()
@@ -88,10 +91,10 @@ def adequacy_heatmap(
     alt += f": {total} where {expected:.1f} are expected."
     columns = min(len(models), 2 if len(years) > _WIDE else 3) or 1
     rows = -(-len(models) // columns) or 1
-    wide, high = 1.2 + 0.6 * len(years), 1.0 + 0.3 * len(names)
+    wide, high = 1.4 + 0.62 * len(years), 0.8 + 0.3 * len(names)
     figure, panels = new_figure(
         alt,
-        size=(max(5.0, columns * wide), max(3.0, rows * high)),
+        size=(max(7.4, columns * wide), max(3.0, 1.2 + rows * high)),
         rows=rows,
         columns=columns,
         ax=ax,
@@ -100,44 +103,56 @@ def adequacy_heatmap(
     if not names:
         nothing(panels[0], "No coverage to show.")
         return figure
+    found: list[tuple[float, str]] = []
     for model, axes in zip(models, panels[: len(models)], strict=True):
         one = coverage.filter(pl.col("model") == model)
-        mesh = _draw_map(axes, one, names, years)
+        _draw_map(axes, one, names, years)
         hits, due = int(one["breaches"].sum()), one["expected"].sum()
-        between, small = ("\n", 8) if len(models) > 1 else (" ", None)
-        found = f"{model}:{between}{number_of(hits, 'breach', 'breaches')}"
-        words = title if title and len(models) == 1 else f"{found}, {due:.1f} expected"
-        axes.set_title(words, fontsize=small)
-        figure.colorbar(mesh, ax=axes, label="Breaches / expected", extend="max")
-    if title and len(models) > 1:
-        figure.suptitle(title)
+        words = number_of(hits, "breach", "breaches")
+        found.append(
+            (hits / due if due else 0.0, f"{model}: {words}, {due:.1f} expected")
+        )
+        if len(models) > 1 or ax is not None:
+            axes.set_title(f"{model}: {hits}, {due:.1f} expected", fontsize=9)
     for spare in panels[len(models) :]:
         spare.set_axis_off()
+    worst = max(found)[1]
+    pairs = len(names) * len(years) * len(models)
+    tell(
+        figure,
+        panels[0],
+        worst if len(models) == 1 else f"Most for what is expected: {worst}",
+        unit="Breaches by security and year, count; ▲ too many, ▽ too few at 5 %",
+        foot=f"{coverage.height} of {pairs} cells tested"
+        + ("; hatched is not" if coverage.height < pairs else ""),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
 def _draw_map(
     axes: Axes, coverage: pl.DataFrame, names: list[str], years: list[int]
-) -> Axes:
+) -> None:
     """Draw one model's map; a cell that was not tested stays hatched."""
-    ratio = np.full((len(names), len(years)), np.nan)
-    axes.set_facecolor("none")
-    for name, year, value, count in coverage.select(
-        "instrument_id", "year", "ratio", "breaches"
+    cells: list[tuple[int, int, float | None, str]] = []
+    tests = [name for name in _TESTS if name in coverage.columns]
+    p_value = pl.coalesce(*tests, pl.lit(None, pl.Float64()))
+    for name, year, value, count, p in coverage.select(
+        "instrument_id", "year", "ratio", "breaches", p_value.alias("_p")
     ).iter_rows():
-        cell = names.index(name), years.index(year)
-        ratio[cell] = value
-        shade = ink_on(value - 1, 1.0)
-        axes.text(cell[1], cell[0], str(count), ha="center", va="center", color=shade)
-    mesh: Axes = axes.imshow(
-        ratio, cmap="PuOr_r", vmin=0, vmax=2, aspect="auto", origin="lower"
-    )
-    axes.grid(visible=False)
-    axes.set_xticks(range(len(years)), [str(year) for year in years])
-    axes.set_yticks(range(len(names)), names)
-    return mesh
+        place = years.index(year), len(names) - 1 - names.index(name)
+        far = None if value is None else max(-1.0, min(1.0, value - 1))
+        odd = p is not None and p < _SIGNIFICANT
+        mark = ("▲ " if (value or 0) > 1 else "▽ ") if odd else ""
+        cells.append((*place, far, f"{mark}{count}"))
+    labels = [clip_name(name, 18) for name in reversed(names)]
+    draw_cells(axes, cells, ([str(year) for year in years], labels))
+    if len(years) > _WIDE:
+        axes.tick_params(axis="x", labelrotation=45)
 
 
+@themed
 def haircut_drawdown(
     haircuts: AnyFrame,
     prices: AnyFrame,
@@ -190,7 +205,7 @@ def haircut_drawdown(
     parts = split_series(worst["model"].unique().sort().to_list(), ax=ax)
     figure, panels = new_figure(
         alt,
-        size=(5.5 * len(parts), 5.0),
+        size=(max(7.4, 5.5 * len(parts)), 5.8),
         columns=len(parts),
         ax=ax,
         figsize=figsize,
@@ -202,18 +217,33 @@ def haircut_drawdown(
     edge = 1.05 * float(highest)
     named = short.unique("instrument_id", keep="first", maintain_order=True)
     for axes, models in zip(panels, parts, strict=True):
-        axes.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
-        for place, (model, colour) in enumerate(colours_of(models)):
+        axes.plot([0, edge], [0, edge], color=colour("ink3"), linestyle="--", lw=1)
+        for place, (model, shade) in enumerate(colours_of(models)):
             one = worst.filter(pl.col("model") == model)
-            look = {"s": 22, "color": colour, "marker": _MARKS[place], "label": model}
+            look = {"s": 24, "color": shade, "marker": _MARKS[place], "label": model}
             axes.scatter(one["haircut"], one["loss"], **look)
         here = named.filter(pl.col("model").is_in(models))
         _name_points(axes, here.head(_LABELLED), edge)
-        percent_axis(axes.xaxis, "Haircut")
-        percent_axis(axes.yaxis, f"Worst loss within {number_of(horizon, 'day')}")
-        axes.legend(frameon=False)
+        axes.set_xlim(0, edge)
+        axes.set_ylim(0, edge)
+        axes.grid(visible=True)
+        percent_axis(axes.xaxis, "haircut")
+        percent_axis(axes.yaxis, f"worst loss within {number_of(horizon, 'day')}")
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=4, fontsize=8.5)
     found = f"{short.height} of {worst.height} haircuts were smaller than the fall"
-    panels[0].set_title(title or f"{found} within {number_of(horizon, 'day')}")
+    names = worst["instrument_id"].n_unique()
+    left = named.height - min(named.height, _LABELLED)
+    tell(
+        figure,
+        panels[0],
+        f"{found} within {number_of(horizon, 'day')}",
+        unit="Each security on its worst day, % of value; above the line the haircut "
+        "was too small",
+        foot=f"{number_of(names, 'security', 'securities')}"
+        + (f"; the names of {left} are left out" if left else ""),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
@@ -226,10 +256,10 @@ def _name_points(axes: Axes, rows: pl.DataFrame, edge: float) -> None:
     ).iter_rows():
         free = min(up, free - step)
         axes.annotate(
-            name,
+            clip_name(name),
             (across, up),
             xytext=(across + 0.04 * edge, free),
             va="center",
             fontsize=7,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5},
+            arrowprops={"arrowstyle": "-", "color": colour("ink3"), "linewidth": 0.5},
         )

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from math import nan
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import number_of, percent
 from holdings_kit.display.plot._style import (
-    GREEN,
-    GREY,
-    VERMILION,
-    YELLOW,
     Axes,
+    clip_name,
+    colour,
     colours_of,
     date_axis,
-    legend_outside,
+    end_labels,
     new_figure,
     nothing,
     percent_axis,
     split_series,
+    tell,
+    themed,
 )
 from holdings_kit.haircuts import breaches, statistics
 
@@ -31,9 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["breach_plot", "rolling_zones"]
 
-_ZONES: Final = {"green": GREEN, "yellow": YELLOW, "red": VERMILION}
+_ZONES: Final = {"green": "gainsoft", "yellow": "warnsoft", "red": "badsoft"}
+_MARKS: Final = ("x", "o", "s", "^", "v", "D", "P", "+")
+_DENSE: Final = 400  # days beyond which the lines are thin
+_ROOMY: Final = 4  # models up to which a label takes two lines
+_HOLLOW: Final = "os^vD"
 
 
+@themed
 def breach_plot(
     haircuts: AnyFrame,
     prices: AnyFrame,
@@ -89,7 +96,7 @@ def breach_plot(
     parts = split_series(counts["model"].to_list(), ax=ax)
     figure, panels = new_figure(
         alt + (said or "nothing to judge") + ".",
-        size=(9.0, 1.0 + 3.0 * len(parts)),
+        size=(9.0, 1.3 + 2.9 * len(parts)),
         rows=len(parts),
         ax=ax,
         figsize=figsize,
@@ -99,24 +106,72 @@ def breach_plot(
         return figure
     shown = judged.unique("date", keep="first").sort("date")
     hits_of = dict(counts.select("model", "breach").iter_rows())
+    thin = 1.8 if shown.height <= _DENSE else 1.1
     for axes, models in zip(panels, parts, strict=True):
-        axes.vlines(
-            shown["date"], 0, shown["loss"], color=GREY, linewidth=0.8, label="loss"
-        )
-        for model, colour in colours_of(models):
+        _draw_losses(axes, shown)
+        ends: list[tuple[float, str, str]] = []
+        for place, (model, shade) in enumerate(colours_of(models)):
             one = judged.filter(pl.col("model") == model)
             name = f"{model}, × {number_of(hits_of[model], 'breach', 'breaches')}"
-            line = {"where": "post", "color": colour, "label": name}
-            axes.step(one["date"], one["haircut"], **line)
-            hit = one.filter("breach")
-            cross = {"s": 45, "color": colour, "marker": "x", "zorder": 3}
-            axes.scatter(hit["date"], hit["loss"], **cross)
+            dense = one.height > _DENSE  # a step is then less than a point wide
+            line = {"color": shade, "label": name, "linewidth": thin}
+            line |= {} if dense else {"drawstyle": "steps-post"}
+            axes.plot(one["date"], one["haircut"], **line)
+            hit, mark = one.filter("breach"), _MARKS[place]
+            hollow: dict[str, Any] = {"facecolors": "none", "edgecolors": shade}
+            look = hollow if mark in _HOLLOW else {"color": shade}
+            axes.scatter(
+                hit["date"],
+                hit["loss"],
+                s=28,
+                marker=mark,
+                linewidths=1.3,
+                zorder=3,
+                **look,
+            )
+            count = number_of(hits_of[model], "breach", "breaches")
+            between = "\n" if len(models) <= _ROOMY else ", "
+            words = f"{clip_name(model)}{between}{count}"
+            ends.append((float(one["haircut"][-1]), words, shade))
         date_axis(axes.xaxis)
-        percent_axis(axes.yaxis, "Fraction of value")
-        legend_outside(axes)
-    panels[0].set_title(title or _name_extremes(instrument_id, days, counts))
-    panels[-1].set_xlabel("Date")
+        percent_axis(axes.yaxis)
+        _fit_height(axes, judged)
+        end_labels(axes, ends)
+    windows = number_of(judged.select("date").unique().height, "day")
+    overlap = (
+        f"; windows overlap, so one fall counts up to {horizon} times"
+        if horizon > 1
+        else ""
+    )
+    tell(
+        figure,
+        panels[0],
+        _name_extremes(clip_name(instrument_id), days, counts),
+        unit=f"Loss over {days} (grey) and haircut (lines), % of value; "
+        "each mark is a breach",
+        foot=f"{windows} judged{overlap}",
+        title=title,
+        ax=ax,
+    )
     return figure
+
+
+def _draw_losses(axes: Axes, shown: pl.DataFrame) -> None:
+    """Draw a needle for each day that lost, all of them in one path."""
+    lost = shown.filter(pl.col("loss") > 0).select(
+        pl.concat_list("date", "date", "date").alias("date"),
+        pl.concat_list(pl.lit(0.0), pl.col("loss").cast(pl.Float64()), pl.lit(nan)),
+    )
+    needles = lost.explode("date", "literal")
+    axes.plot(
+        needles["date"], needles["literal"], color=colour("barsoft"), linewidth=0.9
+    )
+
+
+def _fit_height(axes: Axes, judged: pl.DataFrame) -> None:
+    """Show every breach and each line whole; what gained lies below the picture."""
+    highest = judged.select(pl.max_horizontal("haircut", "loss").max()).item()
+    axes.set_ylim(0, 1.08 * max(float(highest), 0.001))
 
 
 def _name_extremes(instrument_id: str, days: str, counts: pl.DataFrame) -> str:
@@ -134,6 +189,7 @@ def _name_extremes(instrument_id: str, days: str, counts: pl.DataFrame) -> str:
     return f"{head}{high} broken most ({most}), {low} least ({few})"
 
 
+@themed
 def rolling_zones(
     haircuts: AnyFrame,
     prices: AnyFrame,
@@ -199,34 +255,64 @@ def rolling_zones(
     alt = f"Breaches of {instrument_id} in the last {window} days: "
     alt += (said or "too few days") + "."
     parts = split_series(last["model"].to_list(), ax=ax)
-    size = (9.0, 1.0 + 3.0 * len(parts))
+    size = (9.0, 1.3 + 2.9 * len(parts))
     figure, panels = new_figure(alt, size=size, rows=len(parts), ax=ax, figsize=figsize)
     if counts.height == 0:
         nothing(panels[0], f"Fewer than {window} days of {instrument_id} to count.")
         return figure
     top = max(max(counts["count"].to_list()) + 2, _find_first_red(window, level) + 2)
+    bands = _list_bands(window, level, top)
     for axes, models in zip(panels, parts, strict=True):
-        for zone, low, high in _list_bands(window, level, top):
-            axes.axhspan(low, high, color=_ZONES[zone], alpha=0.25, linewidth=0)
+        for zone, low, high in bands:
+            axes.axhspan(low, high, color=colour(_ZONES[zone]), linewidth=0)
         for zone, ceiling in _list_ceilings(
             _list_bands(window, level, top - 1)
         ).items():
-            words = {"fontsize": 8, "va": "top", "ha": "right"}
-            axes.text(
-                0.99, ceiling, zone, transform=axes.get_yaxis_transform(), **words
+            axes.annotate(
+                zone,
+                (0, ceiling),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, -2),
+                textcoords="offset points",
+                fontsize=8,
+                va="top",
+                color=colour("ink2"),
             )
-        for model, colour in colours_of(models):
+        ends: list[tuple[float, str, str]] = []
+        for model, shade in colours_of(models):
             one = counts.filter(pl.col("model") == model)
-            line = {"where": "post", "color": colour, "label": model}
-            axes.step(one["date"], one["count"], **line)
+            axes.step(one["date"], one["count"], where="post", color=shade, label=model)
+            ends.append((float(one["count"][-1]), f"{model} {one['count'][-1]}", shade))
         axes.set_ylim(-0.5, top)
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         date_axis(axes.xaxis)
-        axes.set_ylabel(f"Breaches in {window} days")
-        legend_outside(axes)
-    panels[-1].set_xlabel("Date")
-    usual = f"{instrument_id}: rolling breaches and zones at {level:.1%}"
-    panels[0].set_title(title or usual)
+        end_labels(axes, ends)
+    tell(
+        figure,
+        panels[0],
+        _say_zones(clip_name(instrument_id), last, window, level),
+        unit=f"Breaches in the last {window} days, count; zones at {percent(level)}",
+        foot=f"{number_of(counts.select('date').unique().height, 'day')} with a full "
+        "window; no line before there are as many",
+        title=title,
+        ax=ax,
+    )
     return figure
+
+
+def _say_zones(name: str, last: pl.DataFrame, window: int, level: float) -> str:
+    """Say in which zone each model ends."""
+    zones: dict[str, list[str]] = {}
+    for model, count in last.select("model", "count").iter_rows():
+        zone = _find_zone(count, window, level) or "no light"
+        zones.setdefault(zone, []).append(model)
+    order = [zone for zone in ("red", "yellow", "green", "no light") if zone in zones]
+    told = [
+        f"{zones[zone][0] if len(zones[zone]) == 1 else f'{len(zones[zone])} models'} "
+        f"{'ends' if len(zones[zone]) == 1 else 'end'} {zone}"
+        for zone in order
+    ]
+    return f"{name}: {', '.join(told)}"
 
 
 def _find_zone(count: int, window: int, level: float) -> str | None:

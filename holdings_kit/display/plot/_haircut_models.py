@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display.plot._style import (
-    BLUE,
-    GREY,
-    VERMILION,
+    SERIES,
     Axes,
-    distinct_colours,
-    ink_on,
-    legend_outside,
+    clip_name,
+    colour,
+    draw_cells,
     new_figure,
     nothing,
     percent_axis,
+    tell,
+    themed,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["margin_reproduction", "model_comparison", "procyclicality"]
 
+_SECURITY: Final = ("security", "securities")
 _RISE: Final = "rise_"
 _SIGNIFICANT: Final = 0.05
 _SET_SIZE: Final = 0.10
@@ -39,6 +41,7 @@ _POINTS: Final = 100.0
 _TURNED: Final = 4  # models beyond which their names are written aslant
 
 
+@themed
 def model_comparison(
     comparison: Comparison,
     *,
@@ -78,29 +81,57 @@ def model_comparison(
     best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
     figure, (left, right) = new_figure(
         best or "No model to compare.",
-        size=(4.5 + max(4.5, 1.5 + 0.6 * len(names)), 1.5 + 0.5 * len(names)),
+        size=(4.5 + max(4.5, 1.5 + 0.62 * len(names)), 2.6 + 0.36 * len(names)),
         columns=2,
         ax=ax,
         figsize=figsize,
+        width_ratios=[2, 3],
     )
-    if title:
-        figure.suptitle(title)
     if not names:
         nothing(left, "No model to compare.")
         right.set_axis_off()
         return figure
     kept = [p is None or p > _SET_SIZE for p in scores["confidence_set_p"]]
-    bars = left.barh(names, scores["mean_loss"], edgecolor=BLUE, facecolor="none")
-    for bar, inside in zip(bars, kept, strict=True):
-        bar.set_facecolor(BLUE if inside else "none")
-    left.invert_yaxis()
-    left.locator_params(axis="x", nbins=4)
-    left.set_xlabel("Mean pinball loss (fraction of value)")
-    left.set_title("Lower is better; filled: in the confidence set")
+    places = list(range(len(names)))
+    for place, loss, inside in zip(places, scores["mean_loss"], kept, strict=True):
+        full = colour("accent" if inside else "barsoft")
+        left.barh(place, loss, height=0.62, color=full)
+        left.annotate(
+            f"{loss:.3g}",
+            (loss, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
+    left.set_yticks(places, [clip_name(name, 24) for name in names])
+    left.tick_params(axis="y", labelcolor=colour("ink"))
+    left.set_ylim(len(names) - 0.5, -0.5)
+    left.set_xticks([])
+    left.grid(visible=False)
+    left.spines["bottom"].set_visible(False)
+    left.axvline(0, color=colour("line2"), linewidth=0.9)
+    left.margins(x=0.22)
     _draw_duel_cells(right, comparison.duels, names)
+    losers = len(names) - sum(kept)
+    finding = f"{names[0]} has the lowest mean loss of {of}"
+    if losers and len(names) > 1:
+        finding += f"; {losers} {'is' if losers == 1 else 'are'} clearly worse"
+    tell(
+        figure,
+        left,
+        finding,
+        unit="Left: mean pinball loss, fraction of value, lower is better; blue is in "
+        "the 90 % confidence set. Right: Diebold–Mariano of row against column, below "
+        "zero the row is better, bold at 5 %",
+        foot=f"{number_of(comparison.losses.height, 'day')} of losses",
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+@themed
 def margin_reproduction(
     reproduction: Reproduction,
     *,
@@ -143,40 +174,54 @@ def margin_reproduction(
     alt = f"{same.height} of {rows.height} {verb} the exchange's within the tolerance; "
     alt += f"the mean error is {size:.3f} points."
     figure, (left, right) = new_figure(
-        alt, size=(9.0, 4.2), columns=2, ax=ax, figsize=figsize
+        alt, size=(9.0, 4.6), columns=2, ax=ax, figsize=figsize
     )
-    figure.suptitle(title or alt.partition(";")[0])
     if rows.height == 0:
         nothing(left, "No margin to compare.")
         right.set_axis_off()
         return figure
     highest = rows.select(pl.max_horizontal("haircut", "exchange_haircut").max()).item()
     edge = 1.05 * float(highest)
-    left.plot([0, edge], [0, edge], color=GREY, linestyle="--", label="y = x")
-    for part, colour, mark, words in (
-        (same, BLUE, "o", "the same"),
-        (apart, VERMILION, "x", "another"),
-    ):
+    left.plot([0, edge], [0, edge], color=colour("ink3"), linestyle="--", linewidth=1)
+    for part, shade, mark in ((same, "accent", "o"), (apart, "lossbar", "x")):
         across, up = part["exchange_haircut"], part["haircut"]
-        left.scatter(across, up, s=18, color=colour, marker=mark, label=words)
-    for symbol, across, up in (
+        left.scatter(across, up, s=18, color=colour(shade), marker=mark)
+    for place, (symbol, across, up) in enumerate(
         apart.head(_NAMED)
         .select(pl.coalesce("symbol", "instrument_id"), "exchange_haircut", "haircut")
         .iter_rows()
     ):
-        left.annotate(symbol, (across, up), xytext=(4, 2), textcoords="offset points")
-    percent_axis(left.xaxis, "The exchange's margin")
-    percent_axis(left.yaxis, "Ours, from closes")
-    left.legend(frameon=False)
-    largest = max(float(np.max(np.abs(same["difference"].to_numpy()), initial=0)), 1e-6)
-    right.hist(same["difference"] * _POINTS, bins=31, color=BLUE)
-    right.set_xlim(-1.2 * largest * _POINTS, 1.2 * largest * _POINTS)
-    right.set_xlabel("Ours − the exchange's, points")
-    right.set_ylabel("Securities")
-    right.set_title("Differences within the tolerance")
+        words = {
+            "xytext": (5, (5, -10)[place % 2]),
+            "textcoords": "offset points",
+            "fontsize": 8,
+        }
+        left.annotate(clip_name(symbol, 16), (across, up), **words)
+    left.grid(visible=True)
+    percent_axis(left.xaxis, "the exchange's margin")
+    percent_axis(left.yaxis, "ours, from closes")
+    largest = max(float(np.max(np.abs(same["difference"].to_numpy()), initial=0)), 1e-4)
+    span = (-1.05 * largest * _POINTS, 1.05 * largest * _POINTS)
+    right.hist(same["difference"] * _POINTS, bins=31, range=span, color=colour("bar"))
+    right.set_xlabel("ours − the exchange's, points")
+    right.set_ylabel("securities, count")
+    right.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    missing = reproduction.securities.height - rows.height
+    tell(
+        figure,
+        left,
+        f"{alt.partition(';')[0]}; mean error {size:.3f} points",
+        unit="Left: each security, % of value; × is beyond the tolerance. Right: the "
+        "differences within it",
+        foot=f"{rows.height} of {number_of(rows.height + missing, *_SECURITY)} compared"
+        + (f"; {missing} have too few closes" if missing else ""),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+@themed
 def procyclicality(
     measures: pl.DataFrame,
     *,
@@ -217,68 +262,80 @@ def procyclicality(
     )
     alt = f"Median ratio of the highest to the lowest haircut: {said or 'none'}."
     figure, (left, right) = new_figure(
-        alt, size=(9.0, 3.6), columns=2, ax=ax, figsize=figsize
+        alt,
+        size=(9.0, 1.9 + 0.34 * max(len(models), 4)),
+        columns=2,
+        ax=ax,
+        figsize=figsize,
     )
-    if title:
-        figure.suptitle(title)
     if not models:
         nothing(left, "No haircut to measure.")
         right.set_axis_off()
         return figure
-    colours = distinct_colours(len(models))
-    for place, model in enumerate(models):
-        one = measures.filter(pl.col("model") == model)
-        colour = colours[place]
-        _draw_dots(left, [place], [one["peak_to_trough"]], colour, model)
-        spots = [at + 0.8 * place / len(models) for at in range(len(rises))]
-        _draw_dots(right, spots, [one[name] for name in rises], colour, model)
-    turn = {"rotation": 30, "ha": "right"} if len(models) > _TURNED else {}
-    left.set_xticks(range(len(models)), models, **turn)
-    left.set_xlim(-0.5, len(models) - 0.5)
-    left.set_ylabel("Highest / lowest haircut")
-    left.set_title("Peak to trough")
-    right.set_xticks(range(len(rises)), [name.removeprefix(_RISE) for name in rises])
-    right.set_xlabel("Days")
-    percent_axis(right.yaxis, "Rise of the haircut, points")
-    right.set_title("Greatest rise in n days")
-    legend_outside(right)
+    longest = rises[-1] if rises else None
+    for axes, column in ((left, "peak_to_trough"), (right, longest)):
+        if column is None:
+            axes.set_axis_off()
+            continue
+        for place, model in enumerate(models):
+            one = measures.filter(pl.col("model") == model)
+            _draw_dots(axes, place, one[column], model)
+        axes.set_yticks(range(len(models)), [clip_name(model, 22) for model in models])
+        axes.tick_params(axis="y", labelcolor=colour("ink"))
+        axes.set_ylim(len(models) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.grid(visible=True, axis="x")
+    left.set_xlabel("highest / lowest haircut")
+    if longest is not None:
+        days = longest.removeprefix(_RISE)
+        right.set_yticks([])
+        percent_axis(right.xaxis, f"greatest rise in {days} days, points")
+    order = medians.drop_nulls().sort("peak_to_trough", "model")
+    finding = "No haircut moved enough to measure"
+    if order.height:
+        (calm, low), (wild, high) = order.row(0), order.row(-1)
+        finding = (
+            f"{wild} moves most ({high:.1f} times), {calm} least ({low:.1f} times)"
+        )
+        finding = finding if order.height > 1 else f"{wild} moves {high:.1f} times"
+    tell(
+        figure,
+        left,
+        finding,
+        unit="Each dot is a security, the bar the median of its model",
+        foot=f"{number_of(measures.height, 'pair')} of security and model",
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
-def _draw_dots(
-    axes: Axes, places: list[float], columns: list[pl.Series], colour: str, label: str
-) -> None:
-    for place, column in zip(places, columns, strict=True):
-        values = column.drop_nulls()
-        axes.scatter([place] * values.len(), values, s=12, color=colour, alpha=0.5)
-        axes.scatter(
-            [place],
-            [values.median()],
-            s=220,
-            marker="_",
-            color=colour,
-            label=label if place == places[0] else None,
-        )
+def _draw_dots(axes: Axes, place: int, column: pl.Series, label: str) -> None:
+    values = column.drop_nulls()
+    shade = colour(SERIES[0])
+    at = [place] * values.len()
+    axes.scatter(values, at, s=14, color=shade, alpha=0.45, linewidths=0, label=label)
+    if values.len():
+        axes.vlines([values.median()], place - 0.32, place + 0.32, color=colour("ink"))
 
 
 def _draw_duel_cells(axes: Axes, duels: pl.DataFrame, names: list[str]) -> None:
-    cells = np.full((len(names), len(names)), np.nan)
+    cells: list[tuple[int, int, float | None, str]] = []
+    sure: set[float] = set()
     for model, other, statistic, p_value in duels.iter_rows():
-        row, column = names.index(model), names.index(other)
-        if statistic is not None:
-            cells[row, column] = statistic
-            weight = "bold" if (p_value or 1) < _SIGNIFICANT else "normal"
-            ink = ink_on(statistic, _STRONGEST)
-            words: dict[str, Any] = {
-                "ha": "center",
-                "va": "center",
-                "weight": weight,
-                "color": ink,
-            }
-            words["fontsize"] = 10 if len(names) <= _TURNED else 8
-            axes.text(column, row, f"{statistic:.1f}", **words)
-    axes.imshow(cells, cmap="PuOr_r", vmin=-_STRONGEST, vmax=_STRONGEST, aspect="auto")
-    axes.grid(visible=False)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_title("Row against column: Diebold–Mariano")
+        if statistic is None:
+            continue
+        strength = max(-1.0, min(1.0, statistic / _STRONGEST))
+        if p_value is not None and p_value < _SIGNIFICANT:
+            sure.add(strength)
+        place = names.index(other), names.index(model)
+        text = f"{statistic:.1f}".replace("-", "\N{MINUS SIGN}")
+        cells.append((*place, strength, text))
+    cells += [(place, place, 0.0, " ") for place in range(len(names))]
+    labels = [clip_name(name, 16) for name in names]
+    size = 9 if len(names) <= _TURNED else 7.5
+    draw_cells(axes, cells, (labels, labels), bold=sure.__contains__, size=size)
+    axes.tick_params(axis="x", labelrotation=35)
+    for label in axes.get_xticklabels():
+        label.set_ha("right")
+    axes.set_yticks([])

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import log10
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from holdings_kit.display._numbers import number_of
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from holdings_kit.display._numbers import (
+    Kind,
+    format_value,
+    kind_of_number,
+    label_of_column,
+    number_of,
+    quantity,
+)
 from holdings_kit.display.plot._style import (
-    COLOURS,
-    GREY,
     Axes,
+    colour,
+    colours_of,
     date_axis,
-    distinct_colours,
+    draw_unknown,
+    end_labels,
     new_figure,
     nothing,
     rupees,
+    split_series,
+    tell,
+    themed,
 )
 
 if TYPE_CHECKING:
@@ -22,7 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["activity_lines", "distribution_bars", "stress_curve"]
 
+Row: TypeAlias = dict[str, Any]
+_TURNED: Final = 6  # classes beyond which their names are written aslant
+_UNITS: Final[dict[Kind, str]] = {"rupees": ", ₹", "percent": ", %", "rate": ", %"}
 
+
+@themed
 def distribution_bars(
     distribution: pl.DataFrame,
     *,
@@ -36,7 +55,7 @@ def distribution_bars(
     ----------
     distribution
         From `hk.population.distribution`. The accounts whose measure is
-        unknown are a grey bar of their own.
+        unknown are a hatched bar of their own.
     ax, figsize, title
         The caller's axes to draw on, the size of a new figure in inches, and a title
         in the place of the usual one.
@@ -76,26 +95,98 @@ def distribution_bars(
     if not count:
         nothing(axes, "no accounts")
         return figure
-    labels = [_name_class(row) if row["known"] else "unknown" for row in rows]
-    colours = [COLOURS[0] if row["known"] else GREY for row in rows]
-    axes.bar(labels, [row["accounts_count"] for row in rows], color=colours)
-    usual = (
-        f"Most accounts ({most['accounts_count']}) {_name_class(most)}" if most else ""
+    known = [row for row in rows if row["known"]]
+    signed = measure.endswith(("return", "pnl", "twr"))
+    for place, row in enumerate(known):
+        below = signed and row["upper"] is not None and row["upper"] <= 0
+        made = "lossbar" if below else "gainbar"
+        shade = colour(made if signed else "bar")
+        axes.bar(place, row["accounts_count"], width=0.92, color=shade)
+    high = max(row["accounts_count"] for row in rows)
+    if unknown:
+        draw_unknown(axes, len(known) + 0.04, 0, 0.92, unknown)
+    counts = [row["accounts_count"] for row in known] + ([unknown] if unknown else [])
+    spots = [*range(len(known)), *([len(known) + 0.5] if unknown else [])]
+    for spot, number in zip(spots, counts, strict=True):
+        axes.annotate(
+            quantity(number),
+            (spot, number),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            color=colour("ink2"),
+        )
+    kind = kind_of_number(measure)
+    labels = [
+        *(_name_range(row, kind) for row in known),
+        *(["unknown"] * bool(unknown)),
+    ]
+    many = len(labels) > _TURNED
+    turn = {"rotation": 35, "ha": "right"} if many else {}
+    axes.set_xticks(spots, labels, **turn)
+    axes.set_ylim(0, 1.12 * high)
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    tell(
+        figure,
+        axes,
+        _say_distribution(known, most, count, kind, signed=signed),
+        unit=f"Accounts by {label_of_column(measure).lower()}"
+        f"{_UNITS.get(kind, '')}; height is the number of accounts",
+        foot=f"{number_of(count - unknown, 'account')} of {quantity(count)} known"
+        + ("; hatched is unknown" if unknown else ""),
+        title=title,
+        ax=ax,
     )
-    axes.set_title(title or usual or "Every account is unknown")
-    axes.set_ylabel("accounts")
-    axes.set_xlabel(measure.replace("_", " "))
-    axes.tick_params("x", rotation=45)
     return figure
 
 
-def _name_class(row: dict[str, float | None]) -> str:
+def _say_distribution(
+    known: list[Row], most: Row | None, count: int, kind: Kind, *, signed: bool
+) -> str:
+    """Say how many gained where a class ends at zero, else where most are."""
+    if most is None:
+        return "Every account is unknown"
+    edges = [row["lower"] for row in known]
+    if signed and 0 in edges:
+        up = sum(
+            row["accounts_count"]
+            for row in known
+            if row["lower"] is not None and row["lower"] >= 0
+        )
+        down = sum(row["accounts_count"] for row in known) - up
+        of = number_of(count, "account")
+        return f"▲ {quantity(up)} of {of} at or above zero, ▼ {quantity(down)} below"
+    most_count = quantity(most["accounts_count"])
+    return f"Most accounts ({most_count}) {_name_range(most, kind)}"
+
+
+def _name_range(row: Row, kind: Kind) -> str:
+    """Name a class in the unit of its measure."""
+    low, high = (
+        None if edge is None else _write_edge(edge, kind)
+        for edge in (row["lower"], row["upper"])
+    )
+    if low is None:
+        return f"below {high}"
+    return f"{low} or more" if high is None else f"{low} to {high}"
+
+
+def _write_edge(edge: float, kind: Kind) -> str:
+    if kind == "rupees":
+        return rupees(edge)
+    return format_value(edge, kind).replace(".0\u202f", "\u202f")
+
+
+def _name_class(row: Row) -> str:
     low, high = row["lower"], row["upper"]
     if low is None:
         return f"below {high:g}"
     return f"at or above {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
+@themed
 def stress_curve(
     stress: pl.DataFrame,
     *,
@@ -126,7 +217,7 @@ def stress_curve(
     ...     }
     ... )
     >>> alt_text(stress_curve(stress))
-    'Accounts short of margin: 0 of 10 at +0%, 4 of 10 at +10%, 1,500 missing there.'
+    'Accounts short of margin: 0 of 10 at +0%, 4 of 10 at +10%, ₹1,500 missing there.'
     """
     rows = stress.sort("haircut_add").to_dicts()
     if not rows:
@@ -146,19 +237,40 @@ def stress_curve(
         ax=ax,
         figsize=figsize,
     )
-    axes.plot(
-        [100 * row["haircut_add"] for row in rows],
-        [row["short_count"] for row in rows],
-        marker="o",
-        color=COLOURS[0],
+    steps = [row["haircut_add"] for row in rows]
+    short = [row["short_count"] for row in rows]
+    axes.fill_between(steps, short, color=colour("barsoft"), linewidth=0)
+    axes.plot(steps, short, marker="o", markersize=4, color=colour("accent"))
+    for row in (first, last) if len(rows) > 1 else (first,):
+        axes.annotate(
+            quantity(row["short_count"]),
+            (row["haircut_add"], row["short_count"]),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    axes.set_ylim(0, 1.15 * max(*short, 1))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xticks(steps, [f"{100 * step:+g}" for step in steps])
+    axes.set_xlabel("added to every haircut, points")
+    missing = rupees(float(last["shortfall_value"]))
+    tell(
+        figure,
+        axes,
+        f"{quantity(last['short_count'])} of "
+        f"{quantity(last['accounts_count'])} accounts are short at "
+        f"+{100 * last['haircut_add']:g} points; {missing} is missing",
+        unit="Accounts short of margin, count",
+        foot=f"{number_of(last['accounts_count'], 'account')}; today "
+        f"{quantity(first['short_count'])} at +{100 * first['haircut_add']:g} points",
+        title=title,
+        ax=ax,
     )
-    found = f"{last['short_count']} of {last['accounts_count']} accounts short"
-    axes.set_title(title or f"{found} at +{last['haircut_add']:.0%}")
-    axes.set_xlabel("added to every haircut, percentage points")
-    axes.set_ylabel("accounts short of margin")
     return figure
 
 
+@themed
 def activity_lines(
     activity: pl.DataFrame,
     *,
@@ -194,28 +306,48 @@ def activity_lines(
     causes = sorted(totals, key=lambda cause: -totals[cause])
     instants = shown["after_at"].n_unique()
     said = ", ".join(f"{cause} {totals[cause]}" for cause in causes) or "none"
-    figure, (axes,) = new_figure(
+    parts = split_series(causes, ax=ax)
+    figure, panels = new_figure(
         f"Changed lines by cause over {instants} instants: {said}.",
+        size=(7.4, 1.2 + 3.0 * len(parts)),
+        rows=len(parts),
+        share_x=True,
         ax=ax,
         figsize=figsize,
     )
     if not causes:
-        nothing(axes, "nothing changed")
+        nothing(panels[0], "nothing changed")
         return figure
-    most = f"{causes[0].replace('_', ' ')} most often ({totals[causes[0]]})"
-    axes.set_title(title or f"Changed lines: {most}")
-    colours = distinct_colours(len(causes))
-    for number, cause in enumerate(causes):
-        rows = shown.filter(shown["cause"] == cause).sort("after_at")
-        axes.plot(
-            rows["after_at"].to_list(),
-            rows["lines_count"].to_list(),
-            marker="o",
-            color=colours[number],
-            label=cause,
-        )
-    axes.set_ylabel("changed lines (account × instrument)")
-    axes.set_yscale("log")
-    date_axis(axes.xaxis)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    highest = max(shown["lines_count"].to_list())
+    for axes, part in zip(panels, parts, strict=True):
+        ends: list[tuple[float, str, str]] = []
+        for cause, shade in colours_of(part):
+            rows = shown.filter(shown["cause"] == cause).sort("after_at")
+            counts = rows["lines_count"].to_list()
+            at = rows["after_at"].to_list()
+            axes.plot(at, counts, marker="o", markersize=4, color=shade)
+            words = f"{cause.replace('_', ' ')} {quantity(totals[cause])}"
+            ends.append((log10(max(counts[-1], 1)), words, shade))
+        axes.set_yscale("log")
+        axes.set_ylim(0.8, 1.6 * highest)
+        axes.yaxis.set_major_formatter(FuncFormatter(_format_count))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        date_axis(axes.xaxis)
+        end_labels(axes, ends, scale=log10)
+    total = sum(totals.values())
+    most = f"{causes[0].replace('_', ' ')} most often ({quantity(totals[causes[0]])})"
+    tell(
+        figure,
+        panels[0],
+        f"{number_of(total, 'line')} changed, {most}",
+        unit="Changed lines (account × instrument) by cause, count, logarithmic",
+        foot=f"{number_of(instants, 'instant')}; the number beside a name is its sum; "
+        "unchanged lines and those that moved in price only are left out",
+        title=title,
+        ax=ax,
+    )
     return figure
+
+
+def _format_count(value: float, _place: float | None) -> str:
+    return quantity(value)

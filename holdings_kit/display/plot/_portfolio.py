@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from holdings_kit.display._numbers import format_value, number_of, percent
 from holdings_kit.display.plot._style import (
-    BLUE,
-    FLOW,
-    GAIN,
-    GREY,
-    LOSS,
-    PURPLE,
     Axes,
+    clip_name,
+    colour,
     date_axis,
-    ink,
-    legend_outside,
+    end_labels,
     need,
     new_figure,
     nothing,
     percent_axis,
     rupee_axis,
     rupees,
+    tell,
+    themed,
 )
 from holdings_kit.errors import FrameError
 from holdings_kit.schema import POSITIONS, conform
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["performance_lines", "pnl_bars"]
 
 
+@themed
 def pnl_bars(
     positions: pl.DataFrame,
     *,
@@ -46,7 +45,7 @@ def pnl_bars(
     Parameters
     ----------
     positions
-        `POSITIONS`; one whose P&L is unknown is counted in the title, not drawn.
+        `POSITIONS`; one whose P&L is unknown is counted below, not drawn.
     top
         How many to draw, by the size of gain or loss.
     ax, figsize, title
@@ -85,31 +84,64 @@ def pnl_bars(
     low, high = shown.row(0, named=True), shown.row(-1, named=True)
     figure, (axes,) = new_figure(
         f"Unrealised P&L by position: from {rupees(low['pnl'])} ({low['name']}) to "
-        f"{rupees(high['pnl'])} ({high['name']}) rupees; {unknown} unknown.",
-        size=(7.0, 1.2 + 0.28 * shown.height),
+        f"{rupees(high['pnl'])} ({high['name']}); {unknown} unknown.",
+        size=(7.4, 1.4 + 0.28 * shown.height),
         ax=ax,
         figsize=figsize,
     )
-    colours = [GAIN if pnl >= 0 else LOSS for pnl in shown["pnl"]]
-    bars = axes.barh(shown["name"].to_list(), shown["pnl"].to_list(), color=colours)
-    axes.bar_label(bars, labels=[rupees(pnl) for pnl in shown["pnl"]], padding=3)
-    axes.margins(x=0.14)
-    axes.axvline(0, color=ink(), linewidth=0.8)
+    names = [clip_name(name) for name in shown["name"]]
+    places = list(range(shown.height))
+    axes.barh(
+        places,
+        shown["pnl"].to_list(),
+        height=0.62,
+        color=[colour("gainbar" if pnl >= 0 else "lossbar") for pnl in shown["pnl"]],
+    )
+    for place, pnl in zip(places, shown["pnl"], strict=True):
+        mark = "▲" if pnl > 0 else "▼" if pnl < 0 else "="
+        axes.annotate(
+            f"{mark} {rupees(pnl, sign=True)}",
+            (pnl, place),
+            xytext=(5 if pnl >= 0 else -5, 0),
+            textcoords="offset points",
+            va="center",
+            ha="left" if pnl >= 0 else "right",
+            fontsize=9,
+            color=colour("gain" if pnl >= 0 else "loss"),
+        )
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.set_ylim(-0.6, shown.height - 0.4)
+    axes.margins(x=0.2)
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=colour("ink3"), linewidth=0.9)
     left = known.height - shown.height
-    gained = int((shown["pnl"] > 0).sum())
-    found = f"{gained} of {shown.height} gained, {high['name']} most"
-    found += f"; {unknown} unknown" if unknown else ""
-    found += f"; {left} smaller ones not drawn" if left else ""
-    axes.set_title(title or found)
-    rupee_axis(axes.xaxis, "unrealised P&L")
+    gained = int((known["unrealized_pnl"] > 0).sum())
+    most = high["name"] if high["pnl"] > 0 else low["name"]
+    verb = "gained" if high["pnl"] > 0 else "lost"
+    told = [f"{known.height} of {number_of(rows.height, 'position')} have a P&L"]
+    told += [f"{unknown} unknown: no price or no cost"] if unknown else []
+    told += [f"{left} smaller not drawn"] if left else []
+    tell(
+        figure,
+        axes,
+        f"{gained} of {known.height} are in profit; {clip_name(most)} {verb} most",
+        unit="Unrealised P&L of each position, ₹",
+        foot="; ".join(told),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+@themed
 def performance_lines(
     performance: pl.DataFrame,
     *,
     ax: Axes | None = None,
-    figsize: tuple[float, float] = (7.0, 5.0),
+    figsize: tuple[float, float] = (7.4, 5.0),
     title: str | None = None,
 ) -> Figure:
     """Draw what an account was worth with what was paid in and out, and how it did.
@@ -153,50 +185,70 @@ def performance_lines(
         nothing(axes[0], "no day is known")
         return figure
     last = rows.row(-1, named=True)
-    index = "unknown" if last["twr"] is None else f"{last['twr']:+.2%}"
-    value = "unknown" if last["value_after"] is None else rupees(last["value_after"])
-    words = (
-        f"{value} rupees on {last['date']}, time-weighted {index} since "
-        f"{rows['date'][0]}"
-    )
+    index = percent(last["twr"], places=2, sign=True)
+    value = rupees(last["value_after"])
+    start, end = (format_value(day, "date") for day in (rows["date"][0], last["date"]))
+    known = last["twr"] is not None
+    words = f"{value} on {end}, time-weighted {index if known else 'unknown'}"
     if ax is not None:
         _draw_index(ax, rows)
-        ax.set_title(title or f"Time-weighted return: {index}")
+        ax.set_title(title or f"Time-weighted return: {index if known else 'unknown'}")
         return ax.figure
-    figure, (top, low) = new_figure(f"Performance: {words}.", size=figsize, rows=2)
+    figure, (top, low) = new_figure(
+        f"Performance: {words} since {start}.", size=figsize, rows=2, share_x=True
+    )
     _draw_value(top, rows)
     _draw_index(low, rows)
-    top.set_title(title or words)
+    days = rows["twr"].count()
+    paid = sum(_take_floats(rows.slice(1).drop_nulls("flow"), "flow"))
+    moved = f", {rupees(paid, sign=True)} paid in or out on the way" if paid else ""
+    tell(
+        figure,
+        top,
+        f"The return is {index}{moved}" if known else "The return is unknown",
+        unit=f"Value, ₹, and time-weighted return, %, from {start} to {end}",
+        foot=f"{days} of {number_of(rows.height, 'day')} have a return; a gap in a "
+        "line is unknown",
+        title=title,
+    )
     return figure
 
 
 def _draw_value(axes: Axes, rows: pl.DataFrame) -> None:
-    days = rows["date"].to_list()
-    axes.step(
-        days, _take_floats(rows, "value_after"), where="post", color=BLUE, label="value"
-    )
+    days, worth = rows["date"].to_list(), _take_floats(rows, "value_after")
+    mark = "o" if len(days) == 1 else None
+    axes.step(days, worth, where="post", color=colour("accent"), marker=mark)
     flows = rows.slice(1).filter(pl.col("flow") != 0)
-    for label, colour, sign in (("paid in", FLOW, 1), ("taken out", PURPLE, -1)):
-        some = flows.filter(pl.col("flow").cast(pl.Float64()) * sign > 0)
-        heights = _take_floats(some, "flow")
-        axes.vlines(some["date"].to_list(), 0, heights, color=colour, label=label)
-    axes.axhline(0, color=ink(), linewidth=0.8)
-    rupee_axis(axes.yaxis, "value and flows")
-    date_axis(axes.xaxis)
-    legend_outside(axes)
+    heights = _take_floats(flows, "flow")
+    axes.vlines(flows["date"].to_list(), 0, heights, color=colour("flow"), linewidth=3)
+    axes.axhline(0, color=colour("line2"), linewidth=0.8)
+    rupee_axis(axes.yaxis)
+    ends = [value for value in worth if value == value]  # noqa: PLR0124, not NaN
+    if ends:
+        names = [(ends[-1], f"value\n{rupees(ends[-1])}", colour("accent"))]
+        names += [(0.0, "paid in, out", colour("ink2"))] if heights else []
+        end_labels(axes, names)
 
 
 def _draw_index(axes: Axes, rows: pl.DataFrame) -> None:
-    days = rows["date"].to_list()
-    axes.plot(days, _take_floats(rows, "twr"), color=BLUE, label="time-weighted")
+    days, ends = rows["date"].to_list(), list[tuple[float, str, str]]()
+    drawn = [("twr", "time-weighted", colour("accent"))]
     if "benchmark_twr" in rows.columns:
-        axes.plot(
-            days, _take_floats(rows, "benchmark_twr"), color=GREY, label="benchmark"
-        )
-        legend_outside(axes)
-    axes.axhline(0, color=ink(), linewidth=0.8)
-    percent_axis(axes.yaxis, "return since the start")
+        drawn.append(("benchmark_twr", "benchmark", colour("ink3")))
+    for column, name, shade in drawn:
+        values = _take_floats(rows, column)
+        mark = "o" if len(days) == 1 else None
+        axes.plot(days, values, color=shade, marker=mark)
+        known = [value for value in values if value == value]  # noqa: PLR0124
+        if known:
+            text = percent(known[-1], sign=True)
+            ends.append((known[-1], f"{name}\n{text}", shade))
+    axes.axhline(0, color=colour("line2"), linewidth=0.8)
+    percent_axis(axes.yaxis)
     date_axis(axes.xaxis)
+    if len(days) == 1:
+        axes.set_xticks(days, [format_value(days[0], "date")])
+    end_labels(axes, ends)
 
 
 def _take_floats(rows: pl.DataFrame, column: str) -> list[float]:

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import (
+    number_of,
+    percent,
+    rupees as exact_rupees,
+)
 from holdings_kit.display.plot._style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SKY,
     Axes,
-    ink,
+    clip_name,
+    colour,
     need,
     new_figure,
     nothing,
-    percent_axis,
-    rupee_axis,
     rupees,
+    tell,
+    themed,
 )
 from holdings_kit.portfolio import concentration as measure
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["concentration", "pledge_plan"]
 
 
+@themed
 def concentration(
     before: pl.DataFrame,
     after: pl.DataFrame,
@@ -99,7 +101,7 @@ def concentration(
         f"Weights of {number_of(shown.height, 'instrument')} before and after "
         "look-through; "
         f"effective number of instruments {numbers[0]} before, {numbers[1]} after.",
-        size=(7.0, 1.6 + 0.35 * max(shown.height, 3)),
+        size=(7.4, 1.5 + 0.36 * max(shown.height, 3)),
         ax=ax,
         figsize=figsize,
     )
@@ -107,26 +109,50 @@ def concentration(
         nothing(axes, "no position has a price")
         return figure
     places = list(range(shown.height))
-    bars = [("before", 0.2, GREY, numbers[0]), ("after", -0.2, BLUE, numbers[1])]
     same = shown["before"].equals(shown["after"])
-    if same:
-        bars = [("before and after", 0.0, BLUE, numbers[0])]
-    for name, offset, colour, number in bars:
-        axes.barh(
-            [place + offset for place in places],
-            shown["after" if same else name].to_list(),
-            height=0.76 if same else 0.38,
-            color=colour,
-            label=f"{name} (effective number {number})",
-        )
-    axes.set_yticks(places, shown["label"].to_list())
-    percent_axis(axes.xaxis, "weight in the known value")
-    axes.legend(loc="lower right", frameon=False)
+    bars = [("before", 0.19, "barsoft"), ("after", -0.19, "accent")]
+    for name, offset, shade in [("after", 0.0, "accent")] if same else bars:
+        high = 0.62 if same else 0.36
+        at = [place + offset for place in places]
+        axes.barh(at, shown[name].to_list(), height=high, color=colour(shade))
+        for spot, share in zip(at, shown[name], strict=True):
+            axes.annotate(
+                percent(share),
+                (share, spot),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=9 if same else 8,
+                color=colour("ink2" if name == "before" else "ink"),
+            )
+    axes.set_yticks(places, [clip_name(label) for label in shown["label"]])
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=colour("line2"), linewidth=0.9)
+    axes.margins(x=0.12)
+    axes.set_ylim(-0.6, shown.height - 0.4)
     way = f"{numbers[0]} before look-through, {numbers[1]} after"
-    axes.set_title(title or f"Effective number of instruments: {way}")
+    counts = [
+        f"{t.height} of {f.height}"
+        for t, f in zip(tables, (before, after), strict=True)
+    ]
+    tell(
+        figure,
+        axes,
+        f"Effective number of instruments: {numbers[1] if same else way}",
+        unit="Weight in the known value, %"
+        + ("" if same else "; pale before, blue after look-through"),
+        foot=f"The {shown.height} largest; {counts[0]} instruments priced before, "
+        f"{counts[1]} after",
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+@themed
 def pledge_plan(
     plan: PledgePlan,
     *,
@@ -151,7 +177,7 @@ def pledge_plan(
     >>> from holdings_kit.schema import HOLDINGS
     >>> empty = pl.DataFrame(schema=HOLDINGS)
     >>> alt_text(pledge_plan(hk.pledge_plan(empty, need=10, cash=10))).split(";")[0]
-    'Pledge plan, optimal: 0 holdings to pledge, cost 0.00 rupees'
+    'Pledge plan, optimal: 0 holdings to pledge, cost ₹0.00'
     """
     kept = 1 - pl.col("haircut").cast(pl.Float64())
     price = pl.col("price").cast(pl.Float64())
@@ -163,44 +189,114 @@ def pledge_plan(
     ).fill_null(0.0)
     rows = rows.sort("now", "left", maintain_order=True)
     chosen = rows.filter(pl.col("now") > 0).height
-    cost = "none" if plan.cost is None else f"{plan.cost:.2f}"
+    cost = "none" if plan.cost is None else exact_rupees(plan.cost)
     usable, need = float(plan.usable_value), float(plan.need_value)
     figure, (left, right) = new_figure(
         f"Pledge plan, {plan.status}: {number_of(chosen, 'holding')} to pledge, "
-        f"cost {cost} rupees; usable {rupees(usable)} of {rupees(need)} needed.",
-        size=(9.0, 1.6 + 0.3 * max(rows.height, 5)),
+        f"cost {cost}; usable {rupees(usable)} of {rupees(need)} needed.",
+        size=(9.0, 1.7 + 0.3 * max(rows.height, 5)),
         columns=2,
         ax=ax,
         figsize=figsize,
+        width_ratios=[3, 2],
     )
-    if title:
-        figure.suptitle(title)
     if rows.is_empty():
         nothing(left, "no holdings")
     else:
-        names, now = rows["label"].to_list(), rows["now"].to_list()
-        left.barh(names, now, color=BLUE, label="to pledge")
-        left.barh(
-            names, rows["left"].to_list(), left=now, color=GREY, label="left free"
-        )
-        rupee_axis(left.xaxis, "collateral value")
-        left.legend(loc="lower right", frameon=False)
-        left.set_title("What each holding gives")
-    start = 0.0
-    for name, amount, colour in (
-        ("cash", plan.cash_value, SKY),
-        ("pledged already", plan.pledged_value, GREY),
-        ("to pledge", plan.collateral_value, BLUE),
-    ):
-        if amount:
-            right.bar([0], [float(amount)], bottom=start, color=colour, label=name)
-        start += float(amount)
-    right.bar([1], [usable], color=ORANGE, label="usable under the rules")
-    right.axhline(need, color=ink(), linestyle="--", label="need")
-    right.set_xticks([0, 1], ["put in", "counts"])
-    rupee_axis(right.yaxis, "margin")
-    right.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False
+        _draw_holdings(left, rows)
+    _draw_need(right, plan, usable, need)
+    met = f"{rupees(usable)} usable meets the need of {rupees(need)}"
+    finding = f"Pledge {number_of(chosen, 'holding')} for {cost}: {met}"
+    if plan.status == "infeasible":
+        finding = f"The need is not met: {exact_rupees(plan.unmet_value)} is missing"
+    elif not chosen:
+        finding = f"Nothing to pledge: {met}"
+    proof = {"optimal": "proven cheapest", "feasible": "time ran out before the proof"}
+    tell(
+        figure,
+        left,
+        finding,
+        unit="Left: collateral of each holding, ₹; blue to pledge, pale left free. "
+        "Right: what is put in, and what of it counts, ₹",
+        foot=f"{number_of(rows.height, 'holding')}; "
+        + proof.get(plan.status, "with every holding pledged"),
+        title=title,
+        ax=ax,
     )
-    right.set_title(f"{plan.status}: cost Rs {cost}")
     return figure
+
+
+def _draw_holdings(axes: Axes, rows: pl.DataFrame) -> None:
+    """Draw what each holding gives: pledged now, and left free."""
+    places = list(range(rows.height))
+    now, free = rows["now"].to_list(), rows["left"].to_list()
+    axes.barh(places, now, height=0.62, color=colour("accent"))
+    axes.barh(places, free, left=now, height=0.62, color=colour("barsoft"))
+    for place, (taken, rest) in enumerate(zip(now, free, strict=True)):
+        axes.annotate(
+            rupees(taken) if taken else f"{rupees(rest)} free",
+            (taken + rest, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            color=colour("ink" if taken else "ink3"),
+        )
+    axes.set_yticks(places, [clip_name(label, 20) for label in rows["label"]])
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.margins(x=0.24)
+    axes.axvline(0, color=colour("line2"), linewidth=0.9)
+
+
+def _draw_need(axes: Axes, plan: PledgePlan, usable: float, need: float) -> None:
+    """Draw what is put in, what of it counts, and the need as a line."""
+    start = 0.0
+    for name, amount, shade in (
+        ("cash", plan.cash_value, "flow"),
+        ("pledged already", plan.pledged_value, "bar"),
+        ("to pledge", plan.collateral_value, "accent"),
+    ):
+        size = float(amount)
+        if size:
+            axes.bar([0], [size], bottom=start, color=colour(shade), width=0.6)
+            _write_inside(axes, 0, start, size, f"{name}\n{rupees(size)}")
+        start += size
+    axes.bar([1], [usable], color=colour("bar"), width=0.6)
+    _write_inside(axes, 1, 0.0, usable, f"counts\n{rupees(usable)}")
+    axes.axhline(need, color=colour("ink"), linestyle=(0, (3, 2)), linewidth=1.2)
+    axes.annotate(
+        f"need {rupees(need)}",
+        (0.5, need),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+    )
+    axes.set_ylim(0, 1.12 * max(start, usable, need, 1.0))
+    axes.set_xlim(-0.5, 1.5)
+    axes.set_xticks([0, 1], ["put in", "counts"])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+
+
+def _write_inside(
+    axes: Axes, place: float, start: float, size: float, words: str
+) -> None:
+    """Write beside the middle of a part of a bar."""
+    axes.annotate(
+        words,
+        (place, start + size / 2),
+        ha="center",
+        va="center",
+        fontsize=8.5,
+        bbox={
+            "facecolor": colour("card"),
+            "edgecolor": "none",
+            "pad": 1.5,
+            "alpha": 0.85,
+        },
+    )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import label_of_column, number_of, percent
 from holdings_kit.display.plot._style import (
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
     Axes,
-    ink,
-    ink_on,
+    colour,
+    draw_cells,
     need,
     new_figure,
     nothing,
     rupee_axis,
     rupees,
+    tell,
+    themed,
 )
 
 if TYPE_CHECKING:
@@ -28,15 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["shock_effects", "shock_grid"]
 
 _LABELLED: Final = 120  # cells up to which each carries its figure
-_ASIDE: Final = 0.28  # of a cell, so that the zero line does not cross the figures
 _EFFECTS: Final = {
-    "value": ("market_value_before", "market_value_after", GREY),
-    "collateral": ("collateral_value_before", "collateral_value_after", ORANGE),
-    "usable margin": ("usable_value_before", "usable_value_after", SKY),
-    "headroom": ("headroom_value_before", "headroom_value_after", PURPLE),
+    "value": ("market_value_before", "market_value_after", "s1"),
+    "collateral": ("collateral_value_before", "collateral_value_after", "s2"),
+    "usable margin": ("usable_value_before", "usable_value_after", "s3"),
+    "headroom": ("headroom_value_before", "headroom_value_after", "s4"),
 }
 
 
+@themed
 def shock_grid(
     grid: pl.DataFrame,
     *,
@@ -52,7 +50,7 @@ def shock_grid(
     grid
         What `stress.grid` returns.
     value
-        The column to show, rupees. Blue is above zero, red below; the line is zero.
+        The column to show, rupees. Blue is above zero, vermilion with ▼ below.
     ax, figsize, title
         The caller's axes to draw on, the size of a new figure in inches, and a title
         in the place of the usual one.
@@ -60,7 +58,7 @@ def shock_grid(
     Raises
     ------
     FrameError
-        The column is missing. A cell whose figure is unknown stays white.
+        The column is missing. A cell whose figure is unknown is hatched.
 
     Examples
     --------
@@ -73,7 +71,7 @@ def shock_grid(
     ...     }
     ... )
     >>> alt_text(shock_grid(frame, value="value_effect"))
-    'Heat map of value effect, 2 price shocks by 1 haircut rise; from -9 to 0 rupees.'
+    'Heat map of value effect, 2 price shocks by 1 haircut rise; from −₹9 to ₹0.'
     """
     need(grid, "grid", ("price_shock", "haircut_add", value))
     name = value.replace("_", " ")
@@ -91,41 +89,63 @@ def shock_grid(
     figure, (axes,) = new_figure(
         f"Heat map of {name}, {number_of(len(falls), 'price shock')} by "
         f"{number_of(len(rises), 'haircut rise')}; "
-        f"from {rupees(low)} to {rupees(high)} rupees.",
+        f"from {rupees(low)} to {rupees(high)}.",
+        size=(max(5.0, 2.0 + 0.85 * len(falls)), 1.9 + 0.42 * len(rises)),
         ax=ax,
         figsize=figsize,
     )
-    cells: Any = (
-        table.pivot(on="price_shock", index="haircut_add", values=value)
-        .sort("haircut_add")
-        .select(str(fall) for fall in falls)
-        .to_numpy()
-    )
     span = max(abs(low), abs(high)) or 1.0
-    image = axes.imshow(
-        cells, cmap="RdBu", vmin=-span, vmax=span, aspect="auto", origin="lower"
+    figures = len(falls) * len(rises) <= _LABELLED
+    cells = [
+        (
+            falls.index(fall),
+            rises.index(rise),
+            None if cell is None else -cell / span,
+            _write_figure(cell, short=not figures),
+        )
+        for fall, rise, cell in table.iter_rows()
+    ]
+    draw_cells(
+        axes,
+        cells,
+        (_name_shocks(falls), _name_shocks(rises)),
+        bold=lambda strength: strength > 0,
+        size=8.5 if figures else 7,
     )
-    axes.grid(visible=False)
-    axes.set_xticks(range(len(falls)), [f"{fall:+.0%}" for fall in falls])
-    axes.set_yticks(range(len(rises)), [f"{rise:+.0%}" for rise in rises])
-    axes.set_xlabel("price shock (%)")
-    axes.set_ylabel("added to each haircut (percentage points)")
-    if low < 0 < high and min(len(falls), len(rises)) > 1:
-        axes.contour(cells, levels=[0.0], colors="black", linewidths=1.2)
-    if len(falls) * len(rises) <= _LABELLED:
-        known_cells = table.drop_nulls().iter_rows()
-        for fall, rise, cell in known_cells:
-            place = (falls.index(fall), rises.index(rise) - _ASIDE)
-            ink = ink_on(cell, span)
-            axes.text(*place, rupees(cell), ha="center", va="center", size=7, color=ink)
-    rupee_axis(figure.colorbar(image, ax=axes).ax.yaxis, name)
-    held = name.removesuffix(" after").capitalize()
+    axes.set_xlabel("price shock")
+    axes.set_ylabel("added to each haircut")
+    held = label_of_column(value.removesuffix("_after")).removesuffix(" value")
     below = int((known < 0).sum())
-    found = f"{held} falls below zero in {below} of {known.len()} cases"
-    axes.set_title(title or found)
+    finding = f"{held} falls below zero in {below} of {known.len()} cases"
+    if not below:
+        finding = f"{held} stays above zero in all {known.len()} cases"
+    unknown = table.height - known.len()
+    tell(
+        figure,
+        axes,
+        finding,
+        unit=f"{held}{' after the shock' if value.endswith('_after') else ''}, ₹; "
+        "▼ is below zero, colour is size",
+        foot=f"{known.len()} of {number_of(table.height, 'case')} known"
+        + ("; hatched is unknown" if unknown else ""),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
+def _name_shocks(shocks: list[float]) -> list[str]:
+    return [percent(shock, sign=True) for shock in shocks]
+
+
+def _write_figure(cell: float | None, *, short: bool) -> str:
+    if cell is None:
+        return ""
+    mark = "▼" if cell < 0 else ""
+    return mark or " " if short else f"{mark}{' ' if mark else ''}{rupees(cell)}"
+
+
+@themed
 def shock_effects(
     shocked: pl.DataFrame,
     *,
@@ -188,27 +208,54 @@ def shock_effects(
     unknown = f" Unknown: {', '.join(absent)}." if absent else ""
     figure, (axes,) = new_figure(
         f"Effects of a shock in rupees. {'; '.join(parts)}.{unknown}",
-        size=(max(6.0, 2.0 + 1.4 * len(steps)), 4.0),
+        size=(7.4, 1.5 + (0.3 * len(known) + 0.16) * len(steps)),
         ax=ax,
         figsize=figsize,
     )
-    width = 0.8 / len(known)
+    thick = 0.8 / len(known)
     for place, name in enumerate(known):
-        axes.bar(
+        shade = colour(_EFFECTS[name][2])
+        for step, change in enumerate(changes[name]):
+            at = step + (place - (len(known) - 1) / 2) * thick
+            if change is None:
+                continue
+            axes.barh(at, change, height=0.86 * thick, color=shade)
+            axes.annotate(
+                f"{name} {rupees(change, sign=True)}",
+                (change, at),
+                xytext=(-5 if change < 0 else 5, 0),
+                textcoords="offset points",
+                va="center",
+                ha="right" if change < 0 else "left",
+                fontsize=8.5,
+            )
+    axes.axvline(0, color=colour("ink3"), linewidth=0.9)
+    axes.set_yticks(range(len(steps)), steps)
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.spines["bottom"].set_visible(False)
+    low, high = axes.get_xlim()
+    room = 0.36 * (high - low)
+    axes.set_xlim(low - room * (low < 0), high + room * (high > 0))
+    rupee_axis(axes.xaxis)
+    gone = int(shocked["unpriced_count"].sum()) if "unpriced_count" in shocked else 0
+    tell(
+        figure,
+        axes,
+        _name_worst(changes, known),
+        unit="Change by the shock, ₹",
+        foot="; ".join(
             [
-                step + (place - (len(known) - 1) / 2) * width
-                for step in range(len(steps))
-            ],
-            changes[name].fill_null(float("nan")).to_list(),
-            width=width,
-            color=_EFFECTS[name][2],
-            label=name,
+                *([f"unknown: {', '.join(absent)}"] if absent else []),
+                *([f"{number_of(gone, 'position')} without a price"] if gone else []),
+            ]
         )
-    axes.axhline(0, color=ink(), linewidth=0.8)
-    axes.set_xticks(range(len(steps)), steps)
-    rupee_axis(axes.yaxis, "change")
-    axes.legend(frameon=False)
-    axes.set_title(title or _name_worst(changes, known))
+        or "every position is priced",
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
@@ -218,7 +265,7 @@ def _name_worst(changes: pl.DataFrame, known: list[str]) -> str:
     least = _find_least(changes[name])
     if least >= 0:
         return "The shock takes nothing"
-    return f"The shock takes up to Rs {rupees(-least)} of {name}"
+    return f"The shock takes up to {rupees(-least)} of {name}"
 
 
 def _find_least(changes: pl.Series) -> float:

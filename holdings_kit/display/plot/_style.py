@@ -1,20 +1,30 @@
-"""The shared look: colours, a figure with alt text, rupees on an axis."""
+"""The shared look: the colours of the tokens, a figure with its words, labels."""
 
 from __future__ import annotations
 
-from colorsys import hls_to_rgb
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+import re
+from functools import wraps
+from io import StringIO
+from math import inf
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias
 
-from matplotlib import rcParams
-from matplotlib.colors import to_hex
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib import rcParams, rcParamsDefault
+from matplotlib.colors import to_rgb
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from holdings_kit.display._numbers import compact_rupees, percent
+from holdings_kit.display._page import wrap_picture
+from holdings_kit.display._tokens import Theme, colours_of_theme
 from holdings_kit.errors import ConfigError, FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -23,28 +33,18 @@ Axes: TypeAlias = Any
 Axis: TypeAlias = Any
 
 __all__ = [
-    "BLACK",
-    "BLUE",
-    "COLOURS",
-    "FLOW",
-    "GAIN",
-    "GREEN",
-    "GREY",
-    "LOSS",
-    "ORANGE",
-    "PURPLE",
-    "SKY",
-    "VERMILION",
-    "YELLOW",
+    "SERIES",
     "Axes",
     "Axis",
+    "Picture",
     "alt_text",
+    "clip_name",
+    "colour",
     "colours_of",
     "date_axis",
-    "distinct_colours",
-    "ink",
-    "ink_on",
-    "legend_outside",
+    "draw_cells",
+    "draw_unknown",
+    "end_labels",
     "need",
     "new_figure",
     "nothing",
@@ -52,38 +52,161 @@ __all__ = [
     "rupee_axis",
     "rupees",
     "split_series",
+    "style",
+    "tell",
+    "themed",
     "tidy",
 ]
 
-# Okabe and Ito: eight colours that colour-blind readers tell apart.
-ORANGE: Final = "#E69F00"
-SKY: Final = "#56B4E9"
-GREEN: Final = "#009E73"
-YELLOW: Final = "#F0E442"
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-PURPLE: Final = "#CC79A7"
-BLACK: Final = "#000000"
-GREY: Final = "#999999"
-COLOURS: Final = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, BLACK)
-# Money made and lost; the same as in tokens.css, and apart for colour-blind readers.
-GAIN: Final = "#2A9D8F"
-LOSS: Final = "#DA6F38"
-FLOW: Final = "#5A8FD8"
+_Asked = ParamSpec("_Asked")
+_UNTYPED: Any = mpl
 
-_DARK: Final = 0.6  # share of the colour scale beyond which text turns white
-_CRORE: Final = 10_000_000
-_LAKH: Final = 100_000
+SERIES: Final = tuple(f"s{number}" for number in range(1, 9))
+"""Names of the colours of series; more series than these are no longer told apart."""
+_HEX: Final = re.compile(r"#[0-9a-f]{6}\b")
+_LONG_NUMBER: Final = re.compile(r"(\d+\.\d)\d+")
+_PATH: Final = re.compile(r' d="[^"]*"')
+_NAME: Final = 28  # characters of a name in a picture
+_GAP: Final = 11.5  # points between two labels
+_LETTER: Final = {12.5: 0.103, 9.5: 0.074, 8.0: 0.062}  # inches of a letter, by size
+_SMALL: Final = 8.0
+_BRIGHT: Final = 0.5
+
+
+def style(theme: Theme = "light", *, transparent: bool = False) -> dict[Any, Any]:
+    """Give the settings of the pictures' look, for ``matplotlib.rc_context``.
+
+    The functions of this module use the light ones by themselves, and the dark ones
+    where ``text.color`` is bright; what you set in ``rcParams`` wins over both.
+
+    Parameters
+    ----------
+    theme
+        ``light`` or ``dark``.
+    transparent
+        No ground: what is behind the picture shows through.
+
+    Raises
+    ------
+    ConfigError
+        Another theme.
+
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> from holdings_kit.display import plot
+    >>> with mpl.rc_context(plot.style("dark", transparent=True)):
+    ...     mpl.rcParams["text.color"], mpl.rcParams["figure.facecolor"]
+    ('#e8edf3', 'none')
+    """
+    if theme not in {"light", "dark"}:
+        raise ConfigError(f"theme {theme!r}: light or dark")
+    ink = colours_of_theme(theme)
+    return {
+        "figure.facecolor": "none" if transparent else ink["card"],
+        "savefig.facecolor": "auto",
+        "axes.facecolor": "none",
+        "text.color": ink["ink"],
+        "axes.edgecolor": ink["line2"],
+        "axes.labelcolor": ink["ink2"],
+        "axes.prop_cycle": cycler(color=[ink[name] for name in SERIES]),
+        "axes.linewidth": 0.8,
+        "axes.titlesize": 10.0,
+        "axes.labelsize": 9.0,
+        "font.size": 9.5,
+        "grid.color": ink["line"],
+        "grid.linewidth": 0.8,
+        "hatch.color": ink["hatch"],
+        "hatch.linewidth": 0.7,
+        "legend.frameon": False,
+        "legend.fontsize": 9.0,
+        "lines.linewidth": 1.8,
+        "lines.solid_capstyle": "round",
+        "xtick.color": ink["line2"],
+        "ytick.color": ink["line2"],
+        "xtick.labelcolor": ink["ink2"],
+        "ytick.labelcolor": ink["ink2"],
+        "xtick.labelsize": 9.0,
+        "ytick.labelsize": 9.0,
+        "xtick.major.size": 3.0,
+        "ytick.major.size": 0.0,
+    }
+
+
+def themed(draw: Callable[_Asked, Figure]) -> Callable[_Asked, Figure]:
+    """Draw with the look of the theme, wherever the caller's rcParams set nothing."""
+
+    @wraps(draw)
+    def run(*args: _Asked.args, **kwargs: _Asked.kwargs) -> Figure:
+        known: Any = rcParams
+        usual: Any = rcParamsDefault
+        ours = style(_find_theme())
+        settings: Any = {k: v for k, v in ours.items() if known[k] == usual[k]}
+        families = list(known["font.family"])
+        if "DejaVu Sans" not in families:  # it has the sign of the rupee
+            settings["font.family"] = [*families, "DejaVu Sans"]
+        with _UNTYPED.rc_context(settings):
+            return draw(*args, **kwargs)
+
+    return run
+
+
+def _find_theme() -> Theme:
+    return "dark" if sum(to_rgb(rcParams["text.color"])) / 3 > _BRIGHT else "light"
+
+
+def colour(name: str) -> str:
+    """Give a colour of the tokens in the theme at hand."""
+    return colours_of_theme(_find_theme())[name]
+
+
+class Picture(Figure):
+    """A matplotlib figure that a notebook shows in the light or dark of its page."""
+
+    theme: Theme | None = None  # None: its colours are the caller's
+
+    def _repr_html_(self) -> str | None:
+        """Draw it as SVG whose colours follow the page; not where they are yours."""
+        return None if self.theme is None else _write_themed(self, self.theme)
+
+
+def _write_themed(figure: Figure, theme: Theme) -> str:
+    """Write a figure as SVG, each colour of the theme as the variable it is."""
+    names = {
+        colour: name
+        for name, colour in reversed(colours_of_theme(theme).items())
+        if not name.startswith("on")
+    }
+    out = StringIO()
+    drawn: Any = figure
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": str(figure.get_label())}
+    with _UNTYPED.rc_context(settings):
+        drawn.savefig(out, format="svg", metadata={"Date": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = _PATH.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), svg)
+    svg = svg.replace("'DejaVu Sans'", "system-ui")
+    svg = _HEX.sub(
+        lambda found: f"var(--{names[found[0]]})" if found[0] in names else found[0],
+        svg,
+    )
+    label = re.sub(r'[<>&"]', " ", str(figure.get_label()))
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return wrap_picture(svg, theme="dark" if theme == "dark" else "")
 
 
 def new_figure(
     alt: str,
     *,
-    size: tuple[float, float] = (7.0, 4.0),
+    size: tuple[float, float] = (7.4, 4.1),
     columns: int = 1,
     rows: int = 1,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
+    width_ratios: Sequence[float] | None = None,
+    height_ratios: Sequence[float] | None = None,
+    share_x: bool = False,
 ) -> tuple[Any, list[Axes]]:
     """Make a figure that carries its alt text, and its axes row by row.
 
@@ -100,9 +223,24 @@ def new_figure(
     (True, 'An empty picture. Another.')
     """
     if ax is None:
-        figure: Any = Figure(figsize=figsize or size, layout="constrained")
+        figure: Any = Picture(figsize=figsize or size, layout="constrained")
         figure.set_label(alt)
-        axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
+        ground = rcParams["figure.facecolor"]
+        if rcParams["text.color"] == colour("ink") and ground in {
+            "none",
+            colour("card"),
+        }:
+            figure.theme = _find_theme()
+        axes: list[Axes] = list(
+            figure.subplots(
+                rows,
+                columns,
+                squeeze=False,
+                sharex=share_x,
+                width_ratios=width_ratios,
+                height_ratios=height_ratios,
+            ).flat
+        )
     else:
         if figsize is not None:
             raise ConfigError("figsize beside ax: the size is that of the axes' figure")
@@ -116,6 +254,75 @@ def new_figure(
     for each in axes:
         tidy(each)
     return figure, axes
+
+
+def tell(
+    figure: Axes,
+    axes: Axes,
+    finding: str,
+    *,
+    unit: str = "",
+    foot: str = "",
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> None:
+    """Write above a picture what it finds and in which unit, below it on what basis.
+
+    On the caller's axes the finding, or `title`, is the title of the first of them.
+    """
+    words = title or finding
+    if ax is not None:
+        axes.set_title(words)
+        return
+    high, wide = figure.get_figheight(), figure.get_figwidth()
+    head = _wrap(words, wide, 12.5)
+    lines = _wrap(unit, wide, 9.5)
+    last = _wrap(foot, wide, _SMALL)
+    top = 0.10
+    shown = figure.suptitle(
+        "\n".join(head),
+        x=0.12 / wide,
+        y=1 - top / high,
+        ha="left",
+        va="top",
+        fontsize=12.5,
+        fontweight="bold",
+    )
+    shown.set_in_layout(False)
+    top += 0.22 * len(head) + 0.04
+    dim: dict[str, Any] = {"ha": "left", "in_layout": False}
+    if lines:
+        figure.text(
+            0.12 / wide,
+            1 - top / high,
+            "\n".join(lines),
+            va="top",
+            fontsize=9.5,
+            color=colour("ink2"),
+            **dim,
+        )
+        top += 0.17 * len(lines)
+    low = 0.08
+    if last:
+        figure.text(
+            0.12 / wide,
+            low / high,
+            "\n".join(last),
+            va="bottom",
+            fontsize=_SMALL,
+            color=colour("ink3"),
+            **dim,
+        )
+        low += 0.14 * len(last)
+    top, low = top + 0.08, low + 0.05
+    rect = (0.06 / wide, low / high, 1 - 0.14 / wide, 1 - (top + low) / high)
+    engine: Any = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=rect)
+
+
+def _wrap(text: str, wide: float, size: float) -> list[str]:
+    return wrap(text, max(20, int((wide - 0.3) / _LETTER[size])))
 
 
 def split_series(names: Sequence[str], *, ax: Axes | None = None) -> list[list[str]]:
@@ -133,10 +340,10 @@ def split_series(names: Sequence[str], *, ax: Axes | None = None) -> list[list[s
     >>> split_series(["one"])
     [['one']]
     """
-    count = max(1, -(-len(names) // len(COLOURS)))
+    count = max(1, -(-len(names) // len(SERIES)))
     if ax is not None and not hasattr(ax, "__iter__") and count > 1:
         raise ConfigError(
-            f"{len(names)} lines on one pair of axes: at most {len(COLOURS)} can be "
+            f"{len(names)} lines on one pair of axes: at most {len(SERIES)} can be "
             "told apart; filter them, or leave out ax= for a picture of each part"
         )
     size = -(-len(names) // count) or 1
@@ -154,37 +361,26 @@ def colours_of(names: Sequence[str]) -> list[tuple[str, str]]:
     Examples
     --------
     >>> colours_of(["ewma", "garch"])
-    [('ewma', '#0072B2'), ('garch', '#E69F00')]
+    [('ewma', '#1c5fb8'), ('garch', '#c2571a')]
     """
-    if len(names) > len(COLOURS):
+    if len(names) > len(SERIES):
         raise ConfigError(
-            f"{len(names)} lines in one picture: at most {len(COLOURS)} can be told "
+            f"{len(names)} lines in one picture: at most {len(SERIES)} can be told "
             "apart; filter them"
         )
-    return list(zip(names, COLOURS[: len(names)], strict=True))
+    own = colours_of_theme(_find_theme())
+    return [(name, own[key]) for name, key in zip(names, SERIES, strict=False)]
 
 
-def distinct_colours(count: int) -> list[str]:
-    """Make as many colours as asked, no two alike: the eight first, then hues between.
+def clip_name(name: str, most: int = _NAME) -> str:
+    """Cut a long name, so that the picture keeps its room.
 
     Examples
     --------
-    >>> len(set(distinct_colours(40)))
-    40
-    >>> distinct_colours(2)
-    ['#0072B2', '#E69F00']
+    >>> clip_name("a name that is longer than any picture likes", most=12)
+    'a name that…'
     """
-    more = max(0, count - len(COLOURS))
-    hues = [
-        to_hex(hls_to_rgb((0.05 + n / more) % 1, (0.35, 0.55, 0.72)[n % 3], 0.55))
-        for n in range(more)
-    ]
-    return [*COLOURS[:count], *hues]
-
-
-def ink() -> str:
-    """Give the colour of text as the caller's rcParams have it: black, or white."""
-    return to_hex(rcParams["text.color"])
+    return name if len(name) <= most else f"{name[: most - 1].rstrip()}…"
 
 
 def alt_text(figure: Figure) -> str:
@@ -202,48 +398,51 @@ def alt_text(figure: Figure) -> str:
 
 
 def tidy(axes: Axes) -> None:
-    """Take away the frame's top and right side, put a light grid behind the data."""
-    axes.spines[["top", "right"]].set_visible(False)
+    """Take away the frame but its foot, put light lines behind the data."""
+    axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_axisbelow(True)
-    axes.grid(visible=True, color=ink(), alpha=0.12, linewidth=0.6)
+    axes.grid(visible=True, axis="y")
 
 
-def rupees(value: float) -> str:
+def rupees(value: float | None, *, sign: bool = False) -> str:
     """Write rupees short, in lakh and crore from a lakh on.
 
     Examples
     --------
-    >>> rupees(12345.6), rupees(-250_000), rupees(31_000_000), rupees(-0.2)
-    ('12,346', '-2.5 L', '3.1 Cr', '0')
+    >>> rupees(12345.6), rupees(-250_000).replace(chr(0x202F), " "), rupees(-0.2)
+    ('₹12,346', '−₹2.50 L', '₹0')
     """
-    size = abs(value)
-    if size >= _CRORE:
-        return f"{value / _CRORE:,.3g} Cr"
-    if size >= _LAKH:
-        return f"{value / _LAKH:,.3g} L"
-    text = f"{value:,.0f}"
-    return "0" if text == "-0" else text
+    text = compact_rupees(value)
+    return f"+{text}" if sign and value and value > 0 and text != "₹0" else text
 
 
 def _format_tick(value: float, _place: float | None) -> str:
     return rupees(value)
 
 
-def rupee_axis(axis: Axis, label: str) -> None:
-    """Label an axis in rupees."""
+def _format_percent(value: float, _place: float | None) -> str:
+    text = percent(value)
+    return text.replace(".0\u202f", "\u202f")
+
+
+def rupee_axis(axis: Axis, label: str = "") -> None:
+    """Mark an axis in rupees."""
+    axis.set_major_locator(MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(_format_tick))
-    axis.set_label_text(f"{label} (Rs)")
+    if label:
+        axis.set_label_text(label)
 
 
-def percent_axis(axis: Axis, label: str) -> None:
-    """Label an axis of fractions in percent."""
-    axis.set_major_formatter(PercentFormatter(xmax=1.0))
-    axis.set_label_text(f"{label} (%)")
+def percent_axis(axis: Axis, label: str = "") -> None:
+    """Mark an axis of fractions in percent."""
+    axis.set_major_formatter(FuncFormatter(_format_percent))
+    if label:
+        axis.set_label_text(label)
 
 
 def date_axis(axis: Axis) -> None:
     """Label an axis of dates briefly, so that neighbours do not touch."""
-    locator = AutoDateLocator()
+    locator = AutoDateLocator(minticks=3, maxticks=7)
     axis.set_major_locator(locator)
     axis.set_major_formatter(ConciseDateFormatter(locator))
 
@@ -251,23 +450,140 @@ def date_axis(axis: Axis) -> None:
 def nothing(axes: Axes, words: str) -> None:
     """Say in the picture that there is nothing to show, and why."""
     axes.set_axis_off()
-    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.text(
+        0.5,
+        0.5,
+        words,
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        color=colour("ink2"),
+    )
 
 
-def legend_outside(axes: Axes) -> None:
-    """Put the legend where it hides no figure."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+def end_labels(
+    axes: Axes,
+    ends: Sequence[tuple[float, str, str]],
+    *,
+    scale: Callable[[float], float] = float,
+) -> None:
+    """Write the name of each line at its right end, none over another.
 
-
-def ink_on(value: float, strongest: float) -> str:
-    """Choose the colour of text on a cell of a scale from white to `strongest`.
-
-    Examples
-    --------
-    >>> ink_on(-9.0, 10.0), ink_on(0.5, 10.0)
-    ('white', 'black')
+    Call it last: the limits of the axes must stand. On a scale that is not linear, the
+    ends are given as it maps them.
     """
-    return "white" if abs(value) > _DARK * strongest else "black"
+    low, high = (scale(edge) for edge in axes.get_ylim())
+    points = 0.72 * axes.figure.get_figheight() * 72 / max(1, _count_rows(axes))
+    ordered = sorted(ends)
+    spots = [
+        (min(max(end, low), high) - low) / ((high - low) or 1) * points
+        for end, *_ in ordered
+    ]
+    heights = [_GAP * (1 + words.count("\n")) for _, words, _ in ordered]
+    places = _spread(spots, heights, points + _GAP)
+    for spot, place, (_, words, shade) in zip(spots, places, ordered, strict=True):
+        axes.annotate(
+            words,
+            (1, spot / points),
+            xycoords="axes fraction",
+            xytext=(6, place - spot),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=shade,
+            annotation_clip=False,
+        )
+
+
+def _spread(spots: list[float], heights: list[float], top: float) -> list[float]:
+    """Move labels apart that would touch: up, and down again from the top.
+
+    >>> _spread([0.0, 1.0, 99.0], [10.0, 10.0, 10.0], 100.0)
+    [0.0, 10.0, 95.0]
+    """
+    places, free = list[float](), -inf
+    for spot, height in zip(spots, heights, strict=True):
+        places.append(max(spot, free + height / 2))
+        free = places[-1] + height / 2
+    free = top
+    for at in reversed(range(len(places))):
+        places[at] = min(places[at], free - heights[at] / 2)
+        free = places[at] - heights[at] / 2
+    return places
+
+
+def _count_rows(axes: Axes) -> int:
+    spec = axes.get_subplotspec()
+    return spec.get_gridspec().nrows if spec else 1
+
+
+def draw_unknown(axes: Axes, x: float, y: float, wide: float, high: float) -> None:
+    """Hatch a place: what stands there is unknown."""
+    axes.add_patch(
+        Rectangle(
+            (x, y),
+            wide,
+            high,
+            facecolor="none",
+            edgecolor=colour("hatch"),
+            hatch="//////",
+            linewidth=0.8,
+        )
+    )
+
+
+def draw_cells(
+    axes: Axes,
+    cells: Sequence[tuple[int, int, float | None, str]],
+    names: tuple[Sequence[str], Sequence[str]],
+    *,
+    bold: Callable[[float], bool] = lambda _: False,
+    size: float = 9.0,
+) -> None:
+    """Draw a table of coloured cells: column, row, strength from −1 to 1, its words.
+
+    Above zero is vermilion, below blue, both stronger the farther; what has no
+    strength and no words is unknown: hatched.
+    """
+    columns, rows = names
+    seen = {(column, row) for column, row, *_ in cells}
+    for column, row, strength, words in cells:
+        if strength is None and not words:
+            seen.discard((column, row))
+            continue
+        shade = colour("lossbar" if (strength or 0) > 0 else "flow")
+        alpha = min(1.0, abs(strength or 0)) * 0.75
+        axes.add_patch(
+            Rectangle(
+                (column - 0.47, row - 0.45),
+                0.94,
+                0.9,
+                facecolor=shade,
+                alpha=alpha,
+                linewidth=0,
+            )
+        )
+        weight = "bold" if strength is not None and bold(strength) else "normal"
+        axes.text(
+            column,
+            row,
+            words,
+            ha="center",
+            va="center",
+            fontsize=size,
+            fontweight=weight,
+        )
+    for column in range(len(columns)):
+        for row in range(len(rows)):
+            if (column, row) not in seen:
+                draw_unknown(axes, column - 0.47, row - 0.45, 0.94, 0.9)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(length=0, labelcolor=colour("ink"))
+    axes.spines[:].set_visible(False)
 
 
 def need(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:

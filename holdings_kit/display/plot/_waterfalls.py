@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from holdings_kit.changes import EFFECTS, bridge
+from holdings_kit.display._numbers import number_of, rupees as exact_rupees
 from holdings_kit.display.plot._style import (
-    GAIN,
-    GREY,
-    LOSS,
     Axes,
-    ink,
+    colour,
     new_figure,
     nothing,
     rupee_axis,
     rupees,
+    tell,
+    themed,
 )
 from holdings_kit.errors import FrameError
 
@@ -30,8 +30,11 @@ _KINDS: Final = {
     "price_effect": "value",
 }
 """What a bridge is of, by the first of these steps that it has."""
+_MADE: Final = ("price_effect", "haircut_effect")  # gain or loss; all others are moves
+_UNKNOWN: Final = "coverage_effect"  # what is priced at one end only
 
 
+@themed
 def collateral_bridge(
     changes: pl.DataFrame,
     *,
@@ -60,12 +63,13 @@ def collateral_bridge(
     >>> from holdings_kit.changes import CHANGES
     >>> from holdings_kit.display.plot import alt_text
     >>> alt_text(collateral_bridge(pl.DataFrame(schema=CHANGES)))
-    'Waterfall of collateral from Rs 0 to Rs 0: no step.'
+    'Waterfall of collateral from ₹0 to ₹0: no step.'
     """
     total = bridge(changes, by=(), of="collateral")
     return value_waterfall(total, ax=ax, figsize=figsize, title=title)
 
 
+@themed
 def value_waterfall(
     bridge: pl.DataFrame,
     *,
@@ -73,11 +77,13 @@ def value_waterfall(
     figsize: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Draw the way from the value before to the value after, one step per cause.
+    """Draw the change from the value before to the value after, one step per cause.
 
     Works for each of the three bridges: steps are the columns ending in ``_effect``,
-    in the order of the frame. Steps up are teal, down vermilion and hatched, and
-    every bar carries its rupees. Where no value is known the picture says so.
+    in the order of the frame. The change starts at zero, so that no bar is cut; before
+    and after stand above it in words. What prices and haircuts made is teal with ▲ or
+    vermilion with ▼, what was moved is blue, and every bar carries its rupees. Where no
+    value is known the picture says so.
 
     Parameters
     ----------
@@ -100,7 +106,7 @@ def value_waterfall(
     ...     {"value_before": [100.0], "price_effect": [-20.0], "value_after": [80.0]}
     ... )
     >>> alt_text(value_waterfall(total))
-    'Waterfall of value from Rs 100 to Rs 80: price -20.'
+    'Waterfall of value from ₹100 to ₹80: price −₹20.'
     """
     if bridge.height != 1:
         raise FrameError("bridge", "value_before", f"{bridge.height} rows, not a total")
@@ -122,61 +128,109 @@ def value_waterfall(
     before, after = row["value_before"], row["value_after"]
     kind = next((_KINDS[step] for step in _KINDS if step in steps), "value")
     figure, (axes,) = new_figure(
-        f"Waterfall of {kind} from Rs {rupees(before)} to Rs {rupees(after)}: "
+        f"Waterfall of {kind} from {rupees(before)} to {rupees(after)}: "
         f"{told or 'no step'}.",
-        size=(1.1 * (len(steps) + 2), 4.0),
+        size=(7.4, 1.6 + 0.34 * (len(steps) + 1)),
         ax=ax,
         figsize=figsize,
     )
-    level = before
-    axes.bar(0, before, color=GREY, width=0.7)
-    for place, step in enumerate(steps, 1):
+    level = 0.0
+    for place, step in enumerate(steps):
         size = row[step]
-        axes.bar(
-            place,
-            size,
-            bottom=level,
-            color=GAIN if size >= 0 else LOSS,
-            hatch=None if size >= 0 else "//",
-            edgecolor="white",
-            width=0.7,
-        )
-        axes.plot((place - 0.65, place + 0.35), (level, level), color=ink(), lw=0.6)
-        axes.annotate(
-            rupees(size),
-            (place, max(level, level + size)),
-            textcoords="offset points",
-            xytext=(0, 3),
-            ha="center",
-            fontsize=8,
-        )
+        look = _choose_look(step, size)
+        axes.barh(place, size, left=level, height=0.58, **look)
+        top = (level + size, level + size)
+        axes.plot(top, (place - 0.29, place + 1.29), color=colour("line2"), lw=0.9)
+        mark = ("▲ " if size > 0 else "▼ ") if step in _MADE and size else ""
+        words = mark + exact_rupees(size, sign=True)
+        _write_beside(axes, words, max(level, level + size), place, quiet=not size)
         level += size
-    last = len(steps) + 1
-    axes.bar(last, after, color=GREY, width=0.7)
-    for place, value in ((0, before), (last, after)):
-        axes.annotate(
-            rupees(value),
-            (place, value),
-            textcoords="offset points",
-            xytext=(0, 3),
-            ha="center",
-            fontsize=8,
-        )
-    labels = ["before", *(names[step].replace(" ", "\n") for step in steps), "after"]
-    axes.set_xticks(range(last + 1), labels)
-    rupee_axis(axes.yaxis, kind)
+    last = len(steps)
     total = after - before
-    way = "rose" if total > 0 else "fell"
-    largest = max(steps, key=lambda step: abs(row[step]))
-    finding = f"{kind[:1].upper()}{kind[1:]} {way} by Rs {rupees(abs(total))}"
-    if row[largest]:
-        finding += f", most of it {names[largest]} ({rupees(row[largest])})"
-    axes.set_title(title or (finding if total else f"{kind} did not change"))
-    _leave_head_room(axes)
+    axes.barh(last, total, height=0.58, color=colour("bar"))
+    words = exact_rupees(total, sign=True)
+    _write_beside(axes, words, max(0.0, total), last, weight="bold")
+    labels = [names[step].capitalize() for step in steps]
+    axes.set_yticks(range(last + 1), [*labels, "Change"])
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.axvline(0, color=colour("ink3"), linewidth=0.9)
+    axes.spines["bottom"].set_visible(False)
+    rupee_axis(axes.xaxis)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, high + 0.22 * (high - low))
+    if not any(row[step] for step in steps):
+        axes.set_xticks([0.0])
+    tell(
+        figure,
+        axes,
+        _say_finding(kind, steps, row),
+        unit=f"Change of {kind}, ₹, from {exact_rupees(figures['value_before'])} to "
+        f"{exact_rupees(figures['value_after'])}; blue is moved, not made",
+        foot=_say_coverage(bridge),
+        title=title,
+        ax=ax,
+    )
     return figure
 
 
-def _leave_head_room(axes: Axes) -> None:
-    """Leave room above the highest bar, where its figure stands."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.08 * (high - low))
+def _choose_look(step: str, size: float) -> dict[str, Any]:
+    if step == _UNKNOWN:
+        edge = {"edgecolor": colour("hatch"), "linewidth": 0.8}
+        return {"facecolor": "none", "hatch": "//////", **edge}
+    if step in _MADE:
+        return {"color": colour("gainbar" if size >= 0 else "lossbar")}
+    return {"color": colour("ink3" if step == "unexplained_effect" else "flow")}
+
+
+def _write_beside(
+    axes: Axes,
+    words: str,
+    end: float,
+    place: int,
+    *,
+    quiet: bool = False,
+    weight: str = "normal",
+) -> None:
+    axes.annotate(
+        words,
+        (end, place),
+        textcoords="offset points",
+        xytext=(5, 0),
+        va="center",
+        fontsize=9.5,
+        fontweight=weight,
+        color=colour("ink3" if quiet else "ink"),
+    )
+
+
+def _say_finding(kind: str, steps: list[str], row: dict[str, float]) -> str:
+    """Say how much it changed, and which step did most of it."""
+    total = row["value_after"] - row["value_before"]
+    largest = max(steps, key=lambda step: abs(row[step]))
+    name = f"{kind[:1].upper()}{kind[1:]}"
+    if not row[largest]:
+        return f"{name} did not change"
+    way = "rose" if total > 0 else "fell" if total < 0 else "is the same"
+    by = f" {exact_rupees(abs(total))}" if total else ""
+    most = largest.removesuffix("_effect").replace("_", " ")
+    part = exact_rupees(row[largest], sign=True)
+    return f"{name} {way}{by}; most of it is {most}, {part}"
+
+
+def _say_coverage(bridge: pl.DataFrame) -> str:
+    """Say how many lines have a value at both ends, where the bridge counts them."""
+    row = bridge.row(0, named=True)
+    count = row.get("lines_count")
+    if not count:
+        return "The steps add up to the paisa"
+    unknown = [int(row.get(f"unknown_{end}_count") or 0) for end in ("before", "after")]
+    lines = number_of(count, "line")
+    if not any(unknown):
+        return f"{lines}, all priced at both ends; the steps add up to the paisa"
+    return (
+        f"{lines}, of which {unknown[0]} before and {unknown[1]} after have no price "
+        "and are in no bar"
+    )
