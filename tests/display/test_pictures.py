@@ -184,6 +184,16 @@ def test_a_notebook_gets_one_drawing_in_the_colours_of_its_page(drawn: Any) -> N
     assert LONG not in drawing.split("aria-label")[1].partition(">")[2]
 
 
+def test_what_jupyter_cuts_off_are_no_words(drawn: Any) -> None:
+    """Its pictures are cut to what is drawn: to the box of all that has a place."""
+    drawn.canvas.draw()
+    box = drawn.get_tightbbox()
+    for text in drawn.texts:
+        spot = text.get_window_extent().transformed(drawn.dpi_scale_trans.inverted())
+        assert box.y0 <= spot.y0 + 0.01
+        assert spot.y1 - 0.01 <= box.y1
+
+
 def test_a_drawing_is_the_same_each_time() -> None:
     first, second = (UGLY["returns"]()._repr_html_() for _ in range(2))
     assert first == second
@@ -191,7 +201,7 @@ def test_a_drawing_is_the_same_each_time() -> None:
 
 def test_no_series_is_dropped() -> None:
     labels = {
-        line.get_label().partition(",")[0]
+        str(line.get_label()).partition(",")[0]
         for axes in UGLY["30 models"]().axes
         for line in axes.lines
     }

@@ -107,7 +107,7 @@ def adequacy_heatmap(
     for model, axes in zip(models, panels[: len(models)], strict=True):
         one = coverage.filter(pl.col("model") == model)
         _draw_map(axes, one, names, years)
-        hits, due = int(one["breaches"].sum()), one["expected"].sum()
+        hits, due = int(one["breaches"].sum()), float(one["expected"].sum())
         words = number_of(hits, "breach", "breaches")
         found.append(
             (hits / due if due else 0.0, f"{model}: {words}, {due:.1f} expected")

@@ -279,18 +279,15 @@ def tell(
     lines = _wrap(unit, wide, 9.5)
     last = _wrap(foot, wide, _SMALL)
     top = 0.10
-    shown = figure.suptitle(
+    figure.text(
+        0.12 / wide,
+        1 - top / high,
         "\n".join(head),
-        x=0.12 / wide,
-        y=1 - top / high,
-        ha="left",
         va="top",
         fontsize=12.5,
         fontweight="bold",
     )
-    shown.set_in_layout(False)
     top += 0.22 * len(head) + 0.04
-    dim: dict[str, Any] = {"ha": "left", "in_layout": False}
     if lines:
         figure.text(
             0.12 / wide,
@@ -299,7 +296,6 @@ def tell(
             va="top",
             fontsize=9.5,
             color=colour("ink2"),
-            **dim,
         )
         top += 0.17 * len(lines)
     low = 0.08
@@ -311,7 +307,6 @@ def tell(
             va="bottom",
             fontsize=_SMALL,
             color=colour("ink3"),
-            **dim,
         )
         low += 0.14 * len(last)
     top, low = top + 0.08, low + 0.05
