@@ -280,8 +280,14 @@ def axe() -> Any:
     """Check markup with axe-core; give the violations, one line each."""
     source = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 
-    def check(page: Page, selector: str) -> list[str]:
+    def check(page: Page, selector: str, *, dark: bool = False) -> list[str]:
         page.evaluate(source)
+        if dark:  # the tool in the other theme, without waiting for the page's own
+            theme = "document.body.dataset.jpThemeLight"
+            page.evaluate(f"{theme} = 'false'")
+            found = check(page, selector)
+            page.evaluate(f"{theme} = 'true'")
+            return check(page, selector) + found
         found = page.evaluate(
             "selector => axe.run(selector, {resultTypes: ['violations']})", selector
         )

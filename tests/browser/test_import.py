@@ -31,15 +31,18 @@ def test_an_import_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
     with page.expect_popup() as opened:
         tool.get_by_role("button", name="Import holdings").click()
     popup = opened.value
-    expect(tool.locator(".hk-steps")).to_contain_text("Broker's page opened")
+    expect(tool.locator(".hk-steps3")).to_contain_text("page opened")
     expect(tool).to_contain_text("expires in 4:")
     shoot(tool, "import-waiting")
     shoot(popup, "import-popup")
     log_in(popup)
     popup.get_by_role("button", name="Allow", exact=True).click()
-    expect(tool.locator(".hk-tiles")).to_be_visible(timeout=20_000)
-    expect(tool.locator(".hk-steps .hk-done")).to_have_count(7, timeout=20_000)
-    expect(tool.locator("table caption")).to_have_text("Holdings imported")
+    expect(tool.locator(".hk-figures")).to_be_visible(timeout=20_000)
+    expect(tool.locator(".hk-steps3 .hk-done")).to_have_count(3, timeout=20_000)
+    everything = tool.get_by_role("button", name="See all holdings")
+    everything.press("Enter")
+    expect(tool.locator(".hk-table caption")).to_have_text("Holdings imported")
+    expect(tool.get_by_role("button", name="Hide the table")).to_be_focused()
     shoot(tool, "import-done")
     assert axe(page, ".hk-tool") == []
 
@@ -51,6 +54,19 @@ def test_a_refusal_by_clicking(lab: Any, shoot: Any, axe: Any) -> None:
         tool.get_by_role("button", name="Import holdings").click()
     log_in(opened.value)
     opened.value.get_by_role("button", name="Do not allow").click()
-    expect(tool.locator(".hk-panel .hk-bad")).to_contain_text("consent_denied")
+    said = tool.get_by_role("alert").filter(has_text="Consent was refused")
+    expect(said).to_contain_text("ask them, then start again")
+    expect(tool.locator(".hk-steps3 .hk-failed")).to_contain_text("Consented")
+    expect(tool.get_by_text("consent_denied · 1003")).to_be_visible()
     shoot(tool, "import-refused")
     assert axe(page, ".hk-tool") == []
+
+    with page.expect_popup():
+        tool.get_by_role("button", name="Start again").click()
+    expect(tool).to_contain_text("page opened")
+    tool.get_by_role("button", name="Cancel").click()
+    expect(tool.get_by_text("may still be open in its own window")).to_be_visible()
+    expect(tool.get_by_text("continue there")).to_have_count(0)
+    expect(tool.locator(".hk-clock")).to_have_count(0)
+    shoot(tool, "import-cancelled")
+    assert axe(page, ".hk-tool", dark=True) == []

@@ -34,7 +34,7 @@ def test_planted_secrets_are_in_no_notebook_log_or_page(lab: Any) -> None:
     tool.get_by_label("Source").select_option("arrow")
     tool.get_by_label("Token").fill(token)
     tool.get_by_role("button", name="Fetch holdings").click()
-    expect(tool.locator("caption")).to_have_text("Holdings imported", timeout=20_000)
+    expect(tool.locator("caption")).to_have_text("Largest holdings", timeout=20_000)
     expect(tool.get_by_label("Token")).to_have_value("")
 
     tool.get_by_label("Source").select_option("gateway")
@@ -47,7 +47,7 @@ def test_planted_secrets_are_in_no_notebook_log_or_page(lab: Any) -> None:
     popup.get_by_label("PIN").fill("1234")
     popup.get_by_role("button", name="Log in").click()
     popup.get_by_role("button", name="Allow", exact=True).click()
-    expect(tool.locator(".hk-steps")).to_contain_text("rows", timeout=20_000)
+    expect(tool.locator(".hk-steps3")).to_contain_text("rows", timeout=20_000)
 
     page.evaluate("async () => window.jupyterapp.shell.currentWidget.context.save()")
     saved = (lab.folder / name).read_text()

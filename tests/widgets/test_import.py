@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError
 from widgets import ImportTrigger
+from widgets.importing.page import name_import, write_status
+from widgets.importing.steps import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +54,7 @@ def test_an_import_goes_through_all_steps_and_leaves_holdings(
     assert trigger.table is not None
     assert trigger.table.total == trigger.loaded.holdings.height
     assert trigger.model.freshness.startswith("Current")
-    assert "checksum right" in trigger.steps.value
+    assert "checksum right" in trigger.steps.markup
 
 
 @pytest.mark.parametrize(
@@ -73,10 +77,14 @@ def test_a_refusal_is_said_in_words_with_what_to_do(
         await trigger.model.done()
 
     asyncio.run(run())
-    assert message in trigger.model.error
-    assert "; " in trigger.model.error
+    assert trigger.model.failure["code"].startswith(f"{message} · ")
+    said = FAILURES[message]
+    assert trigger.model.error == f"{said.what} {said.now}"
+    assert escape(said.title) in trigger.steps.markup
+    assert message not in said.what + said.now
+    assert trigger.panel.error == ""  # it is said once, where it happened
     assert trigger.model.retryable is retryable
-    assert "failed" in trigger.steps.value
+    assert "failed" in trigger.steps.markup
     with pytest.raises(ConfigError, match="nothing is imported yet"):
         _ = trigger.loaded
 
@@ -89,9 +97,9 @@ def test_an_expired_import_can_be_tried_again(sb: Sandbox, page: Any) -> None:
         await until(lambda: trigger.model.transaction_id)
         sb.advance(minutes=6)
         await trigger.model.done()
-        assert "transaction_expired" in trigger.model.error
+        assert "transaction_expired" in trigger.model.failure["code"]
         first = trigger.model.transaction_id
-        page(trigger.panel, type="press", name="retry")
+        page(trigger.panel, type="press", name="start")
         await until(lambda: trigger.model.transaction_id)
         assert trigger.model.transaction_id != first
         page(trigger.panel, type="press", name="cancel")
@@ -99,7 +107,67 @@ def test_an_expired_import_can_be_tried_again(sb: Sandbox, page: Any) -> None:
 
     asyncio.run(run())
     assert trigger.model.busy == ""
-    assert "cancelled" in trigger.steps.value
+    assert "cancelled" in trigger.steps.markup
+    assert "broker" not in trigger.model.failure["now"]  # no page was opened
+
+
+def test_cancel_says_what_is_still_open_elsewhere(sb: Sandbox, page: Any) -> None:
+    trigger = ImportTrigger.sandbox(sb)
+
+    async def run() -> None:
+        trigger.model.start(hand=lambda _: None)
+        await until(lambda: trigger.model.transaction_id)
+        page(trigger.sdk, type="opened", transactionId=trigger.model.transaction_id)
+        await until(lambda: trigger.model.seconds_left)
+        assert re.search(
+            r"--p:1\.0000.*expires in <b>(5:00|4:5\d)<", trigger.clock.value
+        )
+        page(trigger.panel, type="press", name="cancel")
+        await trigger.model.done()
+
+    asyncio.run(run())
+    assert "close it" in trigger.model.failure["now"]
+    assert "is not fetched. The import itself runs out by" in trigger.steps.markup
+    assert trigger.clock.value == ""
+
+
+def test_a_refused_second_import_keeps_the_first_ones_holdings(
+    sb: Sandbox, page: Any
+) -> None:
+    trigger = ImportTrigger.sandbox(sb)
+    person = someone(sb)
+
+    async def go(*steps: str) -> None:
+        trigger.model.start()
+        await until(lambda: trigger.model.transaction_id)
+        started = trigger.model.transaction_id
+        if not steps:
+            sb.play(started, persona=person.key)
+        for step in steps:
+            sb.play(started, step, persona=person.key, broker=person.broker)
+        await trigger.model.done()
+
+    asyncio.run(go())
+    first, rows = trigger.loaded, trigger.loaded.holdings.height
+    assert f"{rows} holdings from " in trigger.board.markup
+    assert f"{rows} without a price, so not in the value" in trigger.board.markup
+    asyncio.run(go("choose", "login", "deny"))
+    assert trigger.loaded is first
+    assert "What was imported before is untouched." in trigger.steps.markup
+    assert name_import(first) in trigger.steps.markup
+    assert "From an import before" in trigger.board.markup
+    assert trigger.results.children[1:] == (trigger.board,)
+    page(trigger.board, act="all")
+    assert trigger.results.children[1:] == (trigger.board, trigger.table)
+
+
+def test_what_the_reply_says_is_never_markup(sb: Sandbox) -> None:
+    evil = '<img src=x onerror="alert(1)">'
+    failure = {"title": evil, "what": evil, "now": evil, "code": evil, "kept": evil}
+    html = write_status(
+        "gateway", {"created": "done"}, {"created": evil}, failure, evil
+    )
+    assert "<img" not in html
 
 
 def test_somebody_connected_is_refreshed(sb: Sandbox) -> None:
@@ -137,7 +205,7 @@ def test_what_the_browser_hands_back_is_taken(sb: Sandbox, page: Any) -> None:
         await trigger.model.done()
 
     asyncio.run(run())
-    assert "no_broker" in trigger.model.error
+    assert "no_broker" in trigger.model.failure["code"]
     assert trigger.model.retryable is False
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import anywidget
 from traitlets import Unicode
 
-from holdings_kit.display._numbers import UNKNOWN
+from holdings_kit.display._numbers import UNKNOWN, rupees
 from widgets.page import read_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
-__all__ = ["Board", "unknown"]
+__all__ = ["Board", "cover", "money", "tile", "toned", "unknown"]
 
 _HERE: Final = Path(__file__).parent
 
@@ -65,3 +66,35 @@ def unknown(why: str) -> str:
         f'<span class="hk-why" role="note" tabindex="0" title="{said}" '
         f'aria-label="unknown: {said}" data-why="{said}">{UNKNOWN}</span>'
     )
+
+
+def money(value: Decimal | None, why: str, *, sign: bool = False) -> str:
+    """Write rupees, or a dash that says why they are unknown."""
+    return unknown(why) if value is None else rupees(value, sign=sign)
+
+
+def toned(value: Decimal) -> str:
+    """Write money that prices made or took: sign, arrow and colour.
+
+    >>> from decimal import Decimal
+    >>> toned(Decimal("-962.76"))
+    '<span class="hk-loss"><i aria-hidden="true">▼</i>−₹962.76</span>'
+    """
+    text = rupees(value, sign=True)
+    way, arrow = ("gain", "▲") if value > 0 else ("loss", "▼")
+    mark = f'<i aria-hidden="true">{arrow}</i>'
+    return f'<span class="hk-{way}">{mark}{text}</span>' if value else text
+
+
+def cover(known: int, of: int, words: str) -> str:
+    """Write how much a figure rests on: a bar, solid as far as known, and its words."""
+    share = known / of if of else 1.0
+    return (
+        f'<small class="hk-cover"><i aria-hidden="true" style="--p:{share:.4f}"></i>'
+        f"{known:,} of {of:,} {words}</small>"
+    )
+
+
+def tile(label: str, figure: str, below: str) -> str:
+    """Write a figure with its label and what stands below it, all of it HTML."""
+    return f"<div><dt>{label}</dt><dd>{figure}{below}</dd></div>"

@@ -22,7 +22,7 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from widgets.board import unknown
+from widgets.board import cover, money, tile, toned, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -208,64 +208,24 @@ def _write_tiles(changes: pl.DataFrame, total: Row) -> str:
     price = percent(total["price_effect"] / before, sign=True) if before else ""
     return (
         '<dl class="hk-figures">'
-        + _tile(
+        + tile(
             "Value after",
-            after,
-            grown
-            + f"<small>was {_money(before, 'nothing held before is priced')}</small>",
+            money(after, "nothing held after is priced"),
+            f"{grown}<small>was {money(before, 'nothing held before is priced')}"
+            "</small>",
         )
-        + _tile(
+        + tile(
             "Traded",
-            total["trade_effect"],
+            rupees(total["trade_effect"], sign=True),
             f"<small>{number_of(traded, 'line')} opened, bought or sold</small>",
-            sign=True,
         )
-        + _tile(
+        + tile(
             "Prices",
-            total["price_effect"],
+            toned(total["price_effect"]),
             f"<small>{price} of value before</small>" if price else "",
-            sign=True,
-            tone=True,
         )
-        + _tile("Left over", left, said + _cover(priced, lines, "lines priced"))
+        + tile("Left over", rupees(left), said + cover(priced, lines, "lines priced"))
         + "</dl>"
-    )
-
-
-def _tile(
-    label: str,
-    value: Decimal | None,
-    below: str,
-    *,
-    sign: bool = False,
-    tone: bool = False,
-) -> str:
-    why = "nothing that is held has a price"
-    text = _toned(value) if tone and value else _money(value, why, sign=sign)
-    return f"<div><dt>{label}</dt><dd>{text}{below}</dd></div>"
-
-
-def _money(value: Decimal | None, why: str, *, sign: bool = False) -> str:
-    return unknown(why) if value is None else rupees(value, sign=sign)
-
-
-def _toned(value: Decimal) -> str:
-    """Write money that prices made or took: sign, arrow and colour."""
-    text = rupees(value, sign=True)
-    way = "gain" if value > 0 else "loss" if value < 0 else ""
-    arrow = {"gain": "▲", "loss": "▼"}.get(way, "")
-    return (
-        f'<span class="hk-{way}"><i aria-hidden="true">{arrow}</i>{text}</span>'
-        if way
-        else text
-    )
-
-
-def _cover(known: int, of: int, words: str) -> str:
-    share = known / of if of else 1.0
-    return (
-        f'<small class="hk-cover"><i aria-hidden="true" style="--p:{share:.4f}"></i>'
-        f"{known:,} of {of:,} {words}</small>"
     )
 
 
@@ -342,11 +302,10 @@ def _colour_step(step: Step) -> str:
 def _write_step(step: Step, bar: str) -> str:
     kind = "" if step.value else ' class="hk-zero"'
     chip = f' <span class="hk-chip">{escape(step.remark)}</span>' if step.remark else ""
-    toned = step.price and step.value
-    money = _toned(step.value) if toned else rupees(step.value, sign=True)
+    amount = toned(step.value) if step.price else rupees(step.value, sign=True)
     return (
         f'<tr{kind}><th scope="row">{escape(step.label)}{chip}</th>'
-        f'<td class="hk-num">{money}</td>{bar}</tr>'
+        f'<td class="hk-num">{amount}</td>{bar}</tr>'
     )
 
 
@@ -449,10 +408,10 @@ def _write_row(row: Row, widest: Decimal, evidence: str | None) -> str:
     name = row["symbol"] or row["instrument_id"] or "without a name"
     account = row["account_id"] or "no account"
     expanded = evidence is not None
-    money = (
+    amount = (
         unknown(_why_no_effect(row))
         if effect is None
-        else _toned(effect).replace("₹", "")
+        else toned(effect).replace("₹", "")
         if row["cause"] in QUIET and effect
         else rupees(effect, sign=True).replace("₹", "")
     )
@@ -482,8 +441,8 @@ def _write_row(row: Row, widest: Decimal, evidence: str | None) -> str:
         f"<td>{chips}</td>"
         f'<td class="hk-num">{_owned(row, "before")} <span>→</span> '
         f"<b>{_owned(row, 'after')}</b></td>"
-        f'<td class="hk-num">{money}</td><td class="hk-bars2 hk-way" style="--zero:.5">'
-        f"{bar}</td><td>{sure}</td></tr>"
+        f'<td class="hk-num">{amount}</td>'
+        f'<td class="hk-bars2 hk-way" style="--zero:.5">{bar}</td><td>{sure}</td></tr>'
     )
     if evidence is None:
         return line

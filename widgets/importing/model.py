@@ -6,26 +6,32 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo
 
 from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
 from holdings_kit.clients import broker_profile
 from holdings_kit.display import number_of
+from holdings_kit.display._numbers import format_value
 from holdings_kit.errors import (
+    AuthError,
     ConfigError,
+    HoldingsError,
     ImportFailed,
     SourceUnavailable,
     WireError,
 )
 from holdings_kit.market import freshness
 from holdings_kit.wire import Secret, parse_import_result
+from widgets.importing.page import name_import
 from widgets.importing.steps import (
     ARROW_STEPS,
     FAILED_AT,
     FAILURES,
     GATEWAY_STEPS,
     REACHED,
+    Failure,
 )
 from widgets.job import Job, Result
 
@@ -42,6 +48,7 @@ __all__ = ["ImportModel"]
 
 _POLL: Final = 0.5  # seconds between two looks at what we wait for
 _WEBHOOK_PATIENCE: Final = 5.0
+_INDIA: Final = ZoneInfo("Asia/Kolkata")
 
 
 class ImportModel(Job):
@@ -52,8 +59,11 @@ class ImportModel(Job):
     source, user, broker, version, mutual_funds, notes, app_id, account_id
         Choices. `user` is a smallcaseAuthId that is connected, or empty for somebody
         new; `broker` is the one expected, or empty.
-    states, remarks, seconds_left, transaction_id, retryable, freshness
+    states, remarks, seconds_left, seconds_whole, transaction_id, retryable, freshness
         How the import stands.
+    failure
+        Why it ended without holdings: `title`, `what`, `now` in plain words, `after`,
+        the `code`, and `kept`, which import before is still here.
     loaded
         The holdings as every door returns them (`Loaded`); ``None`` before. An import
         that fails leaves those of the one before.
@@ -81,6 +91,8 @@ class ImportModel(Job):
     seconds_left = Int(None, allow_none=True)
     transaction_id = Unicode()
     retryable = Bool(default_value=False)
+    failure = Dict()
+    seconds_whole = Int(0)
     freshness = Unicode()
     mismatch = Unicode()
     auth_id = Unicode()
@@ -109,6 +121,11 @@ class ImportModel(Job):
             self.users = dict(rows.select("account_id", "broker").iter_rows())
 
     @property
+    def keeps(self) -> bool:
+        """Whether what is imported goes into a store."""
+        return self._store is not None
+
+    @property
     def names(self) -> Mapping[str, str]:
         """The steps of the source chosen, in order, with their labels."""
         return GATEWAY_STEPS if self.source == "gateway" else ARROW_STEPS
@@ -130,9 +147,9 @@ class ImportModel(Job):
 
     def fetch(self, token: str) -> None:
         """Fetch from Arrow with a token that is used for this fetch and forgotten."""
-        self._clear_steps()
         if not token.strip():
             raise ConfigError("the token is empty; log in to Arrow and paste it")
+        self._clear_steps()
         secret, token = Secret(token.strip()), ""
         work = self._fetch_from_arrow(secret)
         self.begin(work, what="Fetching from Arrow", makes=["loaded"])
@@ -144,8 +161,11 @@ class ImportModel(Job):
     def failed(self, error: Exception) -> None:
         """Mark the step that failed, and whether trying again makes sense."""
         message = error.message if isinstance(error, ImportFailed) else ""
-        if isinstance(error, ImportFailed) and message in FAILURES:
-            self.error = f"{FAILURES[message]} ({message}, {error.code})."
+        told = FAILURES.get(message) or _explain(error)
+        if message in FAILURES:
+            self.error = f"{told.what} {told.now}"
+        code = f"{message} · {error.code}" if isinstance(error, ImportFailed) else ""
+        self._tell_failure(told, code)
         order = list(GATEWAY_STEPS)
         if message in FAILED_AT:
             self._mark_reached(order[order.index(FAILED_AT[message]) - 1])
@@ -162,13 +182,42 @@ class ImportModel(Job):
         """Say that nobody waits any more; the transaction runs out by itself."""
         waiting = [key for key, state in self.states.items() if state == "now"]
         self._mark_steps("failed", *waiting, note="cancelled")
+        self._tell_failure(self._explain_cancel(), "", tone="warn")
         self.seconds_left, self.retryable = None, True
+
+    def _explain_cancel(self) -> Failure:
+        """Say what a cancelled import leaves open elsewhere."""
+        title, what = "Cancelled", "Nobody waits for this import any more."
+        if self.source == "arrow" or self.states.get("triggered") != "done":
+            return Failure(title, what, "Start again when you like.")
+        ends = ""
+        if self.seconds_left:
+            at = self._gateway.clock() + timedelta(seconds=self.seconds_left)
+            ends = f" The import itself runs out by {format_value(at, 'instant')}."
+        now = (
+            "The broker's page may still be open in its own window: close it. What is "
+            f"allowed there from now on is not fetched.{ends}"
+        )
+        return Failure(title, what, now)
+
+    def _tell_failure(self, told: Failure, code: str, tone: str = "bad") -> None:
+        after = "Nothing was fetched."
+        kept = name_import(self.loaded) if self.loaded is not None else ""
+        after += " What was imported before is untouched." if kept else ""
+        self.failure = {
+            **told._asdict(),
+            "code": code,
+            "after": after,
+            "kept": kept,
+            "tone": tone,
+        }
 
     def _clear_steps(self) -> None:
         self.cancel()
         self._result, self._used = None, self.capture_inputs("loaded")
         self.superseded = self.loaded is not None
         self.states, self.remarks, self.mismatch = {}, {}, ""
+        self.failure, self.seconds_whole = {}, 0
         self.seconds_left, self.retryable = None, False
         self.transaction_id = ""
         first = next(iter(self.names))
@@ -183,7 +232,12 @@ class ImportModel(Job):
         """Tick all steps up to this one; the next of the user's waits."""
         order = list(GATEWAY_STEPS)
         at = order.index(step)
+        newly = [one for one in order[: at + 1] if self.states.get(one) != "done"]
         self._mark_steps("done", *order[: at + 1])
+        stamp = self._gateway.clock().astimezone(_INDIA).strftime("%H:%M:%S")
+        for one in newly:
+            if one in {"created", "completed"}:
+                self._mark_steps("done", one, note=stamp)
         if step != "fetched":
             following = "fetched" if step == "completed" else order[at + 1]
             self._mark_steps("now", following)
@@ -294,7 +348,9 @@ class ImportModel(Job):
             self.seconds_left = None
             return
         left = (started.expires_at - self._gateway.clock()).total_seconds()
-        self.seconds_left = max(0, round(left))
+        left = max(0, round(left))
+        self.seconds_whole = max(self.seconds_whole, left)
+        self.seconds_left = left
 
     def _compare_broker(self, broker: str | None) -> None:
         said, wanted = broker_profile(broker), broker_profile(self.broker)
@@ -353,6 +409,26 @@ class ImportModel(Job):
         )
         self.superseded = False
         self.set_result("loaded", loaded, self._used)
+
+
+def _explain(error: Exception) -> Failure:
+    """Say in plain words what broke off an import that the user did not end."""
+    text = str(error)
+    if isinstance(error, SourceUnavailable):
+        title = "The source does not answer"
+    elif isinstance(error, AuthError):
+        title = "The source did not accept the login"
+    elif isinstance(error, HoldingsError):
+        title = "The import failed"
+    else:
+        return Failure(
+            "Something broke that should not",
+            f"This should not have happened: {type(error).__name__}.",
+            "Report it with the code below; nothing was changed.",
+        )
+    what, _, now = text.partition("; ")
+    what, now = (part[:1].upper() + part[1:].rstrip(".") for part in (what, now))
+    return Failure(title, f"{what}.", f"{now}." if now else "")
 
 
 async def _wait_for_webhook(

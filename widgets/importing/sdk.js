@@ -25,9 +25,12 @@ const plain = (error) => ({
   error: { message: String(error?.message ?? error), code: error?.code ?? null },
 });
 
+// Copying a number needs no kernel.
+const WITH_KERNEL = "input, select, button:not([data-act=copy])";
 const GONE =
   "Not connected: the Python kernel was restarted or has stopped, so nobody waits for " +
-  "this import. What stands below is of before. Run the cell again to import.";
+  "this import: close the broker's window. What stands below is of before. Run the cell " +
+  "again to import.";
 const SILENT =
   "The Python kernel does not answer: it is busy with another cell, or was stopped. " +
   "If it does not come back, run the cell again.";
@@ -54,7 +57,7 @@ function render({ model, el }) {
     lost.hidden = !text;
     if (text) tell("");
     tool()?.classList.toggle("hk-disconnected", Boolean(text));
-    for (const input of tool()?.querySelectorAll("input, select, button") ?? []) {
+    for (const input of tool()?.querySelectorAll(WITH_KERNEL) ?? []) {
       if (text && !input.disabled) {
         input.disabled = true;
         input.dataset.lost = "";

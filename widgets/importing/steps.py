@@ -1,32 +1,38 @@
-"""The steps of an import, and how the gateway's words move them."""
+"""The steps of an import, how the gateway's words move them, what a failure means."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 __all__ = [
     "ARROW_STEPS",
     "FAILED_AT",
     "FAILURES",
     "GATEWAY_STEPS",
+    "PHASES",
     "REACHED",
-    "steps_html",
+    "Failure",
 ]
 
 GATEWAY_STEPS: Final = {
     "created": "Import created",
-    "triggered": "Broker's page opened",
-    "login": "Logged in",
-    "consented": "Consent given",
-    "completed": "Import completed",
-    "webhook": "Webhook arrived",
+    "triggered": "page opened",
+    "login": "logged in",
+    "consented": "consent given",
+    "completed": "import completed",
+    "webhook": "webhook",
     "fetched": "Holdings fetched",
 }
 ARROW_STEPS: Final = {"token": "Token taken", "fetched": "Holdings fetched"}
+PHASES: Final = {
+    "gateway": {
+        "Created": ("created",),
+        "Consented": ("triggered", "login", "consented", "completed"),
+        "Fetched": ("fetched", "webhook"),
+    },
+    "arrow": {"Token taken": ("token",), "Fetched": ("fetched",)},
+}
+"""Source → what is shown as one step, and the steps that it stands for."""
 REACHED: Final = {
     "INITIALIZED": "created",
     "USED": "login",
@@ -44,36 +50,61 @@ FAILED_AT: Final = {
     "invalid_gateway": "triggered",
 }
 """An error of the browser SDK → the step that it broke, whatever was seen before."""
+
+
+class Failure(NamedTuple):
+    """What happened, in one line; more of it; and what to do now."""
+
+    title: str
+    what: str
+    now: str
+
+
 FAILURES: Final = {
-    "consent_denied": "The user did not allow the import; only they can",
-    "user_cancelled": "The user closed the broker's page; they can start again",
-    "user_mismatch": "Somebody else logged in than was expected; log in as the user",
-    "no_broker": "The user's broker is not on offer; it cannot be imported from",
-    "transaction_expired": "Nobody finished the import in time; start it again",
-    "timed_out": "Nobody finished the import in time; start it again",
-    "init_sdk": "The broker's page could not be loaded; see that the network allows it",
-    "invalid_jwt": "The gateway did not accept this server; check its secrets",
-    "invalid_gateway": "The gateway does not know this name; check the gateway's name",
+    "consent_denied": Failure(
+        "The user said no",
+        "Consent was refused on the broker's page.",
+        "Only the user can change that: ask them, then start again.",
+    ),
+    "user_cancelled": Failure(
+        "The broker's page was closed",
+        "The user closed it before giving consent.",
+        "They can start again.",
+    ),
+    "user_mismatch": Failure(
+        "Somebody else logged in",
+        "The broker's login belongs to another user than the one chosen here.",
+        "Choose that user here, or log in at the broker as the user chosen.",
+    ),
+    "no_broker": Failure(
+        "The broker is not on offer",
+        "The user's broker is none that the Gateway can import from.",
+        "Holdings at that broker cannot be imported this way.",
+    ),
+    "transaction_expired": Failure(
+        "Nobody finished in time",
+        "The import ran out before consent was given.",
+        "Start again.",
+    ),
+    "timed_out": Failure(
+        "Nobody finished in time",
+        "The broker's page gave up waiting.",
+        "Start again.",
+    ),
+    "init_sdk": Failure(
+        "The broker's page did not load",
+        "The browser could not load the Gateway's script.",
+        "See that the network and the browser's blockers allow it, then start again.",
+    ),
+    "invalid_jwt": Failure(
+        "The Gateway did not accept this server",
+        "It refused the token that this server signed.",
+        "Check the gateway's secrets.",
+    ),
+    "invalid_gateway": Failure(
+        "The Gateway does not know this name",
+        "There is no gateway with the name given.",
+        "Check the gateway's name.",
+    ),
 }
 """The SDK's word for a failure → what happened and what to do, for people."""
-_WORDS: Final = {
-    "todo": "not yet",
-    "now": "waiting",
-    "done": "done",
-    "failed": "failed",
-    "none": "not expected",
-}
-
-
-def steps_html(
-    names: Mapping[str, str],
-    states: Mapping[str, str],
-    notes: Mapping[str, str],
-) -> str:
-    """Write the steps as a list; each says its state in words, not by colour alone."""
-    items: Sequence[str] = [
-        f'<li class="hk-{states.get(key, "todo")}"><b>{escape(label)}</b>'
-        f"{escape(notes.get(key) or _WORDS[states.get(key, 'todo')])}</li>"
-        for key, label in names.items()
-    ]
-    return f'<ol class="hk-steps">{"".join(items)}</ol>'

@@ -10,19 +10,19 @@ import anywidget
 from ipywidgets import HTML, VBox
 from traitlets import Unicode
 
-import holdings_kit as hk
-from holdings_kit.clients import BROKERS
-from holdings_kit.display._numbers import format_value, rupees
+from holdings_kit.clients import BROKERS, broker_profile
+from holdings_kit.display._numbers import format_value
 from holdings_kit.errors import ConfigError
+from widgets.board import Board
 from widgets.importing.door import Arrow, Gateway
 from widgets.importing.model import ImportModel
-from widgets.importing.steps import steps_html
-from widgets.page import notice, tiles
+from widgets.importing.page import write_clock, write_result, write_status
 from widgets.panel import Panel, Results, controls as c
 from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
+    import holdings_kit as hk
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
 
@@ -99,17 +99,20 @@ class ImportTrigger(StaticFallback, VBox):
                 "start": lambda: self.model.start(hand=self._send_session),
                 "fetch": self.model.fetch,
                 "cancel": self.model.cancel,
-                "retry": lambda: self.model.start(hand=self._send_session),
             },
         )
-        self.steps, self.summary = HTML(), HTML()
+        self.steps, self.clock = Board({}), HTML()
+        self.board = Board({"all": self._toggle_table})
         self.table: HoldingsTable | None = None
+        self._opened = False
         self.results = Results(self.model, "loaded", [self.panel], press="the button")
-        super().__init__([self.panel, self.sdk, self.steps, self.results])
+        super().__init__([self.panel, self.sdk, self.steps, self.clock, self.results])
         self.add_class("hk-tool")
-        steps = ["source", "states", "remarks", "seconds_left"]
+        steps = ["source", "states", "remarks", "failure", "transaction_id"]
         self.model.observe(self._show_steps, steps)
-        self.model.observe(self._show_buttons, ["busy", "retryable", "user"])
+        self.model.observe(self._show_clock, "seconds_left")
+        self.model.observe(self._show_buttons, ["busy", "failure", "user"])
+        self.model.observe(self._say_it_once, "error")
         self.model.observe(self._show_users, "users")
         self.model.observe(self._show_loaded, "loaded")
         self.model.observe(self._show_summary, ["freshness", "superseded", "mismatch"])
@@ -161,48 +164,65 @@ class ImportTrigger(StaticFallback, VBox):
 
     def _show_steps(self, _change: object) -> None:
         model = self.model
-        if not model.states:
-            self.steps.value = ""
-            return
-        clock = ""
-        if model.seconds_left is not None:
-            minutes, seconds = divmod(model.seconds_left, 60)
-            left = f"This import expires in {minutes}:{seconds:02d}."
-            clock = f'<div class="hk-clock">{notice(left)}</div>'
-        self.steps.value = steps_html(model.names, model.states, model.remarks) + clock
+        self.steps.markup = (
+            write_status(
+                model.source,
+                model.states,
+                model.remarks,
+                model.failure,
+                model.transaction_id,
+            )
+            if model.states
+            else ""
+        )
+
+    def _show_clock(self, _change: object) -> None:
+        self.clock.value = write_clock(
+            self.model.seconds_left, self.model.seconds_whole
+        )
+
+    def _say_it_once(self, _change: object) -> None:
+        """Leave a failed import to the steps, which say it where it happened."""
+        if self.model.states:
+            self.panel.error = ""
 
     def _show_buttons(self, _change: object) -> None:
-        busy = bool(self.model.busy)
-        self.panel.change("cancel", disabled=not busy)
-        self.panel.change("retry", disabled=busy or not self.model.retryable)
-        label = "Refresh" if self.model.user else "Import holdings"
+        model, busy = self.model, bool(self.model.busy)
+        self.panel.change("cancel", disabled=not busy, hidden=not busy)
+        label = "Start again" if model.failure else "Import holdings"
+        label = "Refresh" if model.user else label
         self.panel.change("start", disabled=busy, label=label)
+        self.panel.change("fetch", disabled=busy)
 
     def _show_users(self, _change: object) -> None:
         self.panel.change("user", options=_list_users(self.model))
 
     def _show_loaded(self, _change: object) -> None:
         loaded = self.model.loaded
-        self._show_summary(None)
         columns = [name for name in _SHOWN if loaded.holdings[name].count()]
         self.table = HoldingsTable(
             loaded.holdings, caption="Holdings imported", columns=columns, page_size=10
         )
-        self.results.show(self.summary, self.table)
+        self._show_summary(None)
+
+    def _toggle_table(self, _value: str) -> None:
+        self._opened = not self._opened
+        self._show_summary(None)
 
     def _show_summary(self, _change: object) -> None:
         model = self.model
-        if model.loaded is None:
+        if model.loaded is None or self.table is None:
             return
         at = format_value(model.loaded.snapshots["snapshot_at"].max(), "instant")
         old = f"From an import before, as of {at}; the one started since brought none."
-        fresh = "good" if model.freshness.startswith("Current") else "warn"
-        self.summary.value = (
-            notice(old if model.superseded else "", "stale")
-            + _summarize_import(model.loaded)
-            + notice(model.freshness, fresh)
-            + notice(model.mismatch, "warn")
-        )
+        remarks = {
+            "old": old if model.superseded else "",
+            "fresh": model.freshness,
+            "mismatch": model.mismatch,
+            "kept": f"kept in the store as snapshot {at}" if model.keeps else "",
+        }
+        self.board.markup = write_result(model.loaded, remarks, opened=self._opened)
+        self.results.show(self.board, *([self.table] * self._opened))
 
     def _tell_browser(self, _change: object) -> None:
         """Let the browser watch for a lost kernel, and know what it waits for."""
@@ -210,25 +230,22 @@ class ImportTrigger(StaticFallback, VBox):
 
 
 def _list_users(model: ImportModel) -> list[tuple[str, str]]:
-    known = [(key, f"{key} ({broker})") for key, broker in model.users.items()]
+    known = [
+        (key, f"{broker_profile(broker).name} · {key}" if broker else key)
+        for key, broker in model.users.items()
+    ]
     return [("", "somebody new"), *known]
 
 
 def _list_import_controls(model: ImportModel, *, arrow: bool) -> list[c.Control]:
     sources = [("gateway", "smallcase Gateway"), *([("arrow", "Arrow")] * arrow)]
     named = sorted(BROKERS.values(), key=lambda broker: broker.name.casefold())
-    brokers = [("", "any broker"), *((b.key, b.name) for b in named)]
+    brokers = [("", "any, the user chooses"), *((b.key, b.name) for b in named)]
     formats = [("v2", "v2, with smallcases"), ("v1", "v1")]
     return [
         c.select("source", "Source", sources),
         c.select("user", "User", _list_users(model), when=_GATEWAY),
-        c.select(
-            "broker",
-            "Broker expected",
-            brokers,
-            help="You are told when another answers",
-            when=_GATEWAY,
-        ),
+        c.select("broker", "Broker expected", brokers, when=_GATEWAY),
         c.select("version", "Format", formats, when=_GATEWAY),
         c.field("notes", "Notes", maxlength=256, when=_GATEWAY),
         c.check("mutual_funds", "Mutual funds", when=_GATEWAY),
@@ -237,25 +254,5 @@ def _list_import_controls(model: ImportModel, *, arrow: bool) -> list[c.Control]
         c.field("token", "Token", kind="secret", when=_ARROW),
         c.button("start", "Import holdings", primary=True, when=_GATEWAY),
         c.button("fetch", "Fetch holdings", primary=True, sends=["token"], when=_ARROW),
-        c.button("cancel", "Cancel", disabled=True),
-        c.button("retry", "Try again", disabled=True, when=_GATEWAY),
+        c.button("cancel", "Cancel", disabled=True, hidden=True),
     ]
-
-
-def _summarize_import(loaded: Loaded) -> str:
-    snapshot = loaded.snapshots.row(0, named=True)
-    totals = hk.summarize(hk.consolidate(loaded.holdings)).row(0, named=True)
-    unpriced = totals["unpriced_count"]
-    return tiles(
-        [
-            (
-                "Snapshot",
-                format_value(snapshot["snapshot_at"], "instant"),
-                "Indian time",
-            ),
-            ("Broker", str(snapshot["broker"] or "–"), str(snapshot["format"])),
-            ("Holdings", str(loaded.holdings.height), f"{unpriced} without a price"),
-            ("Value", rupees(totals["market_value"]), "where priced"),
-            ("Set aside", str(loaded.rejects.height), "could not be read"),
-        ]
-    )
