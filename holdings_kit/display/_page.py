@@ -12,17 +12,14 @@ from holdings_kit.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Cell", "wrap_page", "wrap_picture", "write_cell", "write_facts"]
+__all__ = ["Cell", "wrap_page", "write_cell", "write_facts"]
 
 _VARIABLES: Final = write_variables(
     *("card", "sunk", "ink", "ink2", "ink3", "line", "line2", "gain", "loss"),
     *("bar", "hatch", "warn", "warnsoft", "bad", "badsoft"),
 )
-_PICTURE: Final = write_variables(
-    *("accent", "gainbar", "lossbar", "flow", "barsoft"),
-    *(f"s{number}" for number in range(1, 9)),
-)
-_THEME: Final = (
+# Three times the class, so that the rules of a notebook's own tables do not win.
+_STYLE: Final = (
     """
 .hkr{color-scheme:light dark;container-type:inline-size;margin:4px 0;"""
     + _VARIABLES
@@ -31,14 +28,7 @@ _THEME: Final = (
 color-scheme:light}
 [data-jp-theme-light=false] .hkr,[data-theme=dark] .hkr,.vscode-dark .hkr{
 color-scheme:dark}
-.hkr.dark{color-scheme:dark}
 @media print{.hkr.hkr.hkr{color-scheme:light;print-color-adjust:exact}}
-"""
-)
-# Three times the class, so that the rules of a notebook's own tables do not win.
-_STYLE: Final = (
-    _THEME
-    + """
 .hkr>div{box-sizing:border-box;width:max-content;max-width:100%;padding:12px 16px;
 background:var(--card);color:var(--ink);border:1px solid var(--line);
 border-radius:10px;font:13px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,
@@ -104,14 +94,6 @@ def wrap_page(*parts: str) -> str:
     """Put parts that are HTML into one frame that brings its style."""
     style = _STYLE.replace("\n", "")
     return f'<div class="hkr"><style>{style}</style><div>{"".join(parts)}</div></div>'
-
-
-def wrap_picture(svg: str, *, theme: str = "") -> str:
-    """Put a drawing whose colours are variables into the frame that sets them."""
-    return (
-        f'<div class="hkr {theme}"><style>{_THEME}.hkr svg{{{_PICTURE};'
-        f"max-width:100%;height:auto}}</style>{svg}</div>"
-    ).replace("\n", " ")
 
 
 def _write_cover(share: float, words: str) -> str:

@@ -19,7 +19,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from holdings_kit.display._numbers import compact_rupees, percent
-from holdings_kit.display._page import wrap_picture
 from holdings_kit.display._tokens import Theme, colours_of_theme
 from holdings_kit.errors import ConfigError, FrameError
 
@@ -165,18 +164,19 @@ class Picture(Figure):
 
     theme: Theme | None = None  # None: its colours are the caller's
 
-    def _repr_html_(self) -> str | None:
-        """Draw it as SVG whose colours follow the page; not where they are yours."""
+    def _repr_svg_(self) -> str | None:
+        """Draw it in colours that follow the page; not where they are yours.
+
+        SVG and no HTML: JupyterLab takes drawings out of the HTML of a notebook that
+        is not trusted, and would show its words alone; so it shows the PNG beside it.
+        """
         return None if self.theme is None else _write_themed(self, self.theme)
 
 
 def _write_themed(figure: Figure, theme: Theme) -> str:
     """Write a figure as SVG, each colour of the theme as the variable it is."""
-    names = {
-        colour: name
-        for name, colour in reversed(colours_of_theme(theme).items())
-        if not name.startswith("on")
-    }
+    own = {n: c for n, c in colours_of_theme(theme).items() if not n.startswith("on")}
+    names = {shade: name for name, shade in reversed(own.items())}
     out = StringIO()
     drawn: Any = figure
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": str(figure.get_label())}
@@ -187,13 +187,38 @@ def _write_themed(figure: Figure, theme: Theme) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _PATH.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), svg)
     svg = svg.replace("'DejaVu Sans'", "system-ui")
-    svg = _HEX.sub(
-        lambda found: f"var(--{names[found[0]]})" if found[0] in names else found[0],
-        svg,
-    )
+    used: set[str] = set()
+
+    def name_colour(found: re.Match[str]) -> str:
+        if found[0] not in names:
+            return found[0]
+        used.add(names[found[0]])
+        return f"var(--{names[found[0]]})"
+
+    svg = _HEX.sub(name_colour, svg)
     label = re.sub(r'[<>&"]', " ", str(figure.get_label()))
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    return wrap_picture(svg, theme="dark" if theme == "dark" else "")
+    head, _, rest = svg.partition(">")
+    marks = f'class="hkp" role="img" aria-label="{label}"'
+    style = _write_variables(sorted(used), theme)
+    svg = f"{head.replace('<svg', f'<svg {marks}', 1)}>{style}{rest}"
+    return svg.replace("\n", " ")
+
+
+def _write_variables(names: list[str], theme: Theme) -> str:
+    """Set the variables: as an image by the system's theme, in a page by the page's."""
+    light, dark = (
+        ";".join(f"--{name}:{colours_of_theme(each)[name]}" for name in names)
+        for each in ("light", "dark")
+    )
+    if theme == "dark":
+        return f"<style>svg.hkp{{{dark}}}</style>"
+    rules = [
+        ("[data-jp-theme-light=true] svg.hkp,[data-theme=light] svg.hkp", light),
+        ("[data-jp-theme-light=false] svg.hkp,[data-theme=dark] svg.hkp", dark),
+    ]
+    style = "".join(f"{where}{{{colours}}}" for where, colours in rules)
+    night = f"@media(prefers-color-scheme:dark){{svg.hkp{{{dark}}}}}"
+    return f"<style>svg.hkp{{{light}}}{night}{style}</style>"
 
 
 def new_figure(
