@@ -112,6 +112,39 @@ def test_the_page_gets_csv_and_text_when_it_asks(
     assert sent[1][0]["text"] == table.to_tsv()
 
 
+def test_the_sums_are_of_the_rows_that_match_and_say_of_how_many() -> None:
+    frame = pl.DataFrame(
+        {
+            "symbol": ["A", "B", "C"],
+            "price": [Decimal(1), Decimal(2), Decimal(3)],
+            "market_value": [Decimal("100000.50"), Decimal("0.25"), None],
+            "unrealized_pnl": [Decimal(-5), None, None],
+        }
+    )
+    table = TableModel(frame)
+    assert table.sums == {
+        "market_value": ["₹1,00,000.75", "2 of 3 known"],
+        "unrealized_pnl": ["−₹5.00", "1 of 3 known"],
+    }
+    table.query = "price < 3"
+    assert table.sums["market_value"] == ["₹1,00,000.75", ""]
+    table.query = "symbol = C"
+    assert table.sums == {}  # unknown is no zero
+    table.query = "nonsense > 3"
+    assert table.sums == {}
+    assert TableModel(FRAME).sums == {}
+
+
+def test_an_export_is_named_after_what_it_holds() -> None:
+    table = TableModel(FRAME, caption="Holdings imported")
+    assert table.file_name == "holdings-imported-2026-01-05.csv"
+    table.query = "haircut > 0"
+    assert table.file_name == "holdings-imported-2026-01-05-3-of-4.csv"
+    table.selected = [1]
+    assert table.file_name == "holdings-imported-2026-01-05-1-of-4.csv"
+    assert TableModel(FRAME.select("symbol"), caption="?").file_name == "table.csv"
+
+
 def test_another_frame_starts_anew() -> None:
     table = TableModel(FRAME, page_size=2)
     table.page, table.selected, table.sort_by = 2, [3], "haircut"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
 import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
@@ -11,6 +15,7 @@ from holdings_kit.display._numbers import (
     format_value,
     kind_of_column,
     label_of_column,
+    rupees,
 )
 from holdings_kit.errors import ConfigError
 from widgets.table.query import condition, searchable
@@ -18,6 +23,8 @@ from widgets.table.query import condition, searchable
 __all__ = ["TableModel"]
 
 _ROW = "__row"
+_SUMMED: Final = frozenset({"value", "pnl", "effect", "flow"})
+_INDIA: Final = ZoneInfo("Asia/Kolkata")
 
 
 class TableModel(HasTraits):
@@ -32,6 +39,8 @@ class TableModel(HasTraits):
         Choices. `selected` holds row numbers of the frame, 0-based.
     rows, row_ids, matched, total, page_count, error
         What they make: one page as text, and how many rows there are.
+    sums
+        Column → the sum of the rows that match, and of how many it is made.
     """
 
     caption = Unicode().tag(sync=True)
@@ -44,6 +53,7 @@ class TableModel(HasTraits):
     selected = List(Int()).tag(sync=True)
     rows = List(List(Unicode())).tag(sync=True)
     row_ids = List(Int()).tag(sync=True)
+    sums = Dict().tag(sync=True)
     matched = Int(0).tag(sync=True)
     total = Int(0).tag(sync=True)
     page_count = Int(1).tag(sync=True)
@@ -104,6 +114,22 @@ class TableModel(HasTraits):
         """The rows that are ticked, in the order of the frame, all columns."""
         return self._frame[sorted(self.selected)]
 
+    @property
+    def file_name(self) -> str:
+        """Name an export after what it holds: caption, day, and which rows.
+
+        >>> import polars as pl
+        >>> TableModel(pl.DataFrame({"symbol": ["A"]}), caption="My book").file_name
+        'my-book.csv'
+        """
+        words = re.sub(r"[^a-z0-9]+", "-", self.caption.lower()).strip("-") or "table"
+        times = self._frame.get_column("snapshot_at", default=None)
+        last: Any = None if times is None else times.max()
+        day = f"-{last.astimezone(_INDIA):%Y-%m-%d}" if last else ""
+        rows = len(self.selected) or self.matched
+        part = f"-{rows}-of-{self.total}" if rows < self.total else ""
+        return f"{words}{day}{part}.csv"
+
     def to_csv(self) -> bytes:
         """Write the selection, or every row found, as CSV with exact values.
 
@@ -143,8 +169,23 @@ class TableModel(HasTraits):
             self.error = ""
         self._order = order
         self.matched = order.len()
+        self.sums = self._sum_found()
         self.page = 1
         self._show_page()
+
+    def _sum_found(self) -> dict[str, list[str]]:
+        """Sum money that adds up over the rows that match, and say of how many."""
+        names = [name for name in self._names if name.rpartition("_")[2] in _SUMMED]
+        names = [name for name in names if self._frame.schema[name].is_numeric()]
+        found = self._frame.select(names)[self._order] if names else pl.DataFrame()
+        sums: dict[str, list[str]] = {}
+        for column in found.get_columns():
+            known = column.drop_nulls()
+            if known.len():
+                cover = "" if known.len() == found.height else f"{known.len():,} of "
+                cover += f"{found.height:,} known" if cover else ""
+                sums[column.name] = [rupees(known.sum()), cover]
+        return sums
 
     def _sort_rows(self) -> pl.Series:
         wanted = condition(self.query, self._frame.schema)

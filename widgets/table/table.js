@@ -32,6 +32,12 @@ async function toClipboard(text) {
   area.remove();
 }
 
+// Money made and lost by price: the sign, an arrow and a colour.
+function tone(name, text) {
+  if (!/(^|_)(pnl|return)$/.test(name) || !/[1-9]/.test(text)) return "";
+  return text.startsWith("−") ? " hk-loss" : " hk-gain";
+}
+
 const count = (n) => n.toLocaleString("en-IN");
 
 function render({ model, el }) {
@@ -83,7 +89,8 @@ function render({ model, el }) {
   const caption = node("caption");
   const head = node("tr");
   const body = node("tbody");
-  const table = node("table", {}, caption, node("thead", {}, head), body);
+  const foot = node("tfoot");
+  const table = node("table", {}, caption, node("thead", {}, head), body, foot);
   const scroller = node(
     "div",
     {
@@ -190,6 +197,7 @@ function render({ model, el }) {
 
   function drawRows() {
     const kinds = model.get("columns").map(({ kind }) => kind);
+    const names = model.get("columns").map(({ name }) => name);
     const ids = model.get("row_ids");
     body.replaceChildren(
       ...model.get("rows").map((cells, i) =>
@@ -207,9 +215,9 @@ function render({ model, el }) {
           ),
           ...cells.map((text, c) =>
             node("td", {
-              className: `hk-${kinds[c]}${text === "–" ? " hk-unknown" : ""}`,
+              className: `hk-${kinds[c]}${text === "–" ? " hk-unknown" : ""}${tone(names[c], text)}`,
               textContent: text,
-              title: text === "–" ? "unknown" : "",
+              title: text === "–" ? "not known: the source does not say" : "",
             }),
           ),
         ),
@@ -233,6 +241,23 @@ function render({ model, el }) {
     turns[2].disabled = turns[3].disabled = page() >= last();
     size.value = String(model.get("page_size"));
     drawTicks();
+  }
+
+  // The sum of all rows that match, whichever page is shown.
+  function drawSums() {
+    const sums = model.get("sums");
+    const named = model.get("columns");
+    foot.replaceChildren();
+    if (!Object.keys(sums).length) return;
+    const cells = named.map(({ name, kind }, i) => {
+      const [text, cover] = sums[name] ?? ["", ""];
+      if (i === 0 && !text) {
+        const rows = `${count(model.get("matched"))} match`;
+        return node("th", { scope: "row", textContent: rows, title: "Sum of the rows that match" });
+      }
+      return node("td", { className: `hk-${kind}` }, text, node("small", { textContent: cover }));
+    });
+    foot.append(node("tr", {}, node("td", { className: "hk-tick" }), ...cells));
   }
 
   function tick(id, on) {
@@ -272,7 +297,7 @@ function render({ model, el }) {
   model.on("msg:custom", async (message, buffers) => {
     if (message.type === "csv") {
       download(message.name, buffers[0]);
-      said.textContent = `Saved as ${message.name}`;
+      said.textContent = `✓ ${message.name} saved`;
     } else if (message.type === "copy") {
       try {
         await toClipboard(message.text);
@@ -290,6 +315,7 @@ function render({ model, el }) {
   model.on("change:columns change:caption", drawHead);
   model.on("change:sort_by change:descending", drawSort);
   model.on("change:rows change:matched change:total change:page", drawRows);
+  model.on("change:sums change:columns change:matched", drawSums);
   model.on("change:selected", drawTicks);
   model.on("change:error", () => {
     drawError();
@@ -300,6 +326,7 @@ function render({ model, el }) {
   });
   drawHead();
   drawRows();
+  drawSums();
   drawError();
 }
 

@@ -44,6 +44,6 @@ class HoldingsTable(StaticFallback, TableModel, anywidget.AnyWidget):
     ) -> None:
         """Send what only Python has: all rows as CSV, or the chosen ones as text."""
         if content.get("type") == "csv":
-            self.send({"type": "csv", "name": "holdings.csv"}, [self.to_csv()])
+            self.send({"type": "csv", "name": self.file_name}, [self.to_csv()])
         elif content.get("type") == "copy":
             self.send({"type": "copy", "text": self.to_tsv()})
