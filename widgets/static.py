@@ -74,7 +74,7 @@ def _write_parts(widget: Any) -> Iterator[str]:
 def _write_inputs(panel: Panel) -> Iterator[str]:
     for control in panel.controls:
         hidden = control.get("hidden", False)
-        if control["kind"] in {"select", "number"} and not hidden:
+        if control["kind"] in {"select", "cards", "number"} and not hidden:
             label = control["label"].removesuffix(", ₹")
             yield f"{label}: {write_value(control, panel.values.get(control['name']))}"
 

@@ -280,8 +280,9 @@ def _explain_rows(
     units, free = pl.col("pledge_quantity"), pl.col("available_quantity")
     left = pl.col("settled_quantity") - free + pl.col("t1_quantity").fill_null(_ZERO)
     both = [column.cast(pl.Int64()) for column in (units, free)]
+    said = left.cast(pl.String()).str.replace(r"\.?0+$", "")  # all have four places
     chosen = pl.format("pledge {} of {}", *both) + pl.when(left > 0).then(
-        pl.format("; {} unsettled or fractional", left.cast(pl.Float64()))
+        pl.format("; {} unsettled or fractional", said)
     ).otherwise(pl.lit(""))
     return (
         table.with_row_index("_row")

@@ -69,7 +69,7 @@ def test_a_press_acts_on_what_was_typed_before_it(
     problem = tool.locator(".hk-problem").filter(has_text="Write an amount")
     expect(problem).to_contain_text("still show ₹8,000")
     expect(tool.get_by_label("Cash")).to_have_attribute("aria-invalid", "true")
-    expect(tool.locator(".hk-stale .hk-tiles").first).to_be_visible()
+    expect(tool.locator(".hk-stale .hk-figures").first).to_be_visible()
     button.click()
     expect(tool.get_by_text("proven cheapest")).to_have_count(0)
     expect(tool.get_by_label("Cash")).to_have_value("")
@@ -77,11 +77,11 @@ def test_a_press_acts_on_what_was_typed_before_it(
     assert axe(page, ".hk-tool") == []
 
     tool.get_by_label("Cash").fill("8,000")
-    tool.get_by_label("Scenario").select_option("june_2024|one day")
+    tool.get_by_role("radio", name="June 2024").check(force=True)
     slider = tool.get_by_role("slider", name="Everything: Price")
     slider.press("ArrowLeft")
-    label = tool.get_by_label("Scenario").locator("option:checked")
-    expect(label).to_have_text("Changed by you, from June 2024: one day")
+    changed = tool.get_by_role("radio", name="Changed by you, from June 2024")
+    expect(changed).to_be_checked()
 
 
 def test_a_promotion_takes_the_reason_just_typed(lab: Any) -> None:
@@ -131,3 +131,20 @@ def test_an_import_whose_kernel_is_gone_says_so(
     for button in tool.locator("button:not([data-act=copy])").all():
         expect(button).to_be_disabled()
     shoot(tool, "import-gone")
+
+
+def test_an_explorer_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:
+    page = lab.open(lab.notebook("gone-risk.ipynb", RISK))
+    tool = page.locator(".hk-tool")
+    slider = tool.get_by_role("slider", name="Everything: Price")
+    slider.press("ArrowLeft")
+    expect(tool).to_contain_text("Value −0.5")
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
+    )
+    lost = tool.get_by_role("alert").filter(has_text="un the cell again")
+    lost.first.wait_for(timeout=9_000)
+    expect(slider).to_be_disabled()
+    expect(tool.get_by_role("button", name="Plan the pledge")).to_be_disabled()
+    expect(tool).to_contain_text("Value −0.5")  # the figures stay, marked
+    shoot(tool, "risk-gone")

@@ -113,19 +113,31 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
 ) -> None:
     page = lab.open(lab.notebook("risk.ipynb", RISK))
     tool = page.locator(".hk-tool")
-    tool.get_by_label("Scenario").select_option("june_2024|one day")
+    tool.get_by_role("radio", name="June 2024").check(force=True)
     first = tool.get_by_role("slider").first
     expect(first).to_have_attribute("aria-valuetext", "−5.93 %")
     tool.get_by_role("button", name="Reset sliders").click()
     expect(first).to_have_attribute("aria-valuetext", "0 %")
-    value = tool.locator(".hk-tiles dd small").first
-    expect(value).to_have_text("₹0.00")
+    value = tool.locator(".hk-figures dd").first
+    expect(value).to_have_text("₹23,398.23")
     slider = tool.get_by_role("slider", name="Everything: Price")
     slider.focus()
     for _ in range(20):
         slider.press("ArrowLeft")
     expect(slider).to_have_attribute("aria-valuetext", "−10 %")
-    expect(value).to_contain_text("−")
+    expect(value).to_contain_text("▼−₹2,339.82")
+    typed = tool.get_by_role("textbox", name="IDEA: Price, typed")
+    expect(typed).to_have_value("−10 %")  # follows
+    typed.fill("-50")
+    typed.press("Enter")
+    expect(value).to_contain_text("−₹5,418.12")
+    typed.fill("-95")
+    typed.press("Enter")
+    wrong = tool.locator(".hk-problem").filter(has_text="write a number from −60 to 30")
+    expect(wrong).to_be_visible()
+    typed.fill("0")
+    typed.press("Enter")
+    expect(value).to_contain_text("−₹2,339.82")
     tool.get_by_role("button", name="Plan the pledge").click()
     expect(tool).to_contain_text("127.20", timeout=30_000)
     shoot(tool, "risk")
@@ -134,7 +146,7 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
 
 LATENCY = """async () => {
   const slider = document.querySelector('.hk-grid input[type=range]');
-  const tiles = () => document.querySelector('.hk-tiles').textContent;
+  const tiles = () => document.querySelector('.hk-figures').textContent;
   const took = [];
   for (let step = 1; step <= 20; step += 1) {
     const before = tiles();
@@ -152,7 +164,7 @@ LATENCY = """async () => {
 
 def test_ten_thousand_holdings_follow_the_slider(lab: Any) -> None:
     page = lab.open(lab.notebook("many.ipynb", MANY))
-    expect(page.locator(".hk-tiles")).to_be_visible()
+    expect(page.locator(".hk-figures")).to_be_visible()
     took = page.evaluate(LATENCY)
     report = f"slider to figures, 10,000 holdings: median {took[10]:.0f} ms"
     (SHOTS / "latency.txt").write_text(f"{report}, fastest {took[0]:.0f} ms\n")
@@ -163,7 +175,7 @@ def test_ten_thousand_holdings_follow_the_slider(lab: Any) -> None:
 def test_the_explorer_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> None:
     page = lab.open(lab.notebook("dark-risk.ipynb", RISK), dark=True)
     tool = page.locator(".hk-tool")
-    expect(tool.locator(".hk-tiles")).to_be_visible()
+    expect(tool.locator(".hk-figures")).to_be_visible()
     shoot(tool, "risk-dark")
     assert axe(page, ".hk-tool") == []
 

@@ -80,7 +80,7 @@ def inside(widget: Any) -> Iterator[Any]:
 def values_for(control: dict[str, Any], now: Any) -> list[Any]:
     """What a person can do with a control: every option, both ways, the limits."""
     kind = control["kind"]
-    if kind == "select":
+    if kind in {"select", "cards"}:
         return [value for value, _ in control["options"]]
     if kind == "chips":
         every = [value for value, _ in control["options"]]
@@ -92,7 +92,7 @@ def values_for(control: dict[str, Any], now: Any) -> list[Any]:
     if kind == "grid":
         return [
             {row: {column[0]: column[2]}}
-            for row, _ in control["rows"]
+            for row, _, _ in control["rows"]
             for column in control["columns"]
         ]
     return ["some text", "<b>", ""]

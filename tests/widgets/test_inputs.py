@@ -95,7 +95,7 @@ def test_a_plan_for_another_need_is_marked_and_not_given(page: Any) -> None:
         ("horizon_days", 1.5, "Write a whole number from 0 to 366."),
         ("rules", "none", "Choose one of those on offer."),
         ("account", "nobody", "Choose one of those on offer."),
-        ("sliders", {"all": {"price": -5}}, "A slider stands outside its rail"),
+        ("sliders", {"all": {"price": -5}}, "Price: write a number from −60 to 30 %."),
     ],
 )
 def test_what_cannot_be_used_is_said_at_its_field_and_marks_the_result(
@@ -132,16 +132,16 @@ def test_a_start_value_out_of_range_and_a_wrong_name_are_refused() -> None:
 
 def test_a_scenario_loses_its_label_when_a_slider_moves(page: Any) -> None:
     risk = RiskExplorer(BOOK)
-    write(risk.shocks, page, scenario="june_2024|one day")
+    write(risk.scenes, page, scenario="june_2024|one day")
     write(risk.shocks, page, sliders={"all": {"price": -0.1, "haircut": 0.05}})
     assert risk.model.scenario == "custom"
-    scenario = next(c for c in risk.shocks.controls if c["name"] == "scenario")
+    scenario = next(c for c in risk.scenes.controls if c["name"] == "scenario")
     options = dict(scenario["options"])
     assert options["custom"].startswith("Changed by you, from June 2024")
-    write(risk.shocks, page, scenario="list_cut_2024|1.0")
+    write(risk.scenes, page, scenario="list_cut_2024|1.0")
     assert risk.model.sliders == {}
     assert risk.result["value_effect"][0] == 0
-    write(risk.shocks, page, off_list=["NSE:ONE"])
+    write(risk.scenes, page, off_list=["NSE:ONE"])
     cut = risk.result["collateral_value_after"][0]
     write(risk.shocks, page, sliders={"all": {"haircut": 0.0}})
     assert risk.result["collateral_value_after"][0] == cut  # the cut stays in force

@@ -50,7 +50,7 @@ def test_sliders_move_value_collateral_and_headroom() -> None:
     assert row["collateral_value_after"] == Decimal(864)
     assert row["usable_value_after"] == Decimal(600)
     assert row["headroom_value_after"] == Decimal(-300)
-    assert "not met" in risk.figures.value
+    assert "not met" in risk.figures.markup
 
 
 def test_the_narrowest_slider_wins_and_zero_follows_the_wider_row() -> None:
@@ -81,13 +81,13 @@ def test_a_scenario_sets_the_sliders_and_the_list_cut_its_floor() -> None:
 def test_what_has_no_price_is_counted_and_not_valued() -> None:
     risk = RiskExplorer(book(share("ONE", 10, 100), share("NEW", 5, None)))
     assert risk.result["market_value_after"][0] == Decimal(1000)
-    assert "1 position without a price" in risk.figures.value
+    assert "1 position without a price" in risk.figures.markup
 
 
 def test_margin_is_of_one_account() -> None:
     risk = RiskExplorer(book(share("ONE", 1, 1), share("TWO", 1, 1, account_id="B")))
     assert risk.result["usable_value_after"][0] is None
-    assert "choose one" in risk.figures.value
+    assert "choose one" in risk.figures.markup
     risk.model.cash = 5.0
     risk.model.account = "B"
     assert risk.result["usable_value_after"][0] == Decimal("5.8")
@@ -104,7 +104,7 @@ def test_a_pledge_is_planned_with_its_proof(page: Any) -> None:
     assert risk.plan is not None
     assert risk.plan.gap == 0
     assert risk.table is not None
-    assert "proven cheapest" in risk.planned.value
+    assert "proven cheapest" in risk.planned.markup
     risk.model.need = 0.0
     risk.model.plan_pledge()
     assert "need is 0" in risk.model.error
@@ -117,7 +117,7 @@ def test_a_name_gets_sliders_of_its_own(page: Any) -> None:
     page(risk.shocks, type="set", name="add", value="n19")
     page(risk.shocks, type="press", name="pin")
     grid = next(c for c in risk.shocks.controls if c["name"] == "sliders")
-    assert grid["rows"][-1] == ("NSE:N19", "N19")
+    assert grid["rows"][-1] == ("NSE:N19", "N19", "equity")
     page(risk.shocks, type="set", name="add", value="nobody")
     page(risk.shocks, type="press", name="pin")
     assert "'nobody' is not in this book" in risk.shocks.error
@@ -132,8 +132,8 @@ def test_imported_names_are_escaped() -> None:
     odd = share("<b>X</b>", 10, 100)
     risk = RiskExplorer(book(odd))
     risk.model.sliders = {"all": {"price": -0.1}}
-    assert "<b>" not in risk.worst.value
-    assert "&lt;b&gt;" in risk.worst.value
+    assert "<b>" not in risk.worst.markup
+    assert "&lt;b&gt;" in risk.worst.markup
 
 
 def make_history(days: int, *names: str) -> pl.DataFrame:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["ImportTrigger"]
 
 _HERE: Final = Path(__file__).parent
+_LOST: Final = (
+    "Nobody waits for this import: close the broker's window. What stands below is of "
+    "before. Run the cell again to import."
+)
 _SHOWN: Final = [
     "symbol",
     "name",
@@ -95,6 +99,7 @@ class ImportTrigger(StaticFallback, VBox):
             self.model,
             _list_import_controls(self.model, arrow=arrow is not None),
             title="Import holdings",
+            lost=_LOST,
             press={
                 "start": lambda: self.model.start(hand=self._send_session),
                 "fetch": self.model.fetch,
@@ -152,9 +157,6 @@ class ImportTrigger(StaticFallback, VBox):
     def _receive_message(
         self, _widget: object, content: dict[str, Any], _buffers: object
     ) -> None:
-        if content.get("type") == "ping":
-            self.sdk.send({"type": "pong"})
-            return
         if content.get("transactionId") != self.model.transaction_id:
             return  # an import that nobody waits for any more
         if content.get("type") == "opened":
@@ -225,7 +227,7 @@ class ImportTrigger(StaticFallback, VBox):
         self.results.show(self.board, *([self.table] * self._opened))
 
     def _tell_browser(self, _change: object) -> None:
-        """Let the browser watch for a lost kernel, and know what it waits for."""
+        """Let the browser know which import is waited for."""
         self.sdk.waiting = self.model.transaction_id if self.model.busy else ""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Control",
     "button",
+    "cards",
     "check",
     "chips",
     "field",
@@ -86,17 +87,23 @@ def chips(name: str, label: str, options: Options, **more: Any) -> Control:
     return {**select(name, label, options, **more), "kind": "chips"}
 
 
+def cards(name: str, label: str, options: Options, **more: Any) -> Control:
+    """Offer one of several values, each a card, headed by what stands before ``: ``."""
+    return {**select(name, label, options, **more), "kind": "cards"}
+
+
 def grid(
     name: str,
     label: str,
-    rows: Options,
-    columns: Sequence[tuple[str, str, float, float, float]],
+    rows: Sequence[tuple[str, str, str]],
+    columns: Sequence[tuple[str, str, float, float, float, str]],
     **more: Any,
 ) -> Control:
-    """Offer a table of sliders, one value for each row and column.
+    """Offer a table of sliders with typed values, one for each row and column.
 
-    A column is name, label, lowest, highest, step. The trait is a mapping
-    row → column → number.
+    A row is name, label, and the wider row that it follows where its own value is 0
+    (empty for the widest). A column is name, label, lowest, highest, step and the unit
+    of a hundredth. The trait is a mapping row → column → number.
     """
     return {
         "kind": "grid",
@@ -130,7 +137,7 @@ def read_value(control: Control, value: object, trait: TraitType[Any, Any]) -> A
     kind = control["kind"]
     if kind == "number":
         return _read_number(control, value, trait)
-    if kind in {"select", "chips"}:
+    if kind in {"select", "cards", "chips"}:
         chosen = value if isinstance(value, list) else [value]
         offered = [option for option, _ in control["options"]]
         if any(one not in offered for one in chosen):
@@ -152,7 +159,7 @@ def write_value(control: Control, value: object) -> str:
     if kind == "number":
         money = "₹" in control["label"]
         return rupees(value).removesuffix(".00") if money else quantity(value)
-    if kind in {"select", "chips"}:
+    if kind in {"select", "cards", "chips"}:
         chosen = value if isinstance(value, list) else [value]
         labels: dict[object, str] = dict(control["options"])
         return ", ".join(labels.get(one, str(one)) for one in chosen) or "none"
@@ -203,10 +210,13 @@ def _ask_for_number(
 
 
 def _check_grid(control: Control, value: object) -> None:
-    limits = {name: (low, high) for name, _, low, high, _ in control["columns"]}
+    limits = {name: more for name, *more in control["columns"]}
     cells = value if isinstance(value, dict) else {"": None}
     for row in cells.values():
         for name, cell in row.items() if isinstance(row, dict) else [("", None)]:
-            low, high = limits.get(name, (1.0, 0.0))
-            if not isinstance(cell, int | float) or not low <= cell <= high:
+            if name not in limits:
                 raise ConfigError("A slider stands outside its rail; move it again.")
+            label, low, high, _step, unit = limits[name]
+            if not isinstance(cell, int | float) or not low <= cell <= high:
+                ends = f"{quantity(100 * low)} to {quantity(100 * high)} {unit}"
+                raise ConfigError(f"{label}: write a number from {ends}.")

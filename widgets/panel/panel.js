@@ -3,6 +3,8 @@
 let count = 0;
 const DEBOUNCE = 200;
 const PATIENCE = 500;
+const BEAT = 2000; // how often the kernel is asked whether it is there
+const SILENCE = 5000; // how long it may be silent
 
 // JupyterLab takes arrow and letter keys of focused elements unless each one says no.
 const TYPED = new Set(["input", "select", "button"]);
@@ -36,10 +38,8 @@ function later(wait, act) {
   return { soon, now };
 }
 
-const written = (value, percent) =>
-  percent
-    ? `${String(Number((100 * value).toFixed(2))).replace("-", "−")} %`
-    : String(value);
+const written = (value, unit) =>
+  unit ? `${String(Number((100 * value).toFixed(2))).replace("-", "−")} ${unit}` : String(value);
 
 const grouped = (value) =>
   value === null || value === undefined
@@ -49,18 +49,37 @@ const grouped = (value) =>
 const labelled = (control, input, ...more) =>
   node("label", { className: `hk-${control.kind}` }, node("span", {}, control.label), input, ...more);
 
-function slider(limits, label, percent, send) {
-  const out = node("output");
+// A rail filled from its zero, and beside it the value, to read or to type.
+function slider(limits, label, unit, send, typed) {
   const input = node("input", { type: "range", "aria-label": label, ...limits });
+  const out = typed
+    ? node("input", { type: "text", inputMode: "decimal", autocomplete: "off" })
+    : node("output");
+  if (typed) out.setAttribute("aria-label", `${label}, typed`);
+  const { min, max } = limits;
+  const place = (value) => Math.min(1, Math.max(0, (value - min) / (max - min)));
+  input.style.setProperty("--zero", place(0));
   const show = (value) => {
     input.value = String(value ?? 0);
-    out.textContent = written(Number(value ?? 0), percent); // the slider itself snaps
-    input.setAttribute("aria-valuetext", out.textContent);
+    input.style.setProperty("--at", place(Number(value ?? 0)));
+    const text = written(Number(value ?? 0), unit); // the slider itself snaps
+    if (!typed) out.textContent = text;
+    else if (out !== document.activeElement) out.value = text;
+    input.setAttribute("aria-valuetext", text);
   };
   input.addEventListener("input", () => {
     show(input.value);
     send(Number(input.value));
   });
+  if (typed) {
+    const read = () => {
+      const number = Number(out.value.replace("−", "-").replace(/[^0-9.eE+-]/g, "") || NaN);
+      send(Number.isFinite(number) ? Number((number / 100).toFixed(6)) : out.value);
+    };
+    out.addEventListener("change", read);
+    out.addEventListener("keydown", (event) => event.key === "Enter" && read());
+    out.addEventListener("focus", () => out.select());
+  }
   return { input, out, show };
 }
 
@@ -113,7 +132,7 @@ const KINDS = {
   },
   range(control, send) {
     const { min, max, step, percent } = control;
-    const made = slider({ min, max, step }, control.label, percent, send);
+    const made = slider({ min, max, step }, control.label, percent ? "%" : "", send);
     return { ...made, root: labelled(control, made.input, made.out) };
   },
   button(control, send, press) {
@@ -144,20 +163,46 @@ const KINDS = {
     };
     return { root, input: buttons[0] ?? root, show };
   },
+  cards(control, send) {
+    const name = `hk-cards-${(count += 1)}`;
+    const cards = control.options.map(([value, label]) => {
+      const [head, ...rest] = label.split(": ");
+      const input = node("input", { type: "radio", name, value, onchange: () => send(value) });
+      const small = node("small", { textContent: rest.join(": ") });
+      return [input, node("label", {}, input, node("b", { textContent: head }), small)];
+    });
+    const root = node(
+      "div",
+      { className: "hk-cards", role: "radiogroup", "aria-label": control.label },
+      ...cards.map(([, card]) => card),
+    );
+    const show = (v) => cards.forEach(([input]) => (input.checked = input.value === v));
+    return { root, input: root, show };
+  },
   grid(control, send) {
     let all = {};
     const cells = [];
-    const rows = control.rows.map(([row, label]) => {
-      const made = control.columns.map(([column, head, min, max, step]) => {
+    const parents = new Map(control.rows.map(([row, , parent]) => [row, parent]));
+    // What a row has not set it takes from the wider row.
+    const followed = (row, column) => {
+      const own = all[row]?.[column];
+      const parent = parents.get(row);
+      return own || !parent ? (own ?? 0) : followed(parent, column);
+    };
+    const rows = control.rows.map(([row, label, parent]) => {
+      const made = control.columns.map(([column, head, min, max, step, unit]) => {
         const set = (value) => {
-          all = { ...all, [row]: { ...all[row], [column]: value } };
-          send(all);
+          const next = { ...all, [row]: { ...all[row], [column]: value } };
+          if (typeof value === "number") all = next;
+          send(next);
         };
-        const cell = slider({ min, max, step }, `${label}: ${head}`, true, set);
+        const cell = slider({ min, max, step }, `${label}: ${head}`, unit, set, true);
         cells.push([row, column, cell]);
         return node("td", {}, cell.input, cell.out);
       });
-      return node("tr", {}, node("th", { scope: "row", textContent: label }), ...made);
+      const name = node("th", { scope: "row" }, label);
+      if (!parent) name.append(node("small", { textContent: control.wide ?? "" }));
+      return node("tr", {}, name, ...made);
     });
     const heads = control.columns.map(([, head]) => node("th", { scope: "col", textContent: head }));
     const head = node("tr", {}, node("th", { scope: "col", textContent: control.first }), ...heads);
@@ -171,13 +216,60 @@ const KINDS = {
     const show = (values) => {
       all = values ?? {};
       for (const [row, column, cell] of cells) {
-        if (cell.input !== document.activeElement) cell.show(all[row]?.[column] ?? 0);
+        const own = Boolean(all[row]?.[column]) || !parents.get(row);
+        cell.input.parentElement.classList.toggle("hk-follows", !own);
+        if (cell.input !== document.activeElement) cell.show(followed(row, column));
       }
     };
     return { root, input: root, show };
   },
 };
 KINDS.number = KINDS.text;
+
+// Copying needs no kernel.
+const WITH_KERNEL = "input, select, button:not([data-act=copy])";
+const SILENT =
+  "The Python kernel does not answer: it is busy with another cell, or was stopped. " +
+  "If it does not come back, run the cell again.";
+
+// What stands on the page comes from Python: without it it would stand for ever.
+function watch(model, el, lost) {
+  const tool = () => el.closest(".hk-tool") ?? el;
+  let gone = false;
+  function disconnect(text) {
+    lost.textContent = text;
+    lost.hidden = !text;
+    tool().classList.toggle("hk-disconnected", Boolean(text));
+    for (const input of tool().querySelectorAll(WITH_KERNEL)) {
+      if (text && !input.disabled) {
+        input.disabled = true;
+        input.dataset.lost = "";
+      } else if (!text && "lost" in input.dataset) {
+        input.disabled = false;
+        delete input.dataset.lost;
+      }
+    }
+  }
+  let heard = Date.now();
+  let asked = 0;
+  const beat = setInterval(() => {
+    if (!el.isConnected || gone) return;
+    if (asked > heard && lost.hidden && Date.now() - heard > SILENCE) disconnect(SILENT);
+    asked = Date.now();
+    model.send({ type: "ping" }); // fails where the kernel was shut down
+  }, BEAT);
+  model.on("msg:custom", ({ type }) => {
+    if (type !== "pong") return;
+    heard = Date.now();
+    if (!lost.hidden && !gone) disconnect("");
+  });
+  // Jupyter tells every model that its kernel is gone.
+  model.on("comm_live_update", () => {
+    gone = true;
+    disconnect(`Not connected: the Python kernel was restarted or has stopped. ${model.get("lost")}`);
+  });
+  return () => clearInterval(beat);
+}
 
 function render({ model, el }) {
   el.classList.add("hk-panel");
@@ -187,7 +279,9 @@ function render({ model, el }) {
   const bar = node("progress", { max: 1, "aria-label": "Progress" });
   const doing = node("p", { className: "hk-busy", role: "status" }, bar, busy);
   const problem = node("p", { className: "hk-notice hk-bad", role: "alert" });
-  el.replaceChildren(title, form, doing, problem);
+  const lost = node("p", { className: "hk-notice hk-stale hk-lost", role: "alert" });
+  lost.hidden = true;
+  el.replaceChildren(title, lost, form, doing, problem);
   const shown = new Map();
 
   // A slider sends its newest value when Python has answered the one before.
@@ -275,7 +369,7 @@ function render({ model, el }) {
       const made = shown.get(control.name);
       const { options, label, disabled, hidden, ...rest } = control;
       const { options: o, label: l, disabled: d, hidden: h, ...old } = made.control;
-      const rebuilt = !same(rest, old) || (control.kind === "chips" && !same(options, o));
+      const rebuilt = !same(rest, old) || (["chips", "cards"].includes(control.kind) && !same(options, o));
       if (rebuilt) {
         const focused = made.box.contains(document.activeElement) && document.activeElement;
         const mark = focused && focused.getAttribute("data-key");
@@ -350,6 +444,7 @@ function render({ model, el }) {
   model.on("change:title change:busy change:progress change:error", report);
   draw();
   report();
+  if (model.get("lost")) return watch(model, el, lost);
 }
 
 export default { render };

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Panel", "Results"]
 
 _HERE: Final = Path(__file__).parent
+_LOST: Final = (
+    "The figures below are of before and nothing answers. Run the cell again."
+)
 
 
 class Panel(anywidget.AnyWidget):
@@ -38,6 +41,9 @@ class Panel(anywidget.AnyWidget):
     shows_work
         Whether this is the panel of several that says what is being done, and why it
         failed.
+    lost
+        What a person is told to do once the kernel is gone, from this panel for the
+        whole tool; empty where another panel of the tool tells it.
     """
 
     _esm = _HERE / "panel.js"
@@ -50,6 +56,7 @@ class Panel(anywidget.AnyWidget):
     busy = Unicode().tag(sync=True)
     progress = Float(None, allow_none=True).tag(sync=True)
     error = Unicode().tag(sync=True)
+    lost = Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -59,6 +66,7 @@ class Panel(anywidget.AnyWidget):
         title: str,
         press: Mapping[str, Callable[..., object]],
         shows_work: bool = True,
+        lost: str | None = None,
     ) -> None:
         self._model, self._press = model, press
         silent = {"button", "secret"}
@@ -69,6 +77,7 @@ class Panel(anywidget.AnyWidget):
         shown = [name for name in state if model.has_trait(name)]
         super().__init__(
             title=title,
+            lost=(_LOST if title else "") if lost is None else lost,
             controls=list(controls),
             values={name: getattr(model, name) for name in names},
             **{name: getattr(model, name) for name in shown},
@@ -95,6 +104,9 @@ class Panel(anywidget.AnyWidget):
     def _receive_message(
         self, _widget: object, content: dict[str, Any], _buffers: object
     ) -> None:
+        if content.get("type") == "ping":
+            self.send({"type": "pong"})
+            return
         name = content.get("name", "")
         known = {control["name"]: control for control in self.controls}
         if name not in known or known[name].get("disabled"):

@@ -114,6 +114,10 @@ class RiskModel(Job):
         """The asset classes in the book."""
         return self._positions["asset_class"].drop_nulls().unique().sort().to_list()
 
+    def class_of(self, instrument_id: str) -> str:
+        """Give the asset class of an instrument; empty where it is not known."""
+        return self._classes.get(instrument_id, "")
+
     @property
     def single(self) -> bool:
         """Whether this is one account: cash and need are facts about an account."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipywidgets import HTML, HBox, VBox
 
-from holdings_kit.display import number_of
-from holdings_kit.display._numbers import UNKNOWN, percent, rupees
-from widgets.page import bars, notice, tiles
+from holdings_kit.display._numbers import percent
+from widgets.board import Board
+from widgets.page import bars, notice
 from widgets.panel import Panel, Results, controls as c
 from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
+from widgets.risk.page import write_effects, write_figures, write_plan
 from widgets.risk.shocks import CUSTOM, floor_of, scenarios
 from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
@@ -25,16 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["RiskExplorer"]
 
 _SLIDERS: Final = [
-    ("price", "Price", -0.6, 0.3, 0.005),
-    ("haircut", "Haircut added", 0.0, 0.6, 0.005),
+    ("price", "Price", -0.6, 0.3, 0.005, "%"),
+    ("haircut", "Haircut added", 0.0, 0.6, 0.005, "pts"),
 ]
-_FIGURES: Final = (
-    ("Value", "market_value"),
-    ("P&L", "unrealized_pnl"),
-    ("Collateral", "collateral_value"),
-    ("Usable margin", "usable_value"),
-    ("Headroom", "headroom_value"),
-)
 _SHARES: Final = (
     ("Largest holding", "largest_share"),
     ("Five largest", "top_5_share"),
@@ -51,7 +45,6 @@ _PLAN: Final = [
     "collateral_value",
     "why",
 ]
-_WORST: Final = 8
 _NOTHING: Final = "there is no result; correct the field that is marked"
 
 
@@ -77,7 +70,7 @@ class RiskExplorer(StaticFallback, VBox):
     0
     """
 
-    static_title = "What if?"
+    static_title = "What if prices fall?"
 
     def __init__(
         self,
@@ -90,9 +83,12 @@ class RiskExplorer(StaticFallback, VBox):
         self.book = Panel(
             model,
             _list_book_controls(model),
-            title="What if?",
+            title="What if prices fall?",
             press={},
             shows_work=False,
+        )
+        self.scenes = Panel(
+            model, _list_scenario_controls(model), title="", press={}, shows_work=False
         )
         self.shocks = Panel(
             model,
@@ -110,10 +106,10 @@ class RiskExplorer(StaticFallback, VBox):
         self.loss = Panel(
             model, _list_loss_controls(), title="", press={}, shows_work=False
         )
-        self.figures, self.worst, self.shares = HTML(), HTML(), HTML()
-        self.planned, self.risked = HTML(), HTML()
+        self.figures, self.worst, self.planned = Board({}), Board({}), Board({})
+        self.shares, self.risked = HTML(), HTML()
         self.table: HoldingsTable | None = None
-        panels = [self.book, self.shocks, self.loss, self.planner]
+        panels = [self.book, self.scenes, self.shocks, self.loss, self.planner]
         self.above = Results(model, "result", panels)
         self.below = Results(model, "result", panels)
         self.below.band.layout.display = "none"  # said once, above
@@ -124,7 +120,7 @@ class RiskExplorer(StaticFallback, VBox):
         self.below.show(HBox([self.worst, self.shares]).add_class("hk-pair"))
         super().__init__(
             [
-                *(self.book, self.above, self.shocks, self.below),
+                *(self.book, self.scenes, self.above, self.shocks, self.below),
                 *(self.loss, self.losing),
                 *(self.planner, self.planning),
             ]
@@ -188,19 +184,22 @@ class RiskExplorer(StaticFallback, VBox):
         return None if "plan" in self.model.stale else self.model.plan
 
     def _show_result(self, _change: object) -> None:
-        if self.model.result is None:
-            self.figures.value = notice(f"Not valued: {self.model.error}", "bad")
-            self.worst.value = ""
+        model = self.model
+        if model.result is None or model.result.is_empty():
+            self.worst.markup = ""
+            self.figures.markup = (
+                notice("This book is empty: nothing to shock.")
+                if model.result is not None
+                else notice(f"Not valued: {model.error}", "bad")
+            )
             return
-        if self.model.result.is_empty():
-            self.worst.value = ""
-            self.figures.value = notice("This book is empty: nothing to shock.")
-            return
-        row = self.model.result.row(0, named=True)
-        self.figures.value = tiles(
-            _make_tile(row, *each) for each in _FIGURES
-        ) + notice(_describe_coverage(row, single=self.model.single), "warn")
-        self.worst.value = _draw_worst(self.model.effects)
+        self.figures.markup = write_figures(
+            model.result.row(0, named=True),
+            scenario=model.scenario,
+            origin=model.origin,
+            single=model.single,
+        )
+        self.worst.markup = write_effects(model.effects)
 
     def _show_losses(self, _change: object) -> None:
         given = self.model.prices is not None
@@ -216,8 +215,8 @@ class RiskExplorer(StaticFallback, VBox):
         )
 
     def _show_names(self, _change: object) -> None:
-        self.shocks.change("sliders", rows=_list_instrument_options(self.model))
-        self.shocks.change("off_list", options=self.model.names)
+        self.shocks.change("sliders", rows=_list_rows(self.model))
+        self.scenes.change("off_list", options=self.model.names)
 
     def _show_book(self, _change: object) -> None:
         self._show_names(None)
@@ -233,8 +232,8 @@ class RiskExplorer(StaticFallback, VBox):
             for key, label in scenarios()
         ]
         cut = floor_of(model.origin or model.scenario) is not None
-        self.shocks.change("scenario", options=options)
-        self.shocks.change("off_list", hidden=not cut)
+        self.scenes.change("scenario", options=options)
+        self.scenes.change("off_list", hidden=not cut)
 
     def _show_busy(self, _change: object) -> None:
         self.planner.change("plan", disabled=bool(self.model.busy))
@@ -257,19 +256,23 @@ class RiskExplorer(StaticFallback, VBox):
         if plan is None:
             self.planning.show()
             return
-        self.planned.value = _describe_plan(plan)
+        self.planned.markup = write_plan(plan)
         self.table = HoldingsTable(
             plan.plan.sort("pledge_quantity", descending=True),
-            caption="What to pledge, and why the rest is left out",
+            caption="Every holding: what to pledge, or why not",
             columns=_PLAN,
             page_size=10,
         )
         self.planning.show(self.planned, self.table)
 
 
-def _list_instrument_options(model: RiskModel) -> list[tuple[str, str]]:
-    kinds = [(kind, f"Class: {kind.replace('_', ' ')}") for kind in model.classes]
-    return [("all", "Everything"), *kinds, *model.names]
+def _list_rows(model: RiskModel) -> list[tuple[str, str, str]]:
+    """List the rows of sliders, each with the wider row that it follows."""
+    kinds = [
+        (kind, f"Class: {kind.replace('_', ' ')}", "all") for kind in model.classes
+    ]
+    names = [(key, name, model.class_of(key) or "all") for key, name in model.names]
+    return [("all", "Everything", ""), *kinds, *names]
 
 
 def _list_book_controls(model: RiskModel) -> list[c.Control]:
@@ -295,27 +298,38 @@ def _list_book_controls(model: RiskModel) -> list[c.Control]:
     ]
 
 
-def _list_shock_controls(model: RiskModel) -> list[c.Control]:
+def _list_scenario_controls(model: RiskModel) -> list[c.Control]:
     return [
-        c.select("scenario", "Scenario", scenarios(), group="Shocks"),
-        c.button("reset", "Reset sliders", group="Shocks"),
+        c.cards("scenario", "Scenario", scenarios(), group="Scenario"),
         c.chips(
             "off_list",
             "Off the list",
             model.names,
-            group="Shocks",
+            group="Scenario",
             hidden=floor_of(model.scenario) is None,
         ),
+    ]
+
+
+def _list_shock_controls(model: RiskModel) -> list[c.Control]:
+    return [
         c.grid(
             "sliders",
-            "A slider at 0 follows the wider row",
-            _list_instrument_options(model),
+            "A value of 0 follows the wider row",
+            _list_rows(model),
             _SLIDERS,
             first="Applies to",
-            group="Shocks",
+            wide="what has no slider of its own follows",
+            group="By holding",
         ),
-        c.field("add", "Another name", placeholder="symbol", group="Shocks"),
-        c.button("pin", "Add sliders", group="Shocks"),
+        c.field(
+            "add",
+            "Give another holding its own slider",
+            placeholder="symbol",
+            group="By holding",
+        ),
+        c.button("pin", "Add sliders", group="By holding"),
+        c.button("reset", "Reset sliders", group="By holding"),
     ]
 
 
@@ -337,67 +351,3 @@ def _list_plan_controls() -> list[c.Control]:
         c.button("plan", "Plan the pledge", primary=True, group="Pledge planner"),
         c.button("cancel", "Cancel", disabled=True, group="Pledge planner"),
     ]
-
-
-def _make_tile(row: dict[str, Any], label: str, name: str) -> tuple[str, str, str]:
-    before, after = row[f"{name}_before"], row[f"{name}_after"]
-    if after is None or before is None:
-        return label, UNKNOWN, "unknown"
-    return label, rupees(after), rupees(after - before, sign=True)
-
-
-def _describe_coverage(row: dict[str, Any], *, single: bool) -> str:
-    said = []
-    if row["unpriced_count"]:
-        said.append(f"{number_of(row['unpriced_count'], 'position')} without a price")
-    if row["unknown_collateral_count"]:
-        unknown = number_of(row["unknown_collateral_count"], "holding")
-        said.append(f"the collateral of {unknown} is unknown")
-    if not single:
-        said.append("margin is of one account, choose one")
-    if row["headroom_value_after"] is not None and row["headroom_value_after"] < 0:
-        said.insert(0, "the margin need is not met")
-    text = "; ".join(said)
-    return text[:1].upper() + text[1:] + ("." if text else "")
-
-
-def _draw_worst(effects: pl.DataFrame) -> str:
-    """Draw the positions that lose most, bars in parts of the largest loss."""
-    lost = effects.drop_nulls("value_effect").sort("value_effect").head(_WORST)
-    lost = lost.filter(lost["value_effect"] < 0)
-    if lost.is_empty():
-        return ""
-    largest = -lost["value_effect"][0]
-    rows = [
-        (
-            row["symbol"] or row["instrument_id"],
-            [
-                (percent(row["price_shock"], places=2), 0.0),
-                (rupees(row["value_effect"]), -row["value_effect"] / largest),
-            ],
-        )
-        for row in lost.iter_rows(named=True)
-    ]
-    heads = ["Holding", "Price", "Effect"]
-    return bars("Largest losses", heads, rows, losses=True)
-
-
-def _describe_plan(plan: PledgePlan) -> str:
-    if plan.status == "infeasible":
-        unmet = rupees(plan.unmet_value)
-        said = f"Pledging everything still leaves {unmet} of the need unmet."
-        return notice(said, "bad")
-    proof = "proven cheapest" if plan.gap == 0 else "not proven: time ran out"
-    return tiles(
-        [
-            ("Cost", rupees(plan.cost), proof),
-            ("Fees", rupees(plan.fee_value), "per ISIN, with GST"),
-            ("Interest", rupees(plan.interest_value), "on missing cash"),
-            (
-                "Collateral",
-                rupees(plan.collateral_value),
-                "of what to pledge now",
-            ),
-            ("One rupee more", rupees(plan.shadow_price, places=4), "would cost"),
-        ]
-    )
