@@ -287,10 +287,10 @@ def explain(
         changed = transfers.with_transfers(
             changed, keys, owners, window=transfer_window, tolerance=average
         )
-        found = facts.with_facts(
-            facts.with_missing(changed.lazy(), keys, missing_share, answered=answered),
-            allowed,
-        )
+        changed = facts.with_missing(
+            changed.lazy(), keys, missing_share, answered=answered
+        ).collect()
+        found = facts.with_facts(changed, allowed)
         named = with_income(decide(found.collect()), table)
         return select_changes(named, ["_place_after", *keys])
 

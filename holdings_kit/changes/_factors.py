@@ -14,6 +14,7 @@ from typing import Final
 import polars as pl
 
 from holdings_kit.changes._actions import known_isin, products, with_root
+from holdings_kit.changes._frames import with_rare
 from holdings_kit.schema import MONEY, VALUE
 
 __all__ = ["price_band", "with_factor"]
@@ -528,6 +529,7 @@ def with_factor(
         )
     num, den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
     base = pl.col("_base_quantity")
+    acted = num != den
     exact = (base.cast(VALUE) * num / den).cast(MONEY, strict=False)
     whole = (
         (base.floor() == base)
@@ -543,14 +545,18 @@ def with_factor(
         "_pending",
         "_only_average",
     )
-    return rows.join(
+    nothing = pl.lit(0, MONEY)
+    fraction = pl.when(whole).then((exact - floor).cast(MONEY, strict=False))
+    joined = rows.join(
         pl.concat(found), on="_place_after", how="left", maintain_order="left"
     ).with_columns(
-        *(pl.col(flag).fill_null(value=False) for flag in flags),
-        _num=num,
-        _den=den,
-        _fraction=pl.when(whole & (num != den))
-        .then((exact - floor).cast(MONEY, strict=False))
-        .otherwise(pl.lit(0, MONEY)),
-        _grown=exact,
+        *(pl.col(flag).fill_null(value=False) for flag in flags), _num=num, _den=den
+    )
+    return with_rare(
+        joined,
+        acted,
+        {
+            "_fraction": (fraction.otherwise(nothing), nothing),
+            "_grown": (exact, base.cast(MONEY)),
+        },
     )

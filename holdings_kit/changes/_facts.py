@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.changes._factors import price_band
-from holdings_kit.changes._frames import BUCKETS
+from holdings_kit.changes._frames import BUCKETS, with_rare
 from holdings_kit.changes._order import is_held
 from holdings_kit.schema import MONEY, VALUE
 
@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _SUSPENDED: Final = r'"suspendedOn(NSE|BSE)": ?"?true'
+_LONG: Final = pl.Decimal(38, MONEY.scale)
 _FEW: Final = 3  # fewer lines than this are sold in a day
 
 TOLERANCES: Final[Mapping[str, float]] = {
@@ -123,9 +124,24 @@ def with_missing(
     )
 
 
-def _count_after_actions(column: str) -> pl.Expr:
-    """Count a bucket of before in shares of after."""
-    return pl.col(f"{column}_before") * pl.col("_num") / pl.col("_den")
+def _count_after_actions(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count the buckets of before in shares of after, as `settled_quantity_counted`."""
+    counted = {
+        column: pl.col(f"{column}_before").cast(_LONG) * pl.col("_num") / pl.col("_den")
+        for column in (*BUCKETS, "position_quantity")
+    }
+    acted = pl.col("_num") != pl.col("_den")
+    return with_rare(
+        rows,
+        acted,
+        {
+            f"{column}_counted": (
+                product.cast(_LONG),
+                pl.col(f"{column}_before").cast(_LONG),
+            )
+            for column, product in counted.items()
+        },
+    )
 
 
 def _keep_positive(number: pl.Expr) -> pl.Expr:
@@ -215,14 +231,11 @@ def _measure_buckets() -> dict[str, pl.Expr]:
     zero = pl.lit(0, MONEY)
     q1 = pl.col("owned_quantity_after")
     growth = q1 - (pl.col("_grown") - pl.col("_fraction"))
-    t0, t1 = _count_after_actions("t1_quantity"), pl.col("t1_quantity_after")
-    d0, d1 = (
-        _count_after_actions("position_quantity"),
-        pl.col("position_quantity_after"),
-    )
+    t0, t1 = pl.col("t1_quantity_counted"), pl.col("t1_quantity_after")
+    d0, d1 = pl.col("position_quantity_counted"), pl.col("position_quantity_after")
     booked = growth - (d1 - d0)
-    p0, p1 = _count_after_actions("pledged_quantity"), pl.col("pledged_quantity_after")
-    s0, s1 = _count_after_actions("settled_quantity"), pl.col("settled_quantity_after")
+    p0, p1 = pl.col("pledged_quantity_counted"), pl.col("pledged_quantity_after")
+    s0, s1 = pl.col("settled_quantity_counted"), pl.col("settled_quantity_after")
     came = pl.max_horizontal(pl.col("transferred_quantity"), zero) + pl.max_horizontal(
         pl.col("action_quantity"), zero
     )
@@ -254,12 +267,19 @@ def _measure_buckets() -> dict[str, pl.Expr]:
     }
 
 
-def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
+def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
     """Add what the rules ask: what was traded, settled, pledged, and what is odd."""
     q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
     zero = pl.lit(0, MONEY)
+    renamed = plain_symbol("symbol_before") != plain_symbol("symbol_after")
+    moved = with_rare(
+        _count_after_actions(moved),
+        pl.col("symbol_before") != pl.col("symbol_after"),
+        {"_renamed": (renamed.fill_null(value=False), pl.lit(value=False))},
+    )
     rows = (
-        rows.with_columns(**_measure_quantities())
+        moved.lazy()
+        .with_columns(**_measure_quantities())
         .with_columns(**_measure_implied_price(tolerances))
         .with_columns(**_measure_buckets())
     )
@@ -336,9 +356,6 @@ def with_facts(rows: pl.LazyFrame, tolerances: Mapping[str, float]) -> pl.LazyFr
             & both
         ).fill_null(value=False),
         _haircut_moved=has_haircut_moved(tolerances),
-        _renamed=(
-            plain_symbol("symbol_before") != plain_symbol("symbol_after")
-        ).fill_null(value=False),
         _suspended=pl.col("extra_after")
         .str.contains(_SUSPENDED)
         .fill_null(value=False),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from holdings_kit.schema import ACTIONS, INSTANT, MONEY, RATE, VALUE
 
-__all__ = ["ACTIONS", "BUCKETS", "CAUSES", "CHANGES", "MOVES", "QUANTITIES"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ACTIONS",
+    "BUCKETS",
+    "CAUSES",
+    "CHANGES",
+    "MOVES",
+    "QUANTITIES",
+    "with_rare",
+]
 
 BUCKETS: Final = ("settled_quantity", "t1_quantity", "pledged_quantity")
 """Disjoint: they add up to what is owned."""
@@ -96,3 +107,25 @@ CHANGES: Final = pl.Schema(
         "pnl_reliable": pl.Boolean(),  # false while quantity and average disagree
     }
 )
+
+
+def with_rare(
+    rows: pl.DataFrame,
+    where: pl.Expr,
+    columns: Mapping[str, tuple[pl.Expr, pl.Expr]],
+) -> pl.DataFrame:
+    """Add columns by one expression in the few rows of `where`, by another elsewhere.
+
+    `when` asks both of every row; the first, which costs more, is asked of few here.
+    Both are of one type.
+    """
+    usual = rows.with_columns(**{name: expr for name, (_, expr) in columns.items()})
+    holds = rows.select(where.fill_null(value=False)).to_series()
+    if not holds.any():
+        return usual
+    some = rows.filter(holds)
+    rare = some.with_columns(**{name: expr for name, (expr, _) in columns.items()})
+    place = holds.arg_true()
+    return usual.with_columns(
+        usual[name].scatter(place, rare[name]) for name in columns
+    )

@@ -500,8 +500,9 @@ def _take_only_cause(parts: pl.DataFrame) -> pl.DataFrame:
 
 def _join_causes(parts: pl.DataFrame) -> pl.DataFrame:
     """Put together what happened to each row; the first is the cause."""
-    return parts.group_by("_row", maintain_order=True).agg(
+    joined = parts.group_by("_row", maintain_order=True).agg(
         pl.col("cause", "confidence").first(),
-        pl.col("evidence").str.join("; "),
+        "evidence",
         parts=pl.struct("cause", "quantity"),
     )
+    return joined.with_columns(pl.col("evidence").list.join("; "))
