@@ -19,8 +19,9 @@ from holdings_kit.sandbox._candles import (
     read_local,
 )
 from holdings_kit.sandbox._clock import IST, market_open
+from holdings_kit.sandbox._corporate import write_seen_arrow
 from holdings_kit.sandbox._market import UNIVERSE, Instrument, Listing
-from holdings_kit.sandbox._payloads import write_arrow_holdings, write_limits
+from holdings_kit.sandbox._payloads import write_limits
 from holdings_kit.sandbox._personas import derive_secret
 from holdings_kit.sandbox._replies import (
     RefusedError,
@@ -129,7 +130,7 @@ def routes() -> list[Route]:
 
 async def _answer_holdings(request: Request) -> Response:
     world, persona = world_of(request), persona_of(request)
-    body = write_arrow_holdings(world.view(persona))
+    body = write_seen_arrow(world.view(persona))
     return Response(body, media_type="application/json")
 
 

@@ -18,12 +18,16 @@ from holdings_kit.sandbox._payloads import (
     round_to_paisa,
     to_bytes,
     write_account_body,
+    write_arrow_holdings,
     write_arrow_row,
+    write_gateway_holdings,
     write_v2_row,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from holdings_kit.sandbox._payloads import View
 
 __all__ = [
     "STORIES",
@@ -32,11 +36,14 @@ __all__ = [
     "list_accounts",
     "write_arrow",
     "write_gateway",
+    "write_seen_arrow",
+    "write_seen_gateway",
 ]
 
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BEGIN: Final = 2  # the session on which a story begins
 _OTHERS: Final = 4  # shares of an account of which only prices move
+_NO_SMALLCASES: Final[dict[str, list[object]]] = {"public": [], "private": []}
 _LATE: Final = 3  # sessions until a slow broker follows
 
 
@@ -429,8 +436,34 @@ def write_arrow(account: Account) -> bytes:
     return to_bytes({"data": rows, "status": "success"})
 
 
-def write_gateway(account: Account, at: str) -> bytes:
-    """Write the account as Gateway's holdings, format v2: trades stand in positions."""
+def write_gateway(account: Account, at: str, *, version: str = "v2") -> bytes:
+    """Write the account as Gateway's holdings reply."""
+    data = write_account_body(
+        _write_securities(account, version),
+        _NO_SMALLCASES,
+        at=at,
+        auth_id=account.auth_id,
+        broker="kite",
+    )
+    return to_bytes({"success": True, "errors": None, "data": data})
+
+
+def _write_securities(account: Account, version: str) -> object:
+    """Write what is held; in format v2 the trades of today stand in positions."""
+    if version != "v2":
+        return {
+            "holdings": [
+                {
+                    "ticker": symbol,
+                    "shares": lot.owned,
+                    "name": f"Invented {symbol.title()} Ltd",
+                    "exchange": "NSE",
+                    "averagePrice": lot.average,
+                }
+                for symbol, lot in account.lots.items()
+                if lot.owned
+            ]
+        }
     rows: list[dict[str, object]] = []
     for symbol, lot in account.lots.items():
         before = lot.average_before if lot.today else lot.average
@@ -451,14 +484,39 @@ def write_gateway(account: Account, at: str) -> bytes:
                 pledged=lot.pledged,
             )
         )
-    data = write_account_body(
-        rows,
-        {"public": [], "private": []},
-        at=at,
-        auth_id=account.auth_id,
-        broker="kite",
+    return rows
+
+
+def _see_account(view: View) -> Account:
+    """Live the life of a persona up to what is seen; `life` tells the same of it."""
+    story = view.persona.life or ""
+    account = Account(tuple(STORIES).index(story), story, view.timeline.seed)
+    for _ in account.live(view.session + 1):
+        pass
+    return account
+
+
+def write_seen_arrow(view: View) -> bytes:
+    """Write ``GET /user/holdings`` of anyone, of a corporate life too."""
+    if view.persona.life is None:
+        return write_arrow_holdings(view)
+    return write_arrow(_see_account(view))
+
+
+def write_seen_gateway(
+    view: View, *, version: str, mutual_funds: bool, empty: bool, updating: bool = False
+) -> dict[str, object]:
+    """Write the ``data`` of a holdings reply of anyone, of a corporate life too."""
+    data = write_gateway_holdings(
+        view,
+        version=version,
+        mutual_funds=mutual_funds,
+        empty=empty,
+        updating=updating,
     )
-    return to_bytes({"success": True, "errors": None, "data": data})
+    if view.persona.life is not None and not empty:
+        data["securities"] = _write_securities(_see_account(view), version)
+    return data
 
 
 def _compute_cost(lot: Lot) -> Decimal:

@@ -111,7 +111,8 @@ def life(
     ``corporate`` tells of accounts to which corporate actions happen instead: mergers,
     demergers, rights, a buyback, a bonus credited late, a delisting, a reduction of
     capital, shares sold before they settled or received without an average; averages
-    follow at once, late or never. It needs 12 days, and has no Gateway format v1.
+    follow at once, late or never. It needs 12 days. A served persona lives such a life
+    where the file of people names it (`serve`).
 
     Days are sessions of an invented exchange that rests at week-ends only; a snapshot
     is taken at 15:00 IST. Same seed, same bytes.
@@ -179,7 +180,14 @@ def _play_corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -
             isins.append({name: one.isin for name, one in account.shares.items()})
             for kind, who, body in (
                 ("arrow", account.account_id, write_arrow(account)),
-                ("gateway-v2", account.auth_id, write_gateway(account, stamp)),
+                *(
+                    (
+                        f"gateway-{version}",
+                        account.auth_id,
+                        write_gateway(account, stamp, version=version),
+                    )
+                    for version in ("v1", "v2")
+                ),
             ):
                 source = kind.partition("-")[0]
                 payloads.append((day, at, account.story, source, kind, who, body))

@@ -15,6 +15,7 @@ from holdings_kit.sandbox._lots import Lot
 from holdings_kit.sandbox._market import UNIVERSE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import yaml
@@ -84,6 +85,8 @@ class Persona:
         Whether the holdings consent is given without an import.
     lots
         What is held, by instrument key, where a file says so; it never changes.
+    life
+        Which of the lives with corporate actions the account lives, if one.
     """
 
     key: str
@@ -98,6 +101,7 @@ class Persona:
     mutual_funds: bool = False
     linked: bool = False
     lots: tuple[tuple[str, Lot], ...] | None = None
+    life: str | None = None
 
 
 _PRIVATE_FORMS: Final = ("list", "stats", "investments")
@@ -191,12 +195,14 @@ def invent_crowd(seed: int, count: int) -> tuple[Persona, ...]:
     )
 
 
-def read_personas(path: Path, seed: int) -> tuple[Persona, ...]:
+def read_personas(
+    path: Path, seed: int, *, lives: Collection[str] = ()
+) -> tuple[Persona, ...]:
     """Read people of one's own from a YAML or JSON file.
 
     ``{"personas": [{"key", "broker", "holdings"?, …}]}``: a holding is its instrument's
     symbol and a quantity, or ``{quantity, average?, t1?, pledged?}``, where `quantity`
-    is all that is owned.
+    is all that is owned. Instead of holdings a `life` may be named, one of `lives`.
 
     Raises
     ------
@@ -212,13 +218,14 @@ def read_personas(path: Path, seed: int) -> tuple[Persona, ...]:
     read: list[Persona] = []
     for number, one in enumerate(cast("list[object]", people)):
         part = _Part(f"{path.name}: /personas/{number}", one)
-        read.append(_read_persona(part, seed, number, taken))
+        read.append(_read_persona(part, seed, number, taken, lives))
         taken.add(read[-1].key)
     return tuple(read)
 
 
 _MEMBERS: Final = (
-    "key person name broker story holdings smallcases private_form mutual_funds linked"
+    "key person name broker story holdings smallcases private_form mutual_funds linked "
+    "life"
 )
 _LOT: Final = "quantity average t1 pledged"
 _BASKET: Final = "name visibility shares"
@@ -280,7 +287,9 @@ def _read_document(path: Path) -> object:
         raise ConfigError(f"{path.name}: is neither YAML nor JSON ({said})") from None
 
 
-def _read_persona(part: _Part, seed: int, number: int, taken: set[str]) -> Persona:
+def _read_persona(
+    part: _Part, seed: int, number: int, taken: set[str], lives: Collection[str]
+) -> Persona:
     part.allow(_MEMBERS)
     key, broker = part.text("key"), part.text("broker")
     if key in taken:
@@ -290,6 +299,12 @@ def _read_persona(part: _Part, seed: int, number: int, taken: set[str]) -> Perso
     form = part.text("private_form", "list")
     if form not in _PRIVATE_FORMS:
         raise part.refuse("private_form", f"is none of {', '.join(_PRIVATE_FORMS)}")
+    life = part.text("life") if "life" in part.members else None
+    if life is not None and life not in lives:
+        raise part.refuse("life", f"{life!r} is none of {'; '.join(lives)}")
+    for name in ("holdings", "smallcases", "mutual_funds"):
+        if life is not None and name in part.members:
+            raise part.refuse(name, "is what the life decides; name one of both")
     lots = _read_lots(part)
     baskets = _read_smallcases(part, lots)
     return Persona(
@@ -305,6 +320,7 @@ def _read_persona(part: _Part, seed: int, number: int, taken: set[str]) -> Perso
         part.flag("mutual_funds"),
         part.flag("linked"),
         tuple(lots.items()),
+        life,
     )
 
 

@@ -13,6 +13,7 @@ from holdings_kit.sandbox._app import make_app
 from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
 from holdings_kit.sandbox._clock import Clock, read_duration
 from holdings_kit.sandbox._control import play
+from holdings_kit.sandbox._corporate import STORIES
 from holdings_kit.sandbox._faults import Faults
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._personas import read_personas
@@ -74,7 +75,8 @@ def serve(
         Where imports are announced; plain HTTP on this machine.
     personas
         People of your own beside the eleven: a YAML or JSON file
-        ``{"personas": [{"key": "maya", "broker": "kite", "holdings": {"SBIN": 10}}]}``.
+        ``{"personas": [{"key": "maya", "broker": "kite", "holdings": {"SBIN": 10}}]}``;
+        instead of holdings, ``"life"`` names a life with corporate actions.
     crowd
         So many more accounts, their consent given, for load.
     rate_limit
@@ -120,7 +122,9 @@ def serve(
         sender=sender,
         crowd_count=crowd,
         rate_limit=rate_limit,
-        personas=() if personas is None else read_personas(Path(personas), seed),
+        personas=()
+        if personas is None
+        else read_personas(Path(personas), seed, lives=STORIES),
         settings=Settings(
             nested_details=nested_details,
             nested_result=nested_result,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Literal
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._candles import Candles
 from holdings_kit.sandbox._clock import trading_date
+from holdings_kit.sandbox._corporate import write_seen_gateway
 from holdings_kit.sandbox._fund_import import write_fund_import
 from holdings_kit.sandbox._imports import MF_INTENT, Imports, Transaction
 from holdings_kit.sandbox._payloads import (
     View,
-    write_gateway_holdings,
     write_order,
     write_pending_action,
 )
@@ -224,7 +224,7 @@ class World:
             return None
         if now - link.imported_at < LONG_LIVED.get(persona.broker, timedelta()):
             link.snapshot_at = max(now, link.snapshot_at)
-        return write_gateway_holdings(
+        return write_seen_gateway(
             self.view(persona, link.snapshot_at),
             version=version,
             mutual_funds=mutual_funds,
@@ -312,7 +312,7 @@ class World:
             facts = write_fund_import(done, at)
             return {**facts, **notes, "transactionId": done.id}, done.id
         self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
-        facts = write_gateway_holdings(
+        facts = write_seen_gateway(
             self.view(persona, at),
             version=done.version,
             mutual_funds=done.mutual_funds,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import holdings_kit as hk
-from holdings_kit.changes import _explain as explain
+from holdings_kit.changes import _explain as explain, _order as order
 from holdings_kit.schema import HOLDINGS, MONEY
 
 AT = (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
@@ -87,3 +87,26 @@ def test_each_account_is_in_one_slice() -> None:
         )
         is None
     )
+
+
+def test_lines_sort_alike_where_their_row_finds_room_and_where_not() -> None:
+    number = pl.Series([7, 3, 9, 3_000_000_000, 0], dtype=pl.UInt64())
+    for used in (32, 64):
+        sorted_ = order._sort_numbers(number, used)
+        assert sorted_["number"].to_list() == [0, 3, 7, 9, 3_000_000_000]
+        assert sorted_["row"].to_list() == [4, 1, 0, 2, 3]
+
+
+@pytest.mark.parametrize("values", [[5, 5, 5], [None, None, None], [5, None, 5], []])
+def test_a_column_that_says_the_same_of_all_is_fetched_as_any_other(
+    values: list[int | None],
+) -> None:
+    side = pl.DataFrame({"n": values}, schema={"n": MONEY})
+    row = [0, None, 2, 2] if values else [None, None]
+    lines = pl.DataFrame(
+        {"_before": row, "_after": row},
+        schema_overrides=dict.fromkeys(("_before", "_after"), pl.UInt32()),
+    )
+    found = order.fetch_sides(side, side, lines, ["n"])
+    expected = [None if at is None else values[at] for at in row]
+    assert found["n_before"].to_list() == found["n_after"].to_list() == expected

@@ -144,6 +144,14 @@ def test_people_of_a_file_log_in_and_hold_what_it_says(tmp_path: Path) -> None:
             "personas: [{key: a, broker: iifl, holdings: {BSE: {quantity: 1, t1: 2}}}]",
             "/holdings/BSE/quantity: is less than t1",
         ),
+        (
+            "personas: [{key: a, broker: kite, life: boring}]",
+            "/life: 'boring' is none of merger into a held line; merger",
+        ),
+        (
+            "personas: [{key: a, broker: kite, life: buyback, holdings: {SBIN: 1}}]",
+            "/holdings: is what the life decides",
+        ),
     ],
 )
 def test_a_wrong_file_of_people_is_refused_by_place(

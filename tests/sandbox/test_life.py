@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
+from holdings_kit import sandbox
 from holdings_kit.changes import CAUSES
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox import Life, life
+from holdings_kit.sandbox import Life, arrow_client, gateway_client, life
 from holdings_kit.sandbox._market import UNIVERSE
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "arrow" / "holdings.json"
@@ -185,3 +188,57 @@ def test_a_delisted_share_stays_without_a_price_or_haircut() -> None:
 def test_a_wrong_life_is_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         life(**options)  # pyright: ignore[reportArgumentType]
+
+
+LIVES = {
+    "mira": "merger into a held line",
+    "dev": "demerger, averages at once",
+    "bina": "buyback",
+}
+SERVED = json.dumps(
+    {
+        "personas": [
+            {"key": key, "broker": "kite", "linked": True, "life": story}
+            for key, story in LIVES.items()
+        ]
+    }
+)
+
+
+def causes_of(changes: pl.DataFrame) -> set[tuple[str, str]]:
+    quiet = pl.col("cause").is_in(["price_only", "unchanged", "settled"])
+    return set(changes.filter(~quiet).select("symbol", "cause").rows())
+
+
+@pytest.mark.parametrize("wire", ["arrow", "v1", "v2"])
+def test_a_served_user_lives_through_corporate_actions(
+    tmp_path: Path, wire: str
+) -> None:
+    (tmp_path / "people.json").write_text(SERVED)
+    days: list[list[pl.DataFrame]] = []
+    with sandbox.serve(seed=7, personas=tmp_path / "people.json") as sb:
+        for _day in range(2):
+            sb.advance(days=1)  # what happens to them begins on the second of these
+            frames: list[pl.DataFrame] = []
+            for who in LIVES:
+                if wire == "arrow":
+                    with arrow_client(sb, who) as client:
+                        frames.append(client.holdings().holdings)
+                else:
+                    version: Any = wire
+                    with gateway_client(sb) as partner:
+                        auth_id = sb.personas[who].auth_id
+                        read = partner.holdings(auth_id, version=version)
+                    frames.append(read.holdings)
+            days.append(frames)
+    actions = life(seed=7, days=12, cast="corporate").actions
+    # format v1 has no ISIN, so the table names none of its lines
+    tender = "sold" if wire == "v1" else "buyback"
+    for table, tendered in ((None, "sold"), (actions, tender)):
+        merged, split_off, bought_back = (
+            causes_of(hk.compare(before, after, actions=table))
+            for before, after in zip(*days, strict=True)
+        )
+        assert merged == {("ZSOURCE", "merger"), ("ZTARGET", "merger")}
+        assert split_off == {("ZPARENT", "demerger"), ("ZCHILD", "demerger")}
+        assert bought_back == {("ZTENDER", tendered)}
