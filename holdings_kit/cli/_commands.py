@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from holdings_kit.read import Market
     from holdings_kit.wire import Secret
 
 __all__ = ["app"]
@@ -113,11 +114,27 @@ def report(
         Path | None,
         typer.Option(help="Write an HTML page and parquet files into this folder."),
     ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the exchanges' files (bhavcopies, margins, actions) and of "
+            "price tables (CSV, parquet)."
+        ),
+    ] = None,
+    population: Annotated[
+        bool | None,
+        typer.Option(
+            "--population/--person",
+            help="Spread of the accounts' returns, or the accounts one by one; "
+            "by their number if left out.",
+        ),
+    ] = None,
 ) -> None:
     """Print webhook dumps, or a store, as one consolidated, valued portfolio.
 
-    Of each account the newest plausible snapshot counts. The key of the webhook
-    checksums is taken from GATEWAY_API_SECRET.
+    Of each account the newest plausible snapshot counts; with a past, the page says
+    what changed since. The key of the webhook checksums is taken from
+    GATEWAY_API_SECRET.
     """
     import holdings_kit as hk
     from holdings_kit.display import portfolio_report, read_for_report
@@ -136,12 +153,53 @@ def report(
                 _print_rejects(found.rejects)
                 raise ConfigError("report: none of these holds a delivery")
             kept.append(found)
+        given, table = _read_price_folder(prices)
         loaded = read_for_report(kept)
-    print(printable(portfolio_report(loaded)))
-    if out is not None:
-        from holdings_kit.display import write_report
+        actions = given.actions if given and given.actions.height else None
+        shown = portfolio_report(loaded, prices=table, actions=actions)
+        print(printable(shown))
+        if out is not None:
+            from holdings_kit.display import write_report
 
-        print(f"\nreport      {write_report(loaded, out)}")
+            page = write_report(
+                kept,
+                out,
+                prices=table,
+                haircuts=given.margins if given and given.margins.height else None,
+                actions=actions,
+                population=population,
+                made_at=datetime.now(UTC),
+            )
+            print(f"\nreport      {page}")
+
+
+def _read_price_folder(
+    folder: Path | None,
+) -> tuple[Market | None, pl.DataFrame | None]:
+    """Read the exchanges' files, and the user's own price tables among them."""
+    import polars as pl
+
+    import holdings_kit as hk
+
+    if folder is None:
+        return None, None
+    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    own = [file for file in files if file.suffix in {".csv", ".parquet"}]
+    found = hk.read_market(str(folder))
+    known = found.files.filter(pl.col("kind").is_not_null())["file"].to_list()
+    tables = [found.prices]
+    tables += [hk.read_prices(file) for file in own if not _is_among(file, known)]
+    rows = pl.concat(tables, how="diagonal_relaxed")
+    if rows.is_empty():
+        raise ConfigError(
+            f"report: no price in {str(folder)!r}; give bhavcopies or CSV"
+        )
+    # of two tables with one day the exchange's stands
+    return found, rows.unique(["instrument_id", "date"], keep="first")
+
+
+def _is_among(file: Path, names: list[str]) -> bool:
+    return any(Path(name).name == file.name for name in names)
 
 
 def generate(

@@ -114,7 +114,9 @@ def run(
         say("")
         loaded = read_for_report(store)
         say(portfolio_report(loaded, prices=quotes))
-        page = write_report(loaded, out, title="Holdings: demo", prices=quotes)
+        page = write_report(
+            store, out, title="Holdings of invented users", prices=quotes
+        )
         say(f"\nreport      {page}, and the frames behind it as parquet beside it")
         return store
 

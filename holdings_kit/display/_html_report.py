@@ -2,59 +2,63 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from html import escape
+from importlib import resources
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from holdings_kit.display import plot
-from holdings_kit.display._report import figures, sections
-from holdings_kit.display._report_text import find_figure_columns, write_cells
+import polars as pl
+
+from holdings_kit.changes import compare
+from holdings_kit.display import _report_page as page
+from holdings_kit.display._numbers import format_value, number_of, percent
+from holdings_kit.display._report import figures, read_for_report
+from holdings_kit.display._report_marks import safe
+from holdings_kit.display._report_points import find_points
+from holdings_kit.portfolio import look_through, performance, summarize
 from holdings_kit.portfolio._prices import BASES
+from holdings_kit.schema import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from datetime import date, datetime
 
-    import polars as pl
-
-    from holdings_kit.display._report import Figures, Section
-    from holdings_kit.schema import FrameLike, Loaded
+    from holdings_kit.schema import FrameLike
+    from holdings_kit.store import StoreView
 
 __all__ = ["write_report"]
 
-Picture: TypeAlias = Any  # a Figure; matplotlib leaves its methods untyped
-
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
-       padding: 0 1rem; color: #1a1a1a; background: #fff; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd;
-         white-space: nowrap; }
-.figure { text-align: right; }
-img { max-width: 100%; height: auto; }
-div { overflow-x: auto; }
-"""
+_PERSON: Final = 50  # more accounts than one person has: shown as a population
+_IDS: Final = 12
+_INDIA: Final = "Asia/Kolkata"
 
 
 def write_report(
-    loaded: Loaded,
+    source: Loaded | StoreView,
     folder: str | Path,
     *,
     title: str = "Holdings",
     prices: FrameLike | pl.LazyFrame | None = None,
     prefer: Sequence[str] = BASES,
+    haircuts: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
+    population: bool | None = None,
+    made_at: datetime | None = None,
 ) -> Path:
     """Write ``report.html`` and the frames behind it as parquet into a folder.
 
-    The page holds its pictures and loads nothing: it can be mailed. Beside it stand
-    ``holdings``, ``positions``, ``collateral``, ``snapshots`` and ``rejects``, each
-    ``.parquet``, exact. What is there under these names is replaced.
+    The page is one file without a script that loads nothing: it can be mailed, and
+    printed to PDF by any browser. It opens with value, P&L, return and day change,
+    each with its coverage, and with what is not known. Beside it stand ``holdings``,
+    ``positions``, ``collateral``, ``snapshots`` and ``rejects``, each ``.parquet``,
+    exact. What is there under these names is replaced.
 
     Parameters
     ----------
-    loaded
-        One snapshot per account, e.g. what `Store.current` gives.
+    source
+        A `Store`: its current snapshots, what changed since the last earlier day, and
+        how the accounts did. Or `Loaded`, one snapshot per account, without a past.
     folder
         Made if it is not there.
     title
@@ -62,11 +66,29 @@ def write_report(
     prices, prefer
         Prices for what the payloads leave open, and the order of the bases, as for
         `consolidate`.
+    haircuts
+        Published haircuts for what the payloads leave open, such as
+        ``read_market(folder).margins``, as for `collateral`; none is estimated.
+    actions
+        `ACTIONS`: explain changes, as for `compare`, and keep a price from crossing
+        them, as for `consolidate`.
+    population
+        Spread the accounts' returns instead of listing the accounts; None: for more
+        than 50 accounts.
+    made_at
+        The instant of the report, for its footer; left out if None.
 
     Returns
     -------
     Path
         Of the page.
+
+    Raises
+    ------
+    FrameError
+        A frame lacks a column, or has two rows for one key.
+    StoreError
+        The store cannot be read.
 
     Examples
     --------
@@ -84,7 +106,10 @@ def write_report(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    made = figures(loaded, prices=prices, prefer=prefer)
+    loaded = source if isinstance(source, Loaded) else read_for_report(source)
+    made = figures(
+        loaded, prices=prices, prefer=prefer, haircuts=haircuts, actions=actions
+    )
     frames = {
         "holdings": loaded.holdings,
         "positions": made.positions,
@@ -94,60 +119,164 @@ def write_report(
     }
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    body = [f"<h1>{escape(title)}</h1>"]
-    body += [_write_section(part) for part in sections(loaded, made)]
-    body += [
-        "<h2>Pictures</h2>",
-        *(_draw_picture(each) for each in _draw_pictures(made)),
-    ]
-    page = folder / "report.html"
-    page.write_text(
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body>\n{chr(10).join(body)}\n</body></html>\n",
+    by_account, totals = page.totals_by_account(
+        look_through(loaded), loaded, prices=prices, prefer=prefer, actions=actions
+    )
+    total = summarize(made.positions).row(0, named=True)
+    shots = loaded.snapshots.filter(status="current")
+    on = _find_day(shots)
+    points = find_points(loaded, made.positions, made.collateral, total, totals, on=on)
+    changes, series, fresh = _look_back(source, shots, prices=prices, actions=actions)
+    many = totals.height > _PERSON if population is None else population
+    parts = [page.write_headline(total, made.positions, points)]
+    if made.positions.height:
+        parts += [
+            page.write_allocation(made.positions),
+            page.write_positions(made.positions, total, on=on),
+        ]
+        parts.append(page.write_changes(changes, new_accounts=fresh))
+    if many:
+        parts.append(page.write_population(totals, loaded.snapshots))
+    elif totals.height:
+        parts.append(page.write_accounts(totals, loaded.snapshots))
+    if made.positions.height:
+        valued = page.value_inside_smallcases(by_account)
+        parts.append(
+            '<div class="c5 grid side">'
+            + page.write_collateral(made.collateral)
+            + page.write_concentration(valued)
+            + "</div>"
+        )
+    parts += [page.write_performance(series), page.write_points(points)]
+    file = folder / "report.html"
+    file.write_text(
+        _write_page(
+            title,
+            _describe(loaded, shots),
+            "\n".join(part for part in parts if part),
+            _write_footer(loaded, made.positions, source, made_at),
+        ),
         encoding="utf-8",
     )
-    return page
+    return file
 
 
-def _write_section(part: Section) -> str:
-    pieces = [f"<h2>{escape(part.title)}</h2>"]
-    if part.text:
-        pieces.append(f"<p>{escape(part.text)}</p>")
-    if part.table is not None:
-        pieces.append(_write_html_table(part.table))
-    if part.points:
-        items = "".join(f"<li>{escape(point)}</li>" for point in part.points)
-        pieces.append(f"<ul>{items}</ul>")
-    return "\n".join(pieces)
+def _find_day(shots: pl.DataFrame) -> date | None:
+    """Find the Indian day of the newest current snapshot: the report's day."""
+    days = shots.select(pl.col("snapshot_at").dt.convert_time_zone(_INDIA).dt.date())
+    newest: Any = days.to_series().max()
+    return newest
 
 
-def _write_html_table(frame: pl.DataFrame) -> str:
-    texts = write_cells(frame)
-    right = [name in find_figure_columns(texts) for name in texts.columns]
-    head = _write_row(texts.columns, right, tag="th", scope=' scope="col"')
-    rows = "\n".join(_write_row(row, right) for row in texts.rows())
-    return f"<div><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+def _look_back(
+    source: Loaded | StoreView,
+    shots: pl.DataFrame,
+    *,
+    prices: FrameLike | pl.LazyFrame | None,
+    actions: pl.DataFrame | None,
+) -> tuple[pl.DataFrame | None, pl.DataFrame | None, int]:
+    """Compare with what was current before the report's day, and measure the past.
 
-
-def _write_row(
-    cells: Sequence[str], right: Sequence[bool], *, tag: str = "td", scope: str = ""
-) -> str:
-    made = "".join(
-        f"<{tag}{scope}{' class=figure' if figure else ''}>{escape(cell)}</{tag}>"
-        for cell, figure in zip(cells, right, strict=True)
+    The third is the number of accounts that were not there before.
+    """
+    if isinstance(source, Loaded) or shots["snapshot_at"].count() == 0:
+        return None, None, 0
+    midnight = pl.col("snapshot_at").dt.convert_time_zone(_INDIA).dt.truncate("1d")
+    start: Any = shots.select(
+        (midnight - pl.duration(microseconds=1)).dt.convert_time_zone("UTC").max()
+    ).item()
+    before = source.as_of(start)
+    if before.snapshots.is_empty():
+        return None, None, 0
+    history = source.history()
+    now = source.current()
+    # an account that was not there before neither gained nor was it bought
+    both = before.snapshots.select("account_id").unique()
+    fresh = shots.join(both, on="account_id", how="anti")["account_id"].n_unique()
+    sides = (
+        look_through(side).join(both, on="account_id", how="semi")
+        for side in (before, now)
     )
-    return f"<tr>{made}</tr>"
+    changes = compare(
+        *sides, snapshots=history.snapshots, prices=prices, actions=actions
+    )
+    if find_spec("numpy") is None:  # of the extra `risk`
+        return changes, None, fresh
+    return changes, performance(history, prices=prices, actions=actions), fresh
 
 
-def _draw_pictures(made: Figures) -> Iterator[Picture]:
-    yield plot.concentration(made.reported, made.positions)
-    yield plot.pnl_bars(made.positions)
+def _describe(loaded: Loaded, shots: pl.DataFrame) -> str:
+    accounts = number_of(loaded.snapshots["account_id"].n_unique(), "account")
+    brokers = number_of(loaded.snapshots["broker"].drop_nulls().n_unique(), "broker")
+    at = shots["snapshot_at"].drop_nulls().sort()
+    if at.is_empty():
+        return f"{accounts} at {brokers}"
+    first, last = (format_value(instant, "instant") for instant in (at[0], at[-1]))
+    if first == last:
+        return f"{accounts} at {brokers} · taken {first}"
+    if first.split(",")[0] == last.split(",")[0]:
+        last = last.split(", ")[1]
+    return f"{accounts} at {brokers} · taken {first.removesuffix(' IST')} to {last}"
 
 
-def _draw_picture(figure: Picture) -> str:
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110, metadata={"Software": None})
-    data = base64.b64encode(image.getvalue()).decode()
-    alt = escape(plot.alt_text(figure), quote=True)
-    return f'<p><img alt="{alt}" src="data:image/png;base64,{data}"></p>'
+def _write_footer(
+    loaded: Loaded,
+    positions: pl.DataFrame,
+    source: Loaded | StoreView,
+    made_at: datetime | None,
+) -> str:
+    """Say where the figures come from: snapshots, prices, version, instant."""
+    shots = loaded.snapshots
+    formats = ", ".join(
+        f"{count:,} {kind}"
+        for kind, count in shots.group_by("format").len().sort("format").iter_rows()
+    )
+    states = shots.group_by("status").len().sort("status").rows()
+    statuses = ", ".join(f"{count:,} {status}" for status, count in states if status)
+    current = shots.filter(status="current")["snapshot_id"].sort()
+    ids = " ".join(f"<code>{safe(name[:12])}</code>" for name in current.head(_IDS))
+    left = current.len() - _IDS
+    more = f" and {left:,} more in <code>snapshots.parquet</code>" if left > 0 else ""
+    value = positions["known_market_value"].abs().sum()
+    bases = (
+        positions.filter(pl.col("known_market_value").is_not_null())
+        .group_by("price_basis", "price_date")
+        .agg(pl.col("known_market_value").abs().sum())
+        .sort("known_market_value", descending=True)
+    )
+    prices = "; ".join(
+        f"{percent(float(part) / float(value))} of value at {basis} of "
+        f"{format_value(day, 'date')}"
+        for basis, day, part in bases.iter_rows()
+        if value
+    )
+    place = "frames in memory" if isinstance(source, Loaded) else repr(source)
+    when = "" if made_at is None else f"Made {format_value(made_at, 'instant')}. "
+    return (
+        f"<div><b>Made from</b>{number_of(shots.height, 'snapshot')} ({safe(formats)}; "
+        f"{safe(statuses)}), {number_of(loaded.holdings.height, 'current line')}, "
+        f"{number_of(loaded.rejects.height, 'part')} set aside; {safe(place)}.</div>"
+        f"<div><b>Prices</b>{safe(prices) or 'No price is known'}. Of mixed rows "
+        "the day is the oldest.</div>"
+        f"<div><b>Reproduce</b>{when}holdings-kit {safe(version('holdings-kit'))}, "
+        f"polars {safe(pl.__version__)}; frames beside this page: "
+        f"<code>positions.parquet</code> <code>collateral.parquet</code>. "
+        f"Snapshots {ids}{more}</div>"
+    )
+
+
+def _write_page(title: str, below: str, body: str, footer: str) -> str:
+    here = resources.files("holdings_kit").joinpath("display")
+    tokens = here.joinpath("tokens.css").read_text(encoding="utf-8")
+    layout = here.joinpath("report.css").read_text(encoding="utf-8")
+    light = tokens.split("{", 1)[1].split("}", 1)[0]  # paper is white
+    return (
+        '<!doctype html>\n<html lang="en-IN"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{safe(title)}</title><style>{tokens}"
+        f"@media print{{:root:root:root{{{light}--hk-page:#fff}}}}\n{layout}</style>"
+        '</head>\n<body><div class="page"><header><div>'
+        f"<h1>{safe(title)}</h1><p>{safe(below)}</p></div></header>\n"
+        f'<main class="grid">\n{body}\n</main>\n<footer>{footer}</footer></div></body>'
+        "</html>\n"
+    )

@@ -32,8 +32,11 @@ __all__ = [
     "Figures",
     "Section",
     "figures",
+    "format_line_no",
+    "list_names",
     "portfolio_report",
     "read_for_report",
+    "report_notices",
     "sections",
     "write_text",
 ]
@@ -75,7 +78,6 @@ def read_for_report(store: StoreView) -> Loaded:
 class Figures(NamedTuple):
     """The frames a report is made of."""
 
-    reported: pl.DataFrame  # POSITIONS before the smallcases are opened
     positions: pl.DataFrame  # POSITIONS, each share once
     collateral: pl.DataFrame  # COLLATERAL of both quantities, by `quantity`
 
@@ -85,15 +87,17 @@ def figures(
     *,
     prices: FrameLike | pl.LazyFrame | None = None,
     prefer: Sequence[str] = BASES,
+    haircuts: pl.DataFrame | None = None,
+    actions: pl.DataFrame | None = None,
 ) -> Figures:
-    """Value what was loaded; `prices` and `prefer` as in `consolidate`."""
+    """Value what was loaded; the arguments as in `consolidate` and `collateral`."""
+    rows = look_through(loaded)
     return Figures(
-        consolidate(loaded.holdings, prices=prices, prefer=prefer),
-        consolidate(look_through(loaded), prices=prices, prefer=prefer),
+        consolidate(rows, prices=prices, prefer=prefer, actions=actions),
         pl.concat(
-            collateral(loaded.holdings, quantity=quantity).with_columns(
-                quantity=pl.lit(quantity)
-            )
+            collateral(
+                loaded.holdings, quantity=quantity, haircuts=haircuts
+            ).with_columns(quantity=pl.lit(quantity))
             for quantity, _ in _QUANTITIES
         ),
     )
@@ -116,6 +120,7 @@ def portfolio_report(
     *,
     prices: FrameLike | pl.LazyFrame | None = None,
     prefer: Sequence[str] = BASES,
+    actions: pl.DataFrame | None = None,
 ) -> str:
     """Write what a loaded portfolio holds and what is not known of it, as text.
 
@@ -129,6 +134,8 @@ def portfolio_report(
     prices, prefer
         Prices for what the payloads leave open, and the order of the bases, as for
         `consolidate`.
+    actions
+        `ACTIONS`: a price does not cross them.
 
     Examples
     --------
@@ -138,7 +145,8 @@ def portfolio_report(
     >>> print(portfolio_report(Loaded(*map(empty, frames))).splitlines()[0])
     READ        0 snapshots of 0 accounts, 0 current holdings, 0 parts set aside
     """
-    return write_text(sections(loaded, figures(loaded, prices=prices, prefer=prefer)))
+    made = figures(loaded, prices=prices, prefer=prefer, actions=actions)
+    return write_text(sections(loaded, made))
 
 
 def _read(loaded: Loaded) -> Section:
@@ -240,18 +248,18 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
     points: list[str] = []
     unpriced = positions.filter(pl.col("price").is_null())
     points += [
-        f"{note}: {_list_names(rows)}"
+        f"{note}: {list_names(rows)}"
         for (note,), rows in unpriced.group_by("price_note", maintain_order=True)
     ]
     uncosted = positions.filter(pl.col("cost_value").is_null())
     if uncosted.height:
-        points.append(f"no known cost, or not of all units: {_list_names(uncosted)}")
+        points.append(f"no known cost, or not of all units: {list_names(uncosted)}")
     off = loaded.holdings.filter(~pl.col("reconciles"))
     if off.height:
-        points.append(f"quantities that do not add up: {_list_names(off)}")
+        points.append(f"quantities that do not add up: {list_names(off)}")
     bare = unresolved(loaded.holdings)
     if bare.height:
-        points.append(f"no ISIN, known by listing only: {_list_names(bare)}")
+        points.append(f"no ISIN, known by listing only: {list_names(bare)}")
     held = loaded.snapshots.filter(status="quarantined")
     points += [
         f"quarantined {row['account_id']}: {row['status_reason']}"
@@ -267,14 +275,14 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
         for row in older.head(_ROWS).iter_rows(named=True)
     ]
     points += [
-        f"set aside {row['file']}{_format_line_no(row['line_no'])}: {row['reason']}"
+        f"set aside {row['file']}{format_line_no(row['line_no'])}: {row['reason']}"
         for row in loaded.rejects.head(_ROWS).iter_rows(named=True)
     ]
-    points += _report_notices(loaded.notices)
+    points += report_notices(loaded.notices)
     return Section("Open points", points=points) if points else None
 
 
-def _report_notices(notices: pl.DataFrame) -> Iterator[str]:
+def report_notices(notices: pl.DataFrame) -> Iterator[str]:
     """Say each kind of notice once, in words, and where it came first."""
     kinds = notices.group_by("kind", maintain_order=True).agg(
         pl.len(), pl.col("pointer", "account_id").first()
@@ -286,11 +294,13 @@ def _report_notices(notices: pl.DataFrame) -> Iterator[str]:
         yield f"{words}: {where}account {account or 'unknown'}{times}"
 
 
-def _list_names(rows: pl.DataFrame) -> str:
+def list_names(rows: pl.DataFrame) -> str:
+    """Name the instruments of rows, the first dozen."""
     names = rows["symbol"].fill_null(rows["instrument_id"]).unique(maintain_order=True)
     shown = ", ".join(names.head(_NAMES))
     return shown + (f" and {left} more" if (left := names.len() - _NAMES) > 0 else "")
 
 
-def _format_line_no(line_no: int | None) -> str:
+def format_line_no(line_no: int | None) -> str:
+    """Write the number of a line after the name of its file."""
     return "" if line_no is None else f":{line_no}"
