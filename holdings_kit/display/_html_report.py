@@ -141,12 +141,11 @@ def write_report(
         parts.append(page.write_accounts(totals, loaded.snapshots))
     if made.positions.height:
         valued = page.value_inside_smallcases(by_account)
-        parts.append(
-            '<div class="c5 grid side">'
-            + page.write_collateral(made.collateral)
-            + page.write_concentration(valued)
-            + "</div>"
-        )
+        both = page.write_collateral(made.collateral) + page.write_concentration(valued)
+        if many:  # side by side below the spread; else beside the accounts
+            both = both.replace('"card c12"', '"card c6"')
+        place = "c12" if many else "c5"
+        parts.append(f'<div class="{place} grid side">{both}</div>')
     parts += [page.write_performance(series), page.write_points(points)]
     file = folder / "report.html"
     file.write_text(

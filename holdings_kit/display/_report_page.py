@@ -178,6 +178,7 @@ def write_allocation(positions: pl.DataFrame) -> str:
         total = summarize(rest).row(0, named=True)
         size = float(rest["known_market_value"].sum())
         cells.append((f"{rest.height} more", size, total["return"], "no cost"))
+        cells.sort(key=lambda cell: -cell[1])
     top = held.head(3)
     share = percent(float(top["known_market_value"].sum()) / whole, places=0)
     names = _join_names([_name_of(row) for row in top.iter_rows(named=True)])
