@@ -90,6 +90,8 @@ def bars(
 def picture(figure: Figure) -> str:
     """Turn a figure into an image whose alternative text is the figure's label.
 
+    A picture of `hk.plot` follows the theme of the page; any other is pixels.
+
     >>> from matplotlib.figure import Figure
     >>> made = Figure()
     >>> made.set_label('weights & "values"')
@@ -97,7 +99,12 @@ def picture(figure: Figure) -> str:
     '<img class="hk-picture" alt="weights &amp; &q'
     """
     said = escape(str(figure.get_label()) or "Picture without a description")
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
+    drawing: str | None = getattr(figure, "_repr_svg_", lambda: None)()
+    kind, file = "svg+xml", io.BytesIO((drawing or "").encode())
+    if drawing is None:
+        kind = "png"
+        figure.savefig(file, format="png", dpi=110)
     data = base64.b64encode(file.getvalue()).decode()
-    return f'<img class="hk-picture" alt="{said}" src="data:image/png;base64,{data}">'
+    return (
+        f'<img class="hk-picture" alt="{said}" src="data:image/{kind};base64,{data}">'
+    )
