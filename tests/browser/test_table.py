@@ -12,7 +12,8 @@ CELLS = (
     "n = 120_000\n"
     "frame = pl.DataFrame({'symbol': [f'S{i:06d}' for i in range(n)],\n"
     "    'name': ['<img src=x onerror=window.hacked=1>'] * n,\n"
-    "    'owned_quantity': range(n), 'haircut': [0.1] * (n - 1) + [None]})\n"
+    "    'owned_quantity': range(n), 'haircut': [0.1] * (n - 1) + [None],\n"
+    "    'market_value': [100.5] * (n - 1) + [None]})\n"
     "table = HoldingsTable(frame, caption='Holdings of everybody')\n"
     "table"
 )
@@ -34,7 +35,7 @@ def test_the_table_sorts_filters_pages_selects_and_exports(
     heading.get_by_role("button").press("Enter")
     expect(heading).to_have_attribute("aria-sort", "descending")
     expect(first).to_contain_text("S119999")
-    expect(first.locator(".hk-unknown")).to_have_text("–")
+    expect(first.locator(".hk-unknown").first).to_have_text("–")
 
     table.get_by_role("button", name="Next page").click()
     expect(table.locator(".hk-place")).to_have_text("26–50 of 1,20,000")
@@ -46,10 +47,18 @@ def test_the_table_sorts_filters_pages_selects_and_exports(
     page.keyboard.press("Space")
     with page.expect_download() as saved:
         table.get_by_role("button", name="Export 2 rows as CSV").click()
+    assert saved.value.suggested_filename == "holdings-of-everybody-2-of-120000.csv"
+    expect(table.locator("tfoot")).to_contain_text("49 match₹4,924.50")
     text = saved.value.path().read_text()
-    assert text.splitlines()[0] == "symbol,name,owned_quantity,haircut"
+    assert text.splitlines()[0] == "symbol,name,owned_quantity,haircut,market_value"
     assert len(text.splitlines()) == 3
+    table.get_by_text("Columns", exact=True).click()
+    table.get_by_role("checkbox", name="Haircut").uncheck()
+    expect(table.locator("th[data-column=haircut]")).to_have_count(0)
     shoot(table, "table")
+    assert axe(page, ".hk-table", dark=True) == []
+    table.get_by_role("checkbox", name="Haircut").press("Escape")
+    expect(table.get_by_role("group", name="Columns")).to_be_hidden()
     assert axe(page, ".hk-table") == []
 
     table.get_by_role("searchbox").fill("nonsense>3")

@@ -145,6 +145,25 @@ def test_an_export_is_named_after_what_it_holds() -> None:
     assert TableModel(FRAME.select("symbol"), caption="?").file_name == "table.csv"
 
 
+def test_other_columns_are_shown_searched_and_exported() -> None:
+    table = TableModel(FRAME, columns=["symbol", "haircut"])
+    names = [choice["name"] for choice in table.choices]
+    assert names[:2] == ["symbol", "haircut"]
+    assert set(names) == set(FRAME.columns)
+    table.query, table.sort_by = "infosys", "haircut"
+    assert table.matched == 0
+    table.shown = ["name", "symbol"]
+    assert table.found["symbol"].to_list() == ["INFY"]
+    assert [column["name"] for column in table.columns] == ["name", "symbol"]
+    assert table.rows == [["Infosys", "INFY"]]
+    assert table.sort_by == ""
+    assert table.to_csv().decode().splitlines() == ["name,symbol", "Infosys,INFY"]
+    table.shown = []
+    assert table.shown == ["name", "symbol"]  # a table keeps a column
+    table.show(FRAME)
+    assert table.shown == FRAME.columns
+
+
 def test_another_frame_starts_anew() -> None:
     table = TableModel(FRAME, page_size=2)
     table.page, table.selected, table.sort_by = 2, [3], "haircut"

@@ -35,8 +35,11 @@ class TableModel(HasTraits):
 
     Attributes
     ----------
-    query, sort_by, descending, page, page_size, selected
-        Choices. `selected` holds row numbers of the frame, 0-based.
+    query, sort_by, descending, page, page_size, selected, shown
+        Choices. `selected` holds row numbers of the frame, 0-based; `shown` names the
+        columns of the page and of an export.
+    choices
+        Every column of the frame with its heading, those shown at first before.
     rows, row_ids, matched, total, page_count, error
         What they make: one page as text, and how many rows there are.
     sums
@@ -54,6 +57,8 @@ class TableModel(HasTraits):
     rows = List(List(Unicode())).tag(sync=True)
     row_ids = List(Int()).tag(sync=True)
     sums = Dict().tag(sync=True)
+    shown = List(Unicode()).tag(sync=True)
+    choices = List(Dict()).tag(sync=True)
     matched = Int(0).tag(sync=True)
     total = Int(0).tag(sync=True)
     page_count = Int(1).tag(sync=True)
@@ -80,21 +85,32 @@ class TableModel(HasTraits):
         if missing:
             raise ConfigError(f"no column {missing[0]!r}; have {frame.columns}")
         self._frame = frame
-        self._names = names
-        self._kinds: list[Kind] = [
-            kind_of_column(name, frame.schema[name]) for name in names
-        ]
-        self._searched = frame.select(searchable(frame.select(names).schema))
+        rest = [name for name in frame.columns if name not in names]
         with self.hold_trait_notifications():
-            self.columns = [
-                {"name": name, "label": _head(name, kind), "kind": kind}
-                for name, kind in zip(names, self._kinds, strict=True)
+            self._lay_out(names)
+            self.choices = [
+                {"name": name, "label": label_of_column(name)}
+                for name in [*names, *rest]
             ]
             self.total = frame.height
             self.selected = []
-            if self.sort_by not in names:
-                self.sort_by = ""
         self._refresh_rows()
+
+    def _lay_out(self, names: list[str]) -> None:
+        """Take these columns for the page, the search by words and the export."""
+        schema = self._frame.schema
+        self._names = names
+        self._kinds: list[Kind] = [kind_of_column(name, schema[name]) for name in names]
+        self._searched = self._frame.select(
+            searchable(self._frame.select(names).schema)
+        )
+        self.shown = names
+        self.columns = [
+            {"name": name, "label": _head(name, kind), "kind": kind}
+            for name, kind in zip(names, self._kinds, strict=True)
+        ]
+        if self.sort_by not in names:
+            self.sort_by = ""
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -154,6 +170,15 @@ class TableModel(HasTraits):
 
     @observe("query", "sort_by", "descending")
     def _filter_again(self, _change: object) -> None:
+        self._refresh_rows()
+
+    @observe("shown")
+    def _show_other_columns(self, _change: object) -> None:
+        names = [name for name in self.shown if name in self._frame.columns]
+        if names == self._names:
+            return
+        with self.hold_trait_notifications():
+            self._lay_out(names or self._names)
         self._refresh_rows()
 
     @observe("page", "page_size")

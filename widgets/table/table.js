@@ -84,6 +84,34 @@ function render({ model, el }) {
     textContent: "Clear selection",
     onclick: () => set({ selected: [] }),
   });
+  const picks = node("div", { className: "hk-picks", role: "group", "aria-label": "Columns" });
+  const pick = node("details", { className: "hk-pick" }, node("summary", {}, "Columns"), picks);
+  pick.firstChild.setAttribute("data-lm-suppress-shortcuts", "true");
+  pick.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !pick.open) return;
+    pick.open = false;
+    pick.firstChild.focus();
+  });
+  function drawPicks() {
+    const boxes = model.get("choices").map(({ name, label }) => {
+      const box = node("input", { type: "checkbox", value: name, onchange: choose });
+      return node("label", {}, box, label);
+    });
+    picks.replaceChildren(...boxes);
+    drawShown();
+  }
+  function drawShown() {
+    const shown = new Set(model.get("shown"));
+    for (const box of picks.querySelectorAll("input")) {
+      box.checked = shown.has(box.value);
+      box.disabled = box.checked && shown.size === 1; // a table keeps one column
+    }
+  }
+  function choose() {
+    const on = [...picks.querySelectorAll("input:checked")].map((box) => box.value);
+    set({ shown: on });
+  }
+
   const problem = node("p", { className: "hk-error", role: "alert" });
   const said = node("span", { className: "hk-said", role: "status" });
   const caption = node("caption");
@@ -131,6 +159,7 @@ function render({ model, el }) {
       { className: "hk-bar" },
       node("label", { className: "hk-search" }, node("span", {}, "Filter"), search),
       clear,
+      pick,
       copy,
       csv,
     ),
@@ -315,6 +344,8 @@ function render({ model, el }) {
   model.on("change:columns change:caption", drawHead);
   model.on("change:sort_by change:descending", drawSort);
   model.on("change:rows change:matched change:total change:page", drawRows);
+  model.on("change:choices", drawPicks);
+  model.on("change:shown", drawShown);
   model.on("change:sums change:columns change:matched", drawSums);
   model.on("change:selected", drawTicks);
   model.on("change:error", () => {
@@ -327,6 +358,7 @@ function render({ model, el }) {
   drawHead();
   drawRows();
   drawSums();
+  drawPicks();
   drawError();
 }
 
