@@ -265,7 +265,7 @@ MUTANTS: Final = [
     Mutant(
         "oldest is cut",
         RECEIVER,
-        "elif len(self._waiting) > self._most:",
+        "elif self._count > self.most:",
         "elif False:",
         f"{STRANGERS}:descriptors",
     ),

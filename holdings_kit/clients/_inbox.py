@@ -250,6 +250,18 @@ class Inbox:
         """Whether it has a `fetch` to compare deliveries with."""
         return self._fetch is not None
 
+    def judge(self, body: bytes) -> Verdict:
+        """Tell what `receive` will answer by the bytes alone; nothing is kept.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Inbox(folder, api_secret="sandbox_api_secret").judge(b"{").status
+        400
+        """
+        return _judge(body, self._secrets)[0]
+
     def receive(self, body: bytes) -> Receipt:
         """Judge a body and keep it; when this returns 200, it is on disk for good.
 

@@ -9,6 +9,8 @@ import resource
 import socket
 import threading
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import uvicorn
@@ -27,17 +29,21 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from holdings_kit.clients._inbox import Inbox
+    from holdings_kit.clients._inbox import Inbox, Verdict
 
 __all__ = ["Verifying", "check_host", "serve", "webhook_app"]
 
 _LOG = logging.getLogger(__name__)
+_SMALL: Final = 64 << 10  # bytes that are judged without a thread
 _BODY_SECONDS: Final = 30
 _HEADER_SECONDS: Final = 10
-_WAITING: Final = 400  # connections whose request is not whole; the oldest has to go
+_FILES: Final = 8192  # open files that it asks the system for, if its limit lets it
+_WAITING: Final = 3000  # connections whose request is not whole; more have to go
 _WAITING_PER_PEER: Final = 20  # of other machines; a proxy on this one is all peers
-_QUEUE: Final = 1024  # connections that the system lets wait
+_QUEUE: Final = 4096  # connections that the system lets wait
 _STORING: Final = 16  # bodies written to disk at the same time
+_FREE_REFUSALS: Final = 20  # a second; who is refused beyond them gets to wait
+_REFUSED_WAIT: Final = 2.0  # seconds
 _QUIET_SECONDS: Final = 60  # a disk that refuses is logged so often at most
 
 
@@ -54,6 +60,8 @@ def webhook_app(
     what is no webhook, 401 to a wrong checksum, 408 to a body that does not come, 413
     to one that is too long, 503 when the disk refuses: the sender then tries again. An
     inbox that has a `fetch` compares after the answer, in one background thread.
+    Refusals go around the queue of those that are stored, and where many are refused
+    they are answered two seconds later: a stream of junk slows itself down.
 
     Parameters
     ----------
@@ -66,7 +74,11 @@ def webhook_app(
     """
     verify = Verifying(inbox) if inbox.verifies else None
     storing = asyncio.Semaphore(min(_STORING, max(1, _count_spare_descriptors() // 8)))
-    complain = _Quietly()
+    complain, refusals, keeping = _Quietly(), _Refusals(), asyncio.Lock()
+
+    async def refuse(status: int, reason: str) -> JSONResponse:
+        await refusals.slow_down()
+        return _answer(status, reason)
 
     async def receive(request: Request) -> JSONResponse:
         try:
@@ -75,7 +87,14 @@ def webhook_app(
         except TimeoutError:
             return _answer(408, "the body did not come in time")
         except _TooLargeError:
-            return _answer(413, f"more than {max_bytes} bytes")
+            return await refuse(413, f"more than {max_bytes} bytes")
+        verdict = await _judge(inbox, body)
+        if verdict.status != HTTPStatus.OK:
+            if not keeping.locked():  # a copy for a look, never a queue of them
+                async with keeping:
+                    with suppress(OSError):  # the answer is the same without a copy
+                        await run_in_threadpool(inbox.receive, body)
+            return await refuse(verdict.status, verdict.reason)
         try:
             async with storing:
                 receipt = await run_in_threadpool(inbox.receive, body)
@@ -88,6 +107,34 @@ def webhook_app(
         return answer
 
     return Starlette(routes=[Route(path, receive, methods=["POST"])])
+
+
+async def _judge(inbox: Inbox, body: bytes) -> Verdict:
+    """Judge a small body at once, a long one in a thread."""
+    if len(body) > _SMALL:
+        return await run_in_threadpool(inbox.judge, body)
+    return inbox.judge(body)
+
+
+class _Refusals:
+    """Makes refusals wait where there are many; an answer at once is worth more."""
+
+    def __init__(self) -> None:
+        self._second, self._seen, self._held = 0, 0, 0
+        self._most = max(1, min(_WAITING, _count_spare_descriptors()) // 3)
+
+    async def slow_down(self) -> None:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._seen = second, 0
+        self._seen += 1
+        if self._seen <= _FREE_REFUSALS or self._held >= self._most:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(_REFUSED_WAIT)
+        finally:
+            self._held -= 1
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:
@@ -122,12 +169,18 @@ def serve(
 ) -> None:
     """Serve the application until SIGINT or SIGTERM, on loopback unless allowed.
 
+    Asks the system for up to 8192 open files, as far as the hard limit (``ulimit -Hn``)
+    goes. Half of them may be connections whose request is not whole; where more wait,
+    those of the peer that has most are cut, the oldest first.
+
     Raises
     ------
     ConfigError
         `host` is not loopback and `allow_remote` is false.
     """
     check_host(host, allow_remote=allow_remote)
+    _raise_file_limit()
+    _GuardedProtocol.most = max(2, min(_WAITING, _count_spare_descriptors() // 2))
     listening = _listen(host, port)
     settings = uvicorn.Config(
         app,
@@ -174,22 +227,32 @@ def _listen(host: str, port: int) -> socket.socket:
     return made
 
 
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _count_spare_descriptors() -> int:
     """Tell how many files and sockets may be open beside those of the process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(4, min(soft, 4096) - 20)
+    return max(4, min(soft, _FILES) - 20)
 
 
 class _GuardedProtocol(H11Protocol):
     """Lets nobody hold a place without sending a request.
 
     A connection whose request is not whole waits. It has ten seconds for its headers
-    and thirty for all; and where too many wait, the one that has waited longest is cut.
-    So silent strangers, however many, leave a place for who sends.
+    and thirty for all; and where too many wait, the one that has waited longest of the
+    peer that has most is cut. So silent strangers, however many, leave a place for who
+    sends.
     """
 
-    _waiting: ClassVar[dict[H11Protocol, str]] = {}  # the oldest first, with its peer
-    _most: ClassVar[int] = max(2, min(_WAITING, _count_spare_descriptors() // 2))
+    most: ClassVar[int] = 2
+    _waiting: ClassVar[dict[str, dict[_GuardedProtocol, None]]] = {}  # the oldest first
+    _count: ClassVar[int] = 0
+    _peer: str | None = None  # where it waits under this name
     _header_seconds: ClassVar[float] = _HEADER_SECONDS
     _timers: tuple[asyncio.TimerHandle, ...] = ()
 
@@ -223,20 +286,21 @@ class _GuardedProtocol(H11Protocol):
             self._stop_waiting()
 
     def _wait(self) -> None:
-        if self in self._waiting:
+        if self._peer is not None:
             return
-        peer = self.client[0] if self.client else ""
-        self._waiting[self] = peer
+        self._peer = peer = self.client[0] if self.client else ""
+        mine = self._waiting.setdefault(peer, {})
+        mine[self] = None
+        _GuardedProtocol._count += 1
         later = self.loop.call_later
         self._timers = (
             later(self._header_seconds, self.cut),
             later(_BODY_SECONDS + 2, self.cut),  # the application answers 408 before
         )
-        mine = [one for one, other in self._waiting.items() if other == peer]
         if len(mine) > _WAITING_PER_PEER and not _is_loopback(peer):
-            cast("_GuardedProtocol", mine[0]).cut()
-        elif len(self._waiting) > self._most:
-            cast("_GuardedProtocol", next(iter(self._waiting))).cut()
+            next(iter(mine)).cut()
+        elif self._count > self.most:
+            next(iter(max(self._waiting.values(), key=len))).cut()
 
     def cut(self) -> None:
         """Close the connection without a word."""
@@ -244,7 +308,14 @@ class _GuardedProtocol(H11Protocol):
         self.transport.abort()
 
     def _stop_waiting(self) -> None:
-        self._waiting.pop(self, None)
+        if self._peer is None:
+            return
+        mine = self._waiting[self._peer]
+        del mine[self]
+        if not mine:
+            del self._waiting[self._peer]
+        _GuardedProtocol._count -= 1
+        self._peer = None
         for timer in self._timers:
             timer.cancel()
         self._timers = ()
