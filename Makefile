@@ -96,21 +96,24 @@ audit: $(UV)
 	$(PYTHON) .ci/audit.py requirements.lock -- \
 		$(UV) tool run --quiet pip-audit==$(AUDIT_PIN)
 
-# The rooms that a service imports. Old packages may warn: only failures count here.
-ROOMS ?= wire read portfolio compare store clients
-UNIT := -m pytest -q -m "not browser and not slow" -o filterwarnings=default \
-	-p no:cacheprovider $(ROOMS:%=tests/%)
+# The unit tests and doctests of `make check`. Old packages may warn: only failures count
+# here. ROOMS="wire store" takes those rooms alone, without doctests.
+UNIT := -m pytest -q -n 2 --dist loadfile -m "not browser and not slow" \
+	-o filterwarnings=default -p no:cacheprovider $(or $(ROOMS:%=tests/%),tests)
+DOCTESTS := $(if $(ROOMS),-c "",-m pytest -q -o filterwarnings=default \
+	-p no:cacheprovider --doctest-modules holdings_kit widgets)
 
 # With the lowest version of each package that pyproject.toml allows.
 test-lowest: $(UV)
 	mkdir -p artefacts
-	$(UV) pip compile pyproject.toml --all-extras --group test --quiet \
+	$(UV) pip compile pyproject.toml --all-extras --group test --group bench --quiet \
 		--resolution lowest-direct --python-version 3.11 --no-emit-index-url \
 		--no-annotate --no-header --output-file artefacts/lowest.txt
 	$(UV) venv --quiet --clear --python $(PYTHON) artefacts/lowest
 	$(UV) pip sync --quiet --python artefacts/lowest artefacts/lowest.txt
 	$(UV) pip install --quiet --python artefacts/lowest --no-deps --editable .
 	artefacts/lowest/bin/python $(UNIT)
+	artefacts/lowest/bin/python $(DOCTESTS)
 
 # With another Python: make test-python PY=python3.13, or the path of one.
 PY ?= python3.13
@@ -120,6 +123,7 @@ test-python: $(UV)
 	$(UV) pip sync --quiet --python artefacts/python requirements.lock
 	$(UV) pip install --quiet --python artefacts/python --no-deps --editable .
 	artefacts/python/bin/python $(UNIT)
+	artefacts/python/bin/python $(DOCTESTS)
 
 clean:
 	rm -rf .venv .uv dist artefacts
