@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV_PIN := 0.13.8
 SBOM_PIN := 7.5.0
 AUDIT_PIN := 2.10.1
+TWINE_PIN := 6.2.0
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -12,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 
 .PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock \
-	clean docs sbom audit test-lowest test-python
+	clean docs sbom audit test-lowest test-python release-check
 
 setup: $(STAMP)
 
@@ -124,6 +125,13 @@ test-python: $(UV)
 	$(UV) pip install --quiet --python artefacts/python --no-deps --editable .
 	artefacts/python/bin/python $(UNIT)
 	artefacts/python/bin/python $(DOCTESTS)
+
+# Wheel and sdist: metadata, README, and each used from an empty environment.
+release-check: setup
+	rm -rf dist && mkdir -p artefacts
+	$(BIN)/python -m build --no-isolation --outdir dist . >artefacts/build.log
+	$(UV) tool run --quiet twine==$(TWINE_PIN) check --strict dist/*
+	$(PYTHON) .ci/release.py $(UV) $(PYTHON) dist/*.whl dist/*.tar.gz
 
 clean:
 	rm -rf .venv .uv dist artefacts

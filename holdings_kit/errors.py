@@ -81,6 +81,7 @@ _EXTRA_OF: Final = {
     "great_tables": "lab",
     "ipywidgets": "lab",
     "jupyterlab": "lab",
+    "traitlets": "lab",
 }
 
 

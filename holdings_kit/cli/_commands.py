@@ -284,27 +284,43 @@ def receive(
 
 
 def lab(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="For copies of the notebooks, store, logs."),
+    ] = None,
     *,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
     browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
 ) -> None:
-    """Start sandbox, store and JupyterLab on this machine until stopped."""
-    _serve("lab", port=port, seed=seed, browser=browser)
+    """Start sandbox, store and JupyterLab on this machine until stopped.
+
+    Notebooks and sample data are copied into FOLDER; in a checkout, artefacts/lab.
+    """
+    _serve("lab", folder, port=port, seed=seed, browser=browser)
 
 
 def app_(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="For copies of the notebooks, store, logs."),
+    ] = None,
     *,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
     browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
 ) -> None:
     """Serve the explore notebooks as pages (Voilà) until stopped."""
-    _serve("app", port=port, seed=seed, browser=browser)
+    _serve("app", folder, port=port, seed=seed, browser=browser)
 
 
 def _serve(
-    server: Literal["lab", "app"], *, port: int, seed: int, browser: bool
+    server: Literal["lab", "app"],
+    folder: Path | None,
+    *,
+    port: int,
+    seed: int,
+    browser: bool,
 ) -> None:
     import webbrowser
 
@@ -319,7 +335,7 @@ def _serve(
         )
 
     code = run_lab(
-        Path.cwd(),
+        folder,
         server=server,
         port=port,
         seed=seed,

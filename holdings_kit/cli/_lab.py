@@ -1,9 +1,10 @@
 """Sandbox, store and JupyterLab (or Voilà) up together, and down together.
 
-Notebooks are opened as copies in ``artefacts/lab``, so that a saved output changes no
-file of the checkout. Everything listens on 127.0.0.1, on free ports, behind a token
-that is passed through the environment and never stands in a command line, a log, or a
-file that others can read. It ends with the run.
+Notebooks are opened as copies, in a folder that is named or in a checkout's
+``artefacts/lab``, so that a saved output changes no original. Everything listens on
+127.0.0.1, on free ports, behind a token that is passed through the environment and
+never stands in a command line, a log, or a file that others can read. It ends with the
+run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from urllib.parse import quote
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Clock, Sandbox, gateway_client, serve
@@ -32,7 +35,6 @@ from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["Running", "Server", "find_free_port", "run_lab"]
 
@@ -52,7 +54,7 @@ _PAGE: Final = """# holdings_kit is running
 
 - **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
 - **Store** with {count} imported accounts: the cell below opens it.
-- **Your own copies:** the notebooks below are copies in `artefacts/lab/notebooks`.
+- **Your own copies:** the notebooks below are copies in `{folder}`.
   Change them as you like: what you change stays, the originals stay as they are.
 - **To stop everything:** Ctrl-C in the terminal.
 
@@ -62,6 +64,8 @@ All people, holdings and secrets are invented and stay on this machine.
 {notebooks}
 """
 _COPIED: Final = ("notebooks", "sample_data")
+_PACKED: Final = Path(__file__).with_name("_copied")  # in the wheel only
+_CHECKOUT: Final = Path(__file__).parents[2]
 _SKIPPED: Final = frozenset({".ipynb_checkpoints", "__pycache__"})
 _ROOMS: Final = {
     "explore": "Explore holdings by clicking",
@@ -71,7 +75,7 @@ _ROOMS: Final = {
 _CELL: Final = """import os
 
 import holdings_kit as hk
-from widgets import HoldingsTable
+from holdings_kit.widgets import HoldingsTable
 
 store = hk.Store(os.environ["HOLDINGS_KIT_STORE"])
 HoldingsTable(hk.consolidate(store.current().holdings), caption="In the store")"""
@@ -98,7 +102,7 @@ class Running:
 
 
 def run_lab(
-    folder: Path,
+    folder: Path | None = None,
     *,
     server: Server = "lab",
     port: int = 0,
@@ -111,8 +115,9 @@ def run_lab(
     Parameters
     ----------
     folder
-        The checkout: holds ``notebooks`` and ``sample_data``; copies of both and all
-        state go to its ``artefacts/lab``. A copy that was edited stays as it is.
+        Where copies of ``notebooks`` and ``sample_data`` and all state go;
+        ``artefacts/lab`` of the checkout that is the working directory, unless given.
+        A copy that was edited stays as it is.
     server
         ``lab``: JupyterLab. ``app``: the explore notebooks as pages, by Voilà.
     port
@@ -133,23 +138,27 @@ def run_lab(
     Raises
     ------
     ConfigError
-        No notebooks here, the packages are missing, or the server did not start.
+        No folder named and no checkout here, the packages are missing, or the server
+        did not start.
     """
-    notebooks = folder / "notebooks"
-    if not notebooks.is_dir():
-        raise ConfigError(f"{folder}: no folder 'notebooks'; run this in the checkout")
+    originals = _find_originals(named=folder is not None)
+    state = (folder or originals / "artefacts" / "lab").resolve()
+    root = originals if state.is_relative_to(originals) else state
     if importlib.util.find_spec(_MODULES[server]) is None:
         raise ConfigError(
             f"{_MODULES[server]} is missing: pip install holdings-kit[lab]"
         )
-    state = folder / "artefacts" / "lab"
     state.mkdir(parents=True, exist_ok=True)
     with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
         store = state / "store"
         count = _fill_store(Store(store), sandbox)
-        _copy_fresh(folder, state)
-        listed = _link_notebooks(notebooks)
-        text = _PAGE.format(url=sandbox.url, count=count, notebooks=listed)
+        _copy_fresh(originals, state)
+        text = _PAGE.format(
+            url=sandbox.url,
+            count=count,
+            folder=(state / "notebooks").relative_to(root),
+            notebooks=_link_notebooks(originals / "notebooks"),
+        )
         (state / "START.ipynb").write_text(_make_start_notebook(text, _CELL))
         token, number = secrets.token_urlsafe(24), port or find_free_port()
         environment = {
@@ -157,21 +166,39 @@ def run_lab(
             "HOLDINGS_KIT_SANDBOX": sandbox.url,
             "HOLDINGS_KIT_STORE": str(store),
         }
-        process = _start_server(server, folder, number, environment)
+        process = _start_server(server, root, state, number, environment)
         page = state / "open.html"
         try:
-            _wait_for_server(process, number, token)
-            where = "lab/tree/artefacts/lab/START.ipynb" if server == "lab" else ""
+            _wait_for_server(process, number, token, state)
+            start = (state / "START.ipynb").relative_to(root).as_posix()
+            where = f"lab/tree/{quote(start)}" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
+            stopped = _catch_stop()
             tell(up)
             if open_page is not None:
                 _write_redirect(page, url)
                 open_page(page.resolve().as_uri())
-            return _wait_for_end(process)
+            return _wait_for_end(process, stopped)
         finally:
             page.unlink(missing_ok=True)
             _stop_server(process)
+
+
+def _find_originals(*, named: bool) -> Path:
+    """Find what is copied: in the wheel, or the checkout.
+
+    Without a folder that was named, the checkout is where the command is run.
+    """
+    if named:
+        return _PACKED if _PACKED.is_dir() else _CHECKOUT
+    here = Path.cwd().resolve()
+    if not (here / "notebooks").is_dir():
+        raise ConfigError(
+            f"{here}: no folder 'notebooks' to copy from; name a folder for the "
+            "copies: holdings-kit lab FOLDER"
+        )
+    return here
 
 
 def _write_redirect(page: Path, url: str) -> None:
@@ -259,11 +286,10 @@ def _fill_store(store: Store, sandbox: Sandbox) -> int:
 
 
 def _start_server(
-    server: Server, folder: Path, port: int, environment: dict[str, str]
+    server: Server, root: Path, state: Path, port: int, environment: dict[str, str]
 ) -> subprocess.Popen[bytes]:
     """Start the server with `environment` added to its own; its words go to a log."""
     if server == "lab":
-        state = folder / "artefacts" / "lab"
         settings = state / "settings"
         settings.mkdir(exist_ok=True)
         (settings / "overrides.json").write_text(json.dumps(_SETTINGS))
@@ -273,18 +299,18 @@ def _start_server(
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
-            f"--ServerApp.root_dir={folder}",
+            f"--ServerApp.root_dir={root}",
             "--KernelManager.transport_encryption=required",
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
     else:
         options = [
-            str(folder / "artefacts" / "lab" / "notebooks" / "explore"),
+            str(state / "notebooks" / "explore"),
             "--Voila.ip=127.0.0.1",
             f"--port={port}",
             "--token",  # taken from JUPYTER_TOKEN
         ]
-    log_file = folder / "artefacts" / "lab" / f"{server}.log"
+    log_file = state / f"{server}.log"
     with log_file.open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", _MODULES[server], "--no-browser", *options],
@@ -296,7 +322,9 @@ def _start_server(
         )
 
 
-def _wait_for_server(process: subprocess.Popen[bytes], port: int, token: str) -> None:
+def _wait_for_server(
+    process: subprocess.Popen[bytes], port: int, token: str, state: Path
+) -> None:
     until = time.monotonic() + _PATIENCE
     while True:
         probe = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -306,7 +334,7 @@ def _wait_for_server(process: subprocess.Popen[bytes], port: int, token: str) ->
         except OSError:
             if process.poll() is not None or time.monotonic() > until:
                 raise ConfigError(
-                    "the web server did not start; see artefacts/lab/*.log"
+                    f"the web server did not start; its words are in {state}/*.log"
                 ) from None
             time.sleep(0.2)
         else:
@@ -315,8 +343,8 @@ def _wait_for_server(process: subprocess.Popen[bytes], port: int, token: str) ->
             probe.close()
 
 
-def _wait_for_end(process: subprocess.Popen[bytes]) -> int:
-    """Wait for Ctrl-C, SIGTERM, a closed terminal, or the end of the server."""
+def _catch_stop() -> threading.Event:
+    """Take Ctrl-C, SIGTERM and a closed terminal as the wish to stop, from now on."""
     stopped = threading.Event()
 
     def stop(*_signal: object) -> None:
@@ -324,6 +352,11 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
+    return stopped
+
+
+def _wait_for_end(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
+    """Wait for the wish to stop, or the end of the server."""
     while process.poll() is None and not stopped.wait(0.2):
         pass
     return 0 if stopped.is_set() else process.returncode

@@ -162,7 +162,7 @@ def test_app_serves_notebooks_as_pages_behind_a_token(
     assert gone(home)
 
 
-def test_lab_needs_a_checkout(tmp_path: Path) -> None:
+def test_lab_needs_a_checkout_or_a_folder(tmp_path: Path) -> None:
     code = "from holdings_kit.cli import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", code, "lab", "--no-browser"],
@@ -174,3 +174,4 @@ def test_lab_needs_a_checkout(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert "no folder 'notebooks'" in ended.stderr
+    assert "name a folder for the copies: holdings-kit lab FOLDER" in ended.stderr

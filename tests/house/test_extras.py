@@ -16,6 +16,7 @@ DISTRIBUTION = {
     "jwt": "pyjwt",
     "multipart": "python-multipart",
     "IPython": "ipykernel",
+    "traitlets": "ipywidgets",
     "yaml": "pyyaml",
 }
 
@@ -47,6 +48,10 @@ def test_there_are_few_extras_and_all_is_their_sum() -> None:
     assert list(EXTRAS) == ["fetch", "store", "sandbox", "risk", "plot", "lab", "all"]
     (everything,) = EXTRAS["all"]
     assert everything == f"holdings-kit[{','.join(e for e in EXTRAS if e != 'all')}]"
+    rest = [extra for extra in EXTRAS if extra not in {"lab", "all"}]
+    assert (
+        EXTRAS["lab"][0] == f"holdings-kit[{','.join(rest)}]"
+    )  # its notebooks need it
 
 
 def test_the_extra_named_brings_the_package() -> None:

@@ -24,9 +24,9 @@ print(hk.summarize(hk.consolidate(loaded.holdings))["market_value"].item())
 optional = {"ipywidgets", "matplotlib", "pandas", "httpx", "numpy", "pyarrow", "jwt"}
 assert not optional & set(sys.modules), optional & set(sys.modules)
 try:
-    import widgets
-except ImportError:
-    print("no widgets")
+    from holdings_kit.widgets import RiskExplorer
+except hk.HoldingsError as error:
+    print(error.extra)
 """
 
 
@@ -89,11 +89,24 @@ def unpacked(wheel: Path) -> Path:
     return wheel.parent / "unpacked"
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+def test_the_wheel_holds_the_package_the_widgets_and_what_the_lab_copies(
+    wheel: Path,
+) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"holdings_kit"}
-    assert "holdings_kit/py.typed" in names
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "holdings_kit",
+        "widgets",
+    }
+    assert {"holdings_kit/py.typed", "widgets/py.typed"} <= names
+    for room in ("notebooks", "sample_data"):
+        for path in (ROOT / room).rglob("*"):
+            if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(
+                path.parts
+            ):
+                name = path.relative_to(ROOT).as_posix()
+                assert f"holdings_kit/cli/_copied/{name}" in names
+    assert wheel.stat().st_size < 3_000_000
 
 
 def test_the_bare_wheel_reads_a_payload(wheel: Path, tmp_path: Path) -> None:
@@ -114,10 +127,10 @@ def test_the_bare_wheel_reads_a_payload(wheel: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.split() == ["23398.23000000", "no", "widgets"]
+    assert ran.stdout.split() == ["23398.23000000", "lab"]
 
 
-@pytest.mark.parametrize("extra", [name for name in EXTRAS if name != "all"])
+@pytest.mark.parametrize("extra", [e for e in EXTRAS if e not in {"lab", "all"}])
 def test_the_wheel_with_one_extra_alone_names_the_others(
     unpacked: Path, tmp_path: Path, extra: str
 ) -> None:
