@@ -29,12 +29,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
+from holdings_kit.display import number_of
+from holdings_kit.display._numbers import percent, quantity, rupees
 from holdings_kit.errors import ConfigError
-from holdings_kit.sandbox import Clock, Sandbox, gateway_client, serve
+from holdings_kit.portfolio import consolidate
+from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, serve
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import polars as pl
 
 __all__ = ["Running", "Server", "find_free_port", "run_lab"]
 
@@ -52,8 +57,18 @@ _SETTINGS: Final = {
 }
 _PAGE: Final = """# holdings_kit is running
 
+{book}
+
+**Three doors**
+
+{doors}
+
+The cell below opens the same book to sort and filter: Shift-Enter runs it.
+"""
+_ABOUT: Final = """## What is running
+
 - **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
-- **Store** with {count} imported accounts: the cell below opens it.
+- **Store** with {count} imported accounts: the cell above opens it.
 - **Your own copies:** the notebooks below are copies in `{folder}`.
   Change them as you like: what you change stays, the originals stay as they are.
 - **To stop everything:** Ctrl-C in the terminal.
@@ -67,6 +82,13 @@ _COPIED: Final = ("notebooks", "sample_data")
 _PACKED: Final = Path(__file__).with_name("_copied")  # in the wheel only
 _CHECKOUT: Final = Path(__file__).parents[2]
 _SKIPPED: Final = frozenset({".ipynb_checkpoints", "__pycache__"})
+_ARROW: Final = "sample"  # the persona whose positions come with prices
+_SHOWN: Final = 8
+_DOORS: Final = {
+    "explore": "**Explore**",
+    "research": "**Research**",
+    "training": "**Learn**",
+}
 _ROOMS: Final = {
     "explore": "Explore holdings by clicking",
     "research": "Research haircuts and risk",
@@ -78,7 +100,8 @@ import holdings_kit as hk
 from holdings_kit.widgets import HoldingsTable
 
 store = hk.Store(os.environ["HOLDINGS_KIT_STORE"])
-HoldingsTable(hk.consolidate(store.current().holdings), caption="In the store")"""
+holdings = store.current().holdings.filter(source="arrow")  # the Gateway has no prices
+HoldingsTable(hk.consolidate(holdings), caption="Imported and valued")"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +176,17 @@ def run_lab(
         store = state / "store"
         count = _fill_store(Store(store), sandbox)
         _copy_fresh(originals, state)
-        text = _PAGE.format(
+        book = consolidate(Store(store).current().holdings.filter(source="arrow"))
+        doors = _link_doors(originals / "notebooks")
+        about = _ABOUT.format(
             url=sandbox.url,
             count=count,
             folder=(state / "notebooks").relative_to(root),
             notebooks=_link_notebooks(originals / "notebooks"),
         )
-        (state / "START.ipynb").write_text(_make_start_notebook(text, _CELL))
+        page = _PAGE.format(book=_write_book(book), doors=doors)
+        start = _make_start_notebook(page, _CELL, about)
+        (state / "START.ipynb").write_text(start, encoding="utf-8")
         token, number = secrets.token_urlsafe(24), port or find_free_port()
         environment = {
             "JUPYTER_TOKEN": token,
@@ -167,21 +194,21 @@ def run_lab(
             "HOLDINGS_KIT_STORE": str(store),
         }
         process = _start_server(server, root, state, number, environment)
-        page = state / "open.html"
+        opened = state / "open.html"
         try:
             _wait_for_server(process, number, token, state)
-            start = (state / "START.ipynb").relative_to(root).as_posix()
-            where = f"lab/tree/{quote(start)}" if server == "lab" else ""
+            first = (state / "START.ipynb").relative_to(root).as_posix()
+            where = f"lab/tree/{quote(first)}" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             stopped = _catch_stop()
             tell(up)
             if open_page is not None:
-                _write_redirect(page, url)
-                open_page(page.resolve().as_uri())
+                _write_redirect(opened, url)
+                open_page(opened.resolve().as_uri())
             return _wait_for_end(process, stopped)
         finally:
-            page.unlink(missing_ok=True)
+            opened.unlink(missing_ok=True)
             _stop_server(process)
 
 
@@ -252,21 +279,58 @@ def _link_notebooks(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def _link_doors(folder: Path) -> str:
+    """Link the first notebook of each room."""
+    firsts = {
+        room: min((folder / room).glob("*.ipynb"), default=None) for room in _DOORS
+    }
+    return "\n".join(
+        f"- {_DOORS[room]}: [{_read_title(path)}](notebooks/{room}/{path.name})"
+        for room, path in firsts.items()
+        if path is not None
+    )
+
+
+def _write_book(positions: pl.DataFrame) -> str:
+    """Write what is known of a book's value as Markdown, largest positions first."""
+    priced = positions.drop_nulls("market_value").sort("market_value", descending=True)
+    total = rupees(priced["market_value"].sum() if priced.height else None)
+    all_of_them = number_of(positions.height, "position")
+    lines = [
+        f"**{total}** at the last close, known for {priced.height} of {all_of_them}",
+        "",
+        "| | Owned | Value | P&L | Return |",
+        "|:--|--:|--:|--:|--:|",
+    ]
+    for row in priced.head(_SHOWN).iter_rows(named=True):
+        name = html.escape(row["name"] or row["symbol"] or "–").replace("|", "&#124;")
+        lines.append(
+            f"| {name} | {quantity(row['owned_quantity'])} "
+            f"| {rupees(row['market_value'])} "
+            f"| {rupees(row['unrealized_pnl'], sign=True)} "
+            f"| {percent(row['return'], sign=True)} |"
+        )
+    if priced.height > _SHOWN:
+        lines.append(f"\nand {priced.height - _SHOWN} more with a price")
+    return "\n".join(lines)
+
+
 def _read_title(path: Path) -> str:
     """Read a notebook's first heading; its file name where it has none."""
     heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
     return heading.group(1) if heading else path.stem
 
 
-def _make_start_notebook(text: str, code: str) -> str:
-    """Write a notebook of one text and one cell."""
+def _make_start_notebook(text: str, code: str, about: str) -> str:
+    """Write a notebook of a text, a cell and a text."""
     note: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
+    more: dict[str, object] = {"cell_type": "markdown", "id": "about", "source": about}
     cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
     cell |= {"execution_count": None, "outputs": []}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return json.dumps(
         {
-            "cells": [{**note, "metadata": {}}, {**cell, "metadata": {}}],
+            "cells": [{**each, "metadata": {}} for each in (note, cell, more)],
             "metadata": {"kernelspec": kernel},
             "nbformat": 4,
             "nbformat_minor": 5,
@@ -275,13 +339,19 @@ def _make_start_notebook(text: str, code: str) -> str:
 
 
 def _fill_store(store: Store, sandbox: Sandbox) -> int:
-    """Import a few people into a store that is still empty; count its accounts."""
+    """Import a few people into a store that is still empty; count its accounts.
+
+    The Gateway sends no prices: one account more is read from Arrow, which does.
+    """
     if store.current().snapshots.is_empty():
         with gateway_client(sandbox) as client:
-            for person in list(sandbox.personas.values())[:_SOME]:
+            people = [p for p in sandbox.personas.values() if p.key != _ARROW]
+            for person in people[:_SOME]:
                 started = client.create_import()
                 sandbox.play(started.transaction_id, persona=person.key)
                 store.append(client.holdings(person.auth_id))
+        with arrow_client(sandbox, _ARROW) as broker:
+            store.append(broker.holdings(instruments=broker.instruments()))
     return store.current().snapshots.height
 
 

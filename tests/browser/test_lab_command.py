@@ -117,7 +117,11 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     page.goto(started.url)
     start = page.locator(".jp-RenderedMarkdown").first
     expect(start).to_contain_text("holdings_kit is running", timeout=30_000)
-    expect(start).to_contain_text(started.said["sandbox"])
+    expect(start).to_contain_text("₹23,398.23 at the last close, known for 8 of 8")
+    expect(start.get_by_role("cell", name="+₹2,573.00")).to_be_visible()
+    assert start.get_by_role("link").count() == 3, "three doors, the list stands below"
+    about = page.locator(".jp-RenderedMarkdown").nth(1)
+    expect(about).to_contain_text(started.said["sandbox"])
     expect(start.get_by_role("link", name="What do I hold?")).to_be_visible()
     shoot(page, "lab-start")
     start.get_by_role("link", name="What do I hold?").click()
