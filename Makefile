@@ -13,7 +13,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 
 .PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock \
-	clean docs sbom audit test-lowest test-python release-check
+	clean docs pictures sbom audit test-lowest test-python release-check
 
 setup: $(STAMP)
 
@@ -48,6 +48,11 @@ notebooks: setup
 browser: setup
 	$(BIN)/pytest -q -m browser tests/browser
 	$(BIN)/pytest -q -m browser tests/sandbox/test_browser.py
+
+# The two pictures of the README, from the demo's report and the explorer's test.
+pictures: demo
+	$(BIN)/pytest -q -m browser tests/browser/test_tools.py -k sliders
+	$(BIN)/python -m benchmarks.make_pictures
 
 test: check notebooks docs browser
 	@echo "everything passed: lint, types, unit, doctests, README, notebooks, docs, browser"

@@ -255,6 +255,7 @@ def _as_long(table: pl.DataFrame, symbol: str | None) -> pl.DataFrame:
     if day is None:
         shown = ", ".join(table.columns[:8])
         raise FrameError("prices", "date", f"no column is a day; there are {shown}")
+    places.setdefault("date", day)
     rest = [c for c in table.columns if c != day]
     keys = [name for name in _KEYS if name in places]
     if keys and "close_price" in places:

@@ -138,6 +138,7 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
     typed.fill("0")
     typed.press("Enter")
     expect(value).to_contain_text("−₹2,339.82")
+    expect(typed).to_have_value("−10 %")
     tool.get_by_role("button", name="Plan the pledge").click()
     expect(tool).to_contain_text("127.20", timeout=30_000)
     shoot(tool, "risk")

@@ -110,6 +110,18 @@ def test_a_series_is_named_by_its_name_or_by_the_caller() -> None:
         hk.read_prices(series)
 
 
+def test_the_one_column_of_days_is_the_day_whatever_its_name(tmp_path: Path) -> None:
+    table = pl.DataFrame(
+        {"asof": [date(2026, 1, 5)], "symbol": ["SBIN"], "close": [966.25]}
+    )
+    table.write_parquet(tmp_path / "own.parquet")
+    for source in (table, tmp_path / "own.parquet"):
+        read = hk.read_prices(source)
+        assert read.select("date", "symbol", "close_price").rows() == [
+            (date(2026, 1, 5), "SBIN", Decimal("966.25"))
+        ]
+
+
 @pytest.mark.parametrize(
     "name", ["date", "Date", "timestamp", "Timestamp", "Trade Date", "datetime"]
 )

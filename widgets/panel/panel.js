@@ -64,7 +64,7 @@ function slider(limits, label, unit, send, typed) {
     input.style.setProperty("--at", place(Number(value ?? 0)));
     const text = written(Number(value ?? 0), unit); // the slider itself snaps
     if (!typed) out.textContent = text;
-    else if (out !== document.activeElement) out.value = text;
+    else if (out !== document.activeElement || out.value === out.dataset.sent) out.value = text;
     input.setAttribute("aria-valuetext", text);
   };
   input.addEventListener("input", () => {
@@ -73,6 +73,7 @@ function slider(limits, label, unit, send, typed) {
   });
   if (typed) {
     const read = () => {
+      out.dataset.sent = out.value;
       const number = Number(out.value.replace("−", "-").replace(/[^0-9.eE+-]/g, "") || NaN);
       send(Number.isFinite(number) ? Number((number / 100).toFixed(6)) : out.value);
     };
