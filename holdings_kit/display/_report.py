@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of
-from holdings_kit.display._report_text import (
-    UNKNOWN,
-    Section,
-    percent,
-    rupees,
-    write_rupees,
-    write_text,
-    write_units,
-)
+from holdings_kit.display._numbers import UNKNOWN, number_of, percent, rupees
+from holdings_kit.display._report_text import Section, write_column, write_text
 from holdings_kit.portfolio import consolidate, look_through, summarize
 from holdings_kit.portfolio._prices import BASES
 from holdings_kit.read import unresolved
@@ -182,15 +174,15 @@ def _report_positions(positions: pl.DataFrame) -> Section | None:
         return None
     shown = positions.head(_ROWS).select(
         pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
-        write_units("owned_quantity").alias("quantity"),
-        write_rupees("average_price").alias("average"),
-        write_rupees("price"),
+        write_column("owned_quantity", "quantity").alias("quantity"),
+        write_column("average_price", "rupees").alias("average, ₹"),
+        write_column("price", "rupees").alias("price, ₹"),
         pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
         pl.col("price_date").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
-        write_rupees("cost_value").alias("cost"),
-        write_rupees("market_value").alias("value"),
-        write_rupees("unrealized_pnl").alias("P&L"),
-        percent("weight"),
+        write_column("cost_value", "rupees").alias("cost, ₹"),
+        write_column("market_value", "rupees").alias("value, ₹"),
+        write_column("unrealized_pnl", "rupees").alias("P&L, ₹"),
+        write_column("weight", "percent"),
     )
     more = positions.height - shown.height
     points = (f"and {more} more",) if more > 0 else ()
@@ -200,15 +192,15 @@ def _report_positions(positions: pl.DataFrame) -> Section | None:
 def _report_totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     total = summarize(positions).row(0, named=True)
     covered, costed = (
-        "unknown" if total[name] is None else f"{total[name]:.2%}"
+        "unknown" if total[name] is None else percent(total[name])
         for name in ("priced_cost_share", "costed_value_share")
     )
     off = total["unreconciled_count"]
     known = {
         "cost": rupees(total["cost_value"]),
         "value": rupees(total["market_value"]),
-        "P&L": rupees(total["unrealized_pnl"]),
-        "return": UNKNOWN if total["return"] is None else f"{total['return']:+.3%}",
+        "P&L": rupees(total["unrealized_pnl"], sign=True),
+        "return": percent(total["return"], sign=True),
     }
     return (
         Section(
@@ -218,8 +210,8 @@ def _report_totals(positions: pl.DataFrame) -> tuple[Section, Section]:
         ),
         Section(
             "Coverage",
-            f"{covered} of the known cost is priced, {costed} of the known value has "
-            f"a known cost; of {number_of(total['positions_count'], 'position')}, "
+            f"{costed} of the known value has a known cost, {covered} of the known "
+            f"cost is priced; of {number_of(total['positions_count'], 'position')}, "
             f"{total['unpriced_count']} without a price and "
             f"{total['uncosted_count']} without a known cost"
             + (f"; {number_of(off, 'row')} that does not add up" if off else ""),

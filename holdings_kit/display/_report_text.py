@@ -6,22 +6,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.display._numbers import UNKNOWN, format_value
 from holdings_kit.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from decimal import Decimal
+
+    from holdings_kit.display._numbers import Kind
 
 __all__ = [
-    "UNKNOWN",
     "Section",
     "find_figure_columns",
-    "percent",
-    "rupees",
     "write_cells",
-    "write_rupees",
+    "write_column",
     "write_text",
-    "write_units",
 ]
 
 
@@ -64,58 +62,26 @@ def _align_cells(cells: list[str], *, to_the_right: bool) -> list[str]:
     return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]
 
 
-UNKNOWN: Final = "–"
-_FIGURE: Final = r"^([+-]?\d[\d,]*(\.\d+)?%?|–)$"
+_FIGURE: Final = r"^([+−]?₹?\d[\d,]*(\.\d+)?(\u202f%)?|–)$"
 
 
-def rupees(value: object) -> str:
-    """Write rupees, two places; a dash for what is unknown.
-
-    Examples
-    --------
-    >>> rupees(1234.5), rupees(None)
-    ('1,234.50', '–')
-    """
-    return UNKNOWN if value is None else f"{value:,.2f}"
-
-
-def write_rupees(column: str) -> pl.Expr:
-    """Write a column of rupees."""
-    return (
-        pl.col(column)
-        .map_elements(rupees, return_dtype=pl.String(), skip_nulls=False)
-        .alias(column)
-    )
-
-
-def write_units(column: str) -> pl.Expr:
-    """Write a column of quantities, as many places as they have.
+def write_column(column: str, kind: Kind) -> pl.Expr:
+    """Write a column as everywhere: Indian groups, a true minus, a dash for unknown.
 
     Examples
     --------
     >>> from decimal import Decimal
-    >>> held = pl.DataFrame({"n": [Decimal("1523.0000"), Decimal("24.6900"), None]})
-    >>> held.select(write_units("n"))["n"].to_list()
-    ['1,523', '24.69', '–']
+    >>> held = pl.DataFrame({"n": [Decimal("152300.0000"), Decimal("-24.6900"), None]})
+    >>> held.select(write_column("n", "quantity"))["n"].to_list()
+    ['1,52,300', '−24.69', '–']
     """
 
-    def plain(value: Decimal | None) -> str:
-        return UNKNOWN if value is None else f"{value.normalize():,f}"
+    def write(value: object) -> str:
+        return format_value(value, kind)
 
     return (
         pl.col(column)
-        .map_elements(plain, return_dtype=pl.String(), skip_nulls=False)
-        .alias(column)
-    )
-
-
-def percent(column: str) -> pl.Expr:
-    """Write a column of fractions in percent, two places."""
-    text = pl.format("{}%", (pl.col(column) * 100).round(2))
-    return (
-        pl.when(pl.col(column).is_not_null())
-        .then(text)
-        .otherwise(pl.lit(UNKNOWN))
+        .map_elements(write, return_dtype=pl.String(), skip_nulls=False)
         .alias(column)
     )
 
@@ -131,7 +97,7 @@ def find_figure_columns(texts: pl.DataFrame) -> frozenset[str]:
     Examples
     --------
     >>> find_figure_columns(
-    ...     pl.DataFrame({"P&L": ["-1,200.50", "–"], "basis": ["close", "ltp"]})
+    ...     pl.DataFrame({"P&L": ["−1,200.50", "–"], "basis": ["close", "ltp"]})
     ... )
     frozenset({'P&L'})
     """
