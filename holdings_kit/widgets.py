@@ -3,9 +3,9 @@
 
 Examples
 --------
->>> import holdings_kit.widgets
 >>> import widgets
->>> holdings_kit.widgets is widgets
+>>> from holdings_kit.widgets import RiskExplorer
+>>> RiskExplorer is widgets.RiskExplorer
 True
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -20,6 +20,7 @@ from holdings_kit.read._instruments import resolve
 from holdings_kit.schema import Loaded, attach_events, require_zone
 from holdings_kit.wire import (
     Text,
+    Torn,
     _arrow as arrow,
     _dumps as dumps,
     _fast as fast,
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from holdings_kit.wire import Line, Secrets, Torn
+    from holdings_kit.wire import Line, Secrets
 
 __all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
 
 Source = bytes | str | Path
 _BLOCK: Final = 8 << 20  # bytes of lines read at once
+_SMALL: Final = 16 << 10  # a text below it is not worth a block of its own
+_TOGETHER: Final = 500  # lines that are read one by one into the same frames
 
 
 def read_arrow(
@@ -259,7 +262,7 @@ def read_webhooks(
     read_on = (part for path in dumped.files for part in texts(path, _BLOCK))
     parts = chain(dumped.unread, read_on)
     read = partial(_read_block, api_secret=api_secret)
-    found = dumps.join_parts(map_in_order(read, parts))
+    found = dumps.join_parts(map_in_order(read, _gather_small(parts)))
     rejects, events = split_events(found.rejects, api_secret=api_secret)
     loaded = resolve(found._replace(rejects=rejects), instruments)
     return attach_events(loaded, events) if events.height else loaded
@@ -297,8 +300,33 @@ def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
     return decode_fund_imports(frame.filter(kind="mf-import")["raw"])
 
 
-def _read_block(part: Text | Line | Torn, *, api_secret: Secrets | None) -> Loaded:
+def _gather_small(
+    parts: Iterable[Text | Line | Torn],
+) -> Iterator[Text | list[Line | Torn]]:
+    """Gather what is too small for a block: an inbox has a file for each delivery."""
+    some: list[Line | Torn] = []
+    size = 0
+    for part in parts:
+        body = b"" if isinstance(part, Torn) else part.body
+        if isinstance(part, Text) and len(body) >= _SMALL:
+            if some:
+                yield some
+            yield part
+            some, size = [], 0
+            continue
+        some += part.lines() if isinstance(part, Text) else [part]
+        size += len(body)
+        if len(some) >= _TOGETHER or size >= _BLOCK:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _read_block(
+    part: Text | list[Line | Torn], *, api_secret: Secrets | None
+) -> Loaded:
     add = dumps.webhooks(api_secret)
     if isinstance(part, Text):
         return fast.load(part, gateway_facts.webhook_shape(api_secret), add)
-    return dumps.read([part], add)
+    return dumps.read(part, add)
