@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
@@ -13,6 +12,8 @@ from holdings_kit.read import _payloads as payloads
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 PLACE = ("file", "line_no")
 
