@@ -159,7 +159,7 @@ def test_app_serves_notebooks_as_pages_behind_a_token(
     token = parse_qs(parts.query)["token"][0]
     page = browser.new_page(viewport={"width": 1300, "height": 1500})
     page.goto(f"{home}/voila/render/05_what_if.ipynb?token={token}")
-    expect(page.locator(".hk-tiles").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".hk-figures").first).to_be_visible(timeout=60_000)
     shoot(page, "app")
     page.context.close()
     assert started.stop() == 0

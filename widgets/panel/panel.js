@@ -280,7 +280,7 @@ function render({ model, el }) {
   const bar = node("progress", { max: 1, "aria-label": "Progress" });
   const doing = node("p", { className: "hk-busy", role: "status" }, bar, busy);
   const problem = node("p", { className: "hk-notice hk-bad", role: "alert" });
-  const lost = node("p", { className: "hk-notice hk-stale hk-lost", role: "alert" });
+  const lost = node("p", { className: "hk-notice hk-warn hk-lost", role: "alert" });
   lost.hidden = true;
   el.replaceChildren(title, lost, form, doing, problem);
   const shown = new Map();
