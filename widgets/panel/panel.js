@@ -64,7 +64,9 @@ function slider(limits, label, unit, send, typed) {
     input.style.setProperty("--at", place(Number(value ?? 0)));
     const text = written(Number(value ?? 0), unit); // the slider itself snaps
     if (!typed) out.textContent = text;
-    else if (out !== document.activeElement || out.value === out.dataset.sent) out.value = text;
+    else if (out !== document.activeElement || out.value === out.dataset.sent) {
+      out.value = out.dataset.sent = text; // not typed: a later value may replace it
+    }
     input.setAttribute("aria-valuetext", text);
   };
   input.addEventListener("input", () => {
