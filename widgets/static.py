@@ -9,7 +9,7 @@ from IPython.display import display
 from ipywidgets import HTML, Widget
 
 from widgets.panel import Panel
-from widgets.panel.controls import write_value
+from widgets.panel.controls import name_control, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def _write_inputs(panel: Panel) -> Iterator[str]:
     for control in panel.controls:
         hidden = control.get("hidden", False)
         if control["kind"] in {"select", "cards", "number"} and not hidden:
-            label = control["label"].removesuffix(", ₹")
+            label = name_control(control)
             yield f"{label}: {write_value(control, panel.values.get(control['name']))}"
 
 

@@ -184,16 +184,41 @@ def test_the_explorer_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> 
 def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> None:
     page = lab.open(lab.notebook("models.ipynb", MODELS))
     tool = page.locator(".hk-tool")
+    expect(tool).to_contain_text("Nothing is judged yet")
     tool.get_by_role("button", name="Student t").click()
     tool.get_by_role("button", name="Run").click()
     pictures = tool.locator("img.hk-picture")
     expect(pictures).to_have_count(3, timeout=90_000)
     for number in range(3):
         assert len(pictures.nth(number).get_attribute("alt") or "") > 20
-    expect(tool.locator("caption").first).to_contain_text("Coverage at 99.00 %")
-    tool.get_by_label("Name in the breach plot").select_option("WILD")
+    expect(tool.get_by_role("heading", name="At 99 % over 1 day")).to_be_visible()
+    names = tool.get_by_role("button", name="Names of Student t")
+    names.press("Enter")
+    expect(names).to_have_attribute("aria-expanded", "true")
+    expect(names).to_be_focused()
+    expect(tool.locator("tr.hk-ev")).to_contain_text("USUAL")
+    tool.get_by_label("Name in the picture").select_option("WILD")
     expect(pictures.first).to_have_attribute("alt", re.compile("WILD"))
+    with page.expect_download() as saved:
+        tool.get_by_role("button", name="Export 9 rows of coverage").click()
+    name = "coverage-99-percent-1-day-2023-01-02-to-2025-01-20.csv"
+    assert saved.value.suggested_filename == name
     shoot(tool, "laboratory")
+    assert axe(page, ".hk-tool", dark=True) == []
+
+    level = tool.get_by_label("Level, %")
+    expect(level).to_have_value("99")
+    level.fill("97.5")
+    tool.get_by_role("button", name="Run").click()  # pressed at once
+    expect(tool.get_by_role("heading", name="At 97.5 % over 1 day")).to_be_visible(
+        timeout=90_000
+    )
+    level.fill("40")
+    wrong = tool.locator(".hk-problem").filter(has_text="percentage from 50 to 99.99")
+    expect(wrong).to_be_visible()
+    stale = tool.get_by_role("status").filter(has_text="Made from other inputs")
+    expect(stale).to_contain_text("Level 97.50 %, not what is written now")
+    shoot(tool, "laboratory-stale")
     assert axe(page, ".hk-tool") == []
 
 

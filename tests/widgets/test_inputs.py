@@ -213,15 +213,15 @@ def test_a_run_keeps_the_settings_it_was_made_from(page: Any) -> None:
     picture = lab.breaches.value
     write(lab.panel, page, horizon="5")
     assert is_marked(lab.results)
-    assert "Horizon, days 1, now 5" in lab.results.band.value
+    assert "Days to sell 1, now 5" in lab.results.band.value
     lab._show_breaches(None)
     assert lab.breaches.value == picture  # drawn with the horizon of the run
     with pytest.raises(ConfigError, match="another horizon"):
         _ = lab.coverage
     write(lab.panel, page, level="99")
-    assert "from 0.5 to 0.9999" in lab.panel.problems["level"]
+    assert "percentage from 50 to 99.99" in lab.panel.problems["level"]
     press(lab, lab.panel, page, "run")
-    assert "from 0.5 to 0.9999" in lab.panel.error
+    assert "percentage from 50 to 99.99" in lab.panel.error
     assert lab.table is None
     write(lab.panel, page, level="98%")
     assert lab.model.level == 0.98

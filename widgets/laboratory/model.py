@@ -11,6 +11,7 @@ from holdings_kit import haircuts as lab
 from holdings_kit.errors import ConfigError, HoldingsError
 from widgets.job import Job, Result
 from widgets.laboratory.recipes import LABELS, MODELS, Model, call_model, split_prices
+from widgets.laboratory.verdicts import name_instruments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,8 @@ class LabModel(Job):
         year, and `Comparison` where two models or more were built.
     refusals
         Model → why it could not be built.
+    labels, names
+        Model, and instrument, → its name on the page.
     """
 
     inputs: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -61,10 +64,8 @@ class LabModel(Job):
         self.prices = prices
         self.recipes: dict[str, Model] = {**MODELS, **(models or {})}
         self.labels = {key: LABELS.get(key, key) for key in self.recipes}
-        self.names: list[str] = (
-            prices["instrument_id"].unique(maintain_order=True).sort().to_list()
-        )
-        self.name = self.names[0] if self.names else ""
+        self.names = name_instruments(prices)
+        self.name = next(iter(self.names), "")
         self.models = [*self.models, *(models or {})]
 
     def run(self) -> None:

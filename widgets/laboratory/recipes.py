@@ -54,8 +54,8 @@ def call_model(
 
 def split_prices(prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Split prices by instrument, so that work can report and be cancelled."""
-    names = prices["instrument_id"].unique(maintain_order=True)
-    for start in range(0, names.len(), _BATCH):
+    names = prices["instrument_id"].unique(maintain_order=True).to_list()
+    for start in range(0, len(names), _BATCH):
         yield prices.filter(
             pl.col("instrument_id").is_in(names[start : start + _BATCH])
         )

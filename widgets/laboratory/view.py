@@ -1,4 +1,4 @@
-"""The laboratory on the page: controls, coverage, pictures, export."""
+"""The laboratory on the page: settings, the models ranked, pictures, exports."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from ipywidgets import HTML, VBox
 
-from holdings_kit.display import number_of, plot
-from holdings_kit.display._numbers import percent, quantity
+from holdings_kit.display import plot
+from holdings_kit.display._export import guard_formulas
 from holdings_kit.errors import HoldingsError
+from widgets.board import Board
 from widgets.laboratory.model import LabModel
-from widgets.page import notice, picture, tiles
+from widgets.laboratory.page import name_file, write_empty, write_judgement
+from widgets.laboratory.verdicts import judge_models, rename_rows
+from widgets.page import notice, picture
 from widgets.panel import Panel, Results, controls as c
 from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date
 
     from matplotlib.figure import Figure
 
@@ -26,16 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["HaircutLab"]
 
 _COVERAGE: Final = [
-    "instrument_id",
+    "instrument",
     "model",
-    "n",
+    "windows",
     "breaches",
     "expected",
     "ratio",
     "mean_haircut",
     "break_even_haircut",
-    "excess",
-    "worst_shortfall",
+    "excess_haircut",
+    "worst_loss_above_haircut",
     "first_breach",
     "side",
     "offsets_p",
@@ -46,8 +50,17 @@ _COVERAGE: Final = [
     "traffic_light",
     "note",
 ]
-_PARAMETERS: Final = "Parameters"
+_HEADS: Final = {
+    "instrument_id": "instrument",
+    "n": "windows",
+    "excess": "excess_haircut",
+    "worst_shortfall": "worst_loss_above_haircut",
+}
+"""Columns named for people; `coverage` and the exports keep their own names."""
+_TITLE: Final = "Which haircut holds?"
 _NOTHING: Final = "nothing is built yet; press Run"
+_MAPPED: Final = 20
+"""Names of a heat map that can be read; more are in the table."""
 
 
 class HaircutLab(StaticFallback, VBox):
@@ -56,7 +69,8 @@ class HaircutLab(StaticFallback, VBox):
     Parameters
     ----------
     prices
-        PRICES: ``instrument_id, date, close``.
+        PRICES: ``instrument_id, date, close``; a column ``symbol`` names instruments on
+        the page.
     models
         Further models by name, functions prices → HAIRCUTS.
 
@@ -68,7 +82,7 @@ class HaircutLab(StaticFallback, VBox):
     ['ewma', 'historical']
     """
 
-    static_title = "Haircut laboratory"
+    static_title = _TITLE
 
     def __init__(
         self, prices: pl.DataFrame, *, models: Mapping[str, Model] | None = None
@@ -77,11 +91,25 @@ class HaircutLab(StaticFallback, VBox):
         self.panel = Panel(
             model,
             _list_lab_controls(model),
-            title="Haircut laboratory",
+            title=_TITLE,
             press={"run": model.run, "cancel": model.cancel},
         )
-        self.summary, self.breaches = HTML(), HTML()
-        self.heat, self.duel = HTML(), HTML()
+        self.picker = Panel(
+            model,
+            [c.select("name", "Name in the picture", list(model.names.items()))],
+            title="",
+            press={},
+            shows_work=False,
+        )
+        self.board = Board(
+            {
+                "open": self._toggle_names,
+                "coverage": self._export_coverage,
+                "haircuts": self._export_haircuts,
+            }
+        )
+        self._opened: list[str] = []
+        self.breaches, self.heat, self.duel = HTML(), HTML(), HTML()
         self.table: HoldingsTable | None = None
         self.daily: HoldingsTable | None = None
         self.results = Results(model, "coverage", [self.panel], press="Run")
@@ -89,7 +117,9 @@ class HaircutLab(StaticFallback, VBox):
         self.add_class("hk-tool")
         model.observe(self._show_coverage, "coverage")
         model.observe(self._show_breaches, "name")
+        model.observe(self._show_models, "models")
         model.observe(self._show_busy, "busy")
+        self._show_coverage(None)
 
     @property
     def coverage(self) -> pl.DataFrame:
@@ -103,42 +133,66 @@ class HaircutLab(StaticFallback, VBox):
         return self.model.haircuts
 
     def _show_busy(self, _change: object) -> None:
-        self.panel.change("run", disabled=bool(self.model.busy))
-        self.panel.change("cancel", disabled=not self.model.busy)
+        idle = not self.model.busy
+        self.panel.change("run", disabled=not idle)
+        self.panel.change("cancel", disabled=idle, hidden=idle)
+
+    def _show_models(self, _change: object) -> None:
+        if self.model.coverage is None:
+            self._show_coverage(None)
 
     def _show_coverage(self, _change: object) -> None:
         model = self.model
+        self._opened = []
+        self._show_judgement()
         if model.coverage is None:
             self.table = self.daily = None
-            self.summary.value = self.breaches.value = ""
-            self.heat.value = self.duel.value = ""
-            self.results.show()
+            self.breaches.value = self.heat.value = self.duel.value = ""
+            self.results.show(self.board)
             return
-        columns = [n for n in _COVERAGE if model.coverage[n].count() or n == "model"]
+        shown = _name_rows(model, model.coverage)
+        columns = [n for n in _COVERAGE if shown[n].count() or n == "model"]
         self.table = HoldingsTable(
-            model.coverage,
-            caption=_write_caption(model),
+            shown,
+            caption="Coverage, every name and model",
             columns=columns,
             page_size=10,
         )
         self.daily = HoldingsTable(
-            model.haircuts, caption="Haircuts, day by day", page_size=10
-        )
-        self.summary.value = _summarize_models(model.coverage, model.labels) + "".join(
-            notice(f"{model.labels[name]} was left out: {why}", "warn")
-            for name, why in model.refusals.items()
+            _name_rows(model, model.haircuts),
+            caption="Haircuts, day by day",
+            page_size=10,
         )
         self._show_breaches(None)
-        self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(model.by_year))
-        duels = model.comparison
-        self.duel.value = (
-            ""
-            if duels is None
-            else _draw_or_explain(lambda: plot.model_comparison(duels))
-        )
+        self._show_years()
+        self._show_duel()
         self.results.show(
-            self.summary, self.table, self.breaches, self.heat, self.duel, self.daily
+            self.board,
+            *(self.picker, self.breaches, self.heat, self.duel),
+            *(self.table, self.daily),
         )
+
+    def _show_judgement(self) -> None:
+        model = self.model
+        if model.coverage is None:
+            self.board.markup = write_empty(
+                len(model.models), len(model.names), model.prices["date"].n_unique()
+            )
+            return
+        self.board.markup = write_judgement(
+            judge_models(model.coverage),
+            model.coverage,
+            used=model.made_from["coverage"],
+            labels=model.labels,
+            names=model.names,
+            span=self._find_span(),
+            refusals=model.refusals,
+            opened=self._opened,
+        )
+
+    def _find_span(self) -> tuple[date, date]:
+        dates: Any = self.model.haircuts["date"]
+        return dates.min(), dates.max()
 
     def _show_breaches(self, _change: object) -> None:
         model = self.model
@@ -146,56 +200,97 @@ class HaircutLab(StaticFallback, VBox):
             return
         used = model.made_from["coverage"]
         loss: Any = used["loss"]
+        one = {"instrument_id": model.name}
         self.breaches.value = _draw_or_explain(
             lambda: plot.breach_plot(
-                model.haircuts,
-                model.prices,
-                instrument_id=model.name,
+                rename_rows(model.haircuts.filter(**one), model.labels, model.names),
+                rename_rows(model.prices.filter(**one), {}, model.names),
+                instrument_id=model.names[model.name],
                 horizon=used["horizon"],
                 loss=loss,
             )
         )
 
+    def _show_years(self) -> None:
+        """Map breaches by year, of the names with most for what is expected."""
+        model = self.model
+        worst = (
+            model.coverage.group_by("instrument_id")
+            .agg(pl.col("breaches").sum() / pl.col("expected").sum())
+            .sort(
+                "breaches", "instrument_id", descending=[True, False], nulls_last=True
+            )
+        )
+        left = worst.height - _MAPPED
+        rows = model.by_year.join(
+            worst.head(_MAPPED), on="instrument_id", how="semi", maintain_order="left"
+        )
+        rows = rename_rows(rows, model.labels, model.names)
+        said = (
+            f"The {_MAPPED} names with most breaches for what is expected; "
+            f"{left:,} more are in the table."
+        )
+        self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(rows)) + (
+            notice(said) if left > 0 else ""
+        )
+
+    def _show_duel(self) -> None:
+        duels = self.model.comparison
+        labels = self.model.labels
+        self.duel.value = (
+            ""
+            if duels is None
+            else _draw_or_explain(
+                lambda: plot.model_comparison(
+                    duels._replace(
+                        scores=rename_rows(duels.scores, labels, {}),
+                        duels=rename_rows(duels.duels, labels, {}),
+                        losses=duels.losses.rename(labels, strict=False),
+                    )
+                )
+            )
+        )
+
+    def _toggle_names(self, name: str) -> None:
+        others = [one for one in self._opened if one != name]
+        self._opened = others if name in self._opened else [*others, name]
+        self._show_judgement()
+
+    def _export_coverage(self, _value: str) -> None:
+        self._export("coverage", self.model.coverage)
+
+    def _export_haircuts(self, _value: str) -> None:
+        self._export("haircuts", self.model.haircuts)
+
+    def _export(self, what: str, frame: pl.DataFrame | None) -> None:
+        """Give the browser a file of exact values, with the ids as they are."""
+        if frame is not None:
+            name = name_file(what, self.model.made_from["coverage"], self._find_span())
+            self.board.save(name, guard_formulas(frame).write_csv().encode())
+
 
 def _list_lab_controls(model: LabModel) -> list[c.Control]:
-    seeds = [("first", "first return"), ("mean:250", "mean of 250 days")]
+    seeds = [("first", "the first return"), ("mean:250", "the mean of 250 days")]
     losses = [("terminal", "at the end"), ("worst", "worst on the way")]
-    names = [(name, name) for name in model.names]
+    number: dict[str, Any] = {"kind": "number"}
     return [
-        c.chips("models", "Models", list(model.labels.items())),
-        c.field("level", "Level", kind="number", step=0.001, group=_PARAMETERS),
-        c.field("horizon", "Horizon, days", kind="number", step=1, group=_PARAMETERS),
-        c.field("window", "Window, days", kind="number", step=1, group=_PARAMETERS),
-        c.field("decay", "Decay λ", kind="number", step=0.01, group=_PARAMETERS),
-        c.select("seed", "Seed of the EWMA", seeds, group=_PARAMETERS),
-        c.select("loss", "Loss judged", losses, group=_PARAMETERS),
-        c.select("name", "Name in the breach plot", names, group=_PARAMETERS),
+        c.chips(
+            "models", "Built and judged", list(model.labels.items()), group="Models"
+        ),
+        c.field("level", "Level, %", **number, step=0.5, percent=True, group="Promise"),
+        c.field("horizon", "Days to sell", **number, step=1, group="Promise"),
+        c.select("loss", "Loss judged", losses, group="Promise"),
+        c.field("window", "Days looked back", **number, step=1, group="Estimate"),
+        c.field("decay", "EWMA decay λ", **number, step=0.01, group="Estimate"),
+        c.select("seed", "EWMA starts from", seeds, group="Estimate"),
         c.button("run", "Run", primary=True),
-        c.button("cancel", "Cancel", disabled=True),
+        c.button("cancel", "Cancel", disabled=True, hidden=True),
     ]
 
 
-def _summarize_models(coverage: pl.DataFrame, labels: Mapping[str, str]) -> str:
-    sums = coverage.group_by("model", maintain_order=True).agg(
-        pl.col("n", "breaches", "expected").sum(), pl.col("mean_haircut").mean()
-    )
-    return tiles(
-        (
-            labels.get(row["model"], row["model"]),
-            number_of(row["breaches"], "breach", "breaches"),
-            (
-                f"{quantity(round(row['expected'], 1))} expected in {row['n']}, "
-                f"mean haircut {percent(row['mean_haircut'], places=2)}"
-            ),
-        )
-        for row in sums.iter_rows(named=True)
-    )
-
-
-def _write_caption(model: LabModel) -> str:
-    used = model.made_from["coverage"]
-    days = number_of(used["horizon"], "day")
-    return f"Coverage at {percent(used['level'], places=2)} over {days}"
+def _name_rows(model: LabModel, frame: pl.DataFrame) -> pl.DataFrame:
+    named = rename_rows(frame, model.labels, model.names)
+    return named.rename(_HEADS, strict=False)
 
 
 def _draw_or_explain(draw: Callable[[], Figure]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from holdings_kit.display._numbers import quantity, rupees
+from holdings_kit.display._numbers import percent, quantity, rupees
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "chips",
     "field",
     "grid",
+    "name_control",
     "read_value",
     "select",
     "slide",
@@ -50,6 +51,8 @@ def select(name: str, label: str, options: Options, **more: Any) -> Control:
 
 def field(name: str, label: str, *, kind: str = "text", **more: Any) -> Control:
     """Ask for a line of text, a ``number``, or a ``secret``.
+
+    A number with ``percent`` is a fraction in Python and hundredths on the page.
 
     A secret is no trait: it goes with the press of the button that names it and is
     cleared on the page at once.
@@ -147,6 +150,15 @@ def read_value(control: Control, value: object, trait: TraitType[Any, Any]) -> A
     return value
 
 
+def name_control(control: Control) -> str:
+    """Name a control by its label, without the unit at its end.
+
+    >>> name_control(field("cash", "Cash, ₹", kind="number"))
+    'Cash'
+    """
+    return control["label"].removesuffix(", ₹").removesuffix(", %")
+
+
 def write_value(control: Control, value: object) -> str:
     """Write the value of a control as the page shows it.
 
@@ -157,6 +169,8 @@ def write_value(control: Control, value: object) -> str:
     """
     kind = control["kind"]
     if kind == "number":
+        if control.get("percent"):
+            return percent(value, places=2)
         money = "₹" in control["label"]
         return rupees(value).removesuffix(".00") if money else quantity(value)
     if kind in {"select", "cards", "chips"}:
@@ -191,7 +205,7 @@ def _parse_number(value: object) -> float | None:
         number = float(text.removesuffix("%"))
     except ValueError:
         return None
-    number = number / 100 if text.endswith("%") else number
+    number = round(number / 100, 12) if text.endswith("%") else number
     return number if math.isfinite(number) else None
 
 
@@ -202,6 +216,9 @@ def _ask_for_number(
     if "₹" in control["label"]:
         what = "an amount in rupees"
     bounds = [one for one in (low, high) if one is not None and math.isfinite(one)]
+    if control.get("percent") and len(bounds) > 1:
+        ends = " to ".join(quantity(100 * one) for one in bounds)
+        return f"Write a percentage from {ends}."
     if len(bounds) > 1:
         what += f" from {quantity(low)} to {quantity(high)}"
     elif low is not None and math.isfinite(low):

@@ -106,19 +106,24 @@ const KINDS = {
       autocomplete: "off",
       spellcheck: false,
     });
-    const typed = later(DEBOUNCE, () => send(input.value));
+    // A fraction in Python, hundredths on the page.
+    const sign = control.percent ? "%" : "";
+    const typed = later(DEBOUNCE, () =>
+      send(sign && !input.value.includes(sign) ? input.value + sign : input.value),
+    );
     input.addEventListener("input", typed.soon);
     input.addEventListener("change", typed.now);
     input.addEventListener("keydown", (event) => {
       const up = { ArrowUp: 1, ArrowDown: -1 }[event.key];
       if (event.key === "Enter") typed.now();
       if (!number || !up) return;
-      const at = Number(input.value.replaceAll(/[,₹\s]/g, "")) || 0;
+      const at = Number(input.value.replaceAll(/[,₹%\s]/g, "")) || 0;
       input.value = grouped(at + up * (control.step ?? 1));
       typed.soon();
       event.preventDefault();
     });
-    const show = (v) => {
+    const show = (value) => {
+      const v = sign && value ? Number((100 * value).toFixed(6)) : value;
       if (number) input.setAttribute("aria-valuenow", String(v ?? ""));
       if (input !== document.activeElement) input.value = number ? grouped(v) : (v ?? "");
     };

@@ -11,7 +11,7 @@ from traitlets import Dict, Float, HasTraits, List, TraitError, Unicode
 
 from holdings_kit.errors import HoldingsError
 from widgets.page import notice, read_style
-from widgets.panel.controls import read_value, write_value
+from widgets.panel.controls import name_control, read_value, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -189,7 +189,7 @@ class Results(VBox):
         self.add_class("hk-stale")
 
     def _describe(self, control: Control, used: object) -> str:
-        name, label = control["name"], control["label"].removesuffix(", ₹")
+        name, label = control["name"], name_control(control)
         if control["kind"] == "grid":
             return "the sliders have moved"
         was = write_value(control, used)
