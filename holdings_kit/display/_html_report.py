@@ -16,6 +16,7 @@ from holdings_kit.display._numbers import format_value, number_of, percent
 from holdings_kit.display._report import figures, read_for_report
 from holdings_kit.display._report_marks import safe
 from holdings_kit.display._report_points import find_points
+from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.portfolio import look_through, performance, summarize
 from holdings_kit.portfolio._prices import BASES
 from holdings_kit.schema import Loaded
@@ -266,14 +267,11 @@ def _write_footer(
 
 def _write_page(title: str, below: str, body: str, footer: str) -> str:
     here = resources.files("holdings_kit").joinpath("display")
-    tokens = here.joinpath("tokens.css").read_text(encoding="utf-8")
     layout = here.joinpath("report.css").read_text(encoding="utf-8")
-    light = tokens.split("{", 1)[1].split("}", 1)[0]  # paper is white
     return (
         '<!doctype html>\n<html lang="en-IN"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{safe(title)}</title><style>{tokens}"
-        f"@media print{{:root:root:root{{{light}--hk-page:#fff}}}}\n{layout}</style>"
+        f"<title>{safe(title)}</title><style>{read_stylesheet()}\n{layout}</style>"
         '</head>\n<body><div class="page"><header><div>'
         f"<h1>{safe(title)}</h1><p>{safe(below)}</p></div></header>\n"
         f'<main class="grid">\n{body}\n</main>\n<footer>{footer}</footer></div></body>'

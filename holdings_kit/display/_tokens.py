@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["Theme", "colours_of_theme", "write_variables"]
+__all__ = ["Theme", "colours_of_theme", "read_stylesheet", "write_variables"]
 
 Theme: TypeAlias = Literal["light", "dark"]
 
@@ -24,12 +24,27 @@ def colours_of_theme(theme: Theme) -> dict[str, str]:
     >>> colours_of_theme("light")["gain"], colours_of_theme("dark")["gain"]
     ('#00695f', '#4fd0bd')
     """
-    text = (
-        files("holdings_kit.display").joinpath("tokens.css").read_text(encoding="utf-8")
-    )
-    light, _, rest = text.partition("@media")
+    light, _, rest = _read_file().partition("@media")
     dark = rest[rest.index(_DARK_FROM) :]
     return dict(_COLOUR.findall(light if theme == "light" else dark))
+
+
+def read_stylesheet() -> str:
+    """Read the file for a whole page; on paper it is light, whatever the screen is.
+
+    Examples
+    --------
+    >>> print(read_stylesheet()[-15:])
+    --hk-page:#fff}}
+    """
+    text = _read_file()
+    light = text.split("{", 1)[1].split("}", 1)[0]
+    return f"{text}@media print{{:root:root:root{{{light}--hk-page:#fff}}}}"
+
+
+def _read_file() -> str:
+    folder = files("holdings_kit").joinpath("display")
+    return folder.joinpath("tokens.css").read_text(encoding="utf-8")
 
 
 def write_variables(*names: str) -> str:

@@ -754,7 +754,8 @@ def _render_contracts(document: Mapping[str, object]) -> str:
     return render_document(
         "Contracts",
         '<p>Both APIs as the sandbox answers them: <a href="/openapi.json">openapi.json'
-        f"</a>, OpenAPI 3.1.</p><ul>{links}</ul>{sections}<h2>Schemas</h2>{schemas}",
+        f'</a>, OpenAPI 3.1.</p><ul class="calls">{links}</ul>{sections}'
+        f"<h2>Schemas</h2>{schemas}",
         wide=True,
     )
 
@@ -771,7 +772,7 @@ def _render_call(method: str, path: str, call: Schema) -> str:
         for status, answer in cast("dict[str, Schema]", call["responses"]).items()
     )
     return (
-        f'<section><h2 id="{_name_anchor(method, path)}">'
+        f'<section class="call"><h2 id="{_name_anchor(method, path)}">'
         f"<code>{method} {escape(path)}</code></h2>"
         f"<p>{escape(str(call['summary']))}</p>"
         + (f"<ul>{inputs}</ul>" if inputs else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._fund_import import OTP, ask_for_otp, pan_of, verify_otp
@@ -19,10 +20,12 @@ from holdings_kit.sandbox._imports import (
     StepRefusedError,
     Transaction,
 )
+from holdings_kit.sandbox._outcome import show_holdings
 from holdings_kit.sandbox._personas import BROKERS
 from holdings_kit.sandbox._render import (
     PAGE_HEADERS,
     PIN,
+    explain_end,
     html_reply,
     render_chooser,
     render_consent,
@@ -59,11 +62,13 @@ def routes() -> list[Route]:
     """List the browser's routes."""
     return [
         Route("/scdk/2.0.0/scdk.js", _send_static),
+        Route("/scdk/tokens.css", _send_static),
         Route("/scdk/pages.css", _send_static),
         Route("/scdk/try.js", _send_static),
         Route("/scdk/inspector.js", _send_static),
         Route("/", _show_welcome),
         Route("/_sandbox/try", _start_import, methods=["POST"]),
+        Route("/_sandbox/try/outcome", _show_outcome, methods=["POST"]),
         *(
             Route(f"/scdk/{call}", _answer_sdk, methods=["POST"])
             for call in ("init", "trigger", "status", "closed")
@@ -76,8 +81,10 @@ def routes() -> list[Route]:
 
 async def _send_static(request: Request) -> Response:
     name = request.url.path.rsplit("/", 1)[-1]
-    body = files("holdings_kit.sandbox").joinpath("static", name).read_bytes()
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if name == "tokens.css":
+        return Response(read_stylesheet(), headers=headers, media_type="text/css")
+    body = files("holdings_kit.sandbox").joinpath("static", name).read_bytes()
     return Response(body, headers=headers, media_type=_STATIC[name])
 
 
@@ -154,6 +161,26 @@ async def _start_import(request: Request) -> Response:
             "transactionId": made.id,
         }
     )
+
+
+async def _show_outcome(request: Request) -> Response:
+    """Show what the SDK's result stands for: holdings, or why there are none."""
+    world, body = world_of(request), await body_of(request)
+    asked = cast("dict[str, object]", body) if isinstance(body, dict) else {}
+    message = str(asked.get("message", ""))
+    if message:
+        return json_reply({"said": explain_end(message), "page": "", "answer": None})
+    try:
+        with world.lock:
+            found = world.imports.get(str(asked.get("transactionId", "")))
+    except StepRefusedError as error:
+        raise RefusedError(404, error.message) from None
+    if found.status != "COMPLETED" or found.persona is None:
+        raise RefusedError(409, f"The import is {found.status}: there are no holdings")
+    shown = show_holdings(world, found.persona, funds=found.mutual_funds)
+    if shown is None:
+        raise RefusedError(409, "The user has not imported holdings here")
+    return json_reply(shown._asdict())
 
 
 async def _show_chooser(request: Request) -> Response:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse, Response
 
+from holdings_kit.sandbox._personas import BROKERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PAGE_HEADERS",
     "PIN",
+    "explain_end",
     "html_reply",
     "render_chooser",
     "render_consent",
@@ -63,6 +66,10 @@ _EXPLAINED: Final = {
     "no_broker": "That broker is not on the list yet.",
     "user_cancelled": "You left before the import was done. Nothing was shared.",
     "internal_error": "Something failed on our side.",
+    "no_compatible_browser": "This browser cannot show the import: it blocks windows "
+    "and knows no dialogs. Allow windows for this page, or use another browser.",
+    "timed_out": "The broker has not answered in time. The import may still end.",
+    "transaction_in_process": "An import is open already: finish it in its window.",
     "intent_not_enabled_for_broker": "That broker does not offer holdings imports.",
     "invalid_transactionId": "There is no such import.",
 }
@@ -71,24 +78,45 @@ _EXPLAINED: Final = {
 def render_welcome(gateway: str, personas: Iterable[Persona]) -> str:
     """Greet who opens the sandbox in a browser, and let them try an import."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(one.key)}</th><td>{escape(one.broker)}</td>'
-        f"<td>{escape(one.account_id)}</td><td>{escape(one.story)}</td></tr>"
+        f'<tr><th scope="row">{escape(one.name)}'
+        f'<span class="name"><code>{escape(one.key)}</code></span></th>'
+        f"<td>{escape(BROKERS.get(one.broker, one.broker))}</td>"
+        f'<td class="beside">{escape(one.account_id)}</td>'
+        f"<td>{escape(one.story)}</td></tr>"
         for one in personas
     )
     return render_document(
-        "Sandbox",
-        f"<p>Gateway <strong>{escape(gateway)}</strong> and Arrow, simulated.</p>"
-        '<p><a href="/_sandbox/">Inspector</a> · <a href="/docs">Contracts</a></p>'
-        '<button id="import">Import holdings</button>'
-        '<pre id="said" role="status"></pre>'
+        "Import holdings",
+        f"<p>The Gateway <strong>{escape(gateway)}</strong> and Arrow, simulated. "
+        "Import, log in as one of the people below, allow it: what they hold appears "
+        f"here. Every PIN is {PIN}.</p>"
+        '<div class="row"><button id="import">Import holdings</button>'
+        '<span id="said" class="said" role="status"></span></div>'
+        '<section id="outcome" aria-label="Imported"></section>'
+        '<section id="wire" aria-label="What went over the wire" hidden>'
+        "<h2>What went over the wire</h2>"
+        "<details><summary>What the page got from the browser SDK</summary>"
+        '<pre id="result" tabindex="0" aria-label="Result of the SDK"></pre></details>'
+        "<details hidden><summary>What the Gateway answered the partner's server"
+        "</summary><p><code>GET /v1/"
+        f"{escape(gateway)}/engine/user/holdings?version=v2&amp;mfHoldings=true</code>"
+        '</p><pre id="answer" tabindex="0" aria-label="Answer of the Gateway"></pre>'
+        '</details><p>Its webhook, and every request: the <a href="/_sandbox/">'
+        "inspector</a>.</p></section>"
         "<h2>Who can log in</h2>"
-        '<div class="wide" tabindex="0" role="region" aria-label="Personas"><table>'
-        '<thead><tr><th scope="col">Persona</th><th scope="col">Broker</th>'
-        '<th scope="col">Arrow id</th><th scope="col">Story</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        '<div class="wide" tabindex="0" role="region" aria-label="People"><table>'
+        '<thead><tr><th scope="col">Person</th><th scope="col">Broker</th>'
+        '<th scope="col" class="beside">Arrow id</th><th scope="col">Story</th></tr>'
+        f"</thead><tbody>{rows}</tbody></table></div>"
         '<script src="/scdk/2.0.0/scdk.js"></script>'
         '<script type="module" src="/scdk/try.js"></script>',
+        wide=True,
     )
+
+
+def explain_end(message: str, reason: str = "") -> str:
+    """Say in plain words why an import ended without holdings."""
+    return _EXPLAINED.get(message, reason or "The import has ended.")
 
 
 def render_chooser(transaction_id: str, brokers: Mapping[str, str]) -> str:
@@ -220,7 +248,7 @@ def render_done(*, processing: bool) -> str:
 
 def render_failed(message: str, code: int, reason: str) -> str:
     """Say why the import ended."""
-    said = _EXPLAINED.get(message, reason or "The import has ended.")
+    said = explain_end(message, reason)
     return _render_page(
         "The import has ended",
         4,
@@ -254,16 +282,32 @@ def _render_page(
 
 
 def render_document(title: str, body: str, nav: str = "", *, wide: bool = False) -> str:
-    """Put a body into a page; a wide one takes the whole window."""
+    """Put a body into a page; a wide one takes the window and names the others."""
     focus = "" if " autofocus" in body else " autofocus"  # else on the field at fault
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<!doctype html><html lang="en-IN"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)} · sandbox</title>"
+        '<link rel="stylesheet" href="/scdk/tokens.css">'
         '<link rel="stylesheet" href="/scdk/pages.css"></head>'
         f"<body{' class=wide-page' if wide else ''}>"
-        '<header><p class="banner">Sandbox: invented people, no real broker</p>'
-        f"{nav}</header>"
+        '<header><p class="banner"><b>Sandbox</b>: invented people, no real broker</p>'
+        f"{_write_site(title) if wide else nav}</header>"
         f'<main><h1 tabindex="-1"{focus}>{escape(title)}</h1>{body}</main>'
         "</body></html>"
     )
+
+
+_SITE: Final = {
+    "Import holdings": "/",
+    "Inspector": "/_sandbox/",
+    "Contracts": "/docs",
+}
+
+
+def _write_site(title: str) -> str:
+    links = "".join(
+        f'<a href="{path}"{" aria-current=page" if name == title else ""}>{name}</a>'
+        for name, path in _SITE.items()
+    )
+    return f'<nav aria-label="Pages">{links}</nav>'

@@ -23,8 +23,8 @@ ROOMS = [
     "haircuts",
     "store",
     "clients",
-    "sandbox",
     "display",
+    "sandbox",
     "cli",
     "widgets",
 ]

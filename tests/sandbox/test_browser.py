@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,8 +56,8 @@ def page(browser: Any, sb: sandbox.Sandbox) -> Iterator[Any]:
 
 
 def result(page: Any) -> dict[str, Any]:
-    page.locator("#said", has_text="{").wait_for()
-    return json.loads(page.text_content("#said"))
+    page.locator("#result", has_text="{").wait_for(state="attached")
+    return json.loads(page.text_content("#result"))
 
 
 def through_login(place: Any, broker: str, persona: str) -> None:
@@ -75,6 +76,90 @@ def test_the_user_imports_in_a_window(page: Any, sb: sandbox.Sandbox) -> None:
     assert said["broker"] == "kite"
     assert said["transactionId"] == sb.deliveries()[0]["transactionId"]
     assert set(said) == {"smallcaseAuthToken", "broker", "transactionId", "signup"}
+
+
+AXE = Path(__file__).parents[1] / "browser" / "vendor" / "axe.min.js"
+
+
+def violations(page: Any) -> list[str]:
+    """Check a whole page with axe-core."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run('html', {resultTypes: ['violations']})")
+    assert found["passes"]
+    return [
+        f"{one['id']}: {node['html'][:200]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def fits(page: Any, width: int) -> bool:
+    page.set_viewport_size({"width": width, "height": 800})
+    return page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_import_ends_in_holdings_and_every_page_is_accessible(
+    browser: Any, sb: sandbox.Sandbox, theme: Any
+) -> None:
+    context = browser.new_context(color_scheme=theme, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(sb.url)
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Import holdings").click()
+    popup = opened.value
+    popup.get_by_role("button", name="Groww").wait_for()
+    assert violations(popup) == []
+    popup.get_by_role("button", name="Groww").click()
+    popup.get_by_label("PIN").fill("9")
+    popup.get_by_role("button", name="Log in").click()
+    popup.get_by_role("alert").wait_for()
+    assert violations(popup) == []
+    through = popup.get_by_label("Customer")
+    through.select_option("bela")
+    popup.get_by_label("PIN").fill("1234")
+    popup.get_by_role("button", name="Log in").click()
+    popup.get_by_role("button", name="Allow", exact=True).wait_for()
+    assert violations(popup) == []
+    popup.get_by_role("button", name="Allow", exact=True).click()
+    page.get_by_role("heading", name="holdings of Bela Example at Groww").wait_for()
+    total = page.get_by_role("row", name="Total")
+    assert "₹" in total.inner_text()
+    assert "7 of 7 priced" in total.inner_text()
+    assert "smallcaseAuthToken" not in page.inner_text("main"), "below, when opened"
+    page.get_by_text("What the page got from the browser SDK").click()
+    page.get_by_text("What the Gateway answered").click()
+    assert "smallcaseAuthToken" in page.inner_text("#result")
+    assert "averagePrice" in page.inner_text("#answer")
+    assert violations(page) == []
+    assert fits(page, 600)
+    assert total.is_visible()
+    page.emulate_media(media="print", color_scheme=theme)
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert ink == "rgb(23, 32, 43)", "paper is white whatever the screen is"
+    page.emulate_media(media="screen", color_scheme=theme)
+    for path in ("/_sandbox/", "/docs", "/app/login?appID=sandboxapp", "/app/done"):
+        page.goto(f"{sb.url}{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        assert violations(page) == [], path
+        assert fits(page, 600), path
+    context.close()
+
+
+def test_a_refused_import_says_why_and_leaves_the_one_before(page: Any) -> None:
+    for broker, persona, answer in (
+        ("Zerodha", "asha", "Allow"),
+        ("Groww", "bela", "Do not allow"),
+    ):
+        with page.expect_popup() as opened:
+            page.get_by_role("button", name="Import holdings").click()
+        through_login(opened.value, broker, persona)
+        opened.value.get_by_role("button", name=answer, exact=True).click()
+        page.locator("#import:enabled").wait_for()
+    assert page.inner_text("#said") == (
+        "You did not allow the import. Nothing was shared."
+    )
+    page.get_by_role("heading", name="of Asha Example at Zerodha").wait_for()
 
 
 def test_where_windows_are_blocked_a_dialog_opens(page: Any) -> None:
@@ -300,7 +385,7 @@ def test_the_inspector_is_used_by_keyboard_and_shows_text_as_text(
     assert (len(answers), sent["forged"], sent["url"]) == (2, True, hook)
     assert sent["kind"] == "order"
     page.get_by_role("button", name="+1 day").press("Enter")
-    page.get_by_text("2026-01-06 04:45:00").wait_for()
+    page.get_by_text("6 Jan 2026, 10:15:00 IST").wait_for()
     page.get_by_role("button", name="Requests").press("Enter")
     page.locator("#list button", has_text="GET /user/holdings").press("Enter")
     page.get_by_text("Request headers").wait_for()

@@ -34,7 +34,7 @@ def test_the_index_lists_every_control_and_a_browser_gets_the_inspector(
             assert status == (404 if "dlv" in path else 200), call
     page = caller.http.get("/_sandbox/", headers={"accept": "text/html"})
     assert "<h1" in page.text
-    assert caller.http.get("/docs").text.count("<section>") == 22
+    assert caller.http.get("/docs").text.count('<section class="call">') == 22
 
 
 def test_a_reset_makes_everything_happen_again_byte_for_byte() -> None:

@@ -68,7 +68,7 @@ def test_a_page_shows_text_and_never_markup(name: str) -> None:
 @pytest.mark.parametrize("name", every_page("x"))
 def test_a_page_has_its_landmarks_labels_and_no_foreign_asset(name: str) -> None:
     found = Outline(every_page("x")[name])
-    assert found.all("html")[0]["lang"] == "en"
+    assert found.all("html")[0]["lang"] == "en-IN"
     assert [len(found.all(tag)) for tag in ("title", "main", "h1", "header")] == [1] * 4
     labels = {one["for"] for one in found.all("label")}
     fields = found.all("input") + found.all("select")

@@ -15,6 +15,15 @@ async function ask(path, body) {
   return said;
 }
 
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+// "2026-01-05T04:45:00.000Z" as it is read in India: 5 Jan 2026, 10:15:00 IST
+function inIndia(instant) {
+  const there = new Date(Date.parse(instant) + 5.5 * 3600e3);
+  const day = `${there.getUTCDate()} ${MONTHS[there.getUTCMonth()]} ${there.getUTCFullYear()}`;
+  return `${day}, ${there.toISOString().slice(11, 19)} IST`;
+}
+
 function make(tag, text, attributes = {}) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = text;
@@ -111,7 +120,7 @@ async function choose(id) {
   if (!row) return;
   const parts = [make("h2", headline(row)), make("p", `${id} · ${remark(row)}`)];
   if (state.show === "requests") {
-    parts.push(make("p", `${row.at}${row.query ? ` · ?${row.query}` : ""}`));
+    parts.push(make("p", inIndia(row.at) + (row.query ? ` · ?${row.query}` : "")));
     parts.push(...block("Request headers", row.requestHeaders));
     parts.push(...block("Request body", row.requestBody));
     parts.push(...block("Answer headers", row.responseHeaders));
@@ -132,7 +141,7 @@ async function choose(id) {
 async function refresh() {
   const [clock, rows] = await Promise.all([ask("clock"), ask(state.show)]);
   byId("now").textContent =
-    clock.now.replace("T", " ").replace(/\.\d+Z$/, " UTC") +
+    inIndia(clock.now) +
     (clock.speed ? `, ${clock.speed} times as fast` : ", standing still");
   if (JSON.stringify(rows) === JSON.stringify(state.rows)) return;
   state.rows = rows;
