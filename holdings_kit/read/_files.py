@@ -38,9 +38,11 @@ __all__ = [
     "BREAKS",
     "LONGEST",
     "MAGIC",
+    "SMALL",
     "Found",
     "Paths",
     "find_dumps",
+    "gather_small",
     "is_cuttable",
     "lines",
     "map_in_order",
@@ -58,6 +60,10 @@ __all__ = [
 
 LONGEST: Final = 32 << 20
 """Bytes of one line or document: some 60,000 holdings. A longer one is not read."""
+SMALL: Final = 16 << 10
+"""Bytes of lines below which it does not pay to read them as a block of their own."""
+_TOGETHER: Final = 500  # lines that are read one by one into the same frames
+_MOST_TOGETHER: Final = 8 << 20  # and their bytes
 _SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
 _PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 _UNFINISHED: Final = (  # what fetches and editors call a file before it is whole
@@ -645,6 +651,29 @@ def _pass_over_short(text: Text) -> Iterator[Text | Line | Torn]:
     rest = text.height - found
     reason = f"{rest} lines, to {text.first_line + text.height - 1}, are no documents"
     yield Torn(text.file, text.first_line, reason, skipped=rest)
+
+
+def gather_small(
+    parts: Iterable[Text | Line | Torn],
+) -> Iterator[Text | list[Line | Torn]]:
+    """Gather what is too small for a block: an inbox has a file for each delivery."""
+    some: list[Line | Torn] = []
+    size = 0
+    for part in parts:
+        body = b"" if isinstance(part, Torn) else part.body
+        if isinstance(part, Text) and len(body) >= SMALL:
+            if some:
+                yield some
+            yield part
+            some, size = [], 0
+            continue
+        some += part.lines() if isinstance(part, Text) else [part]
+        size += len(body)
+        if len(some) >= _TOGETHER or size >= _MOST_TOGETHER:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _find_suffix(path: Path) -> str:

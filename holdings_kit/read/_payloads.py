@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,7 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import (
     Paths,
     find_dumps,
+    gather_small,
     map_in_order,
     read_bytes,
     texts,
@@ -45,8 +46,6 @@ __all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
 
 Source = bytes | str | Path
 _BLOCK: Final = 8 << 20  # bytes of lines read at once
-_SMALL: Final = 16 << 10  # a text below it is not worth a block of its own
-_TOGETHER: Final = 500  # lines that are read one by one into the same frames
 
 
 def read_arrow(
@@ -262,7 +261,7 @@ def read_webhooks(
     read_on = (part for path in dumped.files for part in texts(path, _BLOCK))
     parts = chain(dumped.unread, read_on)
     read = partial(_read_block, api_secret=api_secret)
-    found = dumps.join_parts(map_in_order(read, _gather_small(parts)))
+    found = dumps.join_parts(map_in_order(read, gather_small(parts)))
     rejects, events = split_events(found.rejects, api_secret=api_secret)
     loaded = resolve(found._replace(rejects=rejects), instruments)
     return attach_events(loaded, events) if events.height else loaded
@@ -298,29 +297,6 @@ def read_fund_imports(events: Loaded | pl.DataFrame) -> FundImports:
     """
     frame = events.events if isinstance(events, Loaded) else events
     return decode_fund_imports(frame.filter(kind="mf-import")["raw"])
-
-
-def _gather_small(
-    parts: Iterable[Text | Line | Torn],
-) -> Iterator[Text | list[Line | Torn]]:
-    """Gather what is too small for a block: an inbox has a file for each delivery."""
-    some: list[Line | Torn] = []
-    size = 0
-    for part in parts:
-        body = b"" if isinstance(part, Torn) else part.body
-        if isinstance(part, Text) and len(body) >= _SMALL:
-            if some:
-                yield some
-            yield part
-            some, size = [], 0
-            continue
-        some += part.lines() if isinstance(part, Text) else [part]
-        size += len(body)
-        if len(some) >= _TOGETHER or size >= _BLOCK:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
 
 
 def _read_block(

@@ -10,13 +10,19 @@ is read from where it ended.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.read import resolve
-from holdings_kit.read._files import Found, Paths, find_dumps, map_in_order
+from holdings_kit.read._files import (
+    Found,
+    Paths,
+    find_dumps,
+    gather_small,
+    map_in_order,
+)
 from holdings_kit.schema import Loaded, attach_events
 from holdings_kit.store._scan_blocks import (
     BLOCK,
@@ -186,7 +192,7 @@ def scan_arrow(
     return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
 
 
-_Reader = Callable[[Text | Line | Torn], Loaded]
+_Reader = Callable[[Sequence[Text | Line | Torn]], Loaded]
 
 
 def _choose_reader(
@@ -194,7 +200,7 @@ def _choose_reader(
     instruments: pl.DataFrame | None,
     api_secret: Secrets | None = None,
 ) -> _Reader:
-    """Give the function from a run of lines to frames."""
+    """Give the function from runs of lines to frames."""
     if kind == "arrow":
         shapes, add = arrow.ARROW_SHAPE, dumps.add_arrow
     else:
@@ -208,15 +214,19 @@ def _choose_reader(
             stacklevel=3,
         )
 
-    def read(part: Text | Line | Torn) -> Loaded:
-        if not isinstance(part, Text):
-            loaded = dumps.read([part], add)
-        elif not quick:
-            loaded = dumps.read(part.lines(), add)
-        else:
-            size = len(part.body)
-            runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
-            loaded = dumps.join_parts(fast.load(run, shapes, add) for run in runs)
+    def read_each(parts: Sequence[Text | Line | Torn]) -> Iterator[Loaded]:
+        for part in gather_small(parts):
+            if not isinstance(part, Text):
+                yield dumps.read(part, add)
+            elif not quick:
+                yield dumps.read(part.lines(), add)
+            else:
+                size = len(part.body)
+                runs = part.cut(-(-size // max(size // BLOCK, 1)))  # of even size
+                yield from (fast.load(run, shapes, add) for run in runs)
+
+    def read(parts: Sequence[Text | Line | Torn]) -> Loaded:
+        loaded = dumps.join_parts(read_each(parts))
         if kind == "arrow":
             return resolve(loaded, instruments)
         rejects, events = split_events(loaded.rejects, api_secret=api_secret)
@@ -228,7 +238,7 @@ def _choose_reader(
 
 class _Done(NamedTuple):
     part: Part
-    mark: tuple[str, int]
+    marks: dict[str, int]
 
 
 def _scan(
@@ -248,12 +258,12 @@ def _scan(
     deliveries = 0
 
     def work(block: Block) -> _Done:
-        loaded = reader(block.part)
-        return _Done(into.write_part(loaded, look_up=False), block.mark)
+        loaded = reader(block.parts)
+        return _Done(into.write_part(loaded, look_up=False), block.marks)
 
     with scanned.bar(show=progress):
         for done in _group_blocks(map_in_order(work, scanned.blocks(), workers)):
-            marks = dict(each.mark for each in done)
+            marks = _merge_marks(done)
             added = into.commit((each.part for each in done), marks=marks)
             deliveries += added.deliveries
     return _sum_up(deliveries, scanned.skipped, scanned.names, into)
@@ -270,15 +280,15 @@ class _Task:
 
     def __call__(self, piece: Piece) -> tuple[list[_Done], int]:
         reader = _choose_reader(self._kind, self._instruments)
-        source = Source(Found([piece.path], []), self._kind, self._into)
+        source = Source(Found(piece.paths, []), self._kind, self._into)
         if piece.part is not None:
-            blocks = iter([Block(piece.part, piece.mark)])
+            blocks = iter([Block([piece.part], piece.marks)])
         elif piece.size is None:
             blocks = source.blocks()
         else:
-            blocks = iter([Block(between(piece), piece.mark)])
+            blocks = iter([Block([between(piece)], piece.marks)])
         done = [
-            _Done(self._into.write_part(reader(b.part), look_up=False), b.mark)
+            _Done(self._into.write_part(reader(b.parts), look_up=False), b.marks)
             for b in blocks
         ]
         return done, source.skipped
@@ -293,8 +303,7 @@ def _spread(
     scanned = Source(found, kind, into)
     results = on.map(_Task(kind, instruments, into), list(scanned.pieces()))
     done = [each for part, _ in results for each in part]
-    marks = dict(each.mark for each in done)
-    added = into.commit((each.part for each in done), marks=marks)
+    added = into.commit((each.part for each in done), marks=_merge_marks(done))
     skipped = scanned.skipped + sum(count for _, count in results)
     return _sum_up(added.deliveries, skipped, scanned.names, into)
 
@@ -303,6 +312,11 @@ def _sum_up(deliveries: int, skipped: int, files: list[str], into: Store) -> Sca
     """Tell what was done, beside what the store set aside of these files."""
     rejects, events = into.rejects(files=files), into.events(files=files)
     return Scan(deliveries, skipped, rejects, events)
+
+
+def _merge_marks(done: Sequence[_Done]) -> dict[str, int]:
+    """Give each file its last mark."""
+    return {name: mark for each in done for name, mark in each.marks.items()}
 
 
 def _group_blocks(done: Iterator[_Done]) -> Iterator[list[_Done]]:

@@ -14,7 +14,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from holdings_kit.read._files import Found, is_cuttable, open_regular, show_path, texts
+from holdings_kit.read._files import (
+    SMALL,
+    Found,
+    is_cuttable,
+    open_regular,
+    show_path,
+    texts,
+)
 from holdings_kit.wire import Line, Text, Torn
 
 if TYPE_CHECKING:
@@ -31,20 +38,20 @@ Kind = Literal["webhooks", "arrow"]
 
 
 class Block(NamedTuple):
-    """A run of lines of one file, and the mark the file gets with it."""
+    """Runs of lines that are written together, and the marks their files get by it."""
 
-    part: Text | Line | Torn
-    mark: tuple[str, int]
+    parts: list[Text | Line | Torn]
+    marks: dict[str, int]
 
 
 class Piece(NamedTuple):
-    """A part of a file for one task: whole lines between two places, or all of it."""
+    """What one task reads: whole lines between two places of a file, or whole files."""
 
-    path: Path
+    paths: list[Path]
     offset: int
-    size: int | None  # None: the file is packed, or one document; read it whole
+    size: int | None  # None: packed, or small, or one document; read them whole
     first_line: int
-    mark: tuple[str, int]
+    marks: dict[str, int]
     part: Line | Torn | None = None  # read already
 
 
@@ -73,44 +80,73 @@ class Source:
             yield
 
     def blocks(self) -> Iterator[Block]:
-        """Read the files one after the other, behind what is not read."""
-        for torn in self._unread:
-            name = self._name(Path(torn.file))
-            yield Block(torn, (name, self._into.mark(name) or 0))
+        """Read the files one after the other, behind what is not read.
+
+        What is smaller than a block is put together with its neighbours: a block of
+        one delivery would cost as many files and commits as one of thousands.
+        """
+        parts: list[Text | Line | Torn] = []
+        marks: dict[str, int] = {}
+        size = 0
+        for part, name, mark in self._parts():
+            own = 0 if isinstance(part, Torn) else len(part.body)
+            if parts and size + own > self._size:
+                yield Block(parts, marks)
+                parts, marks, size = [], {}, 0
+            parts.append(part)
+            marks[name] = mark
+            size += own
+        if parts:
+            yield Block(parts, marks)
+
+    def _parts(self) -> Iterator[_Part]:
+        places = [Path(torn.file) for torn in self._unread]
+        marks = self._into.marks(map(self._name, [*places, *self._files]))
+        for torn, place in zip(self._unread, places, strict=True):
+            name = self._name(place)
+            yield _Part(torn, name, marks.get(name, 0))
         for path in self._files:
-            name = self._name(path)
-            yield from self._of(path, name, self._into.mark(name) or 0)
+            yield from self._of(path, marks.get(self._name(path), 0))
 
     def pieces(self) -> Iterator[Piece]:
-        """Cut the files for others to read; only plain ones can be cut."""
+        """Cut the files for others to read; only plain ones can be cut.
+
+        Small ones are put together, for one task.
+        """
         for torn in self._unread:
-            name = self._name(Path(torn.file))
-            yield Piece(Path(torn.file), 0, 0, 1, (name, 0), torn)
+            place = Path(torn.file)
+            yield Piece([place], 0, 0, 1, {self._name(place): 0}, torn)
+        small: list[Path] = []
         for path in self._files:
-            if is_cuttable(path):
+            if _measure_size(path) < SMALL:
+                small.append(path)
+            elif is_cuttable(path):
                 yield from self._cut(path)
             else:
-                yield Piece(path, 0, None, 1, ("", 0))
+                yield Piece([path], 0, None, 1, {})
+        step = max(self._size // SMALL, 1)
+        for at in range(0, len(small), step):
+            yield Piece(small[at : at + step], 0, None, 1, {})
 
     def _cut(self, path: Path) -> Iterator[Piece]:
-        name = self._name(path)
-        for part, mark in self._of(path, name, self._into.mark(name) or 0):
+        for part, name, mark in self._of(path, self._into.mark(self._name(path)) or 0):
+            marks = {name: mark}
             if isinstance(part, Text):
                 size = len(part.body)
-                yield Piece(path, part.offset, size, part.first_line, mark)
+                yield Piece([path], part.offset, size, part.first_line, marks)
             else:
-                yield Piece(path, 0, 0, 1, mark, part)
+                yield Piece([path], 0, 0, 1, marks, part)
 
     def _name(self, path: Path) -> str:
         return f"holdings_kit scan {self._kind} {show_path(path)}"
 
-    def _of(self, path: Path, name: str, mark: int) -> Iterator[Block]:
+    def _of(self, path: Path, mark: int) -> Iterator[_Part]:
+        name = self._name(path)
         try:
             raw = open_regular(path)
         except OSError as error:
-            yield Block(
-                Torn(show_path(path), None, f"cannot be read: {error}"), (name, mark)
-            )
+            torn = Torn(show_path(path), None, f"cannot be read: {error}")
+            yield _Part(torn, name, mark)
             return
         done, rest, skipped = _skip_lines(texts(path, self._size, raw=raw), mark)
         if done.mark != mark:  # another file of the same name
@@ -121,7 +157,7 @@ class Source:
         at = 0
         for part in rest:
             done = done.and_(part)
-            yield Block(part, (name, done.mark))
+            yield _Part(part, name, done.mark)
             if not raw.closed:  # it is after its last line
                 at = self._tell(at, raw.tell())
         raw.close()
@@ -135,12 +171,13 @@ class Source:
 
 def between(piece: Piece) -> Text:
     """Read the lines of a piece."""
-    with open_regular(piece.path) as raw:
+    [path] = piece.paths
+    with open_regular(path) as raw:
         raw.seek(piece.offset)
         body = raw.read(piece.size or 0)
     return Text.of(
         body,
-        file=show_path(piece.path),
+        file=show_path(path),
         first_line=piece.first_line,
         offset=piece.offset,
     )
@@ -156,6 +193,14 @@ def _measure_size(path: Path) -> int:
 def _choose_block_size(buckets: int) -> int:
     """Give bytes per block: many buckets need more, or their files become small."""
     return min(max(BLOCK, buckets * _PER_BUCKET), 8 * BLOCK)
+
+
+class _Part(NamedTuple):
+    """A run of lines, its file's name among the marks, and the mark behind it."""
+
+    part: Text | Line | Torn
+    name: str
+    mark: int
 
 
 class _Bar(Protocol):

@@ -362,8 +362,25 @@ class Store(StoreView):
         (None, 0)
         3
         """
+        return self.marks([name]).get(name)
+
+    def marks(self, names: Iterable[str]) -> dict[str, int]:
+        """Read the numbers that `commit` last kept under names; others are left out.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     store = Store(folder)
+        ...     _ = store.commit([], marks={"a": 3, "b": 5})
+        ...     store.marks(["a", "b", "c"])
+        {'a': 3, 'b': 5}
+        """
         opened = self._tables.open("snapshots")
-        return None if opened is None else opened.transaction_version(name)
+        if opened is None:
+            return {}
+        found = {name: opened.transaction_version(name) for name in names}
+        return {name: mark for name, mark in found.items() if mark is not None}
 
     def compact(self) -> int:
         """Join small files; gives how many were joined. Readers and appends go on.
