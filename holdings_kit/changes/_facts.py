@@ -80,7 +80,7 @@ def is_still(tolerances: Mapping[str, float]) -> pl.Expr:
         & ~pl.any_horizontal(
             *(is_moved(column, tolerances["quantity"]) for column in quantities),
             is_different("owned_quantity", tolerances["quantity"]),
-            is_moved("average_price", tolerances["average_price"]),
+            is_different("average_price", tolerances["average_price"]),
             pl.col("symbol_before").ne_missing(pl.col("symbol_after")),
             pl.col("price_before").is_not_null() & pl.col("price_after").is_null(),
             _measure_jump(),
@@ -288,6 +288,7 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
     both = (q0 != 0) & (q1 != 0)
     a0, a1 = pl.col("average_price_before"), pl.col("average_price_after")
     moved_average = is_moved("average_price", tolerances["average_price"])
+    learned = a0.is_null() != a1.is_null()
     crossed = pl.col("_cross").is_not_null()
     acted, sent = pl.col("_acted"), pl.col("transferred_quantity")
     equal_cost = (paid.abs() <= slack) & moved_average
@@ -315,13 +316,13 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
         both
         & ~acted
         & ~crossed
-        & ~booking
+        & (learned | ~booking)
         & ~pl.col("_only_average")
         & (pl.col("paid_value") == 0)
         & (trade == 0)
         & (sent == 0)
         & (pl.col("_churn").fill_null(zero) == 0)
-        & moved_average
+        & (learned | moved_average)
     ).fill_null(value=False)
     entitled = (
         pl.coalesce("symbol_after", "symbol_before").str.contains(r"-RE\d*$")

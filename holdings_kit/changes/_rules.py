@@ -373,7 +373,23 @@ RULES: Final = (
         pl.when(_MIXED & (pl.col("_lines_after") != pl.col("_lines_before")))
         .then(0.78)
         .otherwise(0.9),
-        sentence("average {average} with quantity {owned}: the broker restated it"),
+        pl.when(pl.col("average_price_before").is_null())
+        .then(
+            sentence(
+                "average {average.after} with quantity {owned.after}: it was not known "
+                "before"
+            )
+        )
+        .when(_UNKNOWN_AVERAGES)
+        .then(
+            sentence(
+                "average {average.before} with quantity {owned.after}: it is not known "
+                "any more, nor are cost and P&L"
+            )
+        )
+        .otherwise(
+            sentence("average {average} with quantity {owned}: the broker restated it")
+        ),
     ),
     Rule(
         "symbol_rename",

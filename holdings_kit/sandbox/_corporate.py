@@ -239,6 +239,7 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
         account.lots["ZCHILD"] = replace(account.lots["ZCHILD"], average=share)
         if follows:
             account.note("ZPARENT", "average_restated")
+            account.note("ZCHILD", "average_restated")
 
     account.at(0, leave)
     account.at(credited, credit)

@@ -124,3 +124,32 @@ def test_the_table_is_wide_enough(
     assert CASES.height >= 46
     assert {written for written, _ in rows} == set(CAUSES)
     assert all(written == hit for written, hit in rows)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("@?", "@12.5", "average 12.5 with quantity 100: it was not known before"),
+        (
+            "@12.5",
+            "@?",
+            "average 12.5 with quantity 100: it is not known any more, nor are",
+        ),
+        ("@12.5", "@13", "average 12.5 → 13 with quantity 100 → 100: the broker"),
+    ],
+)
+def test_the_words_say_whether_an_average_came_or_went(
+    lines: Lines, before: str, after: str, words: str
+) -> None:
+    case = {
+        "n": "1",
+        "before": f"IDEA 100 {before} =11",
+        "after": f"IDEA 100 {after} =11",
+        "actions": "",
+        "bystanders": "0",
+        "expected": "IDEA average_restated",
+    }
+    row = compared(case, lines).row(0, named=True)
+    assert row["cause"] == "average_restated"
+    assert row["evidence"].startswith(words)
+    assert row["pnl_reliable"] is (None if after == "@?" else True)
