@@ -252,7 +252,7 @@ def _say_span(frame: pl.DataFrame) -> str:
 
 def _describe_plan(plan: PledgePlan) -> Card:
     rows: pl.DataFrame = plan.plan
-    chosen = rows.filter(pl.col("pledge_quantity") > 0)
+    chosen = plan.order
     holdings = number_of(chosen.height, "holding")
     usable = f"{rupees(plan.usable_value)} usable of {rupees(plan.need_value)} needed"
     if plan.status == "infeasible":

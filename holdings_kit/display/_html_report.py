@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from holdings_kit.changes import compare
-from holdings_kit.display import _report_page as page
+from holdings_kit.display import (
+    _report_accounts as accounts_part,
+    _report_page as page,
+    _report_risk as risk_part,
+)
 from holdings_kit.display._numbers import format_value, number_of, percent
 from holdings_kit.display._report import figures, read_for_report
+from holdings_kit.display._report_allocation import write_allocation
+from holdings_kit.display._report_facts import describe_priced
 from holdings_kit.display._report_marks import safe
 from holdings_kit.display._report_points import find_points
+from holdings_kit.display._report_time import Past, write_changes, write_performance
 from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.portfolio import look_through, performance, summarize
 from holdings_kit.portfolio._prices import BASES
@@ -32,6 +39,10 @@ __all__ = ["write_report"]
 
 _PERSON: Final = 50  # more accounts than one person has: shown as a population
 _IDS: Final = 12
+_NO_PAST: Final = (
+    "There is no older snapshot to compare with. Keep snapshots in a store and report "
+    "from it."
+)
 _INDIA: Final = "Asia/Kolkata"
 
 
@@ -120,34 +131,34 @@ def write_report(
     }
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    by_account, totals = page.totals_by_account(
-        look_through(loaded), loaded, prices=prices, prefer=prefer, actions=actions
-    )
     total = summarize(made.positions).row(0, named=True)
     shots = loaded.snapshots.filter(status="current")
+    totals = summarize(
+        made.by_account, by="account_id", accounts=shots.select("account_id")
+    )
     on = _find_day(shots)
     points = find_points(loaded, made.positions, made.collateral, total, totals, on=on)
-    changes, series, fresh = _look_back(source, shots, prices=prices, actions=actions)
+    past = _look_back(source, shots, prices=prices, actions=actions)
     many = totals.height > _PERSON if population is None else population
     parts = [page.write_headline(total, made.positions, points)]
     if made.positions.height:
         parts += [
-            page.write_allocation(made.positions),
-            page.write_positions(made.positions, total, on=on),
+            write_allocation(made.positions),
+            page.write_positions(made.positions, made.by_account, total, on=on),
         ]
-        parts.append(page.write_changes(changes, new_accounts=fresh))
+    parts.append(write_changes(past))
     if many:
-        parts.append(page.write_population(totals, loaded.snapshots))
-    elif totals.height:
-        parts.append(page.write_accounts(totals, loaded.snapshots))
+        parts.append(accounts_part.write_population(totals, loaded.snapshots))
+    elif loaded.snapshots.height or totals.height:
+        parts.append(accounts_part.write_accounts(totals, loaded.snapshots))
     if made.positions.height:
-        valued = page.value_inside_smallcases(by_account)
-        both = page.write_collateral(made.collateral) + page.write_concentration(valued)
+        both = risk_part.write_collateral(made.collateral, loaded.holdings)
+        both += risk_part.write_concentration(made.by_account)
         if many:  # side by side below the spread; else beside the accounts
             both = both.replace('"card c12"', '"card c6"')
         place = "c12" if many else "c5"
         parts.append(f'<div class="{place} grid side">{both}</div>')
-    parts += [page.write_performance(series), page.write_points(points)]
+    parts += [write_performance(past), page.write_points(points)]
     file = folder / "report.html"
     file.write_text(
         _write_page(
@@ -174,25 +185,28 @@ def _look_back(
     *,
     prices: FrameLike | pl.LazyFrame | None,
     actions: pl.DataFrame | None,
-) -> tuple[pl.DataFrame | None, pl.DataFrame | None, int]:
-    """Compare with what was current before the report's day, and measure the past.
-
-    The third is the number of accounts that were not there before.
-    """
+) -> Past:
+    """Compare with what was current before the report's day, and measure the past."""
     if isinstance(source, Loaded) or shots["snapshot_at"].count() == 0:
-        return None, None, 0
+        return Past(why=_NO_PAST)
     midnight = pl.col("snapshot_at").dt.convert_time_zone(_INDIA).dt.truncate("1d")
     start: Any = shots.select(
         (midnight - pl.duration(microseconds=1)).dt.convert_time_zone("UTC").max()
     ).item()
     before = source.as_of(start)
     if before.snapshots.is_empty():
-        return None, None, 0
+        return Past(why=_NO_PAST)
     history = source.history()
     now = source.current()
-    # an account that was not there before neither gained nor was it bought
-    both = before.snapshots.select("account_id").unique()
-    fresh = shots.join(both, on="account_id", how="anti")["account_id"].n_unique()
+    # an account that is there on one side only neither gained nor was it bought, and
+    # what was not fetched since is not unchanged
+    there = before.snapshots.select("account_id").unique()
+    news = shots.filter(pl.col("snapshot_at") > start).select("account_id").unique()
+    both = there.join(news, on="account_id", how="semi")
+    fresh = news.join(there, on="account_id", how="anti").height
+    old = there.join(news, on="account_id", how="anti").height
+    if both.is_empty():
+        return Past(why="No account has both an older snapshot and a newer one.")
     sides = (
         look_through(side).join(both, on="account_id", how="semi")
         for side in (before, now)
@@ -201,8 +215,10 @@ def _look_back(
         *sides, snapshots=history.snapshots, prices=prices, actions=actions
     )
     if find_spec("numpy") is None:  # of the extra `risk`
-        return changes, None, fresh
-    return changes, performance(history, prices=prices, actions=actions), fresh
+        why = 'It needs numpy: pip install "holdings-kit[risk]", and report again.'
+        return Past(changes, None, fresh, old, why)
+    series = performance(history, prices=prices, actions=actions)
+    return Past(changes, series, fresh, old)
 
 
 def _describe(loaded: Loaded, shots: pl.DataFrame) -> str:
@@ -237,32 +253,40 @@ def _write_footer(
     ids = " ".join(f"<code>{safe(name[:12])}</code>" for name in current.head(_IDS))
     left = current.len() - _IDS
     more = f" and {left:,} more in <code>snapshots.parquet</code>" if left > 0 else ""
-    value = positions["known_market_value"].abs().sum()
-    bases = (
-        positions.filter(pl.col("known_market_value").is_not_null())
-        .group_by("price_basis", "price_date")
-        .agg(pl.col("known_market_value").abs().sum())
-        .sort("known_market_value", descending=True)
-    )
-    prices = "; ".join(
-        f"{percent(float(part) / float(value))} of value at {basis} of "
-        f"{format_value(day, 'date')}"
-        for basis, day, part in bases.iter_rows()
-        if value
-    )
     place = "frames in memory" if isinstance(source, Loaded) else repr(source)
     when = "" if made_at is None else f"Made {format_value(made_at, 'instant')}. "
     return (
         f"<div><b>Made from</b>{number_of(shots.height, 'snapshot')} ({safe(formats)}; "
         f"{safe(statuses)}), {number_of(loaded.holdings.height, 'current line')}, "
         f"{number_of(loaded.rejects.height, 'part')} set aside; {safe(place)}.</div>"
-        f"<div><b>Prices</b>{safe(prices) or 'No price is known'}. Of mixed rows "
-        "the day is the oldest.</div>"
+        f"<div><b>Prices</b>{safe(_describe_prices(positions))}</div>"
         f"<div><b>Reproduce</b>{when}holdings-kit {safe(version('holdings-kit'))}, "
         f"polars {safe(pl.__version__)}; frames beside this page: "
         f"<code>positions.parquet</code> <code>collateral.parquet</code>. "
         f"Snapshots {ids}{more}</div>"
     )
+
+
+def _describe_prices(positions: pl.DataFrame) -> str:
+    """Say how much has a price, and what share of the known value is at which one."""
+    if positions.is_empty():
+        return "Nothing is held in what was read."
+    said = describe_priced(positions, summarize(positions).row(0, named=True))
+    value = float(positions["known_market_value"].abs().sum())
+    bases = (
+        positions.filter(pl.col("known_market_value").is_not_null())
+        .group_by("price_basis", "price_date")
+        .agg(pl.col("known_market_value").abs().sum())
+        .sort("known_market_value", "price_basis", descending=True, nulls_last=True)
+    )
+    shares = "; ".join(
+        f"{percent(float(part) / value)} of known value at {basis or 'several prices'}"
+        f" of {'an unknown day' if day is None else format_value(day, 'date')}"
+        for basis, day, part in bases.iter_rows()
+        if value
+    )
+    said = f"{said[:1].upper()}{said[1:]}. "
+    return f"{said}{shares}. Of mixed rows the day is the oldest." if shares else said
 
 
 def _write_page(title: str, below: str, body: str, footer: str) -> str:

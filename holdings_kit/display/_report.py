@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.display._numbers import UNKNOWN, number_of, percent, rupees
+from holdings_kit.display._report_facts import (
+    describe_costed,
+    describe_priced,
+    describe_smallcases,
+    explain_difference,
+)
 from holdings_kit.display._report_text import Section, write_column, write_text
 from holdings_kit.portfolio import consolidate, look_through, summarize
 from holdings_kit.portfolio._prices import BASES
@@ -17,6 +23,7 @@ from holdings_kit.schema import any_known
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from holdings_kit.display._report_facts import Row
     from holdings_kit.schema import FrameLike, Loaded
     from holdings_kit.store import StoreView
 
@@ -71,6 +78,7 @@ class Figures(NamedTuple):
     """The frames a report is made of."""
 
     positions: pl.DataFrame  # POSITIONS, each share once
+    by_account: pl.DataFrame  # the same by account
     collateral: pl.DataFrame  # COLLATERAL of both quantities, by `quantity`
 
 
@@ -84,8 +92,10 @@ def figures(
 ) -> Figures:
     """Value what was loaded; the arguments as in `consolidate` and `collateral`."""
     rows = look_through(loaded)
+    keys = ("account_id", "instrument_id")
     return Figures(
         consolidate(rows, prices=prices, prefer=prefer, actions=actions),
+        consolidate(rows, by=keys, prices=prices, prefer=prefer, actions=actions),
         pl.concat(
             collateral(
                 loaded.holdings, quantity=quantity, haircuts=haircuts
@@ -100,7 +110,7 @@ def sections(loaded: Loaded, made: Figures) -> list[Section]:
     parts = [
         _read(loaded),
         _report_positions(made.positions),
-        *_report_totals(made.positions),
+        *_report_totals(made),
         _report_collateral(made.collateral),
         _open_points(loaded, made.positions),
     ]
@@ -189,12 +199,9 @@ def _report_positions(positions: pl.DataFrame) -> Section | None:
     return Section("Positions", table=shown, points=points)
 
 
-def _report_totals(positions: pl.DataFrame) -> tuple[Section, Section]:
+def _report_totals(made: Figures) -> tuple[Section, Section]:
+    positions = made.positions
     total = summarize(positions).row(0, named=True)
-    covered, costed = (
-        "unknown" if total[name] is None else percent(total[name])
-        for name in ("priced_cost_share", "costed_value_share")
-    )
     off = total["unreconciled_count"]
     known = {
         "cost": rupees(total["cost_value"]),
@@ -205,18 +212,25 @@ def _report_totals(positions: pl.DataFrame) -> tuple[Section, Section]:
     return (
         Section(
             "Total",
-            "P&L and return are of the units with both a price and a cost",
+            explain_difference(positions, total)
+            or "P&L and return are of the units with both a price and a cost",
             pl.DataFrame([known]),
         ),
         Section(
             "Coverage",
-            f"{costed} of the known value has a known cost, {covered} of the known "
-            f"cost is priced; of {number_of(total['positions_count'], 'position')}, "
-            f"{total['unpriced_count']} without a price and "
-            f"{total['uncosted_count']} without a known cost"
+            _describe_coverage(made, total)
             + (f"; {number_of(off, 'row')} that does not add up" if off else ""),
         ),
     )
+
+
+def _describe_coverage(made: Figures, total: Row) -> str:
+    """Say how many positions the totals are of, and how much of cost and value."""
+    if not total["positions_count"]:
+        return "nothing is held in what was read"
+    parts = [describe_priced(made.positions, total), describe_costed(total)]
+    smallcases = describe_smallcases(made.by_account)
+    return "; ".join([*parts, smallcases] if smallcases else parts)
 
 
 def _report_collateral(rows: pl.DataFrame) -> Section:

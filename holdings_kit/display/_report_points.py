@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -12,12 +13,12 @@ from holdings_kit.display._report import (
     list_names,
     report_notices,
 )
+from holdings_kit.display._report_facts import sum_known
 from holdings_kit.read import unresolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
-    from decimal import Decimal
 
     from holdings_kit.schema import Loaded
 
@@ -85,13 +86,22 @@ def _find_uncosted(positions: pl.DataFrame, value: Decimal | None) -> Iterator[P
     rows = positions.filter(pl.col("cost_value").is_null())
     if rows.is_empty():
         return
-    both = rows["known_pnl_cost_value"].fill_null(0) + rows["known_pnl"].fill_null(0)
-    outside = (rows["known_market_value"].fill_null(0) - both).sum()
+    worth = sum_known(rows["known_market_value"])
+    unpriced = rows["known_market_value"].null_count()
+    said = "how much is outside P&L and return is not known: no price"
+    if worth is not None:
+        costed = rows.select("known_pnl_cost_value", "known_pnl").fill_null(Decimal(0))
+        outside = worth - sum(map(sum, costed.iter_rows()), Decimal(0))
+        said = (
+            f"{rupees(outside)}, {_share(outside, value)} of value, is outside P&L and "
+            "return"
+        )
+        if unpriced:
+            said += f", and {number_of(unpriced, 'position')} of unknown value"
     yield Point(
         "P&L",
         f"No known cost, or not of all units: {list_names(rows)}",
-        f"{rupees(outside)}, {_share(outside, value)} of value, is outside P&L and "
-        "return",
+        said,
         "Enter an average, or import a ledger",
         serious=True,
     )
@@ -102,9 +112,20 @@ def _find_old(
 ) -> Iterator[Point]:
     if on is None:
         return
+    undated = positions.filter(
+        pl.col("price").is_not_null() & pl.col("price_date").is_null()
+    )
+    if undated.height:
+        worth = sum_known(undated["known_market_value"])
+        yield Point(
+            "price",
+            f"{number_of(undated.height, 'price')} of an unknown day",
+            f"{rupees(worth)}, {_share(worth, value)} of value",
+            "Give a price file with dates (--prices)",
+        )
     old = positions.filter(pl.col("price_date") < on)
     if old.height:
-        worth = old["known_market_value"].drop_nulls().sum()
+        worth = sum_known(old["known_market_value"])
         first = old["price_date"].min()
         yield Point(
             "price",
@@ -115,8 +136,10 @@ def _find_old(
         )
 
 
-def _share(part: object, whole: Decimal | None) -> str:
-    return percent(float(str(part)) / float(whole)) if whole else "an unknown share"
+def _share(part: Decimal | None, whole: Decimal | None) -> str:
+    if part is None or not whole:
+        return "an unknown share"
+    return percent(float(part / whole))
 
 
 def _find_uncollateralized(rows: pl.DataFrame) -> Iterator[Point]:

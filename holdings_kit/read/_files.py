@@ -17,6 +17,7 @@ import os
 import re
 import stat
 import zlib
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -342,9 +343,9 @@ class _Frames(io.RawIOBase):
         self._ready = self._ready[count:]
         return count
 
+    @abstractmethod
     def _unpack(self, most: int) -> bytes:
         """Unpack some more bytes, none at the end."""
-        raise NotImplementedError
 
     def close(self) -> None:
         self._packed.close()

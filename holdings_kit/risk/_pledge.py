@@ -359,6 +359,18 @@ class PledgePlan:
     shadow_price: float | None
     unmet_value: Decimal
 
+    @property
+    def order(self) -> pl.DataFrame:
+        """The rows of `plan` to pledge, in order: a holding that is cut stands last.
+
+        Whole holdings come first, the largest first: what is cut is cut where the need
+        is met, and that is known only when the others are counted.
+        """
+        whole = pl.col("pledge_quantity") == pl.col("available_quantity")
+        return self.plan.filter(pl.col("pledge_quantity") > 0).sort(
+            whole, "collateral_value", descending=True, maintain_order=True
+        )
+
 
 def _choose_by_habit(part: pl.DataFrame, task: Task, policy: Policy) -> set[int]:
     """ISINs that a habit would pledge: all, or by rising haircut until enough."""

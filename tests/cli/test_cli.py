@@ -40,7 +40,7 @@ def test_a_report_of_dumps_says_what_is_not_known() -> None:
         "--instruments",
         SAMPLES / "arrow/instruments.csv",
     )
-    assert "4 without a price" in shown
+    assert "0 of 4 positions have a price; 0.0\u202f% of the known cost" in shown
     assert "set aside" in shown
 
 
@@ -106,9 +106,11 @@ def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
     assert "fetched     10 accounts in v2, 0 failed" in shown
     assert "in v1: 7 holdings and 2 smallcases, the same shares as in v2" in shown
     covered = (
-        "COVERAGE    98.2\u202f% of the known value has a known cost, 100.0\u202f% of"
+        "COVERAGE    all 18 positions have a price; 16 of 18 positions have a known "
+        "cost; 98.2\u202f% of known value;"
     )
     assert covered in shown
+    assert "₹6,258.61 of value has no known cost" in shown
     assert "₹3,18,454.47  ₹3,38,909.46  +₹14,196.38  +4.5\u202f%" in shown
     assert "−2,383.76" in shown
     assert (tmp_path / "store").is_dir()

@@ -63,6 +63,17 @@ def test_plan_value_is_the_exact_sum_of_its_rows(seed: pl.DataFrame) -> None:
     assert plan.collateral_value == by_hand == plan.plan["collateral_value"].sum()
 
 
+def test_the_holding_that_is_cut_stands_last_in_the_order(seed: pl.DataFrame) -> None:
+    """Although it may be worth more than a holding that is pledged whole."""
+    plan = pledge_plan(seed, **_call())
+    ranked = plan.order
+    cut = ranked["pledge_quantity"] < ranked["available_quantity"]
+    assert cut.to_list() == [False] * (ranked.height - 1) + [True]
+    whole = ranked["collateral_value"].head(-1)
+    assert whole.to_list() == sorted(whole, reverse=True)
+    assert ranked["collateral_value"].sum() == plan.collateral_value
+
+
 ROW = {"settled_quantity": 10, "close_price": 100, "haircut": "0.1"}
 
 

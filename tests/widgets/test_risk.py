@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,24 @@ def test_a_pledge_is_planned_with_its_proof(page: Any) -> None:
     risk.model.plan_pledge()
     assert "need is 0" in risk.model.error
     assert risk.plan is None
+
+
+def test_a_planned_holding_that_is_cut_stands_last(page: Any) -> None:
+    rows = (share("BIG", 100, 100), share("SMALL", 10, 100), share("MORE", 20, 100))
+    risk = RiskExplorer(book(*rows), rules="broker", cash=5000.0, need=15_000.0)
+
+    async def run() -> None:
+        page(risk.planner, type="press", name="plan")
+        await risk.model.done()
+
+    asyncio.run(run())
+    assert risk.plan is not None
+    cut = risk.plan.order.row(-1, named=True)
+    assert cut["pledge_quantity"] < cut["available_quantity"]
+    markup = risk.planned.markup
+    ranks = re.findall(r'<th scope="row">(\w+) <small>', markup)
+    assert ranks == risk.plan.order["symbol"].to_list()
+    assert markup.rindex("whole holding") < markup.index("stops where the need is met")
 
 
 def test_a_name_gets_sliders_of_its_own(page: Any) -> None:

@@ -3,8 +3,8 @@
 let count = 0;
 const DEBOUNCE = 200;
 const PATIENCE = 500;
-const BEAT = 2000; // how often the kernel is asked whether it is there
-const SILENCE = 5000; // how long it may be silent
+const BEAT = 1500; // how often the kernel is asked whether it is there
+const SILENCE = 3000; // how long it may be silent
 
 // JupyterLab takes arrow and letter keys of focused elements unless each one says no.
 const TYPED = new Set(["input", "select", "button"]);
@@ -260,23 +260,34 @@ function watch(model, el, lost) {
   }
   let heard = Date.now();
   let asked = 0;
+  let doubt = null;
   const beat = setInterval(() => {
     if (!el.isConnected || gone) return;
-    if (asked > heard && lost.hidden && Date.now() - heard > SILENCE) disconnect(SILENT);
-    asked = Date.now();
+    if (heard >= asked) {
+      // The first question without an answer: a page in the background asks seldom,
+      // so that the answer always has the time of a beat.
+      asked = Date.now();
+      clearTimeout(doubt);
+      doubt = setTimeout(disconnect, Math.max(BEAT, SILENCE - (asked - heard)), SILENT);
+    }
     model.send({ type: "ping" }); // fails where the kernel was shut down
   }, BEAT);
   model.on("msg:custom", ({ type }) => {
     if (type !== "pong") return;
     heard = Date.now();
+    clearTimeout(doubt);
     if (!lost.hidden && !gone) disconnect("");
   });
   // Jupyter tells every model that its kernel is gone.
   model.on("comm_live_update", () => {
     gone = true;
+    clearTimeout(doubt);
     disconnect(`Not connected: the Python kernel was restarted or has stopped. ${model.get("lost")}`);
   });
-  return () => clearInterval(beat);
+  return () => {
+    clearInterval(beat);
+    clearTimeout(doubt);
+  };
 }
 
 function render({ model, el }) {

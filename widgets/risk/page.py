@@ -114,9 +114,7 @@ def write_plan(plan: PledgePlan) -> str:
             '<h3 class="hk-finding">Pledging everything still leaves '
             f"{unmet} of the need unmet</h3>"
         )
-    chosen = plan.plan.filter(pl.col("pledge_quantity") > 0).sort(
-        "collateral_value", descending=True, maintain_order=True
-    )
+    chosen = plan.order
     if plan.gap == 0:
         proof = '<span class="hk-chip">✓ proven cheapest</span>'
     else:
