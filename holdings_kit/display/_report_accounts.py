@@ -101,8 +101,8 @@ def _write_account(row: Row, whole: float) -> str:
     )
     unpriced = row["unpriced_count"]
     less = (
-        f'<span class="nm">without {number_of(unpriced, "line")}</span>'
-        if unpriced and value is not None
+        f'<span class="nm">{row["positions_count"] - unpriced:,} priced</span>'
+        if unpriced
         else ""
     )
     figure = unknown(why if value is None else NO_COST)
@@ -110,8 +110,8 @@ def _write_account(row: Row, whole: float) -> str:
         figure = write_gain(pnl)
     return (
         f"{_write_name(row)}"
-        f'<td class="r">{row["positions_count"]:,}</td><td class="r">'
-        f"{unknown(why) if value is None else write_amount(value)}{less}</td>"
+        f'<td class="r cnt">{row["positions_count"]:,}{less}</td><td class="r">'
+        f"{unknown(why) if value is None else write_amount(value)}</td>"
         f'<td class="wt">{bar}</td><td class="r nw">{partly}{figure}</td></tr>'
     )
 

@@ -143,7 +143,7 @@ def describe_smallcases(by_account: pl.DataFrame) -> str:
     if silent:
         lines = number_of(silent, "line")
         said.append(f"whether smallcases hold any of {lines}, the replies do not say")
-    return ", ".join(said)
+    return "; ".join(said)
 
 
 def explain_difference(positions: pl.DataFrame, total: Row) -> str:

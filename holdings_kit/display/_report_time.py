@@ -10,6 +10,7 @@ import polars as pl
 
 from holdings_kit.changes import bridge
 from holdings_kit.display._numbers import format_value, number_of, percent, rupees
+from holdings_kit.display._report import list_names
 from holdings_kit.display._report_facts import name_of, shorten, sum_known
 from holdings_kit.display._report_marks import (
     delta,
@@ -28,6 +29,7 @@ __all__ = ["Past", "write_changes", "write_performance"]
 _MONTH: Final = 30  # days; a yearly rate of less misleads
 _ALL: Final = 0.9995  # written as 100.0 %
 _ROWS: Final = 20
+_SIDES: Final = 8
 _ZERO: Final = Decimal(0)
 _TRADES: Final = {
     "opened": "Opened",
@@ -179,7 +181,7 @@ def _draw_steps(steps: list[_Step], moved: Decimal) -> str:
 
 
 def _write_unknown_sides(changes: pl.DataFrame, lines: pl.DataFrame) -> str:
-    """List the lines whose value is not known on one side: what they did is not known.
+    """List the lines whose value is not known on a side: what they did is not known.
 
     The waterfall takes them as prices found or lost, so that it adds up.
     """
@@ -194,39 +196,39 @@ def _write_unknown_sides(changes: pl.DataFrame, lines: pl.DataFrame) -> str:
         .alias(f"why_{side}")
         for side in ("before", "after")
     ]
-    rows = (
-        changes.select("account_id", "instrument_id", "symbol", "cause", *reasons)
-        .with_columns(lines["value_before"], lines["value_after"])
-        .filter((pl.col("why_before") != "") | (pl.col("why_after") != ""))
-        .sort(
-            pl.max_horizontal(pl.col("value_before", "value_after").abs()),
-            descending=True,
-            nulls_last=True,
-            maintain_order=True,
-        )
+    rows = changes.select(
+        "account_id", "instrument_id", "symbol", "cause", *reasons
+    ).with_columns(lines["value_before"], lines["value_after"])
+    no_before, no_after = (pl.col(f"why_{side}") != "" for side in ("before", "after"))
+    one = rows.filter(no_before != no_after).sort(
+        pl.max_horizontal(pl.col("value_before", "value_after").abs()),
+        descending=True,
+        maintain_order=True,
     )
-    if rows.is_empty():
-        return ""
     body = "".join(
         f'<tr><th scope="row">{safe(shorten(name_of(row)))}'
         f'<span class="nm acct">{safe(row["account_id"])}</span></th>'
         + "".join(_write_side(row, side) for side in ("before", "after"))
         + f'<td class="r">{unknown(_say_unknown_change(row))}</td></tr>'
-        for row in rows.head(_ROWS).iter_rows(named=True)
+        for row in one.head(_SIDES).iter_rows(named=True)
     )
-    more = rows.height - _ROWS
-    return (
-        f'<table class="tight sides"><caption>Not known on a side: '
-        f"{number_of(rows.height, 'line')}</caption>"
+    table = (
+        '<table class="tight sides"><caption>Not known on one side: '
+        f"{number_of(one.height, 'line')}</caption>"
         '<thead><tr><th scope="col">Line</th><th scope="col" class="r">Before, ₹</th>'
         '<th scope="col" class="r">After, ₹</th><th scope="col" class="r">Change</th>'
         f"</tr></thead><tbody>{body}</tbody></table>"
-        + (
-            f'<p class="note">and {number_of(more, "line")} more</p>'
-            if more > 0
-            else ""
-        )
     )
+    more = one.height - _SIDES
+    notes = [f"And {number_of(more, 'line')} more."] if more > 0 else []
+    neither = rows.filter(no_before & no_after)
+    if neither.height:
+        notes.append(
+            f"{number_of(neither.height, 'line')} without a known value on either "
+            f"side, so what they did is not known: {list_names(neither)}."
+        )
+    said = f'<p class="note">{safe(" ".join(notes))}</p>' if notes else ""
+    return (table if one.height else "") + said
 
 
 def _write_side(row: Row, side: str) -> str:

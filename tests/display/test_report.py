@@ -134,7 +134,7 @@ def test_without_prices_nothing_is_worth_nothing(tmp_path: Path) -> None:
     assert "What the value is made of is not known" in shown
     assert "How concentrated the value is is not known" in shown
     assert "Could be pledged, after haircut – no close" in shown
-    assert "2 – no position has a price no position has a price" in shown
+    assert "2 0 priced – no position has a price no position" in shown
 
 
 def test_cost_and_price_of_different_units_make_no_gain(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_partly_priced_older_snapshot_leaves_a_dash_and_the_reason(
     assert "prices gave −₹10.00, +₹1,010.00 nobody can explain" in shown
     assert "5 Jan 2026 ₹200.00 without 1 line of unknown value" in shown
     assert "Prices found or lost AA +₹1,010.00" in shown
-    sides = shown[shown.index("Not known on a side: 2 lines") :]
+    sides = shown[shown.index("Not known on one side: 2 lines") :]
     assert "AA A1 – no price no price 1,010.00 – the value before is not known" in sides
     assert "CC A1 0.00 – no price no price – the value after is not known" in sides
 
