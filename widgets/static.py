@@ -5,9 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from IPython.display import display
-from ipywidgets import HTML, Widget
+import ipywidgets
+from IPython.display import HTML, display
 
+from holdings_kit.display._numbers import number_of
+from holdings_kit.display._page import wrap_page
 from widgets.panel import Panel
 from widgets.panel.controls import name_control, write_value
 
@@ -16,25 +18,32 @@ if TYPE_CHECKING:
 
 __all__ = ["StaticFallback"]
 
-_STYLE: Final = """
-.hks{font:13px/1.45 system-ui,sans-serif;border:1px solid #8886;border-radius:8px;
-padding:10px 14px;max-width:1180px}
-.hks dl{display:flex;flex-wrap:wrap;gap:4px 24px;margin:8px 0}
-.hks dl>div{display:block}.hks :is(dt,dd){float:none;display:block;width:auto;margin:0}
-.hks dt{font-size:12px;font-weight:400}.hks dd{font-weight:600}
-.hks small{display:block;font-weight:400}
-.hks button{display:none}
-.hks :is(th,td){text-align:left;padding:3px 12px 3px 0;font-weight:400}
-.hks caption{text-align:left;font-weight:600}
-.jp-OutputArea:has(.hk-panel,.hk-table) .hks{display:none}
+_HOSTS: Final = (".jp-OutputArea", ".cell_container")
+"""What holds the outputs of one cell: JupyterLab, Notebook and Voilà; VS Code."""
+# Four times the class, so that the rules of a host's own tables do not win.
+_STYLE: Final = (
+    """
+.hks h3{margin:8px 0 4px;font-size:15px;font-weight:600;line-height:1.3}
+.hks b{font-weight:600}.hks .hks-empty span{display:block}
+.hks :is(dt,dd){float:none;display:block;width:auto}
+.hks dd{font-weight:600}.hks small{display:block;font-size:11.5px;font-weight:400}
+.hks :is(button,.hks-hidden){display:none}
+.hks caption{text-align:left;font-weight:600;color:inherit;padding:4px 0}
+.hks.hks.hks.hks .hks-bars :is(th,td):not(:first-child),
+.hks.hks.hks.hks .hks-num{text-align:right}
 """
+    + ",".join(f"{host}:has(.hk-panel,.hk-table) .hks" for host in _HOSTS)
+    + "{display:none}"
+)
+_NUMBERS: Final = ("rupees", "percent", "rate", "probability", "quantity", "number")
 
 
 class StaticFallback:
     """Shows a plain copy of a tool before the tool; a live one hides the copy.
 
     The copy holds what the tool showed first. It needs no script, so that a notebook
-    saved or turned into HTML is not blank where the tool was.
+    saved or turned into HTML is not blank where the tool was. It is all that marimo
+    shows of a tool of several widgets, which it cannot run.
     """
 
     static_title = ""
@@ -46,26 +55,32 @@ class StaticFallback:
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         display(data, metadata=metadata, raw=True)
 
+    def _display_(self) -> HTML:
+        """Give marimo, which calls this before all else, the copy."""
+        return HTML(self.static_html())
+
     def static_html(self) -> str:
         """Write the figures and tables of the tool as they stand."""
-        body = f"<b>{escape(self.static_title)}</b>" + "".join(_write_parts(self))
-        return (
-            f'<div class="hks"><style>{_STYLE}</style>{body}'
-            "<p><small>A copy of what the tool showed first; run the cell to use it."
-            "</small></p></div>"
+        title = f'<p class="h">{escape(self.static_title)}</p>'
+        page = wrap_page(
+            title if self.static_title else "",
+            *_write_parts(self),
+            "<p>A copy of what the tool showed first; run the cell to use it.</p>",
         )
+        style = _STYLE.replace("\n", "")
+        return f'<div class="hks"><style>{style}</style>{page}</div>'
 
 
 def _write_parts(widget: Any) -> Iterator[str]:
     rows = getattr(widget, "rows", None)
-    if isinstance(widget, Panel):
-        yield f"<p>{escape(' · '.join(_write_inputs(widget)))}</p>"
+    if isinstance(widget, Panel) and (inputs := [*_write_inputs(widget)]):
+        yield f"<p>{escape(' · '.join(inputs))}</p>"
     markup = getattr(widget, "markup", "")
     if markup:
         yield markup.replace('class="hk-', 'class="hks-')
-    if isinstance(widget, HTML):
+    if isinstance(widget, ipywidgets.HTML):
         yield widget.value.replace('class="hk-', 'class="hks-')
-    elif isinstance(rows, list) and isinstance(widget, Widget):
+    elif isinstance(rows, list) and isinstance(widget, ipywidgets.Widget):
         yield _write_table(widget)
     for child in getattr(widget, "children", ()):
         yield from _write_parts(child)
@@ -80,16 +95,28 @@ def _write_inputs(panel: Panel) -> Iterator[str]:
 
 
 def _write_table(table: Any) -> str:
+    places = [
+        ' class="n"' if column["kind"] in _NUMBERS else "" for column in table.columns
+    ]
     heads = "".join(
-        f'<th scope="col">{escape(column["label"])}</th>' for column in table.columns
+        f'<th scope="col"{place}>{escape(column["label"])}</th>'
+        for column, place in zip(table.columns, places, strict=True)
     )
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in table.rows
-    )
-    more = table.matched - len(table.rows)
-    note = f"<p><small>{more:,} more rows</small></p>" if more > 0 else ""
+    rows = "".join(f"<tr>{_write_row(row, places)}</tr>" for row in table.rows)
+    left = table.matched - len(table.rows)
+    label = escape(table.caption)
     return (
-        f"<table><caption>{escape(table.caption)}</caption><thead><tr>{heads}</tr>"
-        f"</thead><tbody>{rows}</tbody></table>{note}"
+        f'<div class="w" role="region" tabindex="0" aria-label="{label}"><table>'
+        f"<caption>{label}</caption><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+        + (f"<p>{number_of(left, 'more row')}</p>" if left > 0 else "")
+    )
+
+
+def _write_row(row: list[str], places: list[str]) -> str:
+    """Write the cells that are shown; the first names the row."""
+    names = ("th", ' scope="row"'), *([("td", "")] * (len(places) - 1))
+    return "".join(
+        f"<{tag}{scope}{place}>{escape(cell)}</{tag}>"
+        for (tag, scope), place, cell in zip(names, places, row, strict=False)
     )

@@ -34,6 +34,7 @@ class HoldingsTable(StaticFallback, TableModel, anywidget.AnyWidget):
 
     _esm = _HERE / "table.js"
     _css = read_style(_HERE / "table.css")
+    _display_ = None  # pyright: ignore[reportAssignmentType]: marimo runs one widget
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType]
