@@ -1,15 +1,15 @@
 """Deliver to the receiver while thousands of hostile connections stay open.
 
-    python -m benchmarks.bench_strangers [--connections 2000] [--seconds 20]
+    python -m benchmarks.bench_strangers [--scale small|full] [--connections 2000]
 
 Half of the connections are silent, or stop within their headers or body; a sixth
 drips its headers, a byte a second; the others post a body that is no JSON, or one with
 a wrong checksum. What the receiver has answered or cut is opened again after a tenth of
 a second, so that the number stays. The strangers are a process of their own on the same
 machine. They come from twenty addresses, then all from the honest sender's own, as
-behind a proxy. The honest sender posts signed deliveries, each different, on a new
-connection each; its time is from the connect to the answer. Only loopback addresses are
-used.
+behind a proxy; for 20 seconds each, with `small` for 5, after a quarter of that alone.
+The honest sender posts signed deliveries, each different, on a new connection each; its
+time is from the connect to the answer. Only loopback addresses are used.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import platform
+import re
 import resource
 import select
 import selectors
@@ -40,6 +41,11 @@ import sys
 from holdings_kit.clients import Inbox, serve, webhook_app
 serve(webhook_app(Inbox(sys.argv[1], api_secret={SECRET!r})), port=int(sys.argv[2]))
 """
+SECONDS = {"small": 5.0, "full": 20.0}
+HEADINGS = (
+    "| beside | stored | refused | p50 ms | p95 ms | p99 ms | longest ms "
+    "| most open | opened | cut | answered |"
+)
 PAUSE = 0.02  # seconds between two deliveries
 REST = 0.1  # seconds until a stranger comes again
 
@@ -143,13 +149,11 @@ def measure(port: int, prefix: str, seconds: float) -> tuple[list[float], int]:
     return took, failed
 
 
-def show(name: str, took: list[float], failed: int) -> None:
+def show(name: str, took: list[float], failed: int, did: tuple[str, ...]) -> None:
     ranked = sorted(took)
-    at = {share: ranked[int(len(ranked) * share)] * 1e3 for share in (0.5, 0.95, 0.99)}
-    print(
-        f"{name}: {len(took)} stored, {failed} refused; ms p50 {at[0.5]:.0f}, "
-        f"p95 {at[0.95]:.0f}, p99 {at[0.99]:.0f}, longest {ranked[-1] * 1e3:.0f}"
-    )
+    at = (ranked[int(len(ranked) * share)] for share in (0.5, 0.95, 0.99))
+    times = (f"{1000 * each:.0f}" for each in (*at, ranked[-1]))
+    print("|", " | ".join((name, f"{len(took)}", f"{failed}", *times, *did)), "|")
 
 
 def attack(port: int, connections: int, addresses: int, seconds: float) -> None:
@@ -164,18 +168,16 @@ def attack(port: int, connections: int, addresses: int, seconds: float) -> None:
         text=True,
     )
     time.sleep(5)  # they gather, and the first that are cut come again
-    show(
-        f"{connections} strangers, {addresses} addresses",
-        *measure(port, f"from{addresses}x", seconds),
-    )
+    took, failed = measure(port, f"from{addresses}x", seconds)
     said, _ = process.communicate("")
-    print("   ", said.removeprefix("gathered\n").strip())
+    did = tuple(re.findall(r"\d+", said))
+    show(f"{connections} strangers, addresses: {addresses}", took, failed, did)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--connections", type=int, default=2000)
-    options.add_argument("--seconds", type=float, default=20)
+    options.add_argument("--scale", choices=list(SECONDS), default="full")
     options.add_argument("--attack", type=int, help=argparse.SUPPRESS)
     options.add_argument("--addresses", type=int, default=1, help=argparse.SUPPRESS)
     wanted = options.parse_args()
@@ -193,12 +195,13 @@ def main() -> None:
                 time.sleep(0.1)
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             print(f"{platform.machine()}, Python {platform.python_version()}, ", end="")
-            print(f"open files {soft} of {hard}")
-            show("alone", *measure(port, "alone", wanted.seconds / 4))
+            print(f"open files {soft} of {hard}\n")
+            print(HEADINGS)
+            print("|---|" + "---:|" * (HEADINGS.count("|") - 2))
+            seconds = SECONDS[wanted.scale]
+            show("alone", *measure(port, "alone", seconds / 4), ("–",) * 4)
             for addresses in (20, 1):
-                attack(port, wanted.connections, addresses, wanted.seconds)
-            stored = len(list(inbox.glob("accepted/*/*.json")))
-            print(f"{stored} deliveries on disk")
+                attack(port, wanted.connections, addresses, seconds)
         finally:
             process.terminate()
             process.wait()
