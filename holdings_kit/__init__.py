@@ -3,15 +3,47 @@
 
 One rule: a number is made only from facts that are there. Unknown is null, never 0;
 every price says its basis, every total its coverage; what cannot be read is set aside.
+
+    loaded = hk.read_webhooks("dumps")
+    positions = hk.consolidate(loaded.holdings, prices=hk.read_prices("prices.csv"))
+    totals = hk.summarize(positions)
+
+help(hk.consolidate) shows one name with an example; what there is:
+
+Read
+    read_arrow, read_gateway, read_webhooks     payloads of the two APIs -> Loaded
+    read_instruments, read_market, read_prices  master, exchanges' files, your prices
+    adjust, market, identity                    splits; trading days; who is who
+    lint, redact                                what is odd; hide whose it is
+Ask
+    consolidate, summarize                      positions with their values; totals
+    concentration, look_through                 how concentrated, smallcases opened
+    collateral, pledge_plan                     what it is worth as a pledge
+    shock, value_at_risk, haircuts              what if; how bad; is the haircut right
+    compare, bridge, timeline                   what changed, and why
+    performance                                 flows inferred, returns chained
+Fetch and keep
+    ArrowClient, GatewayClient                  from the brokers, or from the sandbox
+    AsyncArrowClient, AsyncGatewayClient        the same in an event loop
+    sandbox, replay                             both APIs on this machine, no keys
+    Store, scan_arrow, scan_webhooks            snapshots on disk, dumps of any size
+    population, cluster                         questions about all accounts
+Show and take elsewhere
+    show, plot                                  tables and pictures
+    to_pandas, export, json_schema              to other tools
+    show_versions, HoldingsError                for a report; the base of all errors
+
+holdings_kit.schema has the columns of every frame; dir(hk) lists these names.
 """
 
+import inspect
 from difflib import get_close_matches
 from importlib.metadata import version
 
 from holdings_kit.errors import attach_room
 
 # The public names stand once, in __init__.pyi; each is loaded when it is first used.
-_load, __dir__, __all__ = attach_room(__name__, __file__)
+_load, _show_names, __all__ = attach_room(__name__, __file__)
 
 # What people type first, and where it is.
 _GUESSES = {
@@ -82,6 +114,22 @@ def __getattr__(name: str) -> object:
         return _load(name)
     message = f"module 'holdings_kit' has no attribute {name!r}"
     raise AttributeError(f"{message}{_suggest_name(name)}")
+
+
+def __dir__() -> list[str]:
+    return [] if _is_asked_by_help() else _show_names()
+
+
+def _is_asked_by_help() -> bool:
+    """See who asks: ``help`` prints and loads all of every name it is given.
+
+    That is 3,000 lines, and an error where an extra is missing. Without names it shows
+    the text at the top of this file, which lists them.
+    """
+    frame = inspect.currentframe()
+    while frame and frame.f_globals.get("__name__") != "pydoc":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _suggest_name(name: str) -> str:

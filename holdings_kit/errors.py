@@ -29,7 +29,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
 _Class = TypeVar("_Class", bound=type[Any])
@@ -53,6 +53,7 @@ __all__ = [
     "load_optional",
     "printable",
     "readable",
+    "suggest",
 ]
 
 # Which extra of pyproject.toml brings an optional package; a test compares the two.
@@ -336,13 +337,19 @@ def attach_room(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Load a room's public names, listed in its ``__init__.pyi``, on first use.
 
-    Raises `MissingExtra` where a name needs a package that is not installed.
+    Raises `MissingExtra` where a name needs a package that is not installed; a wrong
+    name is answered with the nearest one.
 
     Examples
     --------
     >>> import holdings_kit.portfolio
     >>> "consolidate" in holdings_kit.portfolio.__dir__()
     True
+    >>> holdings_kit.portfolio.consolidat
+    Traceback (most recent call last):
+        ...
+    AttributeError: module 'holdings_kit.portfolio' has no attribute 'consolidat'; \
+did you mean consolidate?
     """
     untyped: Any = import_module("lazy_loader")
     load, show_names, names = untyped.attach_stub(name, file)
@@ -352,8 +359,28 @@ def attach_room(
             return load(wanted)
         except ModuleNotFoundError as error:
             raise _name_extra(error) from error
+        except AttributeError as error:
+            if wanted in names or wanted.startswith("__"):
+                raise
+            message = f"module {name!r} has no attribute {wanted!r}"
+            raise AttributeError(f"{message}{suggest(wanted, names)}") from error
 
     return load_name, show_names, names
+
+
+def suggest(wrong: str, names: Iterable[str]) -> str:
+    """End an error's text with the name that is nearest to a wrong one, if one is.
+
+    Examples
+    --------
+    >>> suggest("Symbl", ["isin", "symbol"])
+    '; did you mean symbol?'
+    >>> suggest("price", ["isin", "symbol"])
+    ''
+    """
+    known = {name.lower(): name for name in names}
+    near = import_module("difflib").get_close_matches(wrong.lower(), known, 1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 def _name_extra(error: ModuleNotFoundError) -> ImportError:

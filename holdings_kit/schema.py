@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, T
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, readable
+from holdings_kit.errors import ConfigError, FrameError, readable, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -644,8 +644,11 @@ def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
     holdings_kit.errors.FrameError: x: column 'a': missing; x has 'b'
     """
     have = frame.collect_schema()
+    spare = have.keys() - schema.keys()
     wrong = {
-        column: f"is {have[column]}, must be {dtype}" if column in have else "missing"
+        column: f"is {have[column]}, must be {dtype}"
+        if column in have
+        else f"missing{suggest(column, spare)}"
         for column, dtype in schema.items()
         if have.get(column) != dtype
     }
@@ -654,7 +657,7 @@ def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:
         reason = "".join(
             [first[1], *(f"; {column!r}: {why}" for column, why in others)]
         )
-        if "missing" in wrong.values():
+        if wrong.keys() - have.keys():
             known = ", ".join(map(repr, have)) or "no columns"
             reason = f"{reason}; {name} has {known}"
         raise FrameError(name, first[0], reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, suggest
 from holdings_kit.portfolio._prices import BASES, Pricing, pricing_of, with_price
 from holdings_kit.schema import (
     HOLDINGS,
@@ -361,7 +361,9 @@ def summarize(
     have = rows.collect_schema()
     for column in keys:
         if column not in have:
-            raise FrameError("positions", column, "missing; consolidate by it first")
+            near = suggest(column, have)
+            why = f"missing{near or '; consolidate by it first'}"
+            raise FrameError("positions", column, why)
     there = None if accounts is None else _list_accounts(accounts)
     by_account = "account_id" in have
     pnl, both = pl.col("unrealized_pnl"), pl.col("_both")

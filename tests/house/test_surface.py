@@ -4,6 +4,8 @@ import copy
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -80,3 +82,47 @@ def test_every_name_suggested_for_a_guess_is_there() -> None:
 def test_the_version_is_the_installed_ones() -> None:
     assert hk.__version__ == version("holdings-kit")
     assert "__version__" not in hk.__all__
+
+
+HELP = """
+import pydoc, sys
+import holdings_kit as hk
+text = pydoc.render_doc(hk, renderer=pydoc.plaintext)
+heavy = {"numpy", "httpx", "deltalake", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+print(text)
+"""
+
+
+def test_help_is_short_loads_nothing_and_names_everything() -> None:
+    """Also where no extra is installed: nothing that needs one is touched."""
+    ran = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, check=True
+    )
+    assert 40 < ran.stdout.count("\n") < 200
+    assert set(hk.__all__) <= set(re.findall(r"\w+", ran.stdout))
+
+
+@pytest.mark.parametrize(
+    ("room", "wrong", "right"),
+    [
+        ("haircuts", "histroical", "historical"),
+        ("plot", "pnl_bar", "pnl_bars"),
+        ("market", "trading_day", "trading_days"),
+    ],
+)
+def test_a_wrong_name_of_a_room_is_answered_too(
+    room: str, wrong: str, right: str
+) -> None:
+    with pytest.raises(AttributeError, match=f"{wrong!r}; did you mean {right}"):
+        getattr(getattr(hk, room), wrong)
+
+
+def test_a_wrong_column_is_answered_with_the_one_that_is_there() -> None:
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    body = b'{"status": "success", "data": []}'
+    holdings = hk.read_arrow(body, account_id="A1", snapshot_at=at).holdings
+    with pytest.raises(hk.HoldingsError, match="'symbol': missing; did you mean symbl"):
+        hk.consolidate(holdings.rename({"symbol": "symbl"}))
+    with pytest.raises(hk.HoldingsError, match="'symbl': missing; did you mean symbol"):
+        hk.summarize(hk.consolidate(holdings), by="symbl")
