@@ -11,6 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV := .uv/bin/uv
 BIN := .venv/bin
 STAMP := .venv/.ready
+SITE := artefacts/docs/index.html
 
 .PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock \
 	clean docs pictures sbom audit test-lowest test-python release-check
@@ -37,7 +38,8 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
 	$(BIN)/pytest -q --doctest-modules holdings_kit widgets
-	$(BIN)/pytest -q --doctest-glob="*.md" README.md docs/events.md docs/service.md docs/tasks.md
+	$(BIN)/pytest -q --doctest-glob="*.md" \
+		README.md docs/events.md docs/service.md docs/tasks.md docs/start
 
 # Every notebook runs from top to bottom; stored outputs are compared.
 notebooks: setup
@@ -45,7 +47,7 @@ notebooks: setup
 		--nbval-sanitize-with=notebooks/sanitize.cfg --nbval-cell-timeout=60 notebooks
 
 # Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
-browser: setup
+browser: setup $(SITE)
 	$(BIN)/pytest -q -m browser tests/browser
 	$(BIN)/pytest -q -m browser tests/sandbox/test_browser.py
 
@@ -67,7 +69,7 @@ test-official: setup
 	$(UV) pip install --quiet --python $(OFFICIAL) "pyarrow-client==1.2.0"
 	$(OFFICIAL)/bin/python -m pytest -q tests/clients/test_official.py
 
-lab: setup
+lab: setup $(SITE)
 	$(BIN)/holdings-kit lab
 
 app: setup
@@ -147,6 +149,10 @@ docs: setup
 	mkdir -p artefacts/docs-source/benchmarks
 	cp -r docs/. notebooks CHANGELOG.md artefacts/docs-source/
 	cp benchmarks/RESULTS.md artefacts/docs-source/benchmarks/
+	cp holdings_kit/display/tokens.css artefacts/docs-source/static/
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going \
 		artefacts/docs-source artefacts/docs
 	@echo "open artefacts/docs/index.html"
+
+$(SITE): | $(STAMP)
+	$(MAKE) docs

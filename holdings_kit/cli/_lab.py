@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
+from holdings_kit.cli._site import serve_site
 from holdings_kit.display import number_of
 from holdings_kit.display._numbers import percent, quantity, rupees
 from holdings_kit.errors import ConfigError
@@ -67,6 +68,7 @@ The cell below opens the same book to sort and filter: Shift-Enter runs it.
 """
 _ABOUT: Final = """## What is running
 
+{site}
 - **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
 - **Store** with {count} imported accounts: the cell above opens it.
 - **Your own copies:** the notebooks below are copies in `{folder}`.
@@ -78,6 +80,7 @@ All people, holdings and secrets are invented and stay on this machine.
 
 {notebooks}
 """
+_SITE: Final = "- **Documentation:** [{0}]({0}), to search and to read."
 _COPIED: Final = ("notebooks", "sample_data")
 _PACKED: Final = Path(__file__).with_name("_copied")  # in the wheel only
 _CHECKOUT: Final = Path(__file__).parents[2]
@@ -172,13 +175,17 @@ def run_lab(
             f"{_MODULES[server]} is missing: pip install holdings-kit[lab]"
         )
     state.mkdir(parents=True, exist_ok=True)
-    with serve(seed=seed, clock=Clock(speed=1)) as sandbox:
+    with (
+        serve(seed=seed, clock=Clock(speed=1)) as sandbox,
+        serve_site(originals / "artefacts" / "docs") as site,
+    ):
         store = state / "store"
         count = _fill_store(Store(store), sandbox)
         _copy_fresh(originals, state)
         book = consolidate(Store(store).current().holdings.filter(source="arrow"))
         doors = _link_doors(originals / "notebooks")
         about = _ABOUT.format(
+            site=_SITE.format(site) if site else "",
             url=sandbox.url,
             count=count,
             folder=(state / "notebooks").relative_to(root),

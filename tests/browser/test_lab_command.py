@@ -65,6 +65,9 @@ class Command:
 def checkout(tmp_path: Path) -> Path:
     for name in ("notebooks", "sample_data"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    site = tmp_path / "artefacts" / "docs"
+    site.mkdir(parents=True)
+    (site / "index.html").write_text("<h1>The documentation</h1>")
     return tmp_path
 
 
@@ -123,6 +126,10 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     about = page.locator(".jp-RenderedMarkdown").nth(1)
     expect(about).to_contain_text(started.said["sandbox"])
     expect(start.get_by_role("link", name="What do I hold?")).to_be_visible()
+    pages = about.locator("li", has_text="Documentation").get_by_role("link")
+    site = str(pages.get_attribute("href"))
+    with urllib.request.urlopen(site, timeout=10) as reply:
+        assert b"The documentation" in reply.read()
     shoot(page, "lab-start")
     start.get_by_role("link", name="What do I hold?").click()
     expect(page.get_by_role("tab", name="01_what_do_i_hold.ipynb")).to_be_visible()
@@ -146,6 +153,7 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     assert started.stop() == 0
     assert gone(home)
     assert gone(sandbox)
+    assert gone(site)
     assert files_with(token, checkout) == [], "no log, no history, no page is left"
 
 
