@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 
@@ -21,7 +21,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serve_site(folder: Path) -> Iterator[str]:
+def serve_site(folder: Path) -> Generator[str]:
     """Serve a folder of pages until the end of the block; empty where it has none.
 
     The pages are the same for everybody and hold no secret, so they need no token.

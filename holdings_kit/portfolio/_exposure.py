@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, overload
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, suggest
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
@@ -215,7 +215,8 @@ def concentration(
     for column in (of, *by, "market_value"):
         if column not in have:
             known = ", ".join(repr(name) for name in have)
-            raise FrameError("positions", column, f"missing; positions has {known}")
+            why = f"missing{suggest(column, have)}; positions has {known}"
+            raise FrameError("positions", column, why)
     rows = given.lazy().with_columns(
         *(
             pl.lit(None, VALUE).alias(name)

@@ -126,3 +126,5 @@ def test_a_wrong_column_is_answered_with_the_one_that_is_there() -> None:
         hk.consolidate(holdings.rename({"symbol": "symbl"}))
     with pytest.raises(hk.HoldingsError, match="'symbl': missing; did you mean symbol"):
         hk.summarize(hk.consolidate(holdings), by="symbl")
+    with pytest.raises(hk.HoldingsError, match="'symbl': missing; did you mean symbol"):
+        hk.concentration(hk.consolidate(holdings), by="symbl")

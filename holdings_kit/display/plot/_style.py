@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from holdings_kit.display._numbers import compact_rupees, percent
 from holdings_kit.display._tokens import Theme, colours_of_theme
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -617,4 +617,5 @@ def need(frame: pl.DataFrame, name: str, columns: tuple[str, ...]) -> None:
     for column in columns:
         if column not in frame.columns:
             known = ", ".join(repr(other) for other in frame.columns)
-            raise FrameError(name, column, f"missing; {name} has {known}")
+            near = suggest(column, frame.columns)
+            raise FrameError(name, column, f"missing{near}; {name} has {known}")
