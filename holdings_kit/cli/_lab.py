@@ -30,8 +30,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from holdings_kit.cli._site import serve_site
-from holdings_kit.display import number_of
+from holdings_kit.display import number_of, show
 from holdings_kit.display._numbers import percent, quantity, rupees
+from holdings_kit.display._page import wrap_page
+from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.errors import ConfigError
 from holdings_kit.portfolio import consolidate
 from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, serve
@@ -97,6 +99,39 @@ _ROOMS: Final = {
     "research": "Research haircuts and risk",
     "training": "A course for integrators",
 }
+_COLUMNS: Final = (
+    *("symbol", "owned_quantity", "price", "market_value", "unrealized_pnl", "return"),
+)
+_INDEX: Final = """<!doctype html><html lang="en-IN"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>holdings_kit</title><style>{style}</style></head><body><main>
+<h1>holdings_kit is running</h1>
+<p>A book of an invented person, imported from a simulated broker and valued.</p>
+{book}
+<h2>Explore holdings by clicking</h2><ul>{links}</ul>
+<p>Each opens with a kernel of its own, which takes a few seconds. To stop everything:
+Ctrl-C in the terminal.</p></main></body></html>
+"""
+_INDEX_STYLE: Final = """
+body{margin:0;background:var(--hk-page);color:var(--hk-ink);
+font:14px/1.45 var(--hk-sans)}
+main{max-width:860px;margin:0 auto;padding:20px}
+h1{font-size:20px}h2{font-size:16px;margin-top:28px}
+a{color:var(--hk-accent)}li{padding:3px 0}
+"""
+_FRAME: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<title>{% block title %}holdings_kit{% endblock %}</title>
+{% block stylesheets %}{% endblock %}{% block meta %}{% endblock %}</head>
+<body data-base-url="{{ base_url }}voila/" data-voila="voila">
+{% block body %}{% endblock %}{% block scripts %}{% endblock %}</body></html>
+"""
+"""What pages of Voilà other than a notebook are made of."""
+_NOTEBOOK: Final = """{%- extends "voila/templates/lab/index.html.j2" -%}
+{%- block notebook_css -%}
+{{ super() | replace('href="https://', 'href="data:text/css,') }}
+{%- endblock -%}
+"""
+"""A notebook as a page, without the font that its style asks a CDN for."""
 _CELL: Final = """import os
 
 import holdings_kit as hk
@@ -194,8 +229,12 @@ def run_lab(
         page = _PAGE.format(book=_write_book(book), doors=doors)
         start = _make_start_notebook(page, _CELL, about)
         (state / "START.ipynb").write_text(start, encoding="utf-8")
+        index = _write_index(book, originals / "notebooks" / "explore")
+        _write_template(state / "jupyter", index)
         token, number = secrets.token_urlsafe(24), port or find_free_port()
+        places = [str(state / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
         environment = {
+            "JUPYTER_PATH": os.pathsep.join(filter(None, places)),
             "JUPYTER_TOKEN": token,
             "HOLDINGS_KIT_SANDBOX": sandbox.url,
             "HOLDINGS_KIT_STORE": str(store),
@@ -322,6 +361,41 @@ def _write_book(positions: pl.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _write_index(positions: pl.DataFrame, folder: Path) -> str:
+    """Write the first page of the app: the same book, and the tools as pages."""
+    value = positions["market_value"].drop_nulls()
+    total = rupees(value.sum() if len(value) else None)
+    view = show(
+        positions,
+        columns=_COLUMNS,
+        rows=_SHOWN,
+        title=f"{total} at the last close",
+        total=True,
+    )
+    links = "".join(
+        f'<li><a href="/voila/render/{quote(path.name)}">'
+        f"{html.escape(_read_title(path))}</a></li>"
+        for path in sorted(folder.glob("*.ipynb"))
+    )
+    return _INDEX.format(
+        style=read_stylesheet() + _INDEX_STYLE,
+        book=wrap_page(view.write_table()),
+        links=links,
+    )
+
+
+def _write_template(folder: Path, index: str) -> None:
+    """Write Voilà pages that load nothing from elsewhere: its own ask for a font."""
+    place = folder / "voila" / "templates" / "holdings"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "conf.json").write_text('{"base_template": "lab"}')
+    (place / "page.html").write_text(_FRAME)
+    (place / "index.html.j2").write_text(_NOTEBOOK)
+    text = index.replace("{%", "{&#37;")  # a name in a book ends no raw block
+    for name in ("tree.html", "tree-lab.html"):
+        (place / name).write_text(f"{{% raw %}}{text}{{% endraw %}}", encoding="utf-8")
+
+
 def _read_title(path: Path) -> str:
     """Read a notebook's first heading; its file name where it has none."""
     heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
@@ -384,6 +458,7 @@ def _start_server(
         options = [
             str(state / "notebooks" / "explore"),
             "--Voila.ip=127.0.0.1",
+            "--template=holdings",
             f"--port={port}",
             "--token",  # taken from JUPYTER_TOKEN
         ]

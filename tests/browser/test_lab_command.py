@@ -159,16 +159,28 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
 
 @pytest.mark.parametrize("started", ["app"], indirect=True)
 def test_app_serves_notebooks_as_pages_behind_a_token(
-    started: Command, browser: Any, shoot: Any
+    started: Command, browser: Any, shoot: Any, axe: Any
 ) -> None:
     parts = urlsplit(started.url)
     home = f"http://{parts.netloc}"
     assert refused(f"{home}/voila/render/05_what_if.ipynb")
     token = parse_qs(parts.query)["token"][0]
     page = browser.new_page(viewport={"width": 1300, "height": 1500})
-    page.goto(f"{home}/voila/render/05_what_if.ipynb?token={token}")
+    foreign: list[str] = []
+    page.on("request", lambda sent: foreign.append(sent.url))
+    page.goto(started.url)
+    expect(page.get_by_text("₹23,398.23 at the last close")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(8)
+    assert axe(page, "html") == []
+    shoot(page, "app-index")
+    page.get_by_role("link", name="What if").click(timeout=60_000)
     expect(page.locator(".hk-figures").first).to_be_visible(timeout=60_000)
     shoot(page, "app")
+    assert token not in page.url, "a cookie holds it"
+    page.goto(f"{home}/voila/render/nothing.ipynb", wait_until="commit")
+    assert [
+        url for url in foreign if not url.startswith((home, "data:", "blob:"))
+    ] == []
     page.context.close()
     assert started.stop() == 0
     assert gone(home)
