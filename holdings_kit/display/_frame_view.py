@@ -261,6 +261,8 @@ def show(
 def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
     value = row[name]
     text = _write_value(value, kind)
+    if text == UNKNOWN and name in _NOTES:
+        return Cell("")  # nothing is to be said: no note is missing
     if text == UNKNOWN:
         why = "" if kind == "text" else _find_reason(name, row)
         reasons[why] += 1

@@ -55,8 +55,11 @@ _CRORE, _LAKH = Decimal(10_000_000), Decimal(100_000)
 _LEAST_P: Final = Decimal("0.001")
 _INDIA: Final = ZoneInfo("Asia/Kolkata")
 _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
-    "percent": ("weight", "return", "share", "confidence", "twr", "drawdown"),
-    "rate": ("haircut", "rate", "var", "es", "margin", "elm", "adhoc", "shock"),
+    "percent": ("weight", "return", "share", "confidence", "twr", "xirr", "drawdown"),
+    "rate": (
+        *("haircut", "rate", "var", "es", "margin", "elm", "adhoc", "shock"),
+        *("volatility", "add"),
+    ),
     "probability": ("p",),
     "rupees": (
         *("price", "value", "pnl", "effect", "cost", "flow", "cash", "room"),
@@ -72,7 +75,19 @@ _TYPES: Final[dict[str, Kind]] = {
     "Date": "date",
     "Boolean": "flag",
 }
-_LABELS: Final = {"isin": "ISIN", "pnl": "P&L", "t1": "T+1", "at": "(IST)", "id": "id"}
+_LABELS: Final = {
+    "at": "(IST)",
+    "elm": "ELM",
+    "es": "ES",
+    "hhi": "HHI",
+    "id": "id",
+    "isin": "ISIN",
+    "pnl": "P&L",
+    "t1": "T+1",
+    "twr": "TWR",
+    "var": "VaR",
+    "xirr": "XIRR",
+}
 
 
 def rupees(value: object, *, places: int = 2, sign: bool = False) -> str:

@@ -43,8 +43,9 @@ font-variant-numeric:tabular-nums lining-nums}
 .hkr p.o{color:var(--warn);background:var(--warnsoft)}
 .hkr dl{display:flex;flex-wrap:wrap;margin:10px 0 0;gap:8px 24px}
 .hkr dl div{min-width:0;max-width:26em}
-.hkr dt{font-size:12px;font-weight:400;color:var(--ink2);margin:0}
-.hkr dd{margin:0;font-size:15px;overflow-wrap:anywhere}
+.hkr.hkr dt,.hkr.hkr dd{float:none;display:block;width:auto;margin:0}
+.hkr dt{font-size:12px;font-weight:400;color:var(--ink2)}
+.hkr dd{font-size:15px;overflow-wrap:anywhere}
 .hkr .w{overflow-x:auto;margin-top:8px}
 .hkr.hkr.hkr table{border-collapse:collapse;margin:0;border:0;font-size:13px;
 table-layout:auto;color:inherit}

@@ -9,8 +9,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("[0-9]*.ipynb"))
+OPENED = [path for path in NOTEBOOKS if path.parent.name != "training"]
 SHORT, FEW = 18, 20
 KIB_500 = 500 * 1024  # a picture is stored twice: as drawing and as pixels
+TAGS = {"exercise", "nbval-ignore-output"}
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -46,6 +48,8 @@ class TestNotebook:
         assert notebook["metadata"]["kernelspec"]["name"] == "python3"
         for cell in notebook["cells"]:
             assert set(cell["metadata"]) <= {"tags"}, cell["metadata"]
+            assert set(cell["metadata"].get("tags", [])) <= TAGS
+            assert "NBVAL" not in source(cell)  # a tag says it where nobody reads it
             assert not cell.get("execution_count")
 
     def test_it_installs_nothing_and_paths_nothing(self, path: Path) -> None:
@@ -64,3 +68,23 @@ class TestNotebook:
         for cell in load(path)["cells"]:
             kinds = {output["output_type"] for output in cell.get("outputs", [])}
             assert "error" not in kinds, source(cell)
+
+
+@pytest.mark.parametrize(
+    "path", OPENED, ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+class TestOpening:
+    def test_the_answer_stands_out_and_a_picture_follows(self, path: Path) -> None:
+        cells = load(path)["cells"]
+        answer = source(cells[0]).partition("\n")[2].strip()
+        assert re.match(r"\*\*[^*]*\d[^*]*\*\*", answer), answer
+        outputs = [cell["outputs"] for cell in cells[1:3] if cell.get("outputs")]
+        first = outputs[0][0]["data"]
+        assert {"image/svg+xml", "image/png"} <= set(first)
+        assert cells[1]["cell_type"] == "code"
+
+    def test_tables_are_shown_as_a_person_reads_them(self, path: Path) -> None:
+        for cell in load(path)["cells"]:
+            for output in cell.get("outputs", []):
+                html = "".join(output.get("data", {}).get("text/html", []))
+                assert 'class="dataframe"' not in html, source(cell)

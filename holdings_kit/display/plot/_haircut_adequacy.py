@@ -229,7 +229,9 @@ def haircut_drawdown(
         axes.grid(visible=True)
         percent_axis(axes.xaxis, "haircut")
         percent_axis(axes.yaxis, f"worst loss within {number_of(horizon, 'day')}")
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=4, fontsize=8.5)
+        if len(models) > 1:
+            place = {"loc": "upper left", "bbox_to_anchor": (0, -0.14)}
+            axes.legend(**place, ncols=4, fontsize=8.5)
     found = f"{short.height} of {worst.height} haircuts were smaller than the fall"
     names = worst["instrument_id"].n_unique()
     left = named.height - min(named.height, _LABELLED)
@@ -240,6 +242,7 @@ def haircut_drawdown(
         unit="Each security on its worst day, % of value; above the line the haircut "
         "was too small",
         foot=f"{number_of(names, 'security', 'securities')}"
+        + (f" under {parts[0][0]}" if parts == [parts[0][:1]] else "")
         + (f"; the names of {left} are left out" if left else ""),
         title=title,
         ax=ax,

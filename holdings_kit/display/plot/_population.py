@@ -158,8 +158,8 @@ def _say_distribution(
         down = sum(row["accounts_count"] for row in known) - up
         of = number_of(count, "account")
         return f"▲ {quantity(up)} of {of} at or above zero, ▼ {quantity(down)} below"
-    most_count = quantity(most["accounts_count"])
-    return f"Most accounts ({most_count}) {_name_range(most, kind)}"
+    largest = f"{quantity(most['accounts_count'])} of {number_of(count, 'account')}"
+    return f"The most, {largest}: {_name_range(most, kind)}"
 
 
 def _name_range(row: Row, kind: Kind) -> str:
