@@ -1,28 +1,23 @@
-"""Kill writers with SIGKILL at random instants and count what is lost.
-
-    python benchmarks/kill.py --kills 60
+"""Kill appends and receivers with SIGKILL at random instants; count what is lost.
 
 A store writer prints the number of each batch after `append` has returned; a sender
 notes each webhook that was answered 200. Both are killed again and again while a reader
 reads. Every acknowledged delivery has to be there once and whole, no file torn, and no
-read may fail.
+read may fail. `kill_upkeep` does so with all that works on a whole store, `bench_kill`
+runs both.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import http.client
+import multiprocessing
 import random
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -33,20 +28,32 @@ from holdings_kit.errors import HoldingsError
 from holdings_kit.wire import _dumps as dumps
 from holdings_kit.wire._batch import Batch
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+
 ACCOUNTS, ROWS = 20, 5
 
 
 class Killed(NamedTuple):
-    """What a run counted; `lost`, `torn`, `double` and `failed_reads` must be 0."""
+    """What a run counted, in snapshots or bodies; of `FAULTS` there must be none."""
 
     kills: int
+    at_work: int  # kills before the work was done
     acknowledged: int
     stored: int
     reads: int
-    lost: int
-    torn: int
-    double: int
-    failed_reads: int
+    lost: int = 0
+    torn: int = 0
+    double: int = 0
+    failed_reads: int = 0
+    problems: int = 0  # that `Store.check` names after a kill
+    left: int = 0  # files that name what was erased
+
+
+FAULTS = ("lost", "torn", "double", "failed_reads", "problems", "left")
 
 
 def batch_of(writer: int, number: int) -> hk.Loaded:
@@ -61,30 +68,42 @@ def batch_of(writer: int, number: int) -> hk.Loaded:
     return batch.load(whole=True)
 
 
-def write_batches(path: str, writer: int, number: int) -> None:
-    """The process that is killed: append batches, print each number when it is in."""
+def write_batches(said: Connection, path: Path, writer: int, number: int) -> None:
+    """Append batches and say the number of each when it is in."""
     store = hk.Store(path, buckets=2)
-    print("ready", flush=True)
+    said.send("ready")
     while True:
         store.append(batch_of(writer, number))
-        print(number, flush=True)
+        said.send(number)
         number += 1
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.kill", *map(str, arguments)]
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+class Begun(NamedTuple):
+    """A process that is to be killed, and what it says."""
+
+    process: BaseProcess
+    said: Connection
 
 
-def kill(process: subprocess.Popen[str]) -> list[str]:
-    """Kill it and give the whole lines it still said: those are answers."""
-    process.send_signal(signal.SIGKILL)
-    assert process.stdout is not None
-    with process.stdout as stream:
-        said = stream.read().split("\n")[:-1]
-    process.wait()
-    return said
+def begin(work: Callable[..., object], *told: object) -> Begun:
+    """Start a process that works until it is killed."""
+    context = multiprocessing.get_context("spawn")  # polars does not outlast a fork
+    said, speaks = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(speaks, *told), daemon=True)
+    process.start()
+    speaks.close()  # so that its death ends what it says
+    return Begun(process, said)
+
+
+def kill(begun: Begun) -> list[Any]:
+    """Kill it and give all that it still said in whole."""
+    begun.process.kill()
+    heard: list[Any] = []
+    with begun.said, suppress(EOFError, OSError):
+        while True:
+            heard.append(begun.said.recv())
+    begun.process.join()
+    return heard
 
 
 def read_store(store: hk.Store) -> tuple[int, int, int]:
@@ -105,13 +124,12 @@ def kill_store(folder: Path, *, kills: int, seed: int = 1) -> Killed:
     rng, path = random.Random(seed), folder / "store"
     store = hk.Store(path)  # before it exists, as a reader may
     numbers, acknowledged = [0, 0], 0
-    writers = [start("write", path, writer, 0) for writer in (0, 1)]
-    reads = torn = double = failed = 0
+    writers = [begin(write_batches, path, writer, 0) for writer in (0, 1)]
+    reads = torn = double = failed = problems = 0
     for turn in range(kills):
         writer = turn % 2
-        process = writers[writer]
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert writers[writer].said.recv() == "ready"
+        said: list[int] = [] if turn else [writers[writer].said.recv()]
         due = time.monotonic() + rng.uniform(0, 0.6)
         while time.monotonic() < due:
             try:
@@ -120,14 +138,16 @@ def kill_store(folder: Path, *, kills: int, seed: int = 1) -> Killed:
             except (HoldingsError, pl.exceptions.PolarsError, OSError) as error:
                 failed += 1
                 print("read failed:", error)
-        said = kill(process)
+        said += kill(writers[writer])
         acknowledged += len(said)
-        numbers[writer] = int(said[-1]) + 1 if said else numbers[writer]
-        writers[writer] = start("write", path, writer, numbers[writer])
-    for writer, process in enumerate(writers):
-        said = [line for line in kill(process) if line != "ready"]
+        numbers[writer] = said[-1] + 1 if said else numbers[writer]
+        if acknowledged:  # before, there may be no store yet
+            problems += store.check().height
+        writers[writer] = begin(write_batches, path, writer, numbers[writer])
+    for writer, begun in enumerate(writers):
+        said = [number for number in kill(begun) if number != "ready"]
         acknowledged += len(said)
-        numbers[writer] = int(said[-1]) + 1 if said else numbers[writer]
+        numbers[writer] = said[-1] + 1 if said else numbers[writer]
     there, broken, twice = read_store(store)
     held = store.history().snapshots.select("account_id", "snapshot_at")
     per_writer = held.group_by(pl.col("account_id").str.slice(0, 2)).len()
@@ -137,19 +157,22 @@ def kill_store(folder: Path, *, kills: int, seed: int = 1) -> Killed:
         for writer, number in enumerate(numbers)
     )
     return Killed(
-        kills,
-        acknowledged * ACCOUNTS,
-        there,
-        reads,
-        lost,
-        torn + broken,
-        double + twice,
-        failed,
+        kills=kills,
+        at_work=kills,
+        acknowledged=acknowledged * ACCOUNTS,
+        stored=there,
+        reads=reads,
+        lost=lost,
+        torn=torn + broken,
+        double=double + twice,
+        failed_reads=failed,
+        problems=problems,
     )
 
 
-def receive(folder: str, port: int) -> None:
-    """The process that is killed: an inbox that listens."""
+def receive(said: Connection, folder: Path, port: int) -> None:
+    """Listen for an inbox."""
+    said.close()
     inbox = Inbox(folder, api_secret=SECRET)
     inbox.sweep()
     serve(webhook_app(inbox), port=port)
@@ -195,7 +218,7 @@ def kill_inbox(folder: Path, *, kills: int, seed: int = 1) -> Killed:
         sender.start()
     reads = failed = torn = 0
     for _ in range(kills):
-        process = start("receive", path, port)
+        receiver = begin(receive, path, port)
         answered = sum(len(sender.acknowledged) for sender in senders)
         while sum(len(sender.acknowledged) for sender in senders) == answered:
             time.sleep(0.005)
@@ -210,7 +233,7 @@ def kill_inbox(folder: Path, *, kills: int, seed: int = 1) -> Killed:
                 print("read failed:", error)
             if time.monotonic() > due:
                 break
-        kill(process)
+        kill(receiver)
     stop.set()
     for sender in senders:
         sender.join()
@@ -222,14 +245,15 @@ def kill_inbox(folder: Path, *, kills: int, seed: int = 1) -> Killed:
     acknowledged = {name for sender in senders for name in sender.acknowledged}
     names = [file.stem for file in files]
     return Killed(
-        kills,
-        len(acknowledged),
-        len(files),
-        reads,
-        len(acknowledged - set(names)),
-        torn + loaded.rejects.height,
-        len(names) - loaded.snapshots["snapshot_id"].n_unique(),
-        failed,
+        kills=kills,
+        at_work=kills,
+        acknowledged=len(acknowledged),
+        stored=len(files),
+        reads=reads,
+        lost=len(acknowledged - set(names)),
+        torn=torn + loaded.rejects.height,
+        double=len(names) - loaded.snapshots["snapshot_id"].n_unique(),
+        failed_reads=failed,
     )
 
 
@@ -237,26 +261,3 @@ def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])
-
-
-def main() -> None:
-    if sys.argv[1:2] == ["write"]:
-        return write_batches(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    if sys.argv[1:2] == ["receive"]:
-        return receive(sys.argv[2], int(sys.argv[3]))
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--scale", choices=["small", "full"], default="full")
-    options = parser.parse_args()
-    kills = 5 if options.scale == "small" else options.kills
-    print("| writer |", " | ".join(Killed._fields), "|")
-    print("|---" * (len(Killed._fields) + 1) + "|")
-    for name, run in (("store", kill_store), ("inbox", kill_inbox)):
-        with TemporaryDirectory() as folder:
-            figures = run(Path(folder), kills=kills)
-        print(f"| {name} |", " | ".join(map(str, figures)), "|", flush=True)
-    return None
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import polars as pl
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Erased", "ErasedList", "erase_bodies", "remove_rows"]
+
+_PACKED: Final = b"PAR1"  # how a parquet file begins
 
 
 @readable
@@ -144,6 +146,8 @@ def remove_rows(
                 counts[table] += found
         touched += _delete_unused(tables, table, goes)
         _remove_from_log(folder / table, mention)
+    if mention is not None:
+        touched += _delete_torn(folder / WRITING, mention)
     return counts, touched
 
 
@@ -154,19 +158,21 @@ def erase_bodies(inbox: Path, account_id: str) -> int:
     named = json.dumps(account_id)[1:-1].encode()
     bodies = [path for path in inbox.rglob("*") if path.is_file()]
     digests: set[str] = set()
-    deleted: set[Path] = set()
+    naming: set[Path] = set()
     for path in bodies:
         body = path.read_bytes()
         if named in body or account_id.encode() in body:
             digests.add(path.stem)
-            deleted.add(path)
-    deleted |= {path for path in bodies if path.stem in digests}  # the reason beside
+            naming.add(path)
+    beside = {path for path in bodies if path.stem in digests} - naming  # the reason
     notes = [path for path in inbox.rglob("*") if path.is_symlink()]
-    deleted |= {path for path in notes if path.name in digests}
-    for path in deleted:
-        path.unlink(missing_ok=True)
-    for parent in {path.parent for path in deleted}:
-        flush_folder(parent)
+    beside |= {path for path in notes if path.name in digests}
+    # what names it last: cut short, the next call still finds what belongs to it
+    for deleted in (beside, naming):
+        for path in deleted:
+            path.unlink(missing_ok=True)
+        for parent in {path.parent for path in deleted}:
+            flush_folder(parent)
     return len(digests)
 
 
@@ -190,6 +196,19 @@ def _delete_unused(tables: Tables, table: str, goes: pl.Expr) -> int:
             deleted.add(path)
     for parent in {path.parent for path in deleted}:
         flush_folder(parent)
+    return len(deleted)
+
+
+def _delete_torn(writing: Path, mention: bytes) -> int:
+    """Delete what killed writers left without a name, if it may name an account."""
+    deleted: list[Path] = []
+    for path in writing.glob("*.part"):
+        body = path.read_bytes()
+        if mention in body or body.startswith(_PACKED):  # a checkpoint; made again
+            path.unlink(missing_ok=True)
+            deleted.append(path)
+    if deleted:
+        flush_folder(writing)
     return len(deleted)
 
 

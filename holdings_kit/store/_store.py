@@ -45,9 +45,12 @@ from holdings_kit.store._tables import (
 )
 from holdings_kit.store._upkeep import (
     broken_files,
+    copy_erased,
     copy_tables,
     drop_broken,
     give_name,
+    name_part,
+    sweep,
 )
 from holdings_kit.store._view import Scanned, StoreView, with_missing
 from holdings_kit.wire._events import events_to_rejects, is_event_reason
@@ -149,8 +152,7 @@ class Store(StoreView):
         few_rows: float = 0.5,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
-        if buckets is not None and buckets < 1:
-            raise ConfigError(f"buckets={buckets}: at least 1 is needed")
+        _check_buckets(buckets)
         tables = Tables(_check_address(path), storage_options)
         super().__init__(tables, few_rows=few_rows, buckets=buckets)
         self._complete = False  # all tables are known to be there
@@ -424,7 +426,9 @@ class Store(StoreView):
         0
         """
         hours = max(0, math.ceil(keep / timedelta(hours=1)))
-        return sum(self._tables.vacuum(table, hours) for table in TABLES)
+        deleted = sum(self._tables.vacuum(table, hours) for table in TABLES)
+        root = self._tables.folder
+        return deleted + (0 if root is None else sweep(root, hours=hours))
 
     def check(self, *, repair: bool = False) -> pl.DataFrame:
         """Look the whole store over; gives what is wrong, no row where nothing is.
@@ -680,13 +684,14 @@ class Store(StoreView):
     def rebucket(self, path: str | Path, *, buckets: int) -> Store:
         """Copy the store to a new place, its accounts spread over another number.
 
-        The copy counts only when it is whole. Append to neither meanwhile. The commits
-        of the original, and so what `known_at` reads, are not copied.
+        In a folder the copy is whole or not there; in an object store it counts only
+        when it is whole. Append to neither meanwhile. The commits of the original, and
+        so what `known_at` reads, are not copied.
 
         Raises
         ------
         StoreError
-            There is a store at `path`.
+            There is something at `path`, or the storage refused.
 
         Examples
         --------
@@ -703,18 +708,30 @@ class Store(StoreView):
         ...     store.buckets, wider.buckets, wider.current().snapshots.height
         (1, 4, 1)
         """
-        options = self._tables.storage_options
-        if Tables(_check_address(path), options).buckets() is not None:
+        _check_buckets(buckets)
+        options, address = self._tables.storage_options, _check_address(path)
+        if Tables(address, options).buckets() is not None:
             raise StoreError(f"{path}: there is a store already; name a new place")
-        new = Store(
-            path, buckets=buckets, few_rows=self._few_rows, storage_options=options
-        )
-        new._tables.create(buckets)
-        files = (
-            move(self._tables, new._tables, table, buckets=buckets) for table in TABLES
-        )
-        commit_files(new._tables, chain.from_iterable(files))
-        return new
+        target = Tables(address, None).folder
+        if target is not None and target.is_dir() and any(target.iterdir()):
+            raise StoreError(f"{path}: is not empty; name a new folder")
+        part = None if target is None else name_part(target)
+        copied = Tables(str(part or address), options)
+        try:
+            copied.create(buckets)
+            files = (
+                move(self._tables, copied, table, buckets=buckets) for table in TABLES
+            )
+            commit_files(copied, chain.from_iterable(files))
+            if target is not None and part is not None:
+                copy_erased(self._tables, part)
+                give_name(part, target)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error}") from None
+        finally:
+            if part is not None:
+                shutil.rmtree(part, ignore_errors=True)
+        return Store(path, few_rows=self._few_rows, storage_options=options)
 
     def _make(self) -> int:
         """Make the tables that are not there; give the number of buckets."""
@@ -815,6 +832,11 @@ def _refuse_erased(tables: Tables, files: Iterable[Written]) -> None:
                 f"{file.path}: holds an account that was erased since; write the part "
                 "again"
             )
+
+
+def _check_buckets(buckets: int | None) -> None:
+    if buckets is not None and buckets < 1:
+        raise ConfigError(f"buckets={buckets}: at least 1 is needed")
 
 
 def _check_address(path: str | Path) -> str:

@@ -393,12 +393,15 @@ class Tables(NamedTuple):
                 enforce_retention_duration=False,
                 full=True,
             )
-            if self.folder is not None:
-                for path in gone:
-                    (self.folder / table / unquote(path)).unlink(missing_ok=True)
+            if self.folder is None:
+                return len(gone)
+            deleted = [self.folder / table / unquote(path) for path in gone]
+            deleted = [path for path in deleted if path.exists()]
+            for path in deleted:
+                path.unlink(missing_ok=True)
         except (DeltaError, OSError) as error:
             raise StoreError(f"{self.uri(table)}: cannot vacuum: {error}") from None
-        return len(gone)
+        return len(deleted)
 
     def files(self, table: str, known_at: datetime | None = None) -> pl.DataFrame:
         """List the files of a table: `path`, size, rows, and the partition, if any."""

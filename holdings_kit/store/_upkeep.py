@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -13,14 +14,23 @@ import polars as pl
 from holdings_kit.errors import StoreError
 from holdings_kit.store._disk import flush, flush_folder, make_folder, new_file
 from holdings_kit.store._files import COMMIT_ORDER
+from holdings_kit.store._log import WRITING
+from holdings_kit.store._tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from holdings_kit.store._tables import Tables
-
-__all__ = ["PROBLEMS", "broken_files", "copy_tables", "drop_broken", "give_name"]
+__all__ = [
+    "PROBLEMS",
+    "broken_files",
+    "copy_erased",
+    "copy_tables",
+    "drop_broken",
+    "give_name",
+    "name_part",
+    "sweep",
+]
 
 PROBLEMS: Final = pl.Schema(
     {
@@ -68,7 +78,7 @@ def copy_tables(source: Path, target: Path) -> Path:
     The log of the snapshots is copied first: every row that they count was committed
     before. Appends may go on.
     """
-    part = target.with_name(f".{target.name}.{uuid4().hex}.partial")
+    part = name_part(target)
     make_folder(part)
     try:
         for table in reversed(COMMIT_ORDER):
@@ -81,9 +91,7 @@ def copy_tables(source: Path, target: Path) -> Path:
                     continue
                 found = path.stat()
                 os.utime(copied, ns=(found.st_atime_ns, found.st_mtime_ns))
-        erased = source / "erased.json"
-        if erased.exists():
-            new_file(part / "erased.json", erased.read_bytes(), flushed=False)
+        copy_erased(Tables(str(source), None), part)
         flush((path for path in part.rglob("*") if path.is_file()), root=part)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -91,9 +99,31 @@ def copy_tables(source: Path, target: Path) -> Path:
     return part
 
 
+def copy_erased(tables: Tables, folder: Path) -> None:
+    """Copy the list of the erased, so that they stay out of a copy too."""
+    listed = None if tables.folder is None else tables.folder / "erased.json"
+    if listed is not None and listed.exists():
+        new_file(folder / "erased.json", listed.read_bytes())
+
+
+def sweep(root: Path, *, hours: int) -> int:
+    """Delete what killed writers left without a name so many hours ago."""
+    oldest = time.time() - hours * 3600
+    left = [*(root / WRITING).glob("*.part")]
+    left = [path for path in left if path.stat().st_mtime <= oldest]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def name_part(target: Path) -> Path:
+    """Name a folder beside another, for a copy until it is whole."""
+    return target.with_name(f".{target.name}.{uuid4().hex}.partial")
+
+
 def give_name(part: Path, target: Path) -> None:
     """Give a copy its name; there is a whole one or none."""
-    part.rename(target)
+    part.rename(target)  # refused where something is there, unless an empty folder
     flush_folder(target.parent)
 
 

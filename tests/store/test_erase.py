@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,9 +17,6 @@ from holdings_kit.errors import ConfigError, StoreError
 from holdings_kit.schema import REJECTS
 from holdings_kit.store import Appended, Store, _log as log
 from tests.store.conftest import DAY_ONE, make_snapshot
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GONE, OTHER = "64b7f0c2a1d3e4f5a6b7c8d9", "64b7f0c2a1d3e4f5a6b7c8da"
 
@@ -142,6 +140,51 @@ def test_inboxes_forget_it_too(tmp_path: Path) -> None:
     assert len(list((inbox.folder / "disputed").rglob("*"))) == 5
     with pytest.raises(StoreError, match="there is no inbox"):
         store.erase(GONE, reason="again", inboxes=[tmp_path / "none"])
+
+
+def test_an_erasure_of_an_inbox_that_is_cut_short_can_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = Inbox(tmp_path / "inbox", api_secret=SECRET)
+    inbox.receive(webhook(GONE))
+    inbox.receive(webhook(GONE, rows=9))  # both disputed, each with a reason beside
+    store = Store(tmp_path / "store")
+    unlink, left = Path.unlink, iter(range(3))
+
+    def cut(path: Path, *, missing_ok: bool = False) -> None:
+        if path.is_relative_to(inbox.folder) and next(left, None) is None:
+            raise OSError("killed")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", cut)
+        with pytest.raises(StoreError, match="not wholly"):
+            store.erase(GONE, reason="asked for it", inboxes=[inbox.folder])
+    store.erase(GONE, reason="asked for it", inboxes=[inbox.folder])
+    assert [p for p in inbox.folder.rglob("*") if p.is_file() or p.is_symlink()] == []
+
+
+def test_what_killed_writers_left_goes_too(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    part = next((tmp_path / "snapshots").rglob("part-*.parquet"))
+    for name, body in {
+        "packed": part.read_bytes(),
+        "named": GONE.encode(),
+        "other": b"{}",
+    }.items():
+        (tmp_path / ".writing" / f"{name}.part").write_bytes(body)
+    store.erase(GONE, reason="asked for it")
+    assert [path.stem for path in (tmp_path / ".writing").iterdir()] == ["other"]
+    assert store.vacuum(keep=timedelta(hours=1)) == 0
+    assert store.vacuum(keep=timedelta(0)) == 1
+    assert not list((tmp_path / ".writing").iterdir())
+
+
+def test_a_copy_with_other_buckets_keeps_the_erased_out(tmp_path: Path) -> None:
+    store = filled(tmp_path / "store")
+    store.erase(GONE, reason="asked for it")
+    copied = store.rebucket(tmp_path / "copy", buckets=3)
+    assert copied.append(make_snapshot(GONE, 0, 4)) == Appended(0, 0, 0)
 
 
 def test_erase_needs_an_account_a_reason_and_a_folder(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def test_compact_and_vacuum_change_no_answer(store: Store) -> None:
     same(contents(store.known_at(moment)), before)
     assert store.vacuum() == 0  # all of it is younger than a week
     assert store.vacuum(keep=timedelta(0)) > 0
+    assert store.vacuum(keep=timedelta(0)) == 0, "what is gone is not counted again"
     assert files(store) < many
     same(contents(store), before)
     assert store.append(make_snapshot("U1", 2, 5)).deliveries == 1
@@ -65,6 +66,27 @@ def test_rebucket_is_the_same_store(store: Store, tmp_path: Path) -> None:
     assert sum(parts) == store.current().holdings.height
     with pytest.raises(StoreError, match="already"):
         store.rebucket(tmp_path / "new", buckets=7)
+
+
+def test_rebucket_leaves_a_whole_copy_or_none(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(tmp_path.iterdir())
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("holdings_kit.store._store.commit_files", fail)
+        with pytest.raises(StoreError, match="full"):
+            store.rebucket(tmp_path / "new", buckets=5)
+    assert sorted(tmp_path.iterdir()) == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(StoreError, match="not empty"):
+        store.rebucket(tmp_path / "other", buckets=5)
+    with pytest.raises(ConfigError, match="at least 1"):
+        store.rebucket(tmp_path / "new", buckets=0)
 
 
 def test_every_bucket_sees_the_same_commits(store: Store) -> None:
