@@ -79,10 +79,11 @@ app: setup
 bench: setup
 	$(BIN)/python -m benchmarks.run --scale $(or $(SCALE),small) $(if $(ONLY),--only $(ONLY))
 
-# 20,000 and more cases of any bytes at all into the readers, and 20,000 damaged lines
-# that the quick reader and the strict one must read alike.
+# 21,000 damaged payloads and files into each reader, 42,000 damaged lines that the quick
+# reader and the strict one must read alike, 7,000 cases of any bytes at all.
 fuzz: setup
-	FUZZ_LINES=20000 $(BIN)/pytest -q -n 2 tests/wire/test_both_readers.py
+	FUZZ_READERS=21000 $(BIN)/pytest -q -n 2 tests/read/test_fuzz.py
+	FUZZ_LINES=42000 $(BIN)/pytest -q -n 2 tests/wire/test_both_readers.py
 	HYPOTHESIS_PROFILE=random FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
 
 lock: $(UV)

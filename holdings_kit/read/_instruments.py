@@ -16,8 +16,8 @@ import polars as pl
 from holdings_kit.errors import WireError
 from holdings_kit.read._files import read_bytes
 from holdings_kit.read.identity import asset_class, isin_ok
-from holdings_kit.schema import EXCHANGES, INSTRUMENTS, Loaded, conform
-from holdings_kit.wire._exchange import Document, read_cells, recognize
+from holdings_kit.schema import EXCHANGES, INSTRUMENTS, REJECTS, Loaded, conform
+from holdings_kit.wire._exchange import Document, line_of, read_cells, recognize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _KIND: Final = "arrow_instruments"
+_NAMELESS: Final = "names no security: no valid ISIN, no exchange with a symbol"
 _COLUMNS: Final = ("Exchange", "Token", "Symbol", "TradingSymbol", "FullName", "ISIN")
 
 
@@ -100,9 +101,18 @@ def read_instruments_and_rejects(
         named = {cell.strip().strip('"') for cell in line.split(",")}
         missing = [column for column in _COLUMNS if column not in named]
         raise WireError(name, "/0", f"no column {', '.join(missing or _COLUMNS)}")
-    cells = read_cells([Document(name, body)], shape)
-    nowhere = pl.all_horizontal(pl.col("exchange", "symbol").is_null())
-    return _read_master(cells.rows.filter(~nowhere)), cells.rejects
+    document = Document(name, body)
+    cells = read_cells([document], shape)
+    made = _identify(cells.rows)
+    nameless = made.filter(pl.col("instrument_id").is_null())
+    lines = [(at, line_of(document, at)) for at in nameless["line_no"]]
+    aside = pl.DataFrame(
+        [(name, at, _NAMELESS, line) for at, line in lines if line.strip(b", \t")],
+        schema=REJECTS,
+        orient="row",
+    )
+    rejects = pl.concat([cells.rejects, aside]).sort("line_no")
+    return _read_master(made.drop_nulls("instrument_id")), rejects
 
 
 def resolve(loaded: Loaded, instruments: pl.DataFrame | None) -> Loaded:
@@ -166,15 +176,19 @@ def unresolved(holdings: pl.DataFrame) -> pl.DataFrame:
     return holdings.filter(~isin_ok("isin").fill_null(value=False))
 
 
-def _read_master(rows: pl.DataFrame) -> pl.DataFrame:
+def _identify(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give each line its identity: the ISIN, else the listing, else null."""
     valid = isin_ok("isin").fill_null(value=False)
-    made = rows.with_columns(
+    return rows.with_columns(
         instrument_id=pl.coalesce(
             pl.when(valid).then("isin"), pl.format("{}:{}", "exchange", "symbol")
         ),
         asset_class=pl.when(valid).then(asset_class("isin")),
         source=pl.lit("arrow"),
     )
+
+
+def _read_master(made: pl.DataFrame) -> pl.DataFrame:
     blank = [
         pl.lit(None, dtype).alias(column)
         for column, dtype in INSTRUMENTS.items()

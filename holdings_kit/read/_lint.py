@@ -118,7 +118,12 @@ def _read_values(text: str, name: str) -> tuple[str, pl.DataFrame]:
             raise WireError(name, "", "neither JSON nor a page with a JSON sample")
         json = sample
     form, document = find_format(parse_json(json, name), name)
-    return form, list_values(document)
+    try:
+        return form, list_values(document)
+    except RecursionError:
+        raise WireError(name, "", "nested too deeply") from None
+    except UnicodeEncodeError:
+        raise WireError(name, "", "a text holds half a surrogate pair") from None
 
 
 _FIELD: Final = re.compile(
@@ -281,6 +286,8 @@ def parse_json(text: str, source: str) -> object:
         return cast("object", json.loads(text, parse_float=_Number, parse_int=_Number))
     except json.JSONDecodeError as error:
         raise WireError(source, "", f"not JSON: {error}") from error
+    except RecursionError:
+        raise WireError(source, "", "not JSON: nested too deeply") from None
 
 
 class _Number(str):

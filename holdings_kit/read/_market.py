@@ -342,7 +342,8 @@ def _keep_one_close(
     line = [*key, "exchange", "series"]
     same = pl.all_horizontal(pl.col(c).eq_missing(pl.col(c).shift()) for c in line)
     other = pl.col("close_price") != pl.col("close_price").shift()
-    differing = ordered.filter((same & other).fill_null(value=False))
+    # in one piece: polars panics over numbers as text where the first piece is empty
+    differing = ordered.filter((same & other).fill_null(value=False)).rechunk()
     said = pl.format(
         "{} on {}: {} in {}, another close in another file",
         "instrument_id",

@@ -77,6 +77,8 @@ CANDLES: Final = pl.Schema(
 )
 
 _PAISE: Final = 100
+_MOST: Final = 10**14  # what MONEY holds
+_LATEST: Final = 253_402_300_800  # seconds since 1970: the year 9999 is over
 _ALLOCATION: Final = {
     "segment": ("segment",),
     "cash_value": ("cashCurrent",),
@@ -317,9 +319,10 @@ def _parse_exact(
     )
     for name in columns:
         given = text[name].str.strip_chars().replace("", None).is_not_null()
-        wrong = (given & made[name].is_null()).arg_true()
+        most = _LATEST if name == "ltt" else _MOST
+        wrong = (given & ~(made[name].abs() < most).fill_null(value=False)).arg_true()
         if len(wrong):
-            shown = f"{name}: {text[name][wrong[0]]!r} is no number"
+            shown = f"{name}: {text[name][wrong[0]]!r} is no number below {most:,}"
             raise WireError(source, f"/data/{wrong[0]}", shown[:200])
     return made
 
