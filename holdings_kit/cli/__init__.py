@@ -14,7 +14,7 @@ def main() -> None:
     try:
         _load("app")()
     except HoldingsError as error:
-        from holdings_kit.errors import printable
+        from holdings_kit.cli._terminal import say
 
-        print(f"holdings-kit: {printable(error)}", file=sys.stderr)
+        say(f"holdings-kit: {error}", error=True)
         sys.exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,8 @@ import typer
 
 from holdings_kit.cli._sandbox import listen, resend, sandbox, trigger
 from holdings_kit.cli._store import store_app
-from holdings_kit.errors import ConfigError, printable
+from holdings_kit.cli._terminal import say
+from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -72,7 +72,7 @@ def load(
         done = hk.scan_webhooks(
             names, into=store, api_secret=secret, instruments=master
         )
-    print(
+    say(
         f"{number_of(done.deliveries, 'delivery', 'deliveries')} loaded, "
         f"{done.skipped} loaded before, "
         f"{done.rejects.height} set aside"
@@ -88,15 +88,15 @@ def _print_events(events: pl.DataFrame) -> None:
     kinds = events.group_by("kind").len().sort("kind").rows()
     if kinds:
         counts = ", ".join(f"{kind} {count:,}" for kind, count in kinds)
-        print(f"other events: {counts}")
+        say(f"other events: {counts}")
 
 
 def _print_rejects(rejects: pl.DataFrame) -> None:
     for row in rejects.head(_SHOWN).iter_rows(named=True):
         line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
-        print(printable(line.replace("\n", " ")))
+        say(line.replace("\n", " "))
     if rejects.height > _SHOWN:
-        print(f"  and {rejects.height - _SHOWN:,} more")
+        say(f"  and {rejects.height - _SHOWN:,} more")
 
 
 def report(
@@ -157,7 +157,7 @@ def report(
         loaded = read_for_report(kept)
         actions = given.actions if given and given.actions.height else None
         shown = portfolio_report(loaded, prices=table, actions=actions)
-        print(printable(shown))
+        say(shown)
         if out is not None:
             from holdings_kit.display import write_report
 
@@ -170,7 +170,7 @@ def report(
                 population=population,
                 made_at=datetime.now(UTC),
             )
-            print(f"\nreport      {page}")
+            say(f"\nreport      {page}")
 
 
 def _read_price_folder(
@@ -223,7 +223,7 @@ def generate(
         wire="arrow" if arrow else "gateway",
     )
     for path in paths:
-        print(path)
+        say(path)
 
 
 def receive(
@@ -278,8 +278,8 @@ def receive(
     left = inbox.sweep()
     if inbox.verifies:
         threading.Thread(target=Verifying(inbox), daemon=True).start()
-    print(f"inbox     {inbox.folder} ({left} unfinished removed)")
-    print(f"webhooks  http://{host}:{port}/webhook", flush=True)
+    say(f"inbox     {inbox.folder} ({left} unfinished removed)")
+    say(f"webhooks  http://{host}:{port}/webhook", at_once=True)
     serve(webhook_app(inbox), host=host, port=port, allow_remote=allow_remote)
 
 
@@ -327,11 +327,11 @@ def _serve(
     from holdings_kit.cli._lab import Running, run_lab
 
     def tell(up: Running) -> None:
-        print(f"sandbox   {up.sandbox_url}/")
-        print(f"store     {up.store}")
-        print(f"open      {up.url}")
-        print(
-            "The address holds the token: it is for you. Ctrl-C stops it.", flush=True
+        say(f"sandbox   {up.sandbox_url}/")
+        say(f"store     {up.store}")
+        say(f"open      {up.url}")
+        say(
+            "The address holds the token: it is for you. Ctrl-C stops it.", at_once=True
         )
 
     code = run_lab(
@@ -342,7 +342,7 @@ def _serve(
         tell=tell,
         open_page=webbrowser.open if browser else None,
     )
-    print("stopped")
+    say("stopped")
     if code:
         raise typer.Exit(code)
 
@@ -362,7 +362,7 @@ def _read_optional_secret(name: str) -> Secret | None:
         return None
     secret = wire.Secret(os.environ[name])
     if hint := secret.blank_ends():
-        print(f"{name}: {hint}", file=sys.stderr)
+        say(f"{name}: {hint}", error=True)
     return secret
 
 
@@ -380,13 +380,13 @@ def market(
     from holdings_kit.market import calendar_known, trading_days
 
     found = hk.read_market([str(path) for path in files])
-    print(found)
+    say(found)
     known = found.files.drop_nulls("kind")
     for kind, part in sorted(known.group_by("kind")):
         first, last = part["first_date"].min(), part["last_date"].max()
         span = f", {first} to {last}" if first is not None else ""
         rows = f"{part['rows_count'].sum():,} rows in {part.height:,} files"
-        print(f"  {kind[0]:<18} {rows}{span}")
+        say(f"  {kind[0]:<18} {rows}{span}")
     days = sorted(found.prices.filter(exchange="NSE")["date"].unique())
     if days:
         start, end = calendar_known()
@@ -394,7 +394,7 @@ def market(
         sure = [d for d in gone if start and end and start <= d <= end]
         _print_days("sessions without an NSE price file", sure)
         _print_days("days without one, sessions or not", sorted({*gone} - {*sure}))
-    print(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
+    say(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
     _print_rejects(found.rejects)
     if found.rejects.height and not found.files["kind"].count():
         raise typer.Exit(1)
@@ -407,7 +407,7 @@ def _print_days(what: str, days: list[date]) -> None:
     shown = ", ".join(map(str, days[:_SHOWN]))
     more = f" and {len(days) - _SHOWN} more" if len(days) > _SHOWN else ""
     if days:
-        print(f"{what}: {len(days)}: {shown}{more}")
+        say(f"{what}: {len(days)}: {shown}{more}")
 
 
 app = typer.Typer(

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from holdings_kit.errors import ConfigError, printable
+from holdings_kit.cli._terminal import say
+from holdings_kit.errors import ConfigError
 
 __all__ = ["listen", "resend", "sandbox", "trigger"]
 
@@ -103,12 +104,12 @@ def sandbox(
     with running as sb:
         access = sb.access()
         if as_json:
-            print(json.dumps(access), flush=True)
+            say(json.dumps(access), at_once=True)
         else:
-            print(f"front page     {sb.url}/")
-            print(f"inspector      {access['inspector']}")
-            print(f"contracts      {sb.url}/docs, {access['openapi']}")
-            print(f"base URL       {sb.base_url} (Gateway and Arrow)")
+            say(f"front page     {sb.url}/")
+            say(f"inspector      {access['inspector']}")
+            say(f"contracts      {sb.url}/docs, {access['openapi']}")
+            say(f"base URL       {sb.base_url} (Gateway and Arrow)")
             for name in (
                 "gateway",
                 "api_secret",
@@ -116,8 +117,8 @@ def sandbox(
                 "app_id",
                 "app_secret",
             ):
-                print(f"{name:<14} {access[name]}")
-            print("The secrets are invented. Ctrl-C stops it.", flush=True)
+                say(f"{name:<14} {access[name]}")
+            say("The secrets are invented. Ctrl-C stops it.", at_once=True)
         _wait_for_stop_signal()
 
 
@@ -230,10 +231,10 @@ def listen(
 
     def show(line: dict[str, object]) -> None:
         if as_json:
-            print(json.dumps(line), flush=True)
+            say(json.dumps(line), at_once=True)
         else:
             words = f"{line['kind']} {line['account']} → {line['answer']}"
-            print(printable(words), flush=True)
+            say(words, at_once=True)
 
     with serving(make_relay(forward_to, show), port=port) as address:
         hook = f"{address}/webhook"
@@ -244,10 +245,10 @@ def listen(
             source = ""
         ready = {"listening": hook, "forward_to": forward_to, "sandbox": source}
         if as_json:
-            print(json.dumps(ready), flush=True)
+            say(json.dumps(ready), at_once=True)
         else:
-            print(f"webhooks   {hook} → {forward_to}")
-            print(f"sandbox    {source or 'none answers at ' + running}", flush=True)
+            say(f"webhooks   {hook} → {forward_to}")
+            say(f"sandbox    {source or 'none answers at ' + running}", at_once=True)
         _wait_for_stop_signal()
 
 
@@ -319,12 +320,12 @@ def _print_deliveries(sent: list[dict[str, object]], *, as_json: bool) -> bool:
         lines.append({**one, "answer": answer, "ok": good})
     whole = bool(lines) and all(line["ok"] is True for line in lines)
     if as_json:
-        print(json.dumps({"ok": whole, "deliveries": lines}))
+        say(json.dumps({"ok": whole, "deliveries": lines}))
         return whole
     for line in lines:
         forged = " (forged)" if line["forged"] else ""
         words = f"{line['id']} {line['kind']}{forged} {line['transactionId']}"
-        print(printable(f"{words} → {line['url']}: {line['answer']}"))
+        say(f"{words} → {line['url']}: {line['answer']}")
     return whole
 
 

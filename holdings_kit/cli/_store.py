@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdings_kit.errors import printable
+from holdings_kit.cli._terminal import say
 
 __all__ = ["store_app"]
 
@@ -39,13 +39,13 @@ def check(
     problems = store.check(repair=repair)
     for row in problems.iter_rows(named=True):
         what = row["file"] or row["snapshot_id"] or row["table"]
-        print(printable(f"{what}: {row['problem']}"))
+        say(f"{what}: {row['problem']}".replace("\n", " "))
     if problems.height:
-        print(f"{number_of(problems.height, 'problem', 'problems')}")
+        say(f"{number_of(problems.height, 'problem', 'problems')}")
         raise typer.Exit(1)
     held = store.history().snapshots
     accounts = held["account_id"].n_unique()
-    print(
+    say(
         f"clean: {number_of(held.height, 'snapshot', 'snapshots')} of "
         f"{number_of(accounts, 'account', 'accounts')}"
     )
@@ -61,7 +61,7 @@ def backup(
     from holdings_kit.display import number_of
 
     held = hk.Store(folder).backup(into).history().snapshots
-    print(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
+    say(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
 
 
 @store_app.command()
@@ -90,7 +90,7 @@ def erase(
     if not folder.exists():
         raise StoreError(f"{folder}: there is no store")
     done = hk.Store(folder).erase(account, reason=reason, inboxes=inbox or ())
-    print(
+    say(
         f"erased: snapshots {done.snapshots}, rows {done.rows}, rejects "
         f"{done.rejects}, inbox bodies {done.inbox_files}; not in backups"
     )
@@ -108,4 +108,4 @@ def retain(
     if not folder.exists():
         raise StoreError(f"{folder}: there is no store")
     done = hk.Store(folder).retain(days)
-    print(f"deleted: snapshots {done.snapshots}, rows {done.rows}")
+    say(f"deleted: snapshots {done.snapshots}, rows {done.rows}")

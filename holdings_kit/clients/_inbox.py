@@ -41,7 +41,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.clients._verification import check
-from holdings_kit.errors import ConfigError, HoldingsError, WireError, readable
+from holdings_kit.errors import (
+    ConfigError,
+    HoldingsError,
+    WireError,
+    printable,
+    readable,
+)
 from holdings_kit.market._freshness import utc_now
 from holdings_kit.read import read_webhooks
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
@@ -69,6 +75,7 @@ __all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide"]
 
 _LOG: Final = logging.getLogger("holdings_kit.deliveries")
 _LOG.addHandler(logging.NullHandler())
+_FAILED: Final = "on_accepted failed; the delivery stays in %s"
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _KEPT: Final = ("accepted", "pending", "disputed")
 _SMALL: Final = 64 << 10  # bytes; longer bodies are parsed only if a checksum may fit
@@ -299,7 +306,7 @@ class Inbox:
         try:
             on_accepted(read_webhooks(path, api_secret=self._secrets))
         except Exception:  # noqa: BLE001, the caller's own; the delivery is safe
-            _LOG.exception("on_accepted failed; the delivery stays in %s", path)
+            _LOG.exception(_FAILED, printable(path))
 
     def _keep_event(self, folder: str, name: str, body: bytes) -> Receipt:
         known = self.folder / folder / name

@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -340,7 +340,7 @@ class _Quietly:
             self._unsaid += 1
             return
         more = f" (and {self._unsaid} more since)" if self._unsaid else ""
-        _LOG.error("%s%s", words, more)
+        _LOG.error("%s%s", printable(words), more)
         self._next, self._unsaid = now + _QUIET_SECONDS, 0
 
 

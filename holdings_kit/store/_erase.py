@@ -62,9 +62,14 @@ class ErasedList:
             found: dict[str, Any] = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             found = {"key": secrets.token_hex(32), "erased": []}
-        self._key = bytes.fromhex(found["key"])
-        self._log: list[dict[str, Any]] = found["erased"]
-        self._hashes = {entry["account"] for entry in self._log}
+        except (OSError, ValueError) as error:
+            raise _unreadable(self._path, str(error)) from None
+        try:
+            self._key = bytes.fromhex(found["key"])
+            self._log: list[dict[str, Any]] = found["erased"]
+            self._hashes = {entry["account"] for entry in self._log}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise _unreadable(self._path, "it lacks what `erase` writes") from None
 
     def __len__(self) -> int:
         return len(self._log)
@@ -96,6 +101,13 @@ class ErasedList:
 
     def _hash(self, account_id: str) -> str:
         return hmac.new(self._key, account_id.encode(), hashlib.sha256).hexdigest()
+
+
+def _unreadable(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path}: the list of erased accounts cannot be read: {why}; without it they "
+        "could come back: take it from a backup"
+    )
 
 
 def remove_rows(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 import holdings_kit as hk
-from benchmarks.deliveries import webhook
+from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.cli import app
+from holdings_kit.clients import Inbox
 from holdings_kit.display._report_text import Section, write_text
-from holdings_kit.errors import ConfigError, WireError, printable
+from holdings_kit.errors import ConfigError, HoldingsError, WireError, printable
+from tests.market.test_any_exchange_bytes import SEEDS as MARKET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +70,60 @@ def test_names_and_reasons_of_dumps_do_not_reach_the_terminal(tmp_path: Path) ->
     loaded = CliRunner().invoke(app, ["load", str(dump), "--into", str(tmp_path / "s")])
     assert loaded.exit_code == 0, loaded.output
     assert obeyed(loaded.output) == set()
+
+
+def test_names_of_files_and_folders_do_not_either(tmp_path: Path) -> None:
+    market = tmp_path / "market"
+    market.mkdir()
+    (market / f"{EVIL}.csv").write_text(MARKET["udiff"].replace("SBIN", EVIL))
+    dump = tmp_path / f"{EVIL}.ndjson"
+    dump.write_bytes(webhook("a1", broker=EVIL) + b"\nbroken\n")
+    out = str(tmp_path / EVIL)
+    for command in (
+        ["market", str(market)],
+        ["report", str(dump), "--out", out],
+        ["load", str(dump), "--into", str(tmp_path / "store")],
+        ["store", "check", str(tmp_path / "store")],
+        ["generate", out, "--accounts", "1"],
+    ):
+        said = CliRunner().invoke(app, command)
+        assert said.exit_code == 0, said.output
+        assert obeyed(said.output) == set(), command
+
+
+@pytest.mark.parametrize("kind", HoldingsError.__subclasses__())
+def test_no_error_of_ours_obeys(kind: Any) -> None:
+    facts = {"code": EVIL, "message": EVIL, "retryable": True}
+    needed = {
+        name: facts.get(
+            name, None if name in {"snapshot_at", "age", "status"} else EVIL
+        )
+        for name, one in inspect.signature(kind.__init__).parameters.items()
+        if name != "self" and one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY}
+    }
+    error = kind(**needed) if needed else kind(EVIL)
+    assert obeyed(str(error) + repr(error)) == set()
+    assert obeyed("".join(traceback.format_exception(error))) == set()
+
+
+def test_no_log_record_or_repr_obeys(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="holdings_kit")
+
+    def fail(_: hk.Loaded) -> None:
+        raise ConfigError(EVIL)
+
+    inbox = Inbox(tmp_path / EVIL, api_secret=SECRET, on_accepted=fail)
+    bodies = [webhook("a1", broker=EVIL), webhook(EVIL, timestamp=EVIL), EVIL.encode()]
+    receipts = [inbox.receive(body) for body in bodies]
+    inbox._announcing.shutdown()
+    assert [receipt.status for receipt in receipts][::2] == [200, 400]
+    said = "".join(map(logging.Formatter().format, caplog.records))
+    assert "on_accepted failed" in said
+    assert obeyed(said + repr(receipts) + repr(inbox)) == set()
+    loaded = hk.read_webhooks(inbox.accepted)
+    assert obeyed(repr(loaded) + str(loaded) + loaded._repr_html_()) == set()
 
 
 def test_an_error_that_repeats_a_name_does_not_either(tmp_path: Path) -> None:

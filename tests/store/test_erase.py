@@ -187,6 +187,16 @@ def test_a_copy_with_other_buckets_keeps_the_erased_out(tmp_path: Path) -> None:
     assert copied.append(make_snapshot(GONE, 0, 4)) == Appended(0, 0, 0)
 
 
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"key": 1, "erased": []}', b"\xff"])
+def test_a_broken_list_of_the_erased_is_named(tmp_path: Path, body: bytes) -> None:
+    store = Store(tmp_path)
+    store.append(make_snapshot(OTHER, 0, 1))
+    (tmp_path / "erased.json").write_bytes(body)
+    with pytest.raises(StoreError, match=r"erased\.json: the list of erased"):
+        store.append(make_snapshot(OTHER, 1, 1))
+    assert store.current().snapshots.height == 1
+
+
 def test_erase_needs_an_account_a_reason_and_a_folder(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for account, reason in (("A", " "), ("", "x")):

@@ -25,6 +25,7 @@ __all__ = ["TableModel"]
 _ROW = "__row"
 _SUMMED: Final = frozenset({"value", "pnl", "effect", "flow"})
 _INDIA: Final = ZoneInfo("Asia/Kolkata")
+_BREAKS: Final = r"[\t\r\n]"  # what would end a cell that is pasted
 
 
 class TableModel(HasTraits):
@@ -164,7 +165,8 @@ class TableModel(HasTraits):
         ids = sorted(self.selected) or self.row_ids
         return (
             guard_formulas(self._frame[ids].select(self._names))
-            .with_columns(pl.col(pl.String()).str.replace_all(r"[\t\r\n]", " "))
+            .with_columns(pl.col(pl.String()).str.replace_all(_BREAKS, " "))
+            .rename(lambda name: re.sub(_BREAKS, " ", name))
             .write_csv(separator="\t", quote_style="never")
         )
 
