@@ -15,7 +15,7 @@ from holdings_kit.errors import StoreError, readable
 from holdings_kit.store._disk import add_file, flush_folder, make_folder
 from holdings_kit.store._files import COMMIT_ORDER, rewrite
 from holdings_kit.store._log import WRITING, entries, sum_up
-from holdings_kit.store._tables import PARTITION, TABLES, Tables
+from holdings_kit.store._tables import PARTITION, TABLES, TORN, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -201,7 +201,7 @@ def _delete_unused(tables: Tables, table: str, goes: pl.Expr) -> int:
         try:
             rows = tables.scan_files(table, [name])
             holds = name in removed or rows.select(goes.any()).collect().item()
-        except (pl.exceptions.PolarsError, OSError):
+        except TORN:
             holds = True  # not whole, and in use nowhere
         if holds:
             path.unlink(missing_ok=True)

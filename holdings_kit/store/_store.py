@@ -39,6 +39,7 @@ from holdings_kit.store._tables import (
     DECISIONS,
     STORED,
     TABLES,
+    TORN,
     Tables,
     bucket_of,
     with_partition,
@@ -406,7 +407,8 @@ class Store(StoreView):
         ...     store.compact(), store.history().snapshots.height
         (3, 3)
         """
-        return sum(join_files(self._tables, table) for table in TABLES)
+        with self._naming_broken():
+            return sum(join_files(self._tables, table) for table in TABLES)
 
     def vacuum(self, *, keep: timedelta = _WEEK) -> int:
         """Delete files that nobody needs: joined by `compact`, or never committed.
@@ -610,9 +612,10 @@ class Store(StoreView):
             if root is not None:
                 when = require_zone(at or datetime.now(UTC), "at")
                 ErasedList(root).add(account_id, reason=reason, at=when)
-            counts, files = remove_rows(
-                self._tables, gone, buckets=place, mention=named
-            )
+            with self._naming_broken():
+                counts, files = remove_rows(
+                    self._tables, gone, buckets=place, mention=named
+                )
             bodies = sum(erase_bodies(Path(inbox), account_id) for inbox in inboxes)
         except OSError as error:
             raise StoreError(f"{self!r}: not wholly erased: {error}") from None
@@ -674,10 +677,8 @@ class Store(StoreView):
         names = old.join(last, on="snapshot_id", how="anti")["snapshot_id"].implode()
         goes = pl.col("snapshot_id").is_in(names)
         gone = {table: goes for table in TABLES if table != "rejects"}
-        try:
+        with self._naming_broken():
             counts, files = remove_rows(self._tables, gone, buckets=None)
-        except OSError as error:
-            raise StoreError(f"{self!r}: not wholly deleted: {error}") from None
         rows = sum(counts[table] for table in ("holdings", "listings", "baskets"))
         return Erased(counts["snapshots"], rows, 0, files)
 
@@ -825,7 +826,7 @@ def _refuse_erased(tables: Tables, files: Iterable[Written]) -> None:
         rows = tables.scan_files(file.table, [file.path]).select("account_id")
         try:
             names = rows.collect().to_series()
-        except (pl.exceptions.PolarsError, OSError):
+        except TORN:
             continue  # the commit itself says what is wrong
         if erased.named_in(names):
             raise StoreError(

@@ -46,6 +46,7 @@ __all__ = [
     "DECISIONS",
     "FORMAT",
     "TABLES",
+    "TORN",
     "Tables",
     "bucket_of",
     "with_bucket",
@@ -95,6 +96,9 @@ FORMAT: Final = 3
 1 counted no listings, and its first rows own what the morning held, without the day's
 trades; 1 and 2 did not say what was asked for. Both are read as if written today.
 """
+
+TORN: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What reading a damaged file raises: polars panics over some."""
 
 _TRADES_OWNED: Final = 3  # since this format every row owns what was traded that day
 _RETRIES: Final = 100  # of a commit that another writer overtook
@@ -528,7 +532,7 @@ class Tables(NamedTuple):
                 found.collect_schema()
             elif (held := found.select(pl.len()).collect().item()) != rows:
                 return f"has {held} of {rows} rows"
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except TORN as error:
             return f"cannot be read: {str(error).splitlines()[0]}"
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import polars as pl
@@ -20,11 +21,11 @@ from holdings_kit.schema import (
     require_zone,
 )
 from holdings_kit.store._rules import BOTH, PARTS, judge, speaks_for
-from holdings_kit.store._tables import Tables, bucket_of, with_partition
+from holdings_kit.store._tables import TORN, Tables, bucket_of, with_partition
 from holdings_kit.wire._events import is_event_reason, rejects_to_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator
     from datetime import date, datetime
 
     from holdings_kit.store._mapper import Mapper
@@ -352,9 +353,15 @@ class StoreView:
 
     def _collect_all(self, plans: list[pl.LazyFrame]) -> list[pl.DataFrame]:
         """Run plans; where a file cannot be read, name it."""
-        try:
+        with self._naming_broken():
             return pl.collect_all(plans)
-        except (pl.exceptions.PolarsError, OSError) as error:
+
+    @contextmanager
+    def _naming_broken(self) -> Generator[None]:
+        """Where a file cannot be read, name it."""
+        try:
+            yield
+        except TORN as error:
             broken = self._tables.find_broken(buckets=self._places(None))
             for _, path, why in broken:
                 raise StoreError(

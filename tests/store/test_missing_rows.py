@@ -19,6 +19,8 @@ from holdings_kit.store._tables import bucket_of
 from tests.store.conftest import DAY_ONE, make_snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.store.conftest import Make
 
 ROW_TABLES = ("holdings", "listings", "baskets")
@@ -243,3 +245,21 @@ def test_files_and_folders_are_their_owners_alone(tmp_path: Path, make: Make) ->
     paths = [tmp_path / "store", *(tmp_path / "store").rglob("*")]
     modes = {(path.is_dir(), path.stat().st_mode & 0o777) for path in paths}
     assert modes == {(True, 0o700), (False, 0o600)}
+
+
+@pytest.mark.parametrize("work", ["compact", "erase", "retain", "current"])
+def test_work_on_a_damaged_file_names_it(tmp_path: Path, work: str) -> None:
+    store = Store(tmp_path)
+    for day in range(3):
+        store.append(make_snapshot("A", day, 3))
+        store.append(make_snapshot("B", day, 3))
+    for path in (tmp_path / "holdings").rglob("part-*.parquet"):
+        path.write_bytes(path.read_bytes()[:-4] + b"AAKA")
+    tasks: dict[str, Callable[[], object]] = {
+        "compact": store.compact,
+        "erase": lambda: store.erase("A", reason="asked for it"),
+        "retain": lambda: store.retain(1, now=DAY_ONE + timedelta(days=9)),
+        "current": store.current,
+    }
+    with pytest.raises(StoreError, match=r"part-.*parquet: cannot be read"):
+        tasks[work]()
