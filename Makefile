@@ -39,7 +39,8 @@ check: setup
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
 	$(BIN)/pytest -q --doctest-modules holdings_kit widgets
 	$(BIN)/pytest -q --doctest-glob="*.md" \
-		README.md docs/events.md docs/service.md docs/tasks.md docs/start
+		README.md docs/events.md docs/hosts.md docs/service.md \
+		docs/tasks.md docs/start
 
 # Every notebook runs from top to bottom; stored outputs are compared.
 notebooks: setup

@@ -46,6 +46,7 @@ html_css_files = ["tokens.css", "site.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],  # the other is named unlike its text
     "show_prev_next": False,
     "header_links_before_dropdown": 5,
     "show_toc_level": 2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import nbformat.v4 as nb
 import polars as pl
 import pytest
@@ -35,6 +36,33 @@ SHADOW = """css => {
         .attachShadow({mode: 'open'});
     root.innerHTML = `<style>${css}</style><div class="hk-table">x</div>`;
     return getComputedStyle(root.querySelector('div')).getPropertyValue('--hk-ink');
+}"""
+
+# The model that every host of an anywidget gives, and no more than that.
+STRICT = """async ([script, state]) => {
+    const known = /^(change:[a-z_]+|msg:custom|comm_live_update)$/;
+    const heard = {};
+    const model = {
+        get: (name) => state[name],
+        set: (name, value) => { state[name] = value; },
+        save_changes() {},
+        send() {},
+        off() {},
+        on(name, act) {
+            if (!known.test(name)) throw new Error(`no host knows the event ${name}`);
+            (heard[name] ??= []).push(act);
+        },
+    };
+    const url = URL.createObjectURL(new Blob([script], {type: "text/javascript"}));
+    const { default: widget } = await import(url);
+    const el = document.body.appendChild(document.createElement("div"));
+    await widget.render({ model, el, experimental: {} });
+    window.tell = (changes) => {
+        Object.assign(state, changes);
+        for (const name of Object.keys(changes)) {
+            for (const act of heard[`change:${name}`] ?? []) act();
+        }
+    };
 }"""
 
 
@@ -127,3 +155,34 @@ def test_marimo_gets_copies_of_what_it_cannot_run_and_colours_for_the_table(
         else:
             assert tool._display_()._repr_html_() == tool.static_html()
     assert page.evaluate(SHADOW, HoldingsTable._css) == "#17202b"
+
+
+def parts(tool: Any) -> Iterator[anywidget.AnyWidget]:
+    """Give every widget of a tool that brings a script."""
+    if isinstance(tool, anywidget.AnyWidget):
+        yield tool
+    for child in getattr(tool, "children", ()):
+        yield from parts(child)
+
+
+def state_of(widget: anywidget.AnyWidget) -> dict[str, Any]:
+    return {k: v for k, v in widget.get_state().items() if not k.startswith("_")} | {
+        "layout": None
+    }
+
+
+def test_every_script_asks_a_host_for_no_more_than_the_contract(
+    tools: dict[str, Any], page: Page
+) -> None:
+    page.set_content("<!doctype html><title>any host</title>")
+    scripts = [part for tool in tools.values() for part in parts(tool)]
+    assert len(scripts) > len(tools)
+    for part in scripts:
+        page.evaluate(STRICT, [str(part._esm), state_of(part)])
+    page.set_content("<!doctype html><title>the table alone</title>")
+    table = tools["HoldingsTable"]
+    page.evaluate(STRICT, [str(table._esm), state_of(table)])
+    table.query = "sbin"
+    page.evaluate("changes => window.tell(changes)", state_of(table))
+    expect(page.locator(".hk-table tbody tr")).to_have_count(1)
+    expect(page.locator(".hk-table .hk-place")).to_have_text("1–1 of 1 (8 in all)")

@@ -460,7 +460,9 @@ function render({ model, el }) {
     complain();
     fill();
   });
-  model.on("change:title change:busy change:progress change:error", report);
+  for (const name of ["title", "busy", "progress", "error"]) {
+    model.on(`change:${name}`, report); // one at a time, as every host knows
+  }
   draw();
   report();
   if (model.get("lost")) return watch(model, el, lost);

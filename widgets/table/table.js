@@ -341,13 +341,19 @@ function render({ model, el }) {
     problem.hidden = !model.get("error");
     search.setAttribute("aria-invalid", String(Boolean(model.get("error"))));
   };
-  model.on("change:columns change:caption", drawHead);
-  model.on("change:sort_by change:descending", drawSort);
-  model.on("change:rows change:matched change:total change:page", drawRows);
-  model.on("change:choices", drawPicks);
-  model.on("change:shown", drawShown);
-  model.on("change:sums change:columns change:matched", drawSums);
-  model.on("change:selected", drawTicks);
+  const DRAWN = [
+    [drawHead, "columns", "caption"],
+    [drawSort, "sort_by", "descending"],
+    [drawRows, "rows", "matched", "total", "page"],
+    [drawPicks, "choices"],
+    [drawShown, "shown"],
+    [drawSums, "sums", "columns", "matched"],
+    [drawTicks, "selected"],
+  ];
+  for (const [draw, ...names] of DRAWN) {
+    // one event at a time: a host other than Jupyter knows no list of them
+    for (const name of names) model.on(`change:${name}`, draw);
+  }
   model.on("change:error", () => {
     drawError();
     drawRows();

@@ -142,7 +142,9 @@ async function refresh() {
   const [clock, rows] = await Promise.all([ask("clock"), ask(state.show)]);
   byId("now").textContent =
     inIndia(clock.now) +
-    (clock.speed ? `, ${clock.speed} times as fast` : ", standing still");
+    (clock.speed === 1 ? ", running" : "") +
+    (clock.speed > 0 && clock.speed !== 1 ? `, ${clock.speed} times as fast` : "") +
+    (clock.speed ? "" : ", standing still");
   if (JSON.stringify(rows) === JSON.stringify(state.rows)) return;
   state.rows = rows;
   drawList();
