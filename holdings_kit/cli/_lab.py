@@ -35,12 +35,13 @@ from holdings_kit.display._numbers import percent, quantity, rupees
 from holdings_kit.display._page import wrap_page
 from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.errors import ConfigError
-from holdings_kit.portfolio import consolidate
+from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, serve
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     import polars as pl
 
@@ -340,12 +341,16 @@ def _link_doors(folder: Path) -> str:
 def _write_book(positions: pl.DataFrame) -> str:
     """Write what is known of a book's value as Markdown, largest positions first."""
     priced = positions.drop_nulls("market_value").sort("market_value", descending=True)
-    total = rupees(priced["market_value"].sum() if priced.height else None)
+    total = summarize(positions).row(0, named=True)
+    value = rupees(total["market_value"])
     all_of_them = number_of(positions.height, "position")
+    share = percent(total["costed_value_share"])
+    gain = f"P&L **{_write_change(total['unrealized_pnl'])}** on {share} of the value"
+    known = f"known for {priced.height} of {all_of_them}"
     lines = [
-        f"**{total}** at the last close, known for {priced.height} of {all_of_them}",
+        f"**{value}** at the last close, {known}; {gain}",
         "",
-        "| | Owned | Value | P&L | Return |",
+        "| Holding | Owned | Value | P&L | Return |",
         "|:--|--:|--:|--:|--:|",
     ]
     for row in priced.head(_SHOWN).iter_rows(named=True):
@@ -353,12 +358,18 @@ def _write_book(positions: pl.DataFrame) -> str:
         lines.append(
             f"| {name} | {quantity(row['owned_quantity'])} "
             f"| {rupees(row['market_value'])} "
-            f"| {rupees(row['unrealized_pnl'], sign=True)} "
+            f"| {_write_change(row['unrealized_pnl'])} "
             f"| {percent(row['return'], sign=True)} |"
         )
     if priced.height > _SHOWN:
         lines.append(f"\nand {priced.height - _SHOWN} more with a price")
     return "\n".join(lines)
+
+
+def _write_change(pnl: Decimal | None) -> str:
+    """Write money made or lost: by sign and arrow, for Markdown has no colours."""
+    arrow = "" if not pnl else "▲ " if pnl > 0 else "▼ "
+    return arrow + rupees(pnl, sign=True)
 
 
 def _write_index(positions: pl.DataFrame, folder: Path) -> str:

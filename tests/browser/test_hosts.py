@@ -157,7 +157,7 @@ def test_marimo_gets_copies_of_what_it_cannot_run_and_colours_for_the_table(
     assert page.evaluate(SHADOW, HoldingsTable._css) == "#17202b"
 
 
-def parts(tool: Any) -> Iterator[anywidget.AnyWidget]:
+def parts(tool: Any) -> Iterator[Any]:
     """Give every widget of a tool that brings a script."""
     if isinstance(tool, anywidget.AnyWidget):
         yield tool
@@ -165,7 +165,7 @@ def parts(tool: Any) -> Iterator[anywidget.AnyWidget]:
         yield from parts(child)
 
 
-def state_of(widget: anywidget.AnyWidget) -> dict[str, Any]:
+def state_of(widget: Any) -> dict[str, Any]:
     return {k: v for k, v in widget.get_state().items() if not k.startswith("_")} | {
         "layout": None
     }
