@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BREAKS",
+    "ENOUGH",
     "LONGEST",
     "MAGIC",
     "SMALL",
     "Found",
     "Paths",
+    "choose_block",
     "find_dumps",
     "gather_small",
     "is_cuttable",
@@ -63,6 +65,8 @@ LONGEST: Final = 32 << 20
 """Bytes of one line or document: some 60,000 holdings. A longer one is not read."""
 SMALL: Final = 16 << 10
 """Bytes of lines below which it does not pay to read them as a block of their own."""
+ENOUGH: Final = 4 << 20
+"""Bytes of lines that are worth a block: what it costs at least is some 2 MB's work."""
 _TOGETHER: Final = 500  # lines that are read one by one into the same frames
 _MOST_TOGETHER: Final = 8 << 20  # and their bytes
 _SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
@@ -462,6 +466,19 @@ def is_cuttable(path: Path) -> bool:
     except OSError:
         return False
     return not head.startswith((*MAGIC, *_OTHER))
+
+
+def choose_block(path: Path, most: int) -> int:
+    """Give bytes per block, so that all cores end together: `most`, or somewhat less.
+
+    What is packed, or too little to share, is read in blocks of `most`.
+    """
+    least, cores = min(most, ENOUGH), os.cpu_count() or 1
+    size = path.stat().st_size if path.exists() else 0
+    if size < 2 * least or not is_cuttable(path):
+        return most
+    rounds = -(-size // (most * cores))
+    return max(least, -(-size // (rounds * cores)))
 
 
 def lines(path: Path) -> Iterator[Line | Torn]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard, cast
 from holdings_kit.errors import ConfigError
 from holdings_kit.read._files import (
     Paths,
+    choose_block,
     find_dumps,
     gather_small,
     map_in_order,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
 
 Source = bytes | str | Path
-_BLOCK: Final = 8 << 20  # bytes of lines read at once
+_BLOCK: Final = 8 << 20  # bytes of lines read at once, at most
 
 
 def read_arrow(
@@ -258,7 +259,11 @@ def read_webhooks(
     """
     api_secret = None if api_secret is None else wrap_secrets(api_secret)
     dumped = find_dumps(paths)
-    read_on = (part for path in dumped.files for part in texts(path, _BLOCK))
+    read_on = (
+        part
+        for path in dumped.files
+        for part in texts(path, choose_block(path, _BLOCK))
+    )
     parts = chain(dumped.unread, read_on)
     read = partial(_read_block, api_secret=api_secret)
     found = dumps.join_parts(map_in_order(read, gather_small(parts)))

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from holdings_kit.read._files import (
+    ENOUGH,
     SMALL,
     Found,
+    choose_block,
     is_cuttable,
     open_regular,
     show_path,
@@ -82,20 +84,20 @@ class Source:
     def blocks(self) -> Iterator[Block]:
         """Read the files one after the other, behind what is not read.
 
-        What is smaller than a block is put together with its neighbours: a block of
-        one delivery would cost as many files and commits as one of thousands.
+        What is too small for a block is put together with its neighbours: a block of
+        one delivery would cost as many files as one of thousands.
         """
         parts: list[Text | Line | Torn] = []
         marks: dict[str, int] = {}
         size = 0
         for part, name, mark in self._parts():
             own = 0 if isinstance(part, Torn) else len(part.body)
-            if parts and size + own > self._size:
-                yield Block(parts, marks)
-                parts, marks, size = [], {}, 0
             parts.append(part)
             marks[name] = mark
             size += own
+            if size >= min(self._size, ENOUGH):
+                yield Block(parts, marks)
+                parts, marks, size = [], {}, 0
         if parts:
             yield Block(parts, marks)
 
@@ -148,11 +150,12 @@ class Source:
             torn = Torn(show_path(path), None, f"cannot be read: {error}")
             yield _Part(torn, name, mark)
             return
-        done, rest, skipped = _skip_lines(texts(path, self._size, raw=raw), mark)
+        block = choose_block(path, self._size)
+        done, rest, skipped = _skip_lines(texts(path, block, raw=raw), mark)
         if done.mark != mark:  # another file of the same name
             raw.close()
             raw = open_regular(path)
-            done, rest, skipped = _Done(), texts(path, self._size, raw=raw), 0
+            done, rest, skipped = _Done(), texts(path, block, raw=raw), 0
         self.skipped += skipped
         at = 0
         for part in rest:

@@ -508,7 +508,7 @@ an exchange is NSE's."""
 def _read_listings(read: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Give the places a row is listed at."""
     return pl.concat(
-        read.filter(pl.col(symbol).is_not_null()).select(
+        read.select(
             "doc",
             "holding_no",
             exchange=exchange,
@@ -516,7 +516,7 @@ def _read_listings(read: pl.DataFrame, table: Table) -> pl.DataFrame:
             trading_symbol=_NOTHING,
             token=token,
             isin=isin,
-        )
+        ).filter(pl.col("symbol").is_not_null())
         for exchange, symbol, token, isin in _PLACES[table.name]
     )
 

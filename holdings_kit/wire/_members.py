@@ -34,9 +34,8 @@ ITEM: Final = "[]"
 SIGN: Final = "\x7f"
 """Marks a name or a value that we wrote ourselves: no line that is read has it."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.$-]+", re.ASCII)
-_NULL: Final = SIGN
 _BLANK: Final = rb"[ \t\r\n]*"
-_SCALAR: Final = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false"
+_SCALAR: Final = rb"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null"
 
 
 def find_unknown(
@@ -96,7 +95,7 @@ def _with_text(kind: object, path: Path) -> pl.DataType:
 
 
 def quote_values(text: bytes, members: Sequence[Path]) -> bytes:
-    r"""Put the bare values of members between quotes; null becomes a sign of its own.
+    r"""Put the bare values of members between quotes, null too: remarks show no quotes.
 
     No line becomes a document by it that was none: the quote behind a name has no
     backslash before it, so it ends a text, and what follows the colon is a value.
@@ -109,8 +108,7 @@ def quote_values(text: bytes, members: Sequence[Path]) -> bytes:
     names = b"|".join(sorted({re.escape(path[-1].encode()) for path in members}))
     key = rb'("(?:%b)"%b:%b)' % (names, _BLANK, _BLANK)
     end = rb"(?=[ \t\r\n,}])"
-    quoted = re.sub(rb"%b(%b)%b" % (key, _SCALAR, end), rb'\1"\2"', text)
-    return re.sub(rb"%bnull%b" % (key, end), rb'\1"%b"' % _NULL.encode(), quoted)
+    return re.sub(rb"%b(%b)%b" % (key, _SCALAR, end), rb'\1"\2"', text)
 
 
 def report_members(rows: pl.DataFrame, members: Sequence[Path]) -> pl.DataFrame:
@@ -121,7 +119,12 @@ def report_members(rows: pl.DataFrame, members: Sequence[Path]) -> pl.DataFrame:
     found = [_follow_path(rows, path, order) for order, path in enumerate(members)]
     if not found:
         return empty(NOTICE)
-    return pl.concat(found).sort("doc", "_place").select(NOTICE.names())
+    if len(found) == 1:  # its values are in order as they come
+        return found[0].select(NOTICE.names())
+    return pl.concat(found).sort("doc", *_PLACE).select(NOTICE.names())
+
+
+_PLACE: Final = tuple(f"_place{level}" for level in range(6))
 
 
 def _follow_path(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
@@ -143,7 +146,7 @@ def _follow_path(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
     template = "/" + "/".join("{}" if step == ITEM else step for step in names)
     first = pl.col(counts[0]) if counts else pl.lit(-1)
     second = pl.col(counts[1]) if len(counts) > 1 else pl.lit(-1)
-    place = pl.concat_list(
+    ranks = (
         pl.lit(_rank_section(names)),
         first,
         pl.lit(len(counts)),
@@ -155,8 +158,11 @@ def _follow_path(rows: pl.DataFrame, path: Path, order: int) -> pl.DataFrame:
         "doc",
         kind=pl.lit("unknown_field"),
         pointer=pl.format(template, *counts) if counts else pl.lit(template),
-        value=pl.col("value").replace(_NULL, "null"),
-        _place=place.cast(pl.List(pl.Int64())),
+        value="value",
+        **{
+            name: rank.cast(pl.Int64())
+            for name, rank in zip(_PLACE, ranks, strict=True)
+        },
     )
 
 

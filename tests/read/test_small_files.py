@@ -9,6 +9,7 @@ from polars.testing import assert_frame_equal
 import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.read import _payloads as payloads
+from holdings_kit.read._files import choose_block
 from holdings_kit.store import Store, Threads
 from holdings_kit.store._tables import Tables
 
@@ -94,3 +95,20 @@ def test_a_scan_writes_many_small_files_as_one_block(
     whole_rows, scanned_rows = whole.history(), scanned.history()
     for left, right in zip(whole_rows, scanned_rows, strict=True):
         assert_frame_equal(left, right)
+
+
+def test_a_dump_is_cut_so_that_all_cores_end_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("holdings_kit.read._files.ENOUGH", 2000)
+    path, packed = tmp_path / "dump.ndjson", tmp_path / "dump.ndjson.gz"
+    path.write_bytes(b"x" * 37_000)
+    packed.write_bytes(b"\x1f\x8b" + b"x" * 37_000)
+    assert choose_block(path, 8000) == 6167, "six blocks, not four and a half"
+    assert choose_block(path, 24_000) == 18_500, "one for each core"
+    assert choose_block(path, 100_000) == 18_500
+    assert choose_block(path, 1000) == 1000
+    assert choose_block(packed, 8000) == 8000
+    path.write_bytes(b"x" * 3000)
+    assert choose_block(path, 8000) == 8000, "too little to share"
