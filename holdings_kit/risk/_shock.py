@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHOCKED",
+    "ReadyBook",
     "grid",
     "shock",
     "shock_positions",
@@ -113,21 +114,70 @@ def shock(
     (Decimal('-20.00000000000000'), Decimal('-10.00000000000000'))
     """
     table = _read_shocks(shocks, haircut_add)
-    moved = _resolve_shocks(positions, table, collateral)
-    out = _sum_positions(_shock_each_position(positions, moved))
-    if collateral is not None:
-        rows = _shock_collateral(collateral, moved)
-        out = _join_steps(out, _sum_collateral(rows))
+    book = ReadyBook(positions, collateral, cash=cash, need=need, rules=rules)
+    return book.shock(table)[0]
+
+
+class ReadyBook:
+    """A book whose every shock is quick: what no shock changes is worked out once.
+
+    Parameters
+    ----------
+    positions, collateral, cash, need, rules
+        As in `shock`.
+    """
+
+    def __init__(
+        self,
+        positions: pl.DataFrame,
+        collateral: pl.DataFrame | None = None,
+        *,
+        cash: Cash | None = None,
+        need: Decimal | float | pl.DataFrame | None = None,
+        rules: Rules | Practice | None = None,
+    ) -> None:
+        self._instruments = _list_instruments(positions, collateral)
+        self._values = _take_values(positions)
+        self._collateral = self._funds = None
+        if collateral is None:
+            return
+        rows = conform(collateral, COLLATERAL, name="collateral")
+        self._collateral = rows
         if cash is not None:
-            out = _join_steps(
-                out, _compare_margins(rows, cash=cash, need=need, rules=rules)
-            )
-    missing = [
-        pl.lit(None, dtype).alias(name)
-        for name, dtype in SHOCKED.items()
-        if name not in out.columns
-    ]
-    return out.with_columns(missing).select(SHOCKED.names())
+            money = read_cash(cash, rows.lazy()).collect()
+            funds = _Funds(money, _read_needs(need, rows), rules)
+            # Before any shock the margins are the same in every step.
+            still = rows.with_columns(pl.lit("").alias(name) for name in _STEP)
+            self._before = _sum_margins(still, funds, "before").drop(_STEP)
+            self._funds = (
+                funds if self._before.height else None
+            )  # no account, no margin
+
+    def shock(self, shocks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give the effect on the whole (SHOCKED) and on each position.
+
+        Parameters
+        ----------
+        shocks
+            SHOCKS, checked.
+        """
+        moved = _resolve_shocks(self._instruments, shocks)
+        effects = _shock_each_position(self._values, moved)
+        out = _sum_positions(effects)
+        if self._collateral is not None:
+            rows = _shock_collateral(self._collateral, moved)
+            out = _join_steps(out, _sum_collateral(rows))
+            if self._funds is not None:
+                after = _sum_margins(rows, self._funds, "after")
+                out = _join_steps(out, after).join(
+                    self._before, how="cross", maintain_order="left"
+                )
+        missing = [
+            pl.lit(None, dtype).alias(name)
+            for name, dtype in SHOCKED.items()
+            if name not in out.columns
+        ]
+        return out.with_columns(missing).select(SHOCKED.names()), effects
 
 
 def grid(
@@ -218,9 +268,7 @@ def shock_positions(
     >>> shock_positions(book, {"equity": -0.5})["market_value_after"].item()
     Decimal('50.00000000000000')
     """
-    return _shock_each_position(
-        positions, _resolve_shocks(positions, _read_shocks(shocks, None), None)
-    )
+    return ReadyBook(positions).shock(_read_shocks(shocks, None))[1]
 
 
 def _read_shocks(
@@ -243,15 +291,22 @@ _FIGURES: Final = ("price_shock", "haircut_add", "haircut_floor")
 _ONE: Final = pl.lit(Decimal(1)).cast(VALUE)
 
 
-def _shock_each_position(positions: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
-    """Value and P&L before and after, a row per step and position."""
+def _take_values(positions: pl.DataFrame) -> pl.DataFrame:
+    """Value and P&L of each position as they are."""
     symbol = "symbol" if "symbol" in positions.columns else pl.lit(None).alias("symbol")
-    rows = positions.select(
+    return positions.select(
         "instrument_id",
         symbol,
         pl.col("market_value").cast(VALUE).alias("market_value_before"),
         pl.col("unrealized_pnl").cast(VALUE).alias("unrealized_pnl_before"),
-    ).join(moved, on="instrument_id", maintain_order="right_left", nulls_equal=True)
+    )
+
+
+def _shock_each_position(values: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    """Value and P&L before and after, a row per step and position."""
+    rows = values.join(
+        moved, on="instrument_id", maintain_order="right_left", nulls_equal=True
+    )
     before, pnl = pl.col("market_value_before"), pl.col("unrealized_pnl_before")
     effect = before.cast(_EXACT) * pl.col("price_shock").cast(_EXACT)
     return rows.with_columns(
@@ -271,11 +326,8 @@ def _shock_each_position(positions: pl.DataFrame, moved: pl.DataFrame) -> pl.Dat
     )
 
 
-def _resolve_shocks(
-    positions: pl.DataFrame, shocks: pl.DataFrame, collateral: pl.DataFrame | None
-) -> pl.DataFrame:
+def _resolve_shocks(book: pl.DataFrame, shocks: pl.DataFrame) -> pl.DataFrame:
     """Resolve SHOCKS to one row per step and instrument; the narrowest scope wins."""
-    book = _list_instruments(positions, collateral)
     named = shocks.filter(pl.col("scope") == "instrument_id")["key"]
     unknown = named.filter(~named.is_in(book["instrument_id"].implode()))
     if len(unknown):
@@ -360,7 +412,7 @@ def _sum_positions(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _shock_collateral(collateral: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
     """COLLATERAL per step; `_before` keeps the value before."""
-    rows = conform(collateral, COLLATERAL, name="collateral").join(
+    rows = collateral.join(
         moved, on="instrument_id", maintain_order="right_left", nulls_equal=True
     )
     raised = pl.max_horizontal(
@@ -399,21 +451,19 @@ def _sum_collateral(rows: pl.DataFrame) -> pl.DataFrame:
     return sums.with_columns(effect.alias("collateral_effect"))
 
 
-def _compare_margins(
-    rows: pl.DataFrame,
-    *,
-    cash: Cash,
-    need: Decimal | float | pl.DataFrame | None,
-    rules: Rules | Practice | None,
-) -> pl.DataFrame:
-    """Usable margin and headroom per step, before and after, over the accounts."""
-    table = read_cash(cash, rows.lazy()).collect()
-    needs = _read_needs(need, rows)
-    sides = [
-        _sum_usable(
-            rows.with_columns(pl.col(column).alias("collateral_value")), table, rules
-        )
-        .join(needs, on="account_id", how="left", nulls_equal=True)
+class _Funds(NamedTuple):
+    """Cash and need of each account, and the rules of usable margin."""
+
+    cash: pl.DataFrame
+    needs: pl.DataFrame
+    rules: Rules | Practice | None
+
+
+def _sum_margins(rows: pl.DataFrame, funds: _Funds, side: str) -> pl.DataFrame:
+    """Usable margin and headroom per step over the accounts, named after the side."""
+    return (
+        _sum_usable(rows, funds.cash, funds.rules)
+        .join(funds.needs, on="account_id", how="left", nulls_equal=True)
         .with_columns(
             (pl.col("usable_value") - pl.col("need_value")).alias("headroom_value")
         )
@@ -429,9 +479,7 @@ def _compare_margins(
             .alias(f"{name}_{side}")
             for name in ("usable_value", "headroom_value", "shortfall_value")
         )
-        for side, column in (("before", "_before"), ("after", "collateral_value"))
-    ]
-    return _join_steps(*sides)
+    )
 
 
 def _sum_usable(

@@ -10,7 +10,8 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode, observe
 
 import holdings_kit as hk
 from holdings_kit.errors import ConfigError, HoldingsError
-from holdings_kit.risk import RISK, Fees, shock_positions
+from holdings_kit.risk import RISK, Fees
+from holdings_kit.risk._shock import ReadyBook
 from widgets.job import Job, Result
 from widgets.risk.shocks import CUSTOM, Sliders, floor_of, preset, scenarios, shocks_of
 
@@ -96,6 +97,8 @@ class RiskModel(Job):
         accounts = self._through["account_id"].unique().sort().to_list()
         self.accounts: list[str] = accounts[:_MOST_ACCOUNTS]
         self._ready = self._presetting = False
+        self._ready_book: ReadyBook | None = None
+        self._ready_figures: tuple[float, float, str] | None = None
         super().__init__(**choices)
         self._value_book()
 
@@ -237,6 +240,7 @@ class RiskModel(Job):
     def _plan_again(self, _change: object) -> None:
         if self._ready:
             self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+            self._ready_book = None
             self._apply_shock()
 
     def _select_account(self, holdings: pl.DataFrame) -> pl.DataFrame:
@@ -254,6 +258,7 @@ class RiskModel(Job):
             ).iter_rows()
         }
         self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+        self._ready_book = None
         largest = self._positions.filter(pl.col("market_value").is_not_null())
         top = largest.select("instrument_id", "symbol").head(_NAMES)
         self.names = [(key, symbol or key) for key, symbol in top.iter_rows()]
@@ -274,15 +279,7 @@ class RiskModel(Job):
             off_list=self.off_list,
         )
         try:
-            result = hk.shock(
-                self._positions,
-                shocks,
-                collateral=self._collateral,
-                cash=_read_amount(self.cash) if self.single else None,
-                need=_read_amount(self.need) if self.single else None,
-                rules=self.rules,  # pyright: ignore[reportArgumentType]
-            )
-            effects = shock_positions(self._positions, shocks)
+            result, effects = self._prepare_book().shock(shocks)
         except HoldingsError as error:
             self.error = str(error)
             self.drop_results("result", "effects")
@@ -290,6 +287,20 @@ class RiskModel(Job):
         self.error = ""
         self.effects = effects
         self.set_result("result", result, used)
+
+    def _prepare_book(self) -> ReadyBook:
+        """Take the book as last prepared, unless the margin is of other figures."""
+        figures = (self.cash, self.need, self.rules)
+        if self._ready_book is None or self._ready_figures != figures:
+            self._ready_figures = figures
+            self._ready_book = ReadyBook(
+                self._positions,
+                self._collateral,
+                cash=_read_amount(self.cash) if self.single else None,
+                need=_read_amount(self.need) if self.single else None,
+                rules=self.rules,  # pyright: ignore[reportArgumentType]
+            )
+        return self._ready_book
 
 
 def _read_amount(amount: float) -> Decimal:
