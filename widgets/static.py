@@ -73,8 +73,10 @@ class StaticFallback:
 
 def _write_parts(widget: Any) -> Iterator[str]:
     rows = getattr(widget, "rows", None)
-    if isinstance(widget, Panel) and (inputs := [*_write_inputs(widget)]):
-        yield f"<p>{escape(' · '.join(inputs))}</p>"
+    if isinstance(widget, Panel):
+        if inputs := [*_write_inputs(widget)]:
+            yield f"<p>{escape(' · '.join(inputs))}</p>"
+        yield _write_beside(widget)
     markup = getattr(widget, "markup", "")
     if markup:
         yield markup.replace('class="hk-', 'class="hks-')
@@ -92,6 +94,27 @@ def _write_inputs(panel: Panel) -> Iterator[str]:
         if control["kind"] in {"select", "cards", "number"} and not hidden:
             label = name_control(control)
             yield f"{label}: {write_value(control, panel.values.get(control['name']))}"
+
+
+def _write_beside(panel: Panel) -> str:
+    """Write what stands beside the sliders of a panel; empty where nothing does."""
+    grids = [c for c in panel.controls if c["kind"] == "grid" and c.get("beside")]
+    if not panel.beside or not grids:
+        return ""
+    grid = grids[0]
+    labels = {row: label for row, label, _ in grid["rows"]}
+    cells = "".join(
+        f'<tr><th scope="row">{escape(labels.get(row, said.get("label", row)))}</th>'
+        f'<td class="n">{escape(said["value"])}</td>'
+        f'<td class="n">{escape(said["effect"])}</td></tr>'
+        for row in [*labels, grid.get("rest")]
+        if (said := panel.beside.get(row))
+    )
+    heads = "".join(
+        f'<th scope="col" class="n">{escape(head)}</th>' for head in grid["beside"]
+    )
+    heads = f'<th scope="col">{escape(grid["first"])}</th>{heads}'
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
 
 
 def _write_table(table: Any) -> str:

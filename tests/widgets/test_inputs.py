@@ -152,7 +152,7 @@ def test_another_account_takes_its_own_scenario_and_concentration(page: Any) -> 
     risk = RiskExplorer(BOOK, account="A", scenario="june_2024|one day")
     before = risk.shares.value
     write(risk.book, page, account="B")
-    assert risk.model.scenario == "custom"
+    assert risk.model.scenario == "none"
     assert risk.result["value_effect"][0] == 0
     assert risk.shares.value != before
 

@@ -82,7 +82,7 @@ def test_a_scenario_sets_the_sliders_and_the_list_cut_its_floor() -> None:
 def test_what_has_no_price_is_counted_and_not_valued() -> None:
     risk = RiskExplorer(book(share("ONE", 10, 100), share("NEW", 5, None)))
     assert risk.result["market_value_after"][0] == Decimal(1000)
-    assert "1 position without a price" in risk.figures.markup
+    assert "1 of 2 priced" in risk.figures.markup
 
 
 def test_margin_is_of_one_account() -> None:
@@ -142,6 +142,65 @@ def test_a_name_gets_sliders_of_its_own(page: Any) -> None:
     assert "'nobody' is not in this book" in risk.shocks.error
 
 
+def test_value_and_effect_stand_beside_each_slider_and_the_rest_is_one_row() -> None:
+    many = [share(f"N{i}", 10, 100 - i) for i in range(10)]
+    fund = share("FUND", 1, 10, asset_class="etf")
+    risk = RiskExplorer(book(*many, fund, share("NEW", 5, None)))
+    risk.model.sliders = {"all": {"price": -0.1}, "NSE:N0": {"price": -0.5}}
+    beside = risk.shocks.beside
+    assert beside["all"]["value"] == "8,204.00"
+    assert beside["NSE:N0"] == {
+        "value": "500.00",
+        "effect": "▼ −500.00",
+        "way": "loss",
+        "part": 1.0,
+    }
+    assert beside["etf"]["effect"] == "▼ −1.00"
+    rest = beside["rest"]
+    assert (rest["label"], rest["effect"]) == ("4 smaller", "▼ −184.00")
+    assert rest["small"].endswith("of value, 1 without a price")
+    total = sum(Decimal(beside[key]["value"].replace(",", "")) for key in beside)
+    assert total == 3 * Decimal(8204)  # all, the classes, and the rows
+    assert "4 smaller" in risk.static_html()
+    risk.model.problems = {"cash": "wrong"}
+    assert "hk-old" in risk.shocks._dom_classes
+
+
+def test_a_card_says_what_its_scenario_takes() -> None:
+    risk = RiskExplorer(BOOK)
+    cards = dict(risk.scenes.controls[0]["options"])
+    assert cards["none"] == "No shock: prices as they are"
+    assert list(cards)[-1] == "custom"
+    said = cards["june_2024|one day"].replace(chr(0x202F), " ")
+    assert said == "June 2024: one day · −5.93 % · −₹71"
+    assert risk.model.scenario == "none"
+    risk.model.sliders = {"all": {"price": -0.1}}
+    assert (risk.model.scenario, risk.model.origin) == ("custom", "")
+    risk.model.scenario = "none"
+    assert risk.model.sliders == {}
+
+
+def plan_for(risk: RiskExplorer, page: Any) -> str:
+    async def run() -> None:
+        page(risk.planner, type="press", name="plan")
+        await risk.model.done()
+
+    asyncio.run(run())
+    return risk.planned.markup
+
+
+def test_a_plan_draws_the_need_and_says_what_it_leaves_out(page: Any) -> None:
+    stuck = share("STUCK", 5, None)
+    rows = book(share("ONE", 10, 100), share("TWO", 5, 40), stuck)
+    shown = plan_for(RiskExplorer(rows, rules="broker", cash=500.0, need=900.0), page)
+    assert "until ₹400.00 is reached (the line)" in shown
+    assert '<u style="left:100' in shown or '<u style="left:9' in shown
+    assert "Left out: 2 holdings, and why" in shown
+    assert shown.index("TWO") < shown.index("STUCK")
+    assert "₹160.00" in shown  # 5 × 40 × (1 − 0.2)
+    assert 'data-why="nothing of it could be pledged' in shown
+
+
 def test_an_unknown_scenario_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown scenario"):
         RiskExplorer(BOOK).model.scenario = "2099|x"
@@ -151,8 +210,8 @@ def test_imported_names_are_escaped() -> None:
     odd = share("<b>X</b>", 10, 100)
     risk = RiskExplorer(book(odd))
     risk.model.sliders = {"all": {"price": -0.1}}
-    assert "<b>" not in risk.worst.markup
-    assert "&lt;b&gt;" in risk.worst.markup
+    assert "<b>X" not in risk.static_html()
+    assert "&lt;b&gt;" in risk.static_html()
 
 
 def make_history(days: int, *names: str) -> pl.DataFrame:

@@ -106,7 +106,9 @@ def grid(
 
     A row is name, label, and the wider row that it follows where its own value is 0
     (empty for the widest). A column is name, label, lowest, highest, step and the unit
-    of a hundredth. The trait is a mapping row → column → number.
+    of a hundredth. The trait is a mapping row → column → number. ``beside`` heads two
+    figures of each row, ``rest`` names a last row that has figures alone; the panel's
+    `beside` carries them.
     """
     return {
         "kind": "grid",

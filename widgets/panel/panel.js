@@ -213,6 +213,37 @@ const KINDS = {
       return node("tr", {}, name, ...made);
     });
     const heads = control.columns.map(([, head]) => node("th", { scope: "col", textContent: head }));
+    // Figures beside the sliders, and a row of what has no sliders of its own.
+    const figures = new Map();
+    const places = [...control.rows.map(([row]) => row), control.rest].filter(Boolean);
+    if (control.beside) {
+      heads.push(...control.beside.map((head) => node("th", { scope: "col", className: "hk-fig", textContent: head })));
+      heads.push(node("td", { className: "hk-figbar" }));
+      if (control.rest) {
+        const blank = control.columns.map(() => node("td"));
+        rows.push(node("tr", {}, node("th", { scope: "row" }), ...blank));
+      }
+      rows.forEach((line, i) => {
+        const cells = [node("td", { className: "hk-fig" }), node("td", { className: "hk-fig" })];
+        const bar = node("td", { className: "hk-figbar", "aria-hidden": "true" }, node("i"));
+        line.append(...cells, bar);
+        figures.set(places[i], [line, ...cells, bar.firstChild]);
+      });
+    }
+    const tell = (beside) => {
+      for (const [row, [line, value, effect, bar]] of figures) {
+        const { label, small, ...said } = beside[row] ?? {};
+        if (row === control.rest) {
+          line.hidden = !label;
+          line.firstChild.replaceChildren(label ?? "", node("small", { textContent: small ?? "" }));
+        }
+        value.textContent = said.value ?? "";
+        effect.textContent = said.effect ?? "";
+        effect.className = `hk-fig hk-${said.way || "flat"}`;
+        bar.className = `hk-${said.way || "flat"}`;
+        bar.style.setProperty("--part", said.part ?? 0);
+      }
+    };
     const head = node("tr", {}, node("th", { scope: "col", textContent: control.first }), ...heads);
     const root = node(
       "table",
@@ -229,7 +260,7 @@ const KINDS = {
         if (cell.input !== document.activeElement) cell.show(followed(row, column));
       }
     };
-    return { root, input: root, show };
+    return { root, input: root, show, tell };
   },
 };
 KINDS.number = KINDS.text;
@@ -378,6 +409,7 @@ function render({ model, el }) {
       groups.get(group).append(build(control));
     }
     fill();
+    tell();
     complain();
   }
 
@@ -411,6 +443,7 @@ function render({ model, el }) {
       }
     }
     fill();
+    tell();
     complain();
   }
 
@@ -425,6 +458,10 @@ function render({ model, el }) {
     for (const frame of form.querySelectorAll("fieldset")) {
       frame.hidden = [...frame.querySelectorAll(".hk-box")].every((box) => box.hidden);
     }
+  }
+
+  function tell() {
+    for (const { tell: now } of shown.values()) now?.(model.get("beside"));
   }
 
   function complain() {
@@ -456,6 +493,7 @@ function render({ model, el }) {
     answered();
     fill();
   });
+  model.on("change:beside", tell);
   model.on("change:problems", () => {
     complain();
     fill();

@@ -44,6 +44,12 @@ class Panel(anywidget.AnyWidget):
     lost
         What a person is told to do once the kernel is gone, from this panel for the
         whole tool; empty where another panel of the tool tells it.
+
+    Attributes
+    ----------
+    beside
+        Row of a grid → what stands beside its sliders: ``value``, ``effect``, ``way``,
+        ``part``, and for a row without sliders its ``label`` and ``small`` line.
     """
 
     _esm = _HERE / "panel.js"
@@ -57,6 +63,7 @@ class Panel(anywidget.AnyWidget):
     progress = Float(None, allow_none=True).tag(sync=True)
     error = Unicode().tag(sync=True)
     lost = Unicode().tag(sync=True)
+    beside = Dict().tag(sync=True)
 
     def __init__(
         self,

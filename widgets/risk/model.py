@@ -13,7 +13,15 @@ from holdings_kit.errors import ConfigError, HoldingsError
 from holdings_kit.risk import RISK, Fees
 from holdings_kit.risk._shock import ReadyBook
 from widgets.job import Job, Result
-from widgets.risk.shocks import CUSTOM, Sliders, floor_of, preset, scenarios, shocks_of
+from widgets.risk.shocks import (
+    CUSTOM,
+    NO_SHOCK,
+    Sliders,
+    floor_of,
+    preset,
+    scenarios,
+    shocks_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +69,7 @@ class RiskModel(Job):
     }
 
     account = Unicode()
-    scenario = Unicode(CUSTOM)
+    scenario = Unicode(NO_SHOCK)
     sliders = Dict()
     off_list = List(Unicode())
     need = Float(0.0, min=0.0)
@@ -117,9 +125,25 @@ class RiskModel(Job):
         """The asset classes in the book."""
         return self._positions["asset_class"].drop_nulls().unique().sort().to_list()
 
+    @property
+    def kinds(self) -> pl.DataFrame:
+        """The asset class of each position: ``instrument_id, asset_class``."""
+        return self._kinds
+
+    @property
+    def holdings_count(self) -> int:
+        """How many holdings could be collateral."""
+        return self._collateral.height
+
     def class_of(self, instrument_id: str) -> str:
         """Give the asset class of an instrument; empty where it is not known."""
         return self._classes.get(instrument_id, "")
+
+    @property
+    def value(self) -> Decimal | None:
+        """What the positions with a price are worth; null where none has one."""
+        known = self._positions["market_value"].drop_nulls().to_list()
+        return sum(known, Decimal(0)) if known else None
 
     @property
     def single(self) -> bool:
@@ -147,7 +171,7 @@ class RiskModel(Job):
 
     def reset(self) -> None:
         """Put every slider back to 0."""
-        self._set_shocks({}, scenario=CUSTOM)
+        self._set_shocks({}, scenario=NO_SHOCK)
         self.off_list = []
 
     def plan_pledge(self) -> None:
@@ -194,7 +218,9 @@ class RiskModel(Job):
     def _leave_scenario(self, _change: object) -> None:
         """Take the label of a scenario off sliders that were moved by hand."""
         if not self._presetting and self.scenario != CUSTOM:
-            self.origin, self.scenario = self.scenario, CUSTOM
+            published = self.scenario != NO_SHOCK
+            self.origin = self.scenario if published else ""
+            self.scenario = CUSTOM
         self._apply_shock()
 
     @observe("off_list", "need", "cash", "rules", "problems")
@@ -251,12 +277,10 @@ class RiskModel(Job):
     def _value_book(self) -> None:
         """Value the book once; a slider then only moves it."""
         self._positions = hk.consolidate(self.holdings)
-        self._classes = {
-            key: kind or ""
-            for key, kind in self._positions.select(
-                "instrument_id", "asset_class"
-            ).iter_rows()
-        }
+        self._kinds = self._positions.select("instrument_id", "asset_class").unique(
+            "instrument_id", maintain_order=True
+        )
+        self._classes = {key: kind or "" for key, kind in self._kinds.iter_rows()}
         self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
         self._ready_book = None
         largest = self._positions.filter(pl.col("market_value").is_not_null())

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
 from holdings_kit.display import number_of
-from holdings_kit.display._numbers import format_value, percent, quantity, rupees
+from holdings_kit.display._numbers import (
+    UNKNOWN,
+    format_value,
+    percent,
+    quantity,
+    rupees,
+)
 from holdings_kit.risk import SCENARIOS
-from widgets.board import money, tile, toned, unknown
-from widgets.risk.shocks import CUSTOM, floor_of, scenarios
+from widgets.board import cover, money, tile, toned, unknown
+from widgets.risk.shocks import CUSTOM, NO_SHOCK, floor_of, scenarios
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from holdings_kit.risk import PledgePlan
 
-__all__ = ["write_effects", "write_figures", "write_plan"]
+__all__ = ["REST", "count_known", "list_beside", "write_figures", "write_plan"]
 
 Row = dict[str, Any]
+Known: TypeAlias = "dict[str, tuple[int, int, str]]"
+"""Column → how many are known, of how many, and in what sense."""
 
 _FIGURES: Final = (
     ("Value", "market_value"),
@@ -31,17 +40,22 @@ _FIGURES: Final = (
 )
 _SIGNED: Final = ("unrealized_pnl", "headroom_value")
 """Figures of which a percentage says nothing."""
-_WORST: Final = 8
+REST: Final = "rest"
+"""The row of the holdings that have no row of their own."""
 _LISTED: Final = 20
 
 
-def write_figures(row: Row, *, scenario: str, origin: str, single: bool) -> str:
+def write_figures(
+    row: Row, known: Known, *, scenario: str, origin: str, single: bool
+) -> str:
     """Write the finding, where the scenario is from, and each figure before and after.
 
     Parameters
     ----------
     row
         The one row of SHOCKED.
+    known
+        Of `count_known`.
     scenario, origin
         As `RiskModel` has them.
     single
@@ -51,7 +65,7 @@ def write_figures(row: Row, *, scenario: str, origin: str, single: bool) -> str:
     remarks = [] if single else ["Margin is of one account, choose one."]
     notes = "".join(f'<p class="hk-small">{escape(text)}</p>' for text in remarks)
     tiles = "".join(
-        _write_tile(row, label, column)
+        _write_tile(row, known, label, column)
         for label, column in _FIGURES
         if single or column not in {"usable_value", "headroom_value"}
     )
@@ -63,47 +77,105 @@ def write_figures(row: Row, *, scenario: str, origin: str, single: bool) -> str:
     )
 
 
-def write_effects(effects: pl.DataFrame) -> str:
-    """Write what each value becomes: the largest effects, then the rest as one.
+def count_known(effects: pl.DataFrame, row: Row, holdings: int) -> Known:
+    """Count on how many positions or holdings each total rests, and of how many.
 
-    Bars start at zero, in parts of the largest effect. Empty where nothing moves.
+    Parameters
+    ----------
+    effects
+        A row per position (`holdings_kit.risk.shock_positions`).
+    row
+        The one row of SHOCKED.
+    holdings
+        How many holdings could be collateral.
     """
-    moved = effects.filter(pl.col("value_effect") != 0).sort(
-        pl.col("value_effect").abs(), descending=True, maintain_order=True
-    )
-    if moved.is_empty():
-        return ""
-    shown, rest = moved.head(_WORST), moved.slice(_WORST)
-    rows = [
-        (
-            one["symbol"] or one["instrument_id"],
-            percent(one["price_shock"], places=2),
-            one["market_value_after"],
-            one["value_effect"],
-        )
-        for one in shown.iter_rows(named=True)
+    of = effects.height
+    unknown_count = row["unknown_collateral_count"] or 0
+    return {
+        "market_value": (of - row["unpriced_count"], of, "priced"),
+        "unrealized_pnl": (
+            effects["unrealized_pnl_before"].count(),
+            of,
+            "with price and cost",
+        ),
+        "collateral_value": (holdings - unknown_count, holdings, "with a haircut"),
+    }
+
+
+def list_beside(
+    effects: pl.DataFrame, kinds: pl.DataFrame, names: Sequence[str]
+) -> dict[str, Row]:
+    """List what stands beside each row of sliders: value then, effect, a bar.
+
+    Parameters
+    ----------
+    effects
+        A row per position (`holdings_kit.risk.shock_positions`).
+    kinds
+        ``instrument_id, asset_class``.
+    names
+        The instruments with a row of their own; the others are summed as `REST`.
+
+    Returns
+    -------
+    dict
+        Row → its texts, ``way`` (``gain`` or ``loss``) and ``part`` of the largest
+        effect; `REST` also its ``label`` and ``small`` line.
+    """
+    value, effect = pl.col("market_value_after"), pl.col("value_effect")
+    sums = [
+        pl.len().alias("count"),
+        value.count().alias("priced"),
+        pl.when(value.count() > 0).then(value.sum()).alias("value"),
+        pl.when(value.count() > 0).then(effect.sum()).alias("effect"),
     ]
-    if rest.height:
-        after, effect = rest["market_value_after"].sum(), rest["value_effect"].sum()
-        rows.append((f"{rest.height:,} smaller", "", after, effect))
-    top = max(abs(row[3]) for row in rows)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(name))}</th>'
-        f'<td class="hk-num">{shock}</td>'
-        f'<td class="hk-num">{format_value(after, "rupees")}</td>'
-        f'<td class="hk-num">{toned(effect)}</td>{_draw_bar(effect, top)}</tr>'
-        for name, shock, after, effect in rows
+    rows = effects.select("instrument_id", "market_value_after", "value_effect").join(
+        kinds, on="instrument_id", how="left", maintain_order="left"
     )
-    heads = "".join(
-        f'<th scope="col" class="hk-num">{head}</th>'
-        for head in ("Price", "Value then, ₹", "Effect")
-    )
-    return (
-        '<div class="hk-wide"><table class="hk-mini"><caption>What the shock does'
-        '</caption><thead><tr><th scope="col">Holding</th>'
-        f'{heads}<td aria-hidden="true"></td></tr></thead><tbody>{body}</tbody></table>'
-        "</div>"
-    )
+    own = pl.col("instrument_id").is_in(names)
+    key = pl.when(own).then("instrument_id").otherwise(pl.lit(REST)).alias("key")
+    each = rows.group_by(key).agg(sums).to_dicts()
+    widest = max((abs(row["effect"] or 0) for row in each), default=0)
+    found = {
+        row["key"]: _write_beside(row) | {"part": _part(row["effect"], widest)}
+        for row in each
+    }
+    whole = rows.select(sums).to_dicts()[0]
+    by_kind = rows.group_by(pl.col("asset_class").alias("key")).agg(sums)
+    found |= {
+        row["key"]: _write_beside(row) for row in by_kind.drop_nulls("key").to_dicts()
+    }
+    found["all"] = _write_beside(whole)
+    for row in each:
+        if row["key"] == REST:
+            found[REST] |= _name_rest(row, whole)
+    return found
+
+
+def _write_beside(row: Row) -> Row:
+    effect = row["effect"]
+    mark = "" if not effect else "▲ " if effect > 0 else "▼ "
+    text = UNKNOWN if effect is None else rupees(effect, sign=True).replace("₹", "")
+    return {
+        "value": format_value(row["value"], "rupees"),
+        "effect": mark + text,
+        "way": "" if not effect else "gain" if effect > 0 else "loss",
+    }
+
+
+def _part(effect: Decimal | None, widest: Decimal | int) -> float:
+    return round(float(abs(effect) / widest), 4) if effect and widest else 0.0
+
+
+def _name_rest(row: Row, whole: Row) -> Row:
+    """Name the holdings without a row, and say how much of the value they are."""
+    said = []
+    if whole["value"]:
+        said.append(f"{percent((row['value'] or 0) / whole['value'])} of value")
+    missing = row["count"] - row["priced"]
+    if missing:
+        said.append(f"{missing:,} without a price")
+    return {"label": f"{row['count']:,} smaller", "small": ", ".join(said)}
 
 
 def write_plan(plan: PledgePlan) -> str:
@@ -129,7 +201,8 @@ def write_plan(plan: PledgePlan) -> str:
         f'<h3 class="hk-finding">{escape(finding)} {proof}</h3>'
         f'<p class="hk-for">At today\'s prices and haircuts, need {need}, cash {cash}. '
         "The shock above is not in it.</p>"
-        f'<div class="hk-halves">{_write_order(chosen)}{_write_costs(plan)}</div>'
+        f'<div class="hk-halves">{_write_order(plan, chosen)}{_write_costs(plan)}</div>'
+        f"{_write_left_out(plan.plan)}"
     )
 
 
@@ -137,7 +210,7 @@ def _name_scenario(scenario: str, origin: str) -> str:
     labels = dict(scenarios())
     if origin:
         return f"Changed by you, from {labels[origin]}"
-    return "" if scenario == CUSTOM else labels[scenario]
+    return "" if scenario in {CUSTOM, NO_SHOCK} else labels[scenario]
 
 
 def _say_finding(row: Row, name: str) -> str:
@@ -184,7 +257,7 @@ def _write_source(scenario: str) -> str:
     )
 
 
-def _write_tile(row: Row, label: str, column: str) -> str:
+def _write_tile(row: Row, known: Known, label: str, column: str) -> str:
     before, after = row[f"{column}_before"], row[f"{column}_after"]
     why = _WHY.get(column, "no holding has both a price and a cost")
     if before is None or after is None:
@@ -201,18 +274,8 @@ def _write_tile(row: Row, label: str, column: str) -> str:
     if column == "headroom_value":
         tone, said = ("good", "✓ need is met") if after >= 0 else ("wrong", "not met")
         below += f'<small class="hk-{tone}">{said}</small>'
-    counts = {
-        "market_value": (row["unpriced_count"], "position", "without a price"),
-        "collateral_value": (
-            row["unknown_collateral_count"],
-            "holding",
-            "without a known haircut",
-        ),
-    }
-    missing, noun, words = counts.get(column, (0, "", ""))
-    if missing:
-        said = f"{number_of(missing, noun)} {words}"
-        below += f'<small class="hk-warned">{escape(said)}</small>'
+    if column in known:
+        below += cover(*known[column])
     return tile(escape(label), rupees(after), below)
 
 
@@ -236,18 +299,22 @@ def _draw_pair(before: Decimal, after: Decimal) -> str:
     return f'<div class="hk-beside" aria-hidden="true">{pair}</div>'
 
 
-def _draw_bar(effect: Decimal, top: Decimal) -> str:
-    part = float(abs(effect) / top) if top else 0.0
-    way = "down" if effect < 0 else "up"
-    return (
-        '<td class="hk-way" aria-hidden="true" style="--zero:0">'
-        f'<i class="hk-{way}" style="--from:0;--part:{part:.4f}"></i></td>'
-    )
+def _find_line(plan: PledgePlan) -> Decimal | None:
+    """Find how much collateral of the plan reaches the need.
+
+    None where a rule does not let all of it count, so that no one line is true.
+    """
+    all_counts = plan.cash_value + plan.pledged_value + plan.collateral_value
+    reached = plan.collateral_value - (plan.usable_value - plan.need_value)
+    return reached if plan.usable_value == all_counts and reached > 0 else None
 
 
-def _write_order(chosen: pl.DataFrame) -> str:
+def _write_order(plan: PledgePlan, chosen: pl.DataFrame) -> str:
     """Write the plan in its order, each with what it adds until the need is reached."""
-    total, so_far = chosen["collateral_value"].sum(), 0
+    total, so_far = plan.collateral_value, 0
+    line = _find_line(plan)
+    until = "" if line is None else f" until {rupees(line)} is reached (the line)"
+    need = "" if line is None else f'<u style="left:{float(line / total):.4%}"></u>'
     items = ""
     for number, row in enumerate(chosen.head(_LISTED).iter_rows(named=True), 1):
         worth = row["collateral_value"]
@@ -261,8 +328,8 @@ def _write_order(chosen: pl.DataFrame) -> str:
             f'<th scope="row">{name} <small>{shares}</small>'
             f'<small class="hk-reason">{escape(_say_why(row))}</small></th>'
             '<td class="hk-way" aria-hidden="true" style="--zero:0">'
-            f'<i class="hk-flow" style="--from:{start:.4f};--part:{part:.4f}"></i></td>'
-            f'<td class="hk-num">{rupees(worth)}</td></tr>'
+            f'<i class="hk-flow" style="--from:{start:.4f};--part:{part:.4f}"></i>'
+            f'{need}</td><td class="hk-num">{rupees(worth)}</td></tr>'
         )
     more = chosen.height - _LISTED
     if more > 0:
@@ -271,11 +338,56 @@ def _write_order(chosen: pl.DataFrame) -> str:
             "below</th><td></td><td></td></tr>"
         )
     return (
-        '<table class="hk-mini hk-order"><caption>Pledge, in this order</caption>'
+        '<table class="hk-mini hk-order"><caption>Pledge, in this order'
+        f"<small>collateral{until}</small></caption>"
         f"<tbody>{items}</tbody><tfoot><tr><td></td>"
         '<th scope="row">Collateral of the plan</th><td></td>'
         f'<td class="hk-num">{rupees(total)}</td></tr></tfoot></table>'
     )
+
+
+def _write_left_out(plan: pl.DataFrame) -> str:
+    """Write which holdings the plan leaves, why, and what stays free for later."""
+    free = pl.col("available_quantity") * pl.col("price") * (1 - pl.col("haircut"))
+    left = (
+        plan.filter(pl.col("pledge_quantity") == 0)
+        .with_columns(_free=pl.when(pl.col("available_quantity") > 0).then(free))
+        .sort("_free", descending=True, nulls_last=True, maintain_order=True)
+    )
+    if left.is_empty():
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{escape(str(row["symbol"] or row["instrument_id"]))} '
+        f"<small>{_say_shares(row['available_quantity'])}</small></th>"
+        f'<td class="hk-reason">{escape(row["why"] or "not needed")}</td>'
+        f'<td class="hk-num">{_write_free(row)}</td></tr>'
+        for row in left.head(_LISTED).iter_rows(named=True)
+    )
+    more = left.height - _LISTED
+    if more > 0:
+        body += (
+            f'<tr class="hk-rest"><th scope="row">{more:,} more, in the table below'
+            "</th><td></td><td></td></tr>"
+        )
+    return (
+        f"<details><summary>Left out: {number_of(left.height, 'holding')}, and why"
+        '</summary><table class="hk-mini"><caption class="hk-hidden">Left out</caption>'
+        '<thead><tr><th scope="col">Holding</th><th scope="col">Why</th>'
+        '<th scope="col" class="hk-num">Stays free</th></tr></thead>'
+        f"<tbody>{body}</tbody></table></details>"
+    )
+
+
+def _say_shares(units: Decimal | None) -> str:
+    if units is None:
+        return ""
+    return f"{quantity(units)} {'share' if units == 1 else 'shares'}"
+
+
+def _write_free(row: Row) -> str:
+    if row["_free"] is None:
+        return unknown("nothing of it could be pledged, or its worth is not known")
+    return rupees(row["_free"])
 
 
 def _say_why(row: Row) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CUSTOM",
     "LIST_CUT_NAME",
+    "NO_SHOCK",
     "Sliders",
     "floor_of",
     "preset",
@@ -25,6 +26,7 @@ Sliders: TypeAlias = "Mapping[str, Mapping[str, float]]"
 """Row → ``price`` and ``haircut``; the row ``all``, then classes and instruments."""
 
 CUSTOM: Final = "custom"
+NO_SHOCK: Final = "none"
 LIST_CUT_NAME: Final = "list_cut_2024"
 
 
@@ -38,7 +40,8 @@ def scenarios() -> list[tuple[str, str]]:
         (f"{LIST_CUT_NAME}|{cut}", f"List cut 2024: haircut at least {cut:.0%}")
         for cut in LIST_CUT["haircut"].cast(pl.Float64()).to_list()
     ]
-    return [(CUSTOM, "My own sliders"), *named, *cuts]
+    none = (NO_SHOCK, "No shock: prices as they are")
+    return [none, *named, *cuts, (CUSTOM, "My own: move a slider")]
 
 
 def preset(choice: str) -> dict[str, float] | None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ipywidgets import HTML, HBox, VBox
+from ipywidgets import HTML, VBox
 
-from holdings_kit.display._numbers import percent
+from holdings_kit.display._numbers import compact_rupees, percent, quantity
 from widgets.board import Board
 from widgets.page import bars, notice
 from widgets.panel import Panel, Results, controls as c
 from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
-from widgets.risk.page import write_effects, write_figures, write_plan
-from widgets.risk.shocks import CUSTOM, floor_of, scenarios
+from widgets.risk.page import (
+    REST,
+    count_known,
+    list_beside,
+    write_figures,
+    write_plan,
+)
+from widgets.risk.shocks import CUSTOM, floor_of, preset, scenarios
 from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
@@ -106,7 +112,7 @@ class RiskExplorer(StaticFallback, VBox):
         self.loss = Panel(
             model, _list_loss_controls(), title="", press={}, shows_work=False
         )
-        self.figures, self.worst, self.planned = Board({}), Board({}), Board({})
+        self.figures, self.planned = Board({}), Board({})
         self.shares, self.risked = HTML(), HTML()
         self.table: HoldingsTable | None = None
         panels = [self.book, self.scenes, self.shocks, self.loss, self.planner]
@@ -117,7 +123,7 @@ class RiskExplorer(StaticFallback, VBox):
         self.losing = Results(model, "losses", panels)
         self.losing.show(self.risked)
         self.above.show(self.figures)
-        self.below.show(HBox([self.worst, self.shares]).add_class("hk-pair"))
+        self.below.show(self.shares)
         super().__init__(
             [
                 *(self.book, self.scenes, self.above, self.shocks, self.below),
@@ -133,6 +139,7 @@ class RiskExplorer(StaticFallback, VBox):
         model.observe(self._show_plan, "plan")
         model.observe(self._show_losses, "losses")
         model.observe(self._show_busy, "busy")
+        model.observe(self._show_stale, "stale")
         self._show_result(None)
         self._show_shares()
         self._show_losses(None)
@@ -186,20 +193,32 @@ class RiskExplorer(StaticFallback, VBox):
     def _show_result(self, _change: object) -> None:
         model = self.model
         if model.result is None or model.result.is_empty():
-            self.worst.markup = ""
+            self.shocks.beside = {}
             self.figures.markup = (
                 notice("This book is empty: nothing to shock.")
                 if model.result is not None
                 else notice(f"Not valued: {model.error}", "bad")
             )
             return
+        row = model.result.row(0, named=True)
         self.figures.markup = write_figures(
-            model.result.row(0, named=True),
+            row,
+            count_known(model.effects, row, model.holdings_count),
             scenario=model.scenario,
             origin=model.origin,
             single=model.single,
         )
-        self.worst.markup = write_effects(model.effects)
+        self._show_beside()
+
+    def _show_beside(self) -> None:
+        model = self.model
+        if model.effects is not None and not model.effects.is_empty():
+            names = [key for key, _ in model.names]
+            self.shocks.beside = list_beside(model.effects, model.kinds, names)
+
+    def _show_stale(self, _change: object) -> None:
+        mark = "result" in self.model.stale
+        (self.shocks.add_class if mark else self.shocks.remove_class)("hk-old")
 
     def _show_losses(self, _change: object) -> None:
         given = self.model.prices is not None
@@ -217,22 +236,18 @@ class RiskExplorer(StaticFallback, VBox):
     def _show_names(self, _change: object) -> None:
         self.shocks.change("sliders", rows=_list_rows(self.model))
         self.scenes.change("off_list", options=self.model.names)
+        self._show_beside()
 
     def _show_book(self, _change: object) -> None:
         self._show_names(None)
+        self._show_origin(None)
         self._show_shares()
 
     def _show_origin(self, _change: object) -> None:
         """Say which scenario sliders were changed from; a list cut stays in force."""
         model = self.model
-        options = [
-            (key, f"Changed by you, from {dict(scenarios())[model.origin]}")
-            if key == CUSTOM and model.origin
-            else (key, label)
-            for key, label in scenarios()
-        ]
         cut = floor_of(model.origin or model.scenario) is not None
-        self.scenes.change("scenario", options=options)
+        self.scenes.change("scenario", options=_list_scenes(model))
         self.scenes.change("off_list", hidden=not cut)
 
     def _show_busy(self, _change: object) -> None:
@@ -264,6 +279,22 @@ class RiskExplorer(StaticFallback, VBox):
             page_size=10,
         )
         self.planning.show(self.planned, self.table)
+
+
+def _list_scenes(model: RiskModel) -> list[tuple[str, str]]:
+    """List the scenarios, each with its fall and what that is in rupees."""
+    labels = dict(scenarios())
+    if model.origin:
+        labels[CUSTOM] = f"Changed by you, from {labels[model.origin]}"
+    for key, label in labels.items():
+        found = preset(key)
+        if found is not None:
+            fall = found["price"]
+            labels[key] = f"{label} · {quantity(100 * fall)}\N{NARROW NO-BREAK SPACE}%"
+            if model.value is not None:
+                effect = float(model.value) * fall
+                labels[key] += f" · {compact_rupees(effect)}"
+    return list(labels.items())
 
 
 def _list_rows(model: RiskModel) -> list[tuple[str, str, str]]:
@@ -300,7 +331,7 @@ def _list_book_controls(model: RiskModel) -> list[c.Control]:
 
 def _list_scenario_controls(model: RiskModel) -> list[c.Control]:
     return [
-        c.cards("scenario", "Scenario", scenarios(), group="Scenario"),
+        c.cards("scenario", "Scenario", _list_scenes(model), group="Scenario"),
         c.chips(
             "off_list",
             "Off the list",
@@ -320,6 +351,8 @@ def _list_shock_controls(model: RiskModel) -> list[c.Control]:
             _SLIDERS,
             first="Applies to",
             wide="what has no slider of its own follows",
+            beside=["Value then, ₹", "Effect, ₹"],
+            rest=REST,
             group="By holding",
         ),
         c.field(
