@@ -84,11 +84,71 @@ def test_a_press_acts_on_what_was_typed_before_it(
     expect(changed).to_be_checked()
 
 
-def test_a_promotion_takes_the_reason_just_typed(lab: Any) -> None:
+LAB = """
+import polars as pl
+from datetime import date
+from widgets import HaircutLab
+days = pl.date_range(date(2024, 1, 1), date(2024, 12, 31), eager=True)
+closes = [100.0 + day.day % 7 for day in days]
+HaircutLab(pl.DataFrame({"instrument_id": "CALM", "date": days, "close": closes}))
+"""
+
+
+def test_an_explorer_uses_nothing_that_is_wrong_at_once_or_with_delay(lab: Any) -> None:
+    page = lab.open(lab.notebook("wrong-risk.ipynb", RISK))
+    tool = page.locator(".hk-tool")
+    button = tool.get_by_role("button", name="Plan the pledge")
+    for name, wrong, said, right in (
+        ("Cash, ₹", "-8000", "Write an amount in rupees, 0 or more", "8,000"),
+        ("Margin need, ₹", "-5", "Write an amount in rupees, 0 or more", "20,000"),
+        ("Days", "100000", "Write a whole number from 0 to 366", "30"),
+    ):
+        field = tool.get_by_role("spinbutton", name=name, exact=True).last
+        for wait in (0, 0.5):
+            field.fill(wrong)
+            time.sleep(wait)
+            button.click()
+            expect(field).to_have_attribute("aria-invalid", "true")
+            expect(tool.locator(".hk-problem").filter(has_text=said)).to_be_visible()
+            expect(tool.get_by_role("alert").filter(has_text="Correct")).to_be_visible()
+            expect(tool.get_by_text("proven cheapest")).to_have_count(0)
+            field.fill(right)
+            time.sleep(wait)
+            button.click()
+            expect(tool.get_by_text("proven cheapest")).to_be_visible(timeout=20_000)
+            expect(tool.locator(".hk-stale")).to_have_count(0)
+
+
+def test_a_laboratory_runs_nothing_that_is_wrong_at_once_or_with_delay(
+    lab: Any,
+) -> None:
+    page = lab.open(lab.notebook("wrong-lab.ipynb", LAB))
+    tool = page.locator(".hk-tool")
+    button = tool.get_by_role("button", name="Run")
+    for name, wrong, said, right in (
+        ("Level, %", "199", "Write a percentage from 50 to 99.99", "99"),
+        ("Days to sell", "100000", "Write a whole number from 1 to 250", "1"),
+    ):
+        field = tool.get_by_role("spinbutton", name=name)
+        for wait in (0, 0.5):
+            field.fill(wrong)
+            time.sleep(wait)
+            button.click()
+            expect(tool.locator(".hk-problem").filter(has_text=said)).to_be_visible()
+            expect(tool.get_by_role("alert").filter(has_text="Correct")).to_be_visible()
+            expect(tool.get_by_text("Nothing is judged yet")).to_be_visible()
+            field.fill(right)
+            time.sleep(0.3)
+            expect(tool.locator(".hk-problem").filter(has_text=said)).to_have_count(0)
+
+
+@pytest.mark.parametrize("wait", [0, 0.5])
+def test_a_promotion_takes_the_reason_just_typed(wait: float, lab: Any) -> None:
     page = lab.open(lab.notebook("promote.ipynb", PROMOTE))
     tool = page.locator(".hk-tool")
     tool.locator("label", has_text="Snapshot").locator("select").select_option(index=1)
     tool.get_by_label("Why it can be trusted").fill("all was sold")
+    time.sleep(wait)
     tool.get_by_role("button", name="Promote").click()
     expect(tool.get_by_text("Set aside, not counted")).to_have_count(0)
     expect(tool.get_by_label("Why it can be trusted")).to_have_count(0)

@@ -52,7 +52,7 @@ HaircutLab(pl.concat(
 MANY = """
 import sys
 sys.path.insert(0, ROOT)
-from benchmarks.bench_widgets import book
+from benchmarks.paint_tools import book
 from widgets import RiskExplorer
 RiskExplorer(book(10_000), cash=1e6, need=2e6)
 """.replace("ROOT", repr(str(ROOT)))
