@@ -9,13 +9,19 @@ at `VALUE`, so a sum of products is exact; ratios and statistics are Float64.
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, readable, suggest
+from holdings_kit.errors import (
+    ConfigError,
+    FrameError,
+    load_optional,
+    readable,
+    suggest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +70,8 @@ RATE: Final = pl.Decimal(9, 6)
 INSTANT: Final = pl.Datetime("us", "UTC")
 EXCHANGES: Final = ("NSE", "BSE", "NFO", "BFO", "MCX", "MF")
 """Fixed order in which a listing lends its name to an unresolved instrument."""
+
+openpyxl: Any = load_optional("openpyxl")
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
@@ -535,7 +543,7 @@ def as_frame(
     ----------
     source
         polars, pandas, pyarrow, anything that hands over Arrow data, or the path of a
-        parquet, Arrow, CSV or NDJSON file.
+        parquet, Arrow, CSV, JSON, NDJSON or Excel file: whatever `export` wrote too.
     schema
         Columns and types; columns beside it keep theirs.
     name
@@ -547,6 +555,8 @@ def as_frame(
         It is no frame, or a column does not fit its type.
     ConfigError
         There is no such file, or it is of another kind.
+    MissingExtra
+        openpyxl is not installed, for an Excel file.
 
     Examples
     --------
@@ -569,14 +579,28 @@ def as_frame(
 
 
 def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
-    if column.dtype == pl.String() and isinstance(dtype, pl.Datetime):
-        return column.str.to_datetime(time_zone="UTC", time_unit="us")
-    if column.dtype == pl.String() and isinstance(dtype, pl.Date):
-        return column.str.to_date("%Y-%m-%d")
-    if column.dtype == pl.String() and isinstance(dtype, pl.Boolean):
-        return column.str.to_lowercase().replace_strict(
+    if column.dtype == pl.String():
+        return _read_texts(column, dtype)
+    if isinstance(column.dtype, pl.Datetime) and isinstance(dtype, pl.Datetime):
+        column = column.dt.replace_time_zone("UTC")  # Excel and pandas have none
+    return column.cast(dtype)
+
+
+def _read_texts(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Read a column of texts, as `export` writes them, in its type."""
+    if isinstance(dtype, pl.Datetime):
+        column = column.str.to_datetime(time_zone="UTC", time_unit="us")
+    elif isinstance(dtype, pl.Date):
+        column = column.str.to_date("%Y-%m-%d")
+    elif isinstance(dtype, pl.Boolean):
+        column = column.str.to_lowercase().replace_strict(
             ["true", "false"], [True, False], return_dtype=pl.Boolean()
         )
+    elif isinstance(dtype, pl.Binary):
+        column = column.str.decode("base64")
+    elif isinstance(dtype, pl.List):
+        nested = dtype.inner.is_nested()
+        column = column.str.json_decode(dtype) if nested else column.str.split("; ")
     return column.cast(dtype)
 
 
@@ -601,6 +625,8 @@ def _read_file(path: Path) -> pl.DataFrame:
         ".feather": pl.read_ipc,
         ".ndjson": pl.read_ndjson,
         ".jsonl": pl.read_ndjson,
+        ".json": partial(pl.read_json, infer_schema_length=None),
+        ".xlsx": _read_excel,
     }
     if not path.is_file():
         raise ConfigError(f"no such file: {str(path)!r}")
@@ -613,6 +639,17 @@ def _read_file(path: Path) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{str(path)!r} cannot be read: {reason}") from None
+
+
+def _read_excel(path: Path) -> pl.DataFrame:
+    _ = openpyxl.__version__  # says what is missing before polars does in its words
+    return pl.read_excel(
+        path,
+        engine="openpyxl",
+        infer_schema_length=None,
+        drop_empty_rows=False,
+        drop_empty_cols=False,
+    )
 
 
 def conform(frame: Frame, schema: pl.Schema, *, name: str) -> Frame:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import date, datetime
 from decimal import Decimal
-from importlib import import_module
 from json import dumps
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
+from holdings_kit.errors import ConfigError, load_optional
 
 __all__ = ["collect_frame", "export", "to_pandas"]
 
 PandasFrame: TypeAlias = Any  # pandas is optional and has no types of its own
-Module: TypeAlias = Any
+
+pandas: Any = load_optional("pandas")
+xlsxwriter: Any = load_optional("xlsxwriter")
 
 # A spreadsheet runs a text that begins with one of these (OWASP, CSV injection).
 # A spreadsheet also looks behind blanks and quotes, and takes full-width signs.
@@ -29,7 +30,7 @@ def to_pandas(frame: pl.DataFrame | pl.LazyFrame) -> PandasFrame:
 
     Exact numbers become floats, texts become categories, and instants become UTC
     without a time zone, since Excel and many tools refuse one. Null becomes NaN, NaT
-    or a missing category; never 0. Lists stay lists.
+    or a missing category; never 0. Lists stay lists, and bytes stay bytes.
 
     Parameters
     ----------
@@ -38,8 +39,10 @@ def to_pandas(frame: pl.DataFrame | pl.LazyFrame) -> PandasFrame:
 
     Raises
     ------
+    MissingExtra
+        pandas is not installed.
     ConfigError
-        pandas is not installed, or `frame` is no polars frame.
+        `frame` is no polars frame.
 
     Examples
     --------
@@ -52,12 +55,11 @@ def to_pandas(frame: pl.DataFrame | pl.LazyFrame) -> PandasFrame:
     0   SBIN    1.5
     1   IDEA    NaN
     """
-    pandas = _import("pandas", "pip install pandas")
     columns: dict[str, Any] = {}
     for series in collect_frame(frame).get_columns():
         if series.dtype == pl.String():
             values = pandas.Series(series.to_list(), dtype="category")
-        elif series.dtype.is_nested():
+        elif series.dtype.is_nested() or series.dtype == pl.Binary():
             values = pandas.Series(series.to_list(), dtype="object")
         elif series.dtype.is_temporal():
             naive = _drop_time_zones(series.to_frame()).to_series()
@@ -76,11 +78,13 @@ def export(frame: pl.DataFrame | pl.LazyFrame, to: str | Path) -> Path | str:
     """Write a frame as parquet, CSV, JSON or Excel, by the suffix of the path.
 
     Parquet keeps every type. CSV and JSON keep every digit: exact numbers are written
-    as they are in CSV and as texts in JSON (bytes in base64; `json_schema` describes
-    the rows), null is an empty cell or ``null``. Excel
-    holds fifteen digits and no time zone: instants are written in UTC. No text cell
-    can run as a formula: in CSV it gets an apostrophe in front, in Excel it is stored
-    as text.
+    as they are in CSV and as texts in JSON (`json_schema` describes the rows), null is
+    an empty cell or ``null``. Excel holds fifteen digits and no time zone: instants are
+    written in UTC. Bytes are base64 in all but parquet; in CSV and Excel a list of
+    plain values is one text with semicolons, any other list is JSON. No text cell can
+    run as a formula: in CSV it gets an apostrophe in front, in Excel it is stored as
+    text.
+    `holdings_kit.schema.as_frame` reads each of these files back in its types.
 
     Parameters
     ----------
@@ -98,9 +102,11 @@ def export(frame: pl.DataFrame | pl.LazyFrame, to: str | Path) -> Path | str:
 
     Raises
     ------
+    MissingExtra
+        XlsxWriter is not installed, for ``.xlsx``.
     ConfigError
-        Another suffix, a folder that is not there, a list in a CSV or Excel frame
-        whose items are no plain values, or no XlsxWriter for ``.xlsx``.
+        Another suffix, a folder that is not there, or a value that JSON
+        has no form for.
 
     Examples
     --------
@@ -151,18 +157,16 @@ def _drop_time_zones(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(zoned)
 
 
-def _join_lists(frame: pl.DataFrame) -> pl.DataFrame:
-    """Write each list in one cell, its items one after the other."""
-    joined: list[pl.Expr] = []
+def _flatten(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write a list in one cell, its items one after the other; the rest as JSON."""
+    flat = [pl.col(pl.Binary()).bin.encode("base64")]
     for name, dtype in frame.schema.items():
-        if not dtype.is_nested():
-            continue
-        if not isinstance(dtype, pl.List) or frame[name].explode().dtype.is_nested():
-            raise ConfigError(
-                f"column {name!r} holds {dtype}; leave it out, or export to .json"
-            )
-        joined.append(pl.col(name).cast(pl.List(pl.String())).list.join("; "))
-    return frame.with_columns(joined)
+        if isinstance(dtype, pl.List) and not dtype.inner.is_nested():
+            flat.append(pl.col(name).cast(pl.List(pl.String())).list.join("; "))
+        elif dtype.is_nested():
+            texts = [None if it is None else _dump(it) for it in frame[name].to_list()]
+            flat.append(pl.lit(pl.Series(name, texts, dtype=pl.String())))
+    return frame.with_columns(flat)
 
 
 def guard_formulas(frame: pl.DataFrame) -> pl.DataFrame:
@@ -188,7 +192,7 @@ def guard_formulas(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_csv(frame: pl.DataFrame) -> str:
-    return guard_formulas(_join_lists(frame)).write_csv()
+    return guard_formulas(_flatten(frame)).write_csv()
 
 
 def _as_json_value(value: object) -> object:
@@ -202,15 +206,16 @@ def _as_json_value(value: object) -> object:
     raise ConfigError(f"{type(value).__name__} cannot be written as JSON")
 
 
+def _dump(value: object) -> str:
+    return dumps(value, default=_as_json_value, ensure_ascii=False)
+
+
 def _write_json(frame: pl.DataFrame) -> str:
-    return dumps(_list_json_rows(frame), default=_as_json_value, ensure_ascii=False)
+    return _dump(_list_json_rows(frame))
 
 
 def _write_ndjson(frame: pl.DataFrame) -> str:
-    return "".join(
-        dumps(row, default=_as_json_value, ensure_ascii=False) + "\n"
-        for row in _list_json_rows(frame)
-    )
+    return "".join(_dump(row) + "\n" for row in _list_json_rows(frame))
 
 
 def _list_json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
@@ -221,22 +226,14 @@ def _list_json_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _write_excel(frame: pl.DataFrame, path: Path) -> None:
-    xlsxwriter = _import("xlsxwriter", "pip install XlsxWriter")
     options = {"strings_to_formulas": False, "strings_to_urls": False}
-    flat = _join_lists(_drop_time_zones(frame)).with_columns(
+    flat = _flatten(_drop_time_zones(frame)).with_columns(
         pl.col(name).cast(pl.Float64())
         for name, dtype in frame.schema.items()
         if dtype.is_decimal()
     )
     with xlsxwriter.Workbook(path, options) as book:
         flat.write_excel(book, autofit=True)
-
-
-def _import(module: str, install: str) -> Module:
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"{module} is not installed: {install}") from error
 
 
 _TEXTS: Final = {"csv": _write_csv, "json": _write_json, "ndjson": _write_ndjson}

@@ -40,12 +40,19 @@ NEEDS = {
     "numpy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
     "scipy": "hk.pledge_plan(HOLDING, need=100, cash=50)",
     "matplotlib": "hk.plot.pnl_bars",
+    "pandas": "hk.to_pandas(pl.DataFrame())",
+    "xlsxwriter": "hk.export(pl.DataFrame({'a': [1]}), 'a.xlsx')",
+    "openpyxl": "import tempfile; path = tempfile.mkdtemp() + '/a.xlsx'; "
+    "hk.export(pl.DataFrame({'a': [1]}), path); "
+    "hk.schema.as_frame(path, hk.schema.PRICES, name='a')",
     "typer": "from holdings_kit.cli import main; main()",
 }
 
 
 def test_there_are_few_extras_and_all_is_their_sum() -> None:
-    assert list(EXTRAS) == ["fetch", "store", "sandbox", "risk", "plot", "lab", "all"]
+    assert list(EXTRAS) == [
+        *("fetch", "store", "sandbox", "risk", "plot", "export", "lab", "all")
+    ]
     (everything,) = EXTRAS["all"]
     assert everything == f"holdings-kit[{','.join(e for e in EXTRAS if e != 'all')}]"
     rest = [extra for extra in EXTRAS if extra not in {"lab", "all"}]
