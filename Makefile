@@ -14,7 +14,7 @@ STAMP := .venv/.ready
 SITE := artefacts/docs/index.html
 
 .PHONY: setup demo test test-official check notebooks browser lab app bench fuzz lock \
-	clean docs pictures sbom audit test-lowest test-python release-check
+	clean docs pictures screenshots sbom audit test-lowest test-python release-check
 
 setup: $(STAMP)
 
@@ -56,6 +56,10 @@ browser: setup $(SITE)
 pictures: demo
 	$(BIN)/pytest -q -m browser tests/browser/test_tools.py -k sliders
 	$(BIN)/python -m benchmarks.make_pictures
+
+# Every screen at two widths, light and dark, in artefacts/gallery, and axe on each.
+screenshots: docs
+	GALLERY=1 $(BIN)/pytest -q -m browser tests/browser/test_gallery.py
 
 test: check notebooks docs browser
 	@echo "everything passed: lint, types, unit, doctests, README, notebooks, docs, browser"

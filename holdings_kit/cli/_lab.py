@@ -50,7 +50,7 @@ __all__ = ["Running", "Server", "find_free_port", "run_lab"]
 Server: TypeAlias = Literal["lab", "app"]
 
 _MODULES: Final = {"lab": "jupyterlab", "app": "voila"}
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 180.0  # a busy machine starts JupyterLab in minutes
 _FAREWELL: Final = 15.0
 _SOME: Final = 3
 _SETTINGS: Final = {

@@ -64,6 +64,9 @@ OPEN_AND_RUN = """async ([path, theme]) => {
 }"""
 
 
+collect_ignore = [] if os.environ.get("GALLERY") else ["test_gallery.py"]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:

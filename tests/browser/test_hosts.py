@@ -186,3 +186,8 @@ def test_every_script_asks_a_host_for_no_more_than_the_contract(
     page.evaluate("changes => window.tell(changes)", state_of(table))
     expect(page.locator(".hk-table tbody tr")).to_have_count(1)
     expect(page.locator(".hk-table .hk-place")).to_have_text("1–1 of 1 (8 in all)")
+
+
+def test_the_gallery_leaves_no_tool_out() -> None:
+    gallery = (ROOT / "tests/browser/test_gallery.py").read_text()
+    assert [name for name in names if f'"{name}": (' not in gallery] == []
