@@ -1,8 +1,8 @@
 """The main job end to end, with a simulated broker on this machine and no keys.
 
-Imports for invented users, receives their webhooks while faults happen, fetches,
-stores, consolidates and reports. Everything stops when it is done; nothing leaves this
-machine.
+Imports for invented users on two days, receives their webhooks while faults happen,
+fetches, stores, consolidates, and reports what they hold and what changed between the
+days. Everything stops when it is done; nothing leaves this machine.
 """
 
 from __future__ import annotations
@@ -99,13 +99,24 @@ def run(
         )
         say(f"fetched     {_compare_with_v1(gateway, fetched, accounts)}")
         simulated.advance(hours=73)  # late deliveries and retries come in
+        later = dict(_import_personas(gateway, simulated, _say_nothing))
+        arrow_later, _, quotes_later = _fetch_arrow(simulated)
+        fetched_later = fetch_many(
+            later, partial(gateway.holdings, mutual_funds=True), progress=False
+        )
+        say(
+            f"imported    {number_of(len(later), 'account')} again three days later, "
+            f"and fetched, {fetched_later.rejects.height} failed and set aside"
+        )
         dumps = read_webhooks(inbox.accepted, api_secret=simulated.api_secret)
         refused = len(list((inbox.folder / "refused").iterdir()))
         say(
             f"webhooks    {dumps.snapshots.height} received, {refused} refused, "
             f"{len(simulated.deliveries())} sent"
         )
-        for loaded in (arrow, resolve(fetched, master), resolve(dumps, master)):
+        of_gateway = (fetched, fetched_later, dumps)
+        replies = (resolve(loaded, master) for loaded in of_gateway)
+        for loaded in (arrow, arrow_later, *replies):
             appended = store.append(loaded)
             added = number_of(appended.deliveries, "delivery", "deliveries")
             say(f"store       {added} added, {appended.repeated} known before")
@@ -113,9 +124,10 @@ def run(
             say(f"quarantined {row['account_id']}: {row['status_reason']}")
         say("")
         loaded = read_for_report(store)
-        say(portfolio_report(loaded, prices=quotes))
+        prices = pl.concat([quotes, quotes_later])  # each day is valued at its own
+        say(portfolio_report(loaded, prices=prices))
         page = write_report(
-            store, out, title="Holdings of invented users", prices=quotes
+            store, out, title="Holdings of invented users", prices=prices
         )
         say(f"\nreport      {page}, and the frames behind it as parquet beside it")
         return store
@@ -138,6 +150,10 @@ def _import_personas(
         account = gateway.auth_id(done.auth_token)
         say(f"import      {key}: {done.status}, {done.broker}, account {account}")
         yield account, key
+
+
+def _say_nothing(_line: str) -> None:
+    """Keep the second import to one line."""
 
 
 def _compare_with_v1(

@@ -22,7 +22,12 @@ from holdings_kit.display._report_allocation import write_allocation
 from holdings_kit.display._report_facts import describe_priced
 from holdings_kit.display._report_marks import safe
 from holdings_kit.display._report_points import find_points
-from holdings_kit.display._report_time import Past, write_changes, write_performance
+from holdings_kit.display._report_time import (
+    Past,
+    find_moves,
+    write_changes,
+    write_performance,
+)
 from holdings_kit.display._tokens import read_stylesheet
 from holdings_kit.portfolio import look_through, performance, summarize
 from holdings_kit.portfolio._prices import BASES
@@ -140,7 +145,7 @@ def write_report(
     points = find_points(loaded, made.positions, made.collateral, total, totals, on=on)
     past = _look_back(source, shots, prices=prices, actions=actions)
     many = totals.height > _PERSON if population is None else population
-    parts = [page.write_headline(total, made.positions, points)]
+    parts = [page.write_headline(total, made.positions, points, find_moves(past))]
     if made.positions.height:
         parts += [
             write_allocation(made.positions),

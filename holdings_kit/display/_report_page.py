@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from holdings_kit.display._report_facts import Row
     from holdings_kit.display._report_points import Point
+    from holdings_kit.display._report_time import Moves
 
 __all__ = ["write_headline", "write_points", "write_positions"]
 
@@ -44,8 +45,13 @@ _NO_BOTH: Final = "no position has both a price and a cost"
 _NO_DAY: Final = "no earlier close in the replies"
 
 
-def write_headline(total: Row, positions: pl.DataFrame, points: Sequence[Point]) -> str:
-    """Open with value, P&L, return and day change, and what is not known."""
+def write_headline(
+    total: Row,
+    positions: pl.DataFrame,
+    points: Sequence[Point],
+    moves: Moves | None,
+) -> str:
+    """Open with value, P&L, return and what the day, or the days, changed."""
     count = total["positions_count"]
     whole = (
         cover(
@@ -63,12 +69,13 @@ def write_headline(total: Row, positions: pl.DataFrame, points: Sequence[Point])
     link = (
         f'<a href="#open">All {number_of(len(points), "point")}</a>' if points else ""
     )
+    mets = "".join(_list_metrics(total, positions, moves))
     gaps = f"<ul>{items}</ul>" if items else '<p class="quiet">Nothing is open.</p>'
     return (
         '<section class="card c12 hero" aria-label="Headline"><div>'
         f'<div class="lab">Value</div><div class="big" id="value">'
         f"{_write_value(total)}</div>{whole}"
-        f'<div class="mets">{"".join(_list_metrics(total, positions))}</div></div>'
+        f'<div class="mets">{mets}</div></div>'
         f'<div class="gaps"><h2>What this report does not know {link}</h2>{gaps}</div>'
         "</section>"
     )
@@ -81,7 +88,9 @@ def _write_value(total: Row) -> str:
     return f'{head}<span class="p">.{paise}</span>'
 
 
-def _list_metrics(total: Row, positions: pl.DataFrame) -> list[str]:
+def _list_metrics(
+    total: Row, positions: pl.DataFrame, moves: Moves | None
+) -> list[str]:
     """Write P&L, return and day change, each on what part of the value it is."""
     held = bool(total["positions_count"])
     lacks = _NO_BOTH if held else say_no_value(total)
@@ -100,13 +109,28 @@ def _list_metrics(total: Row, positions: pl.DataFrame) -> list[str]:
             lacks if pnl is None else "the known cost is 0: no return on it",
             f'<span class="s quiet">cost {rupees(costed)}</span>',
         ),
-        _write_metric(
+        _write_moves(moves)
+        if day is None and moves is not None
+        else _write_metric(
             "Day change",
             None if day is None else delta(day, rupees(day, sign=True)),
             _NO_DAY if held else lacks,
             _write_cover(_share_with_day(positions)),
         ),
     ]
+
+
+def _write_moves(moves: Moves) -> str:
+    """Write what prices gave since the older snapshot, where the day's is not known."""
+    rest = f"and {rupees(moves.flow, sign=True)} put in or out"
+    if moves.unknown:
+        rest += f", {rupees(moves.unknown, sign=True)} unexplained"
+    return _write_metric(
+        f"By price since {moves.since}",
+        delta(moves.price, rupees(moves.price, sign=True)),
+        "",
+        f'<span class="s quiet">{safe(rest)}</span>',
+    )
 
 
 def _write_cover(share: float | None) -> str:

@@ -24,7 +24,7 @@ from holdings_kit.display._report_marks import (
 if TYPE_CHECKING:
     from holdings_kit.display._report_facts import Row
 
-__all__ = ["Past", "write_changes", "write_performance"]
+__all__ = ["Moves", "Past", "find_moves", "write_changes", "write_performance"]
 
 _MONTH: Final = 30  # days; a yearly rate of less misleads
 _ALL: Final = 0.9995  # written as 100.0 %
@@ -55,6 +55,15 @@ class Past(NamedTuple):
     new_accounts: int = 0  # without an older snapshot: not in `changes`
     old_accounts: int = 0  # without a newer one: not in `changes`
     why: str = ""
+
+
+class Moves(NamedTuple):
+    """What moved the value since the older snapshot."""
+
+    since: str
+    price: Decimal
+    flow: Decimal
+    unknown: Decimal  # found, lost, or not explained
 
 
 class _Step(NamedTuple):
@@ -121,10 +130,7 @@ def _say_what_moved(
             "known value"
         )
     moved = after - before
-    sums = {
-        kind: sum((step.amount for step in steps if step.kind == kind), _ZERO)
-        for kind in ("flow", "price", "unknown")
-    }
+    sums = _sum_kinds(steps)
     way = "Up" if moved > 0 else "Down" if moved < 0 else "Unchanged"
     size = f" {rupees(abs(moved))}" if moved else ""
     lost = (
@@ -136,6 +142,26 @@ def _say_what_moved(
         f"{way}{size}: {rupees(sums['flow'], sign=True)} was put in or taken out, "
         f"prices gave {rupees(sums['price'], sign=True)}{lost}"
     )
+
+
+def _sum_kinds(steps: list[_Step]) -> dict[str, Decimal]:
+    return {
+        kind: sum((step.amount for step in steps if step.kind == kind), _ZERO)
+        for kind in ("price", "flow", "unknown")
+    }
+
+
+def find_moves(past: Past) -> Moves | None:
+    """Sum what moved the value; None where a side of it is not known at all."""
+    if past.changes is None:
+        return None
+    total = bridge(past.changes, by=()).row(0, named=True)
+    first: object = past.changes["snapshot_at_before"].min()
+    if total["value_before"] is None or total["value_after"] is None or first is None:
+        return None
+    sums = _sum_kinds(_list_steps(bridge(past.changes), past.changes))
+    since = format_value(first, "instant").split(",", maxsplit=1)[0]
+    return Moves(since, **sums)
 
 
 def _write_whole(

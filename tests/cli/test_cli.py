@@ -102,7 +102,8 @@ def test_a_report_needs_one_source() -> None:
 def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
     shown = run("demo", "--folder", tmp_path, "--out", tmp_path / "out")
     assert shown.count("COMPLETED") == 10
-    assert "webhooks    9 received, 1 refused" in shown
+    assert "webhooks    19 received, 1 refused" in shown
+    assert "10 accounts again three days later, and fetched, 0 failed" in shown
     assert "fetched     10 accounts in v2, 0 failed" in shown
     assert "in v1: 7 holdings and 2 smallcases, the same shares as in v2" in shown
     covered = (
@@ -110,16 +111,19 @@ def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
         "cost; 98.2\u202f% of known value;"
     )
     assert covered in shown
-    assert "₹6,258.61 of value has no known cost" in shown
-    assert "₹3,18,454.47  ₹3,38,909.46  +₹14,196.38  +4.5\u202f%" in shown
-    assert "−2,383.76" in shown
+    assert "₹6,300.01 of value has no known cost" in shown
+    assert "₹3,25,363.79  ₹3,46,375.06  +₹14,711.26  +4.5\u202f%" in shown
+    assert "−1,970.96" in shown
     assert (tmp_path / "store").is_dir()
     assert "report.html" in shown
     page = (tmp_path / "out/report.html").read_text()
     assert not re.search(r"(src|href)=.(?!#)|@import|url\(", page)
-    assert '<td class="r"><b>₹3,38,909.46</b></td>' in page
+    assert '<td class="r"><b>₹3,46,375.06</b></td>' in page
+    assert "By price since 5 Jan 2026" in page
+    assert "Up ₹7,465.60: +₹6,956.60 was put in or taken out" in page
+    assert "7 of 11 accounts gained" in page
     positions = pl.read_parquet(tmp_path / "out/positions.parquet")
-    assert f"{positions['market_value'].sum():,.2f}" == "338,909.46"
+    assert f"{positions['market_value'].sum():,.2f}" == "346,375.06"
 
 
 def test_a_page_shows_what_was_set_aside_and_trusts_no_name(tmp_path: Path) -> None:

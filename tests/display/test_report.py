@@ -100,6 +100,7 @@ def test_what_changed_is_found_in_the_store(tmp_path: Path) -> None:
     assert "Up ₹202.00: +₹202.00 was put in or taken out, prices gave ₹0.00" in shown
     assert "Without 1 account that was not there before" in shown
     assert "Bought more AA" in shown
+    assert "By price since 5 Jan 2026 = ₹0.00 and +₹202.00 put in or out" in shown
     assert "1 of 1 account gained" in shown or "0 of 1 account gained" in shown
 
 
