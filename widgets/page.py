@@ -6,11 +6,11 @@ import base64
 import io
 from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -20,6 +20,7 @@ __all__ = [
     "listing",
     "notice",
     "picture",
+    "read_script",
     "read_style",
     "tiles",
 ]
@@ -31,6 +32,12 @@ def read_style(path: Path) -> str:
     """Read the rules of a widget, with the colours that all pages share before them."""
     tokens = resources.files("holdings_kit").joinpath("display", "tokens.css")
     return tokens.read_text(encoding="utf-8") + path.read_text(encoding="utf-8")
+
+
+def read_script(path: Path) -> str:
+    """Read a widget's script, with what tells that the kernel is gone before it."""
+    shared = (Path(__file__).parent / "watch.js").read_text(encoding="utf-8")
+    return shared + path.read_text(encoding="utf-8")
 
 
 def notice(text: str, tone: Tone = "plain") -> str:

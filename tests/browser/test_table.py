@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 CELLS = (
@@ -72,6 +73,64 @@ def test_the_table_is_legible_in_the_dark(lab: Any, shoot: Any, axe: Any) -> Non
     table.get_by_role("checkbox").nth(2).check()
     shoot(table, "table-dark")
     assert axe(page, ".hk-table") == []
+
+
+VALUED = (
+    "import polars as pl\n"
+    "from widgets import HoldingsTable\n"
+    "frame = pl.DataFrame({'symbol': ['SBIN', 'BSE', 'ZCHANGE'],\n"
+    "    'owned_quantity': [53, 14, 68], 'price_basis': ['ltp', 'close', None],\n"
+    "    'market_value': [51511.8, 40339.2, None], 'weight': [.56, .44, None],\n"
+    "    'unrealized_pnl': [4737.71, -2383.76, None]})\n"
+    "HoldingsTable(frame, caption='Positions')"
+)
+
+
+def count_overhang(table: Any) -> int:
+    """Pixels that the rows are wider than the room they have."""
+    return table.locator(".hk-scroll").evaluate("el => el.scrollWidth - el.clientWidth")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_narrow_table_folds_its_columns_below_the_name(
+    dark: bool, lab: Any, shoot: Any, axe: Any
+) -> None:
+    page = lab.open(lab.notebook("valued.ipynb", VALUED), dark=dark)
+    table = page.locator(".hk-table")
+    theme = "dark" if dark else "light"
+    rows = table.get_by_role("row")
+    expect(rows).to_have_count(5)  # the headings, three rows, the sums
+    expect(table.locator(".hk-basis")).to_have_text(["ltp", "close"])
+    part = "getComputedStyle(el, '::after').width"
+    gain, loss = (
+        float(mark.evaluate(f"el => parseFloat({part})"))
+        for mark in table.locator(".hk-signed").all()
+    )
+    assert gain == pytest.approx(32, abs=1)  # half of the bar: the largest
+    assert loss == pytest.approx(32 * 2383.76 / 4737.71, abs=1)
+    shoot(table, f"table-bars-{theme}")
+    assert axe(page, ".hk-table", dark=dark) == []
+    table.evaluate("el => { el.style.width = '480px' }")
+    assert count_overhang(table) == 0
+    expect(rows).to_have_count(5)  # still rows for who listens
+    first = table.locator("tbody tr").first
+    name, price = first.locator("td").nth(1), first.locator("td").nth(4)
+    assert price.bounding_box()["y"] > name.bounding_box()["y"]
+    shoot(table, f"table-narrow-{theme}")
+    assert axe(page, ".hk-table", dark=dark) == []
+
+
+def test_a_table_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:
+    page = lab.open(lab.notebook("gone-table.ipynb", VALUED))
+    table = page.locator(".hk-table")
+    expect(table.locator("tbody tr").first).to_contain_text("SBIN")
+    page.evaluate(
+        "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
+    )
+    lost = table.get_by_role("alert").filter(has_text="un the cell again")
+    lost.wait_for(timeout=5_000)
+    expect(table.get_by_role("searchbox")).to_be_disabled()
+    shoot(table, "table-gone")
 
 
 def test_nothing_comes_from_elsewhere(lab: Any) -> None:

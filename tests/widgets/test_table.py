@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from holdings_kit.display._numbers import rupees
+import widgets
+from holdings_kit.display._numbers import Kind, rupees
 from holdings_kit.errors import ConfigError
 from widgets import HoldingsTable
 from widgets.table import TableModel
@@ -166,3 +169,39 @@ def test_the_pages_together_are_the_frame_once(values: list[int], size: int) -> 
 def test_grouping_changes_no_digit(number: Decimal) -> None:
     text = rupees(number).translate(str.maketrans({",": "", "₹": "", "−": "-"}))
     assert Decimal(text) == number
+
+
+def test_bars_are_parts_of_the_largest_of_the_whole_table() -> None:
+    frame = pl.DataFrame(
+        {
+            "symbol": ["A", "B", "C"],
+            "weight": [0.5, 0.25, None],
+            "unrealized_pnl": [Decimal(10), Decimal(-40), None],
+            "market_value": [Decimal(1), Decimal(2), Decimal(3)],
+        }
+    )
+    table = TableModel(frame, page_size=2)
+    assert [column["bar"] for column in table.columns] == ["", "whole", "signed", ""]
+    assert table.parts == [[None, 1.0, 0.25, None], [None, 0.5, -1.0, None]]
+    table.page = 2
+    assert table.parts == [[None, None, None, None]]
+
+
+def test_a_column_without_a_size_has_no_bar() -> None:
+    frame = pl.DataFrame({"weight": [0.0, None], "pnl": [None, None]})
+    assert TableModel(frame).parts == [[None, None], [None, None]]
+
+
+def test_every_class_of_a_style_sheet_is_given_to_something() -> None:
+    """A class is written out, or made of a word that stands in quotes."""
+    folder = Path(widgets.__file__).parent
+    files = [path for path in folder.rglob("*") if path.suffix in {".py", ".js"}]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    words = set(re.findall(r"[\w-]+", code))
+    quoted = set(get_args(Kind)) | set(re.findall(r"[\"'`]([a-z]+)[\"'`]", code))
+    for sheet in folder.rglob("*.css"):
+        named = set(re.findall(r"\.(hk-[a-z0-9-]+)", sheet.read_text(encoding="utf-8")))
+        unused = {
+            name for name in named - words if name.rpartition("-")[2] not in quoted
+        }
+        assert unused == set(), sheet.name

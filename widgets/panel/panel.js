@@ -3,8 +3,6 @@
 let count = 0;
 const DEBOUNCE = 200;
 const PATIENCE = 500;
-const BEAT = 1500; // how often the kernel is asked whether it is there
-const SILENCE = 3000; // how long it may be silent
 
 // JupyterLab takes arrow and letter keys of focused elements unless each one says no.
 const TYPED = new Set(["input", "select", "button"]);
@@ -265,62 +263,6 @@ const KINDS = {
 };
 KINDS.number = KINDS.text;
 
-// Copying needs no kernel.
-const WITH_KERNEL = "input, select, button:not([data-act=copy])";
-const SILENT =
-  "The Python kernel does not answer: it is busy with another cell, or was stopped. " +
-  "If it does not come back, run the cell again.";
-
-// What stands on the page comes from Python: without it it would stand for ever.
-function watch(model, el, lost) {
-  const tool = () => el.closest(".hk-tool") ?? el;
-  let gone = false;
-  function disconnect(text) {
-    lost.textContent = text;
-    lost.hidden = !text;
-    tool().classList.toggle("hk-disconnected", Boolean(text));
-    for (const input of tool().querySelectorAll(WITH_KERNEL)) {
-      if (text && !input.disabled) {
-        input.disabled = true;
-        input.dataset.lost = "";
-      } else if (!text && "lost" in input.dataset) {
-        input.disabled = false;
-        delete input.dataset.lost;
-      }
-    }
-  }
-  let heard = Date.now();
-  let asked = 0;
-  let doubt = null;
-  const beat = setInterval(() => {
-    if (!el.isConnected || gone) return;
-    if (heard >= asked) {
-      // The first question without an answer: a page in the background asks seldom,
-      // so that the answer always has the time of a beat.
-      asked = Date.now();
-      clearTimeout(doubt);
-      doubt = setTimeout(disconnect, Math.max(BEAT, SILENCE - (asked - heard)), SILENT);
-    }
-    model.send({ type: "ping" }); // fails where the kernel was shut down
-  }, BEAT);
-  model.on("msg:custom", ({ type }) => {
-    if (type !== "pong") return;
-    heard = Date.now();
-    clearTimeout(doubt);
-    if (!lost.hidden && !gone) disconnect("");
-  });
-  // Jupyter tells every model that its kernel is gone.
-  model.on("comm_live_update", () => {
-    gone = true;
-    clearTimeout(doubt);
-    disconnect(`Not connected: the Python kernel was restarted or has stopped. ${model.get("lost")}`);
-  });
-  return () => {
-    clearInterval(beat);
-    clearTimeout(doubt);
-  };
-}
-
 function render({ model, el }) {
   el.classList.add("hk-panel");
   const title = node("p", { className: "hk-title", role: "heading", "aria-level": 2 });
@@ -503,7 +445,7 @@ function render({ model, el }) {
   }
   draw();
   report();
-  if (model.get("lost")) return watch(model, el, lost);
+  if (model.get("lost")) return watch(model, el, lost, model.get("lost"));
 }
 
 export default { render };

@@ -10,7 +10,7 @@ from ipywidgets import HTML, VBox, Widget
 from traitlets import Dict, Float, HasTraits, List, TraitError, Unicode
 
 from holdings_kit.errors import HoldingsError
-from widgets.page import notice, read_style
+from widgets.page import notice, read_script, read_style
 from widgets.panel.controls import name_control, read_value, write_value
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Panel(anywidget.AnyWidget):
         ``part``, and for a row without sliders its ``label`` and ``small`` line.
     """
 
-    _esm = _HERE / "panel.js"
+    _esm = read_script(_HERE / "panel.js")
     _css = read_style(_HERE / "panel.css")
 
     title = Unicode().tag(sync=True)

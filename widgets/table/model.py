@@ -43,6 +43,9 @@ class TableModel(HasTraits):
         Every column of the frame with its heading, those shown at first before.
     rows, row_ids, matched, total, page_count, error
         What they make: one page as text, and how many rows there are.
+    parts
+        For every cell of `rows` its part of the largest of its column, signed, where
+        the column is drawn as bars; else null.
     sums
         Column → the sum of the rows that match, and of how many it is made.
     """
@@ -56,6 +59,7 @@ class TableModel(HasTraits):
     page_size = Int(25, min=1, max=500).tag(sync=True)
     selected = List(Int()).tag(sync=True)
     rows = List(List(Unicode())).tag(sync=True)
+    parts = List(List()).tag(sync=True)
     row_ids = List(Int()).tag(sync=True)
     sums = Dict().tag(sync=True)
     shown = List(Unicode()).tag(sync=True)
@@ -108,7 +112,12 @@ class TableModel(HasTraits):
         self.shown = names
         self.columns = [
             {"name": name, "label": _head(name, kind), "kind": kind}
+            | {"bar": _find_bar(name, kind)}
             for name, kind in zip(names, self._kinds, strict=True)
+        ]
+        self._tops = [
+            _find_largest(self._frame[column["name"]]) if column["bar"] else None
+            for column in self.columns
         ]
         if self.sort_by not in names:
             self.sort_by = ""
@@ -250,6 +259,29 @@ class TableModel(HasTraits):
                 [format_value(v, k) for v, k in zip(row, self._kinds, strict=True)]
                 for row in cells
             ]
+            self.parts = [
+                [_take_part(v, top) for v, top in zip(row, self._tops, strict=True)]
+                for row in cells
+            ]
+
+
+_BARS: Final = {"weight": "whole", "pnl": "signed", "effect": "signed"}
+"""The last word of a column's name → its bar: from the left, or from the middle."""
+
+
+def _find_bar(column: str, kind: Kind) -> str:
+    if kind not in {"percent", "rupees"}:
+        return ""
+    return _BARS.get(column.rpartition("_")[2], "")
+
+
+def _find_largest(values: pl.Series) -> float | None:
+    most: Any = values.abs().max()
+    return float(most) if most else None
+
+
+def _take_part(value: Any, top: float | None) -> float | None:
+    return None if top is None or value is None else round(float(value) / top, 4)
 
 
 def _head(column: str, kind: Kind) -> str:

@@ -113,12 +113,16 @@ function render({ model, el }) {
   }
 
   const problem = node("p", { className: "hk-error", role: "alert" });
+  const lost = node("p", { className: "hk-error hk-lost", role: "alert", hidden: true });
   const said = node("span", { className: "hk-said", role: "status" });
   const caption = node("caption");
-  const head = node("tr");
-  const body = node("tbody");
-  const foot = node("tfoot");
-  const table = node("table", {}, caption, node("thead", {}, head), body, foot);
+  // The roles are written out: where the table is narrow its parts are no longer drawn
+  // as a table, and a browser would take them for none.
+  const head = node("tr", { role: "row" });
+  const top = node("thead", { role: "rowgroup" }, head);
+  const body = node("tbody", { role: "rowgroup" });
+  const foot = node("tfoot", { role: "rowgroup" });
+  const table = node("table", { role: "table" }, caption, top, body, foot);
   const scroller = node(
     "div",
     {
@@ -163,6 +167,7 @@ function render({ model, el }) {
       copy,
       csv,
     ),
+    lost,
     problem,
     scroller,
     node(
@@ -199,11 +204,11 @@ function render({ model, el }) {
     caption.textContent = model.get("caption");
     scroller.setAttribute("aria-label", model.get("caption"));
     head.replaceChildren(
-      node("th", { scope: "col", className: "hk-tick" }, all),
+      node("th", { scope: "col", role: "columnheader", className: "hk-tick" }, all),
       ...model.get("columns").map(({ name, label, kind }) =>
         node(
           "th",
-          { scope: "col", className: `hk-${kind}`, "data-column": name },
+          { scope: "col", role: "columnheader", className: `hk-${kind}`, "data-column": name },
           node("button", {
             type: "button",
             textContent: label,
@@ -224,42 +229,61 @@ function render({ model, el }) {
     }
   }
 
+  // A bar beside a weight, and one from the middle beside a gain or loss; what a figure
+  // was made from as a chip. A heading that is folded away stands before its value.
+  function drawCell(text, { name = "", label = "", kind, bar }, part) {
+    const unknown = text === "–";
+    const cell = node("td", {
+      role: "cell",
+      className: `hk-${kind}${unknown ? " hk-unknown" : ""}${tone(name, text)}`,
+      title: unknown ? "not known: the source does not say" : "",
+      "data-label": label,
+    });
+    if (!unknown && name.endsWith("_basis")) {
+      cell.append(node("span", { className: "hk-basis", textContent: text }));
+      return cell;
+    }
+    cell.textContent = text;
+    if (!bar) return cell;
+    const known = typeof part === "number";
+    const mark = node("i", { className: "hk-part", "aria-hidden": "true" });
+    mark.classList.add(known ? `hk-${bar}` : "hk-nobar");
+    mark.classList.toggle("hk-below", known && part < 0);
+    mark.style.setProperty("--part", Math.min(1, Math.abs(part ?? 0)));
+    cell.append(mark);
+    return cell;
+  }
+
   function drawRows() {
-    const kinds = model.get("columns").map(({ kind }) => kind);
-    const names = model.get("columns").map(({ name }) => name);
+    const named = model.get("columns");
+    const parts = model.get("parts");
     const ids = model.get("row_ids");
     body.replaceChildren(
       ...model.get("rows").map((cells, i) =>
         node(
           "tr",
-          { "data-row": ids[i] },
+          { role: "row", "data-row": ids[i] },
           node(
             "td",
-            { className: "hk-tick" },
+            { role: "cell", className: "hk-tick" },
             node("input", {
               type: "checkbox",
               "aria-label": `Select ${cells.find((c) => c !== "–") ?? "row"}`,
               onchange: (event) => tick(ids[i], event.target.checked),
             }),
           ),
-          ...cells.map((text, c) =>
-            node("td", {
-              className: `hk-${kinds[c]}${text === "–" ? " hk-unknown" : ""}${tone(names[c], text)}`,
-              textContent: text,
-              title: text === "–" ? "not known: the source does not say" : "",
-            }),
-          ),
+          ...cells.map((text, c) => drawCell(text, named[c] ?? {}, parts[i]?.[c])),
         ),
       ),
     );
     if (!ids.length) {
-      const empty = node("td", { className: "hk-empty", colSpan: kinds.length + 1 });
+      const empty = node("td", { role: "cell", className: "hk-empty", colSpan: named.length + 1 });
       empty.textContent = model.get("error")
         ? "No rows while the filter cannot be read."
         : model.get("total")
           ? "No row matches."
           : "No rows.";
-      body.append(node("tr", {}, empty));
+      body.append(node("tr", { role: "row" }, empty));
     }
     const first = (page() - 1) * model.get("page_size") + 1;
     const range = ids.length ? `${count(first)}–${count(first + ids.length - 1)}` : "0";
@@ -278,15 +302,19 @@ function render({ model, el }) {
     const named = model.get("columns");
     foot.replaceChildren();
     if (!Object.keys(sums).length) return;
-    const cells = named.map(({ name, kind }, i) => {
+    const cells = named.map(({ name, label, kind }, i) => {
       const [text, cover] = sums[name] ?? ["", ""];
       if (i === 0 && !text) {
         const rows = `${count(model.get("matched"))} match`;
-        return node("th", { scope: "row", textContent: rows, title: "Sum of the rows that match" });
+        const title = "Sum of the rows that match";
+        return node("th", { scope: "row", role: "rowheader", textContent: rows, title });
       }
-      return node("td", { className: `hk-${kind}` }, text, node("small", { textContent: cover }));
+      const props = { role: "cell", className: `hk-${kind}`, "data-label": label };
+      if (!text) props.className += " hk-blank";
+      return node("td", props, text, node("small", { textContent: cover }));
     });
-    foot.append(node("tr", {}, node("td", { className: "hk-tick" }), ...cells));
+    const first = node("td", { role: "cell", className: "hk-tick" });
+    foot.append(node("tr", { role: "row" }, first, ...cells));
   }
 
   function tick(id, on) {
@@ -344,7 +372,7 @@ function render({ model, el }) {
   const DRAWN = [
     [drawHead, "columns", "caption"],
     [drawSort, "sort_by", "descending"],
-    [drawRows, "rows", "matched", "total", "page"],
+    [drawRows, "rows", "parts", "matched", "total", "page"],
     [drawPicks, "choices"],
     [drawShown, "shown"],
     [drawSums, "sums", "columns", "matched"],
@@ -366,6 +394,7 @@ function render({ model, el }) {
   drawSums();
   drawPicks();
   drawError();
+  return watch(model, el, lost, "The rows are of before. Run the cell again.");
 }
 
 export default { render };

@@ -7,7 +7,7 @@ from typing import Final
 
 import anywidget
 
-from widgets.page import read_style
+from widgets.page import read_script, read_style
 from widgets.static import StaticFallback
 from widgets.table.model import TableModel
 
@@ -32,7 +32,7 @@ class HoldingsTable(StaticFallback, TableModel, anywidget.AnyWidget):
     ['SBIN']
     """
 
-    _esm = _HERE / "table.js"
+    _esm = read_script(_HERE / "table.js")
     _css = read_style(_HERE / "table.css")
     _display_ = None  # pyright: ignore[reportAssignmentType]: marimo runs one widget
 
@@ -43,8 +43,10 @@ class HoldingsTable(StaticFallback, TableModel, anywidget.AnyWidget):
     def _answer_message(
         self, _widget: object, content: dict[str, str], _buffers: object
     ) -> None:
-        """Send what only Python has: all rows as CSV, or the chosen ones as text."""
+        """Send what only Python has, and say that it is there."""
         if content.get("type") == "csv":
             self.send({"type": "csv", "name": self.file_name}, [self.to_csv()])
         elif content.get("type") == "copy":
             self.send({"type": "copy", "text": self.to_tsv()})
+        elif content.get("type") == "ping":
+            self.send({"type": "pong"})
