@@ -1,6 +1,7 @@
 // Says that the Python kernel is gone: read before the script of a tool that needs it.
 const BEAT = 1500; // how often the kernel is asked whether it is there
 const SILENCE = 3000; // how long it may be silent
+const SOON = 250; // when it is asked first: only who has answered can fall silent
 
 // Copying needs no kernel.
 const WITH_KERNEL = "input, select, button:not([data-act=copy])";
@@ -32,7 +33,7 @@ function watch(model, el, lost, todo) {
   let asked = 0;
   let answers = false; // not every host passes messages: silence says nothing there
   let doubt = null;
-  const beat = setInterval(() => {
+  const ask = () => {
     if (!el.isConnected || gone || isPart()) return;
     if (heard >= asked) {
       // The first question without an answer: a page in the background asks seldom,
@@ -43,7 +44,9 @@ function watch(model, el, lost, todo) {
       if (answers) doubt = setTimeout(disconnect, wait, SILENT);
     }
     model.send({ type: "ping" }); // fails where the kernel was shut down
-  }, BEAT);
+  };
+  const first = setTimeout(ask, SOON);
+  const beat = setInterval(ask, BEAT);
   model.on("msg:custom", ({ type }) => {
     if (type !== "pong") return;
     heard = Date.now();
@@ -59,6 +62,7 @@ function watch(model, el, lost, todo) {
     disconnect(`Not connected: the Python kernel was restarted or has stopped. ${todo}`);
   });
   return () => {
+    clearTimeout(first);
     clearInterval(beat);
     clearTimeout(doubt);
   };
