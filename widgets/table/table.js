@@ -256,7 +256,7 @@ function render({ model, el }) {
 
   function drawRows() {
     const named = model.get("columns");
-    const parts = model.get("parts");
+    const parts = model.get("parts") ?? [];
     const ids = model.get("row_ids");
     body.replaceChildren(
       ...model.get("rows").map((cells, i) =>
