@@ -156,7 +156,7 @@ docs: setup
 	cp -r docs/. notebooks CHANGELOG.md artefacts/docs-source/
 	cp benchmarks/RESULTS.md artefacts/docs-source/benchmarks/
 	cp holdings_kit/display/tokens.css artefacts/docs-source/static/
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going \
+	$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going \
 		artefacts/docs-source artefacts/docs
 	@echo "open artefacts/docs/index.html"
 
