@@ -155,22 +155,21 @@ def test_the_package_never_imports_widgets_but_for_their_second_name() -> None:
         assert not {n for n in imported(path) if n.split(".")[0] == "widgets"}, path
 
 
-def test_import_is_quick_and_pulls_in_no_optional_part() -> None:
+def test_import_is_light_and_pulls_in_no_optional_part() -> None:
+    """Modules are counted, not seconds: a busy machine loads no more of them."""
     code = (
-        "import sys, time; start = time.perf_counter(); import holdings_kit as hk;"
-        "took = time.perf_counter() - start; hk.read_arrow; hk.consolidate;"
+        "import sys; before = len(sys.modules); import holdings_kit as hk;"
+        "loaded = len(sys.modules) - before; hk.read_arrow; hk.consolidate;"
         "optional = {'httpx', 'matplotlib', 'ipywidgets', 'pandas', 'numpy', 'scipy',"
         " 'deltalake', 'starlette', 'jwt', 'pyarrow', 'dask', 'typer'};"
-        "print(took, *sorted(optional & set(sys.modules)))"
+        "print(loaded, *sorted(optional & set(sys.modules)))"
     )
-    runs = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(3)
-    ]
-    assert runs[0][1:] == []
-    assert min(float(run[0]) for run in runs) < 0.4
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded, *optional = ran.stdout.split()
+    assert optional == []
+    assert int(loaded) < 180  # polars alone would be 250 more
 
 
 HEAVY = [

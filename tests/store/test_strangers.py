@@ -306,11 +306,12 @@ def start(folder: Path, limit: int = 0) -> tuple[subprocess.Popen[str], int]:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    until = time.monotonic() + 30
+    until = time.monotonic() + 150  # nothing is timed here: it only has to come up
     while True:
         try:
             post(port, b"up?")
         except OSError:
+            assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.05)
         else:
