@@ -122,9 +122,15 @@ def name_part(target: Path) -> Path:
 
 
 def give_name(part: Path, target: Path) -> None:
-    """Give a copy its name; there is a whole one or none."""
+    """Give a copy its name; there is a whole one or none.
+
+    What killed calls left beside it goes: none of them can get the name any more.
+    """
     part.rename(target)  # refused where something is there, unless an empty folder
     flush_folder(target.parent)
+    for path in target.parent.iterdir():
+        if path.name.startswith(f".{target.name}.") and path.suffix == ".partial":
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _list_files(table: Path) -> Iterator[Path]:

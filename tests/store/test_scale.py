@@ -89,6 +89,20 @@ def test_rebucket_leaves_a_whole_copy_or_none(
         store.rebucket(tmp_path / "new", buckets=0)
 
 
+@pytest.mark.parametrize("way", ["backup", "rebucket"])
+def test_a_copy_takes_what_killed_ones_left_beside_it(
+    store: Store, tmp_path: Path, way: str
+) -> None:
+    for name in (".new.1.partial", ".new.2.partial", ".newer.3.partial", ".new.note"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").touch()
+    target = tmp_path / "new"
+    _ = store.backup(target) if way == "backup" else store.rebucket(target, buckets=5)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {".newer.3.partial", ".new.note", "new"} <= left
+    assert not [name for name in left if name.startswith(".new.") and "partial" in name]
+
+
 def test_every_bucket_sees_the_same_commits(store: Store) -> None:
     before = store.current().snapshots.height
 

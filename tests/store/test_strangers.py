@@ -351,7 +351,7 @@ def test_two_thousand_strangers_do_not_stop_a_delivery(
         _, said = process.communicate(timeout=30)
     assert int(did.split()[2]) > 1000, "open at once"
     assert failed == 0
-    assert sorted(took)[len(took) // 2] < 5, took  # on a machine that does other work
+    assert sorted(took)[len(took) // 2] < 15, took  # on a machine that does other work
     assert said == ""
 
 
