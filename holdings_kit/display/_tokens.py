@@ -34,7 +34,7 @@ def read_stylesheet() -> str:
 
     Examples
     --------
-    >>> print(read_stylesheet()[-15:])
+    >>> print(read_stylesheet()[-16:])
     --hk-page:#fff}}
     """
     text = _read_file()
