@@ -168,7 +168,9 @@ def _number_groups(
             table, on=list(keys), how="left", nulls_equal=True, maintain_order="left"
         )
         run = start.cast(pl.UInt32()).cum_sum() - 1
-        numbers.append(found["_group"].gather(run))
+        number = found["_group"].gather(run)
+        # a store keeps accounts in order; sorted numbers are grouped in half the time
+        numbers.append(number.set_sorted() if number.is_sorted() else number)
     return groups, numbers
 
 
