@@ -49,8 +49,8 @@ notebooks: setup
 
 # Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
 browser: setup $(SITE)
-	$(BIN)/pytest -q -m browser tests/browser
-	$(BIN)/pytest -q -m browser tests/sandbox/test_browser.py
+	$(BIN)/pytest -q -n 2 --dist loadfile -m browser tests/browser \
+		tests/sandbox/test_browser.py
 
 # The two pictures of the README, from the demo's report and the explorer's test.
 pictures: demo

@@ -186,7 +186,7 @@ def test_an_import_whose_kernel_is_gone_says_so(
         command,
     )
     lost = tool.get_by_role("alert").filter(has_text="Run the cell again")
-    lost.or_(tool.get_by_text("If it does not come back")).first.wait_for(timeout=5_000)
+    lost.or_(tool.get_by_text("If it does not come back")).first.wait_for(timeout=15_000)
     expect(tool.get_by_role("button", name="Copy number")).to_be_enabled()
     for button in tool.locator("button:not([data-act=copy])").all():
         expect(button).to_be_disabled()
@@ -203,7 +203,7 @@ def test_an_explorer_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:
         "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
     )
     lost = tool.get_by_role("alert").filter(has_text="un the cell again")
-    lost.first.wait_for(timeout=5_000)
+    lost.first.wait_for(timeout=15_000)
     expect(slider).to_be_disabled()
     expect(tool.get_by_role("button", name="Plan the pledge")).to_be_disabled()
     expect(tool).to_contain_text("Value −0.5")  # the figures stay, marked
