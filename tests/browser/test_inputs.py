@@ -186,7 +186,9 @@ def test_an_import_whose_kernel_is_gone_says_so(
         command,
     )
     lost = tool.get_by_role("alert").filter(has_text="Run the cell again")
-    lost.or_(tool.get_by_text("If it does not come back")).first.wait_for(timeout=15_000)
+    lost.or_(tool.get_by_text("If it does not come back")).first.wait_for(
+        timeout=15_000
+    )
     expect(tool.get_by_role("button", name="Copy number")).to_be_enabled()
     for button in tool.locator("button:not([data-act=copy])").all():
         expect(button).to_be_disabled()
