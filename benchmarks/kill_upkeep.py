@@ -11,6 +11,7 @@ import random
 import shutil
 import sys
 import time
+from abc import ABC, abstractmethod
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -39,10 +40,11 @@ Said = tuple[int, int]  # how many rows, and what they say as a number
 Content = dict[tuple[str, str], Said]  # by account and snapshot
 
 
-class Upkeep:
+class Upkeep(ABC):
     """One kind of work, begun and killed many times."""
 
     verb: ClassVar[str]
+    others_append: ClassVar[bool] = False
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, hk.Store(folder / "store", buckets=2)
@@ -50,16 +52,13 @@ class Upkeep:
         self.reads = self.lost = self.torn = self.failed = 0
         self.problems = self.left = self.appended = 0
 
+    @abstractmethod
     def prepare(self, turn: int) -> str:
         """Put something to do into the store; gives what its process is told."""
-        raise NotImplementedError
 
     def stays(self, name: tuple[str, str]) -> bool:
         """Tell whether the snapshot of an account has to outlast the work."""
         return bool(name)
-
-    def meanwhile(self) -> None:
-        """Do what others may do beside it."""
 
     def finish(self, told: str) -> None:
         """Do the work again to its end, and look whether it is done."""
@@ -82,7 +81,8 @@ class Upkeep:
                 kill(begun)
             else:
                 due = time.monotonic() + rng.uniform(0, span)
-                self.meanwhile()
+                if self.others_append:
+                    self.append_more()
                 time.sleep(max(0.0, due - time.monotonic()))
                 at_work += not kill(begun)
             self.look(must)
@@ -197,29 +197,25 @@ class Compact(Upkeep):
     """Small files are joined while another appends."""
 
     verb = "compact"
+    others_append = True
 
     def prepare(self, turn: int) -> str:
         for part in range(4):
             self.append(webhook(name, turn + part / 4, ROWS) for name in KEPT)
         return ""
 
-    def meanwhile(self) -> None:
-        self.append_more()
-
 
 class Vacuum(Compact):
     """Files that are in use no more are deleted."""
 
     verb = "vacuum"
+    others_append = False  # with keep=0 nobody else may be there
 
     def prepare(self, turn: int) -> str:
         told = super().prepare(turn)
         self.store.compact()
         self.store.write_part(read_bodies([webhook("never", turn, ROWS)]))
         return told
-
-    def meanwhile(self) -> None:
-        """Nothing: with keep=0 nobody else may be there."""
 
     def finish(self, told: str) -> None:
         super().finish(told)
@@ -250,9 +246,7 @@ class Rebucket(Backup):
     """A copy with another number of buckets is whole or not there."""
 
     verb = "rebucket"
-
-    def meanwhile(self) -> None:
-        """Nothing: nobody else may append."""
+    others_append = False
 
 
 class Scan(Upkeep):
