@@ -49,8 +49,9 @@ notebooks: setup
 
 # Real Chromium: the system's, else Playwright's own; CI=true makes its absence fail.
 browser: setup $(SITE)
-	$(BIN)/pytest -q -n 2 --dist loadfile -m browser tests/browser \
-		tests/sandbox/test_browser.py
+	@test -n "$$CHROMIUM" || command -v chromium >/dev/null \
+		|| timeout 300 $(BIN)/playwright install chromium || true
+	$(BIN)/pytest -q -n 2 --dist loadfile -m browser tests/browser
 
 # The two pictures of the README, from the demo's report and the explorer's test.
 pictures: demo

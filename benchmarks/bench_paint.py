@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import CHROMIUM, FLAGS, ROOT, Lab
+from tests.browser.conftest import FLAGS, MISSING, ROOT, Lab, find_chromium
 
 FIRST: Final = f"""
 import sys
@@ -82,10 +82,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", choices=("small", "full"), default="small")
     runs = 15 if parser.parse_args().scale == "full" else 5
-    if not Path(CHROMIUM).exists():
-        sys.exit(f"no Chromium at {CHROMIUM}: install it (Debian: chromium)")
     with TemporaryDirectory() as home, sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        path = find_chromium(driver)
+        if path is None:
+            sys.exit(f"{MISSING}: install it (Debian: chromium)")
+        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         folder = Path(home) / "root"
         folder.mkdir()
         lab = Lab(folder, chromium)

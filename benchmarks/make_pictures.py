@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import find_chromium
 
 ROOT = Path(__file__).parents[1]
 ARTEFACTS = ROOT / "artefacts"
@@ -20,7 +21,7 @@ WIDTH, MOST = 1000, 1200
 def photograph_report(page: Path) -> bytes:
     """Take a picture of the demo's report as a window of 1080 pixels shows it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright))
         tab = browser.new_page(viewport={"width": 1080, "height": 1000})
         tab.goto(page.as_uri())
         picture = tab.screenshot(full_page=True)

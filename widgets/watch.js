@@ -19,6 +19,7 @@ function watch(model, el, lost, todo) {
     lost.textContent = text;
     lost.hidden = !text;
     tool().classList.toggle("hk-disconnected", Boolean(text));
+    tool().classList.toggle("hk-connected", answers && !text);
     for (const input of tool().querySelectorAll(WITH_KERNEL)) {
       if (text && !input.disabled) {
         input.disabled = true;
@@ -52,7 +53,7 @@ function watch(model, el, lost, todo) {
     heard = Date.now();
     answers = true;
     clearTimeout(doubt);
-    if (!lost.hidden && !gone) disconnect("");
+    if (!gone) disconnect("");
   });
   // Jupyter tells every model that its kernel is gone.
   model.on("comm_live_update", () => {

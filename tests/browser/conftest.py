@@ -22,11 +22,11 @@ from playwright.sync_api import Page, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "artefacts" / "browser"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+MISSING = "no Chromium here, neither the system's nor Playwright's own"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -67,6 +67,13 @@ OPEN_AND_RUN = """async ([path, theme]) => {
 collect_ignore = [] if os.environ.get("GALLERY") else ["test_gallery.py"]
 
 
+def find_chromium(driver: Playwright) -> Path | None:
+    """Look for $CHROMIUM, the system's browser, or Playwright's own download."""
+    named = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    path = Path(named or driver.chromium.executable_path)
+    return path if path.exists() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
@@ -78,24 +85,28 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     missed = [
         report
         for report in terminalreporter.getreports("skipped")
-        if "no Chromium at" in str(report.longrepr)
+        if MISSING in str(report.longrepr)
     ]
     if missed:
         terminalreporter.section("NOT RUN: the real browser", red=True, bold=True)
-        terminalreporter.line(f"{len(missed)} tests need Chromium at {CHROMIUM}:")
+        terminalreporter.line(f"{len(missed)} tests need Chromium:")
         for report in missed:
             terminalreporter.line(f"  {report.nodeid}")
-        terminalreporter.line("Install it (Debian: apt-get install chromium).")
+        terminalreporter.line(
+            "Install it (Debian: apt-get install chromium), or let Playwright fetch "
+            "its own: .venv/bin/playwright install chromium"
+        )
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"no Chromium at {CHROMIUM}: the browser tests cannot run")
-        pytest.skip(f"no Chromium at {CHROMIUM}")
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        path = find_chromium(driver)
+        if path is None and os.environ.get("CI"):
+            pytest.fail(f"{MISSING}: the browser tests cannot run")
+        if path is None:
+            pytest.skip(MISSING)
+        chromium = driver.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -40,6 +41,8 @@ from widgets import ImportTrigger
 sb = hk.sandbox.serve(seed=11, clock=Clock(speed=1))
 ImportTrigger.sandbox(sb)
 """
+
+HEARD = re.compile("hk-connected")  # the kernel has answered once
 
 
 def test_a_press_acts_on_what_was_typed_before_it(
@@ -177,6 +180,7 @@ def test_an_import_whose_kernel_is_gone_says_so(
         tool.get_by_role("button", name="Import holdings").click()
     expect(tool).to_contain_text("expires in", timeout=20_000)
     opened.value.close()
+    expect(tool).to_have_class(HEARD, timeout=20_000)
     page.evaluate(
         """how => {
           const { sessionContext } = window.jupyterapp.shell.currentWidget;
@@ -201,6 +205,7 @@ def test_an_explorer_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:
     slider = tool.get_by_role("slider", name="Everything: Price")
     slider.press("ArrowLeft")
     expect(tool).to_contain_text("Value −0.5")
+    expect(tool).to_have_class(HEARD, timeout=20_000)
     page.evaluate(
         "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -124,12 +125,13 @@ def test_a_table_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:
     page = lab.open(lab.notebook("gone-table.ipynb", VALUED))
     table = page.locator(".hk-table")
     expect(table.locator("tbody tr").first).to_contain_text("SBIN")
-    page.wait_for_timeout(2_000)  # the kernel has answered once
+    heard = re.compile("hk-connected")  # the kernel has answered once
+    expect(table).to_have_class(heard, timeout=20_000)
     page.evaluate(
         "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.shutdown()"
     )
     lost = table.get_by_role("alert").filter(has_text="un the cell again")
-    lost.wait_for(timeout=5_000)
+    lost.wait_for(timeout=15_000)
     expect(table.get_by_role("searchbox")).to_be_disabled()
     shoot(table, "table-gone")
 
