@@ -365,12 +365,12 @@ def _explain_moved_lines(
     """Explain the lines that moved, together, and put them among those that stayed."""
     rows = pl.concat([part.moved for part in waiting])
     if rows.is_empty():
-        yield from (part.rows for part in waiting)
+        yield from (put_back(part, None) for part in waiting)
         return
     found = moved(rows)
     place = pl.col("_place_after")
     for part in waiting:
-        stop = part.first + part.rows.height
+        stop = part.first + part.rule.len()
         yield put_back(part, found.filter(place >= part.first, place < stop))
 
 

@@ -35,12 +35,46 @@ _FIGURES: Final = (
 )
 _HAIRCUT, _PRICE, _EQUAL = range(len(STILL))
 _PRICES: Final = ("price_before", "price_after")
+_SAID: Final = pl.concat(
+    pl.select(_jump=False, _price_gone=False).select(
+        cause=pl.lit(rule.cause),
+        confidence=rule.confidence,
+        parts=pl.concat_list(
+            pl.struct(pl.lit(rule.cause).alias("cause"), rule.quantity.alias("quantity"))
+        ),
+    )
+    for rule in STILL
+)
+"""What each of `STILL` says of a line."""
+_NOTHING: Final = (
+    "transferred_quantity",
+    "action_quantity",
+    "action_value",
+    "action_cost_value",
+    "paid_value",
+    "income_value",
+)
+_BLANKS: Final = {
+    name: CHANGES[name]
+    for name in (
+        *_NOTHING,
+        "ratio",
+        "related_instrument_id",
+        "transfer_account_id",
+        "transfer_price",
+        "transfer_average_price",
+    )
+}
+"""What a still line has nothing of: 0 of some, null of others."""
 
 
 class Split(NamedTuple):
     """Some lines described as if only prices moved, and those of which more did."""
 
-    rows: pl.DataFrame
+    columns: dict[str, pl.Series]
+    """Of `CHANGES` and the keys, but ``parts``."""
+    rule: pl.Series
+    """Which of `STILL` holds."""
     moved: pl.DataFrame
     first: int
     """The place of the first line."""
@@ -64,6 +98,7 @@ class Splitter:
         if listed:
             self._still &= ~pl.col("instrument_id").is_in(listed)
         self._usual = _find_usual_price(order, sides)
+        self._blank = pl.DataFrame()
 
     def split(self, lines: pl.DataFrame) -> Split:
         """Fetch the figures of lines, and find those of which something moved."""
@@ -87,13 +122,17 @@ class Splitter:
         names = lines_of.fetch_sides(
             *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "extra")
         )
+        described, rule = self._describe(rows, moved)
         return Split(
-            self._describe(rows, moved),
+            {name: described[name] for name in described.columns},
+            rule,
             pl.concat([rows.filter(moved), names], how="horizontal"),
             int(lines["_place"][0]) if lines.height else 0,
         )
 
-    def _describe(self, rows: pl.DataFrame, moved: pl.Series) -> pl.DataFrame:
+    def _describe(
+        self, rows: pl.DataFrame, moved: pl.Series
+    ) -> tuple[pl.DataFrame, pl.Series]:
         """Take the first rule that holds as all that happened; none moves units."""
         rows = rows.with_columns(
             _haircut_moved=facts.has_haircut_moved(self._allowed),
@@ -101,29 +140,32 @@ class Splitter:
             _jump=pl.lit(value=False),
             _price_gone=pl.lit(value=False),
         )
+        number = pl.coalesce(
+            pl.when(rule.when).then(pl.lit(place, pl.UInt32()))
+            for place, rule in enumerate(STILL)
+        )
+        rule = rows.select(number).to_series()
         described = rows.with_columns(
-            cause=pl.coalesce(
-                pl.when(rule.when).then(pl.lit(rule.cause)) for rule in STILL
-            ),
-            confidence=pl.coalesce(
-                pl.when(rule.when).then(rule.confidence) for rule in STILL
-            ),
+            *self._repeat_blanks(rows.height),
+            cause=_SAID["cause"].gather(rule),
+            confidence=_SAID["confidence"].gather(rule),
             evidence=self._evidence(rows, moved),
             adjusted_quantity="owned_quantity_before",
             traded_quantity=pl.col("owned_quantity_after")
             - pl.col("owned_quantity_before"),
-            transferred_quantity=pl.lit(0, MONEY),
-            action_quantity=pl.lit(0, MONEY),
-            action_value=pl.lit(0, VALUE),
-            action_cost_value=pl.lit(0, VALUE),
-            paid_value=pl.lit(0, VALUE),
-            income_value=pl.lit(0, VALUE),
-        ).with_columns(
-            parts=pl.concat_list(
-                pl.struct(pl.col("cause"), quantity=pl.lit(None, MONEY))
-            )
         )
-        return select_changes(described, self._keys)
+        return select_changes(described, self._keys).drop("parts"), rule
+
+    def _repeat_blanks(self, height: int) -> list[pl.Series]:
+        """Give what is the same of every still line, all pieces from one memory."""
+        if height > self._blank.height:
+            self._blank = pl.select(
+                pl.repeat(0 if name in _NOTHING else None, height, dtype=dtype).alias(
+                    name
+                )
+                for name, dtype in _BLANKS.items()
+            )
+        return self._blank.head(height).get_columns()
 
     def _evidence(self, rows: pl.DataFrame, moved: pl.Series) -> pl.Series:
         """Fetch the sentence of the usual prices; make one for the lines without."""
@@ -166,27 +208,32 @@ def _find_usual_price(
     )
 
 
-def put_back(part: Split, explained: pl.DataFrame) -> pl.DataFrame:
-    """Put the lines that moved, explained, in their places."""
-    rows, height = part.rows, part.rows.height
-    place = explained["_place_after"] - part.first
-    row = pl.int_range(height, dtype=pl.UInt32(), eager=True).scatter(
-        place, pl.int_range(height, height + explained.height, eager=True)
+def put_back(part: Split, explained: pl.DataFrame | None) -> pl.DataFrame:
+    """Put the lines that moved, explained, in their places.
+
+    The columns of `part` are written into, where nothing else has their memory.
+    """
+    columns, row, parts = part.columns, part.rule, _SAID["parts"]
+    if explained is not None:
+        place = explained["_place_after"] - part.first
+        columns = {
+            name: column
+            if name in _BLANKS and column.head(place.len()).equals(explained[name])
+            else column.scatter(place, explained[name])
+            for name, column in columns.items()
+        }
+        said = pl.int_range(len(STILL), len(STILL) + place.len(), eager=True)
+        row = row.scatter(place, said)
+        # of one piece: lists are fetched ten times slower out of two
+        parts = pl.concat([parts, explained["parts"]], rechunk=True)
+    lines = pl.DataFrame({**columns, "parts": parts.gather(row)}).select(
+        *(name for name in columns if name not in CHANGES), *CHANGES
     )
-    # an explained line mostly has the figures that were fetched: those stay
-    now = rows.select(pl.exclude("parts").gather(place))
-    lines = rows.with_columns(
-        rows[column].scatter(place, explained[column])
-        for column in rows.columns
-        if column != "parts" and not now[column].equals(explained[column])
-    ).with_columns(
-        parts=pl.concat([rows["parts"], explained["parts"]], rechunk=True).gather(row)
-    )
-    if explained.height == part.moved.height:
+    if explained is None or explained.height == part.moved.height:
         return lines
     # of two lines that are one security, the old one is no longer there
     old = part.moved.join(explained, on="_place_after", how="anti")["_place_after"]
-    row = pl.int_range(height, dtype=pl.UInt32(), eager=True)
+    row = pl.int_range(lines.height, dtype=pl.UInt32(), eager=True)
     return lines.filter(~row.is_in((old - part.first).implode()))
 
 
