@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MOVE",
     "RIGHTS",
+    "SIDE_COLUMNS",
     "ZERO",
     "add_up",
     "is_out_of_range",
@@ -53,32 +54,36 @@ _SUMS: Final = ("action_quantity", "action_value", "action_cost_value", "paid_va
 ZERO: Final = pl.lit(0, VALUE)
 
 
+_SIDE: Final = {
+    "place": pl.col("_place_after").cast(pl.UInt32()),
+    "id": pl.coalesce("instrument_id_before", "instrument_id"),
+    "new": pl.col("instrument_id"),
+    "id_key": known_isin("instrument_id_before", "instrument_id"),
+    "new_key": known_isin("instrument_id", "instrument_id_before"),
+    "symbol": pl.coalesce("symbol_after", "symbol_before"),
+    "q0": pl.col("owned_quantity_before"),
+    "q1": pl.col("owned_quantity_after"),
+    "c0": pl.col("cost_value_before"),
+    "c1": pl.col("cost_value_after"),
+    "a0": pl.col("average_price_before"),
+    "a1": pl.col("average_price_after"),
+    "p0": pl.col("price_before"),
+    "p1": pl.col("price_after"),
+    "band": price_band(),
+    "day0": pl.col("_day0"),
+    "day1": pl.col("_day1"),
+}
+"""What is asked of one line of a crossing."""
+SIDE_COLUMNS: Final = sorted(
+    {"_group", *(name for expr in _SIDE.values() for name in expr.meta.root_names())}
+)
+"""What `side_of` reads."""
+
+
 def side_of(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     """Take what is asked of one line of a crossing, under a prefix."""
     return rows.select(
-        "_group",
-        **{
-            f"{prefix}_{name}": expr
-            for name, expr in {
-                "place": pl.col("_place_after").cast(pl.UInt32()),
-                "id": pl.coalesce("instrument_id_before", "instrument_id"),
-                "new": pl.col("instrument_id"),
-                "id_key": known_isin("instrument_id_before", "instrument_id"),
-                "new_key": known_isin("instrument_id", "instrument_id_before"),
-                "symbol": pl.coalesce("symbol_after", "symbol_before"),
-                "q0": pl.col("owned_quantity_before"),
-                "q1": pl.col("owned_quantity_after"),
-                "c0": pl.col("cost_value_before"),
-                "c1": pl.col("cost_value_after"),
-                "a0": pl.col("average_price_before"),
-                "a1": pl.col("average_price_after"),
-                "p0": pl.col("price_before"),
-                "p1": pl.col("price_after"),
-                "band": price_band(),
-                "day0": pl.col("_day0"),
-                "day1": pl.col("_day1"),
-            }.items()
-        },
+        "_group", **{f"{prefix}_{name}": expr for name, expr in _SIDE.items()}
     )
 
 

@@ -195,8 +195,16 @@ def with_links(
         _link_confidence=pl.lit(None, pl.Float64()),
         _same_share=pl.lit(value=False),
     )
-    gone = rows.filter(is_held("before") & ~is_held("after"))
-    came = rows.filter(~is_held("before") & is_held("after"))
+    lines = rows.select(
+        *keys,
+        "_group",
+        "instrument_id",
+        *(f"{column}_{end}" for column in _COLUMNS for end in ("before", "after")),
+        _before=is_held("before"),
+        _after=is_held("after"),
+    )
+    gone = lines.filter("_before", ~pl.col("_after"))
+    came = lines.filter("_after", ~pl.col("_before"))
     # only an account in which something came has a new name for what went
     gone = gone.join(came, on="_group", how="semi")
     came = came.join(gone, on="_group", how="semi")
@@ -209,10 +217,10 @@ def with_links(
     apart = ("snapshot_at_before", "snapshot_at_after", *_ACCOUNT)
     before = [c for c in names if c.endswith("_before") and c not in apart]
     after = [c for c in names if c.endswith("_after") and c not in apart]
-    old = gone.select(
+    old = rows.select(
         *keys, "_group", pl.col("instrument_id").alias("_old_id"), *before, *apart
     )
-    new = came.select(*keys, pl.col("instrument_id").alias("_new_id"), *after)
+    new = rows.select(*keys, pl.col("instrument_id").alias("_new_id"), *after)
     merged = (
         links.join(old, on=[*keys, "_old_id"])
         .join(new, on=[*keys, "_new_id"])

@@ -40,7 +40,9 @@ _SAID: Final = pl.concat(
         cause=pl.lit(rule.cause),
         confidence=rule.confidence,
         parts=pl.concat_list(
-            pl.struct(pl.lit(rule.cause).alias("cause"), rule.quantity.alias("quantity"))
+            pl.struct(
+                pl.lit(rule.cause).alias("cause"), rule.quantity.alias("quantity")
+            )
         ),
     )
     for rule in STILL

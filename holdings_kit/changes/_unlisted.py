@@ -9,6 +9,7 @@ import polars as pl
 from holdings_kit.changes._crossings import (
     MOVE,
     RIGHTS,
+    SIDE_COLUMNS,
     ZERO,
     is_out_of_range,
     moves_of,
@@ -600,8 +601,9 @@ def _fetch_both(
     free: pl.DataFrame, pairs: pl.DataFrame, *, one: str, line: str
 ) -> pl.DataFrame:
     """Fetch what is asked of the two lines of each pair."""
+    lines = pl.col(SIDE_COLUMNS)
     sides = [
-        side_of(free.select(pl.all().gather(pairs[place])), prefix).drop("_group")
+        side_of(free.select(lines.gather(pairs[place])), prefix).drop("_group")
         for place, prefix in (("_one", one), ("_line", line))
     ]
     return pl.concat([pairs, *sides], how="horizontal")
