@@ -13,7 +13,6 @@ import polars as pl
 from holdings_kit.changes import _facts as facts, _order as lines_of
 from holdings_kit.changes._frames import CHANGES, QUANTITIES
 from holdings_kit.changes._rules import STILL
-from holdings_kit.schema import MONEY, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
