@@ -58,6 +58,7 @@ _SETTINGS: Final = {
         "fetchNews": "false",
         "checkForUpdates": False,
     },
+    "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
 }
 _PAGE: Final = """# holdings_kit is running
 

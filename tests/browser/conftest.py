@@ -274,6 +274,22 @@ def lab(lab_server: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     lab_server.clear(broken=request.session.testsfailed > failures)
 
 
+CUT = """selector => [...document.querySelectorAll(selector)]
+  .flatMap((tool) => [tool, ...tool.querySelectorAll('*')])
+  .filter((el) => {
+    const wide = el.scrollWidth - el.clientWidth > 1;
+    const shown = el.getClientRects().length && el.clientWidth > 1;
+    return wide && shown && getComputedStyle(el).overflowX !== 'visible'
+      && !el.matches('[role=region][tabindex], input, select');
+  })
+  .map((el) => `${el.tagName} ${el.className}: ${el.textContent.slice(0, 60)}`)"""
+
+
+def find_cut(page: Page, selector: str) -> list[str]:
+    """Find what is wider than its box, save what scrolls and says so."""
+    return page.evaluate(CUT, selector)
+
+
 @pytest.fixture
 def shoot() -> Any:
     """Keep a picture of the page or of one part under artefacts/browser."""

@@ -114,7 +114,7 @@ def files_with(token: str, folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("started", ["lab"], indirect=True)
 def test_lab_opens_its_start_page_and_goes_down_clean(
-    started: Command, checkout: Path, browser: Any, shoot: Any
+    started: Command, checkout: Path, browser: Any, shoot: Any, axe: Any
 ) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 800})
     page.goto(started.url)
@@ -131,6 +131,12 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     with urllib.request.urlopen(site, timeout=10) as reply:
         assert b"The documentation" in reply.read()
     shoot(page, "lab-start")
+    for theme in ("dark", "light"):  # as the system is
+        page.emulate_media(color_scheme=theme)
+        light = "true" if theme == "light" else "false"
+        themed = page.locator(f"body[data-jp-theme-light={light}]")
+        themed.wait_for(state="attached")
+        assert axe(page, ".jp-RenderedMarkdown") == []
     start.get_by_role("link", name="What do I hold?").click()
     expect(page.get_by_role("tab", name="01_what_do_i_hold.ipynb")).to_be_visible()
     tab = page.locator(".lm-TabBar-tab.jp-mod-current").first

@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.sync_api import expect
 
+from .conftest import find_cut
+
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "artefacts" / "browser"
 COMPARE = """
@@ -143,6 +145,10 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
     expect(tool).to_contain_text("127.20", timeout=30_000)
     shoot(tool, "risk")
     assert axe(page, ".hk-tool") == []
+    page.set_viewport_size({"width": 700, "height": 2600})
+    expect(tool.locator(".hk-figbar").first).to_be_hidden()
+    assert find_cut(page, ".hk-tool") == []
+    assert axe(page, ".hk-tool") == []
 
 
 LATENCY = """async () => {
@@ -205,6 +211,12 @@ def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> No
     assert saved.value.suggested_filename == name
     shoot(tool, "laboratory")
     assert axe(page, ".hk-tool", dark=True) == []
+    assert find_cut(page, ".hk-tool") == []
+    page.set_viewport_size({"width": 700, "height": 2600})
+    expect(tool.locator(".hk-more").first).to_be_hidden()
+    assert find_cut(page, ".hk-tool") == []
+    assert axe(page, ".hk-tool", dark=True) == []
+    shoot(tool, "laboratory-narrow")
 
     level = tool.get_by_label("Level, %")
     expect(level).to_have_value("99")

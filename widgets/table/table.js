@@ -1,6 +1,7 @@
 // A table over rows that Python owns: only the page shown is on this side.
 // Text reaches the page through textContent alone, so nothing imported is markup.
 const DEBOUNCE = 200;
+const LONG = 30; // a text of more characters may take several lines
 
 // JupyterLab takes arrow and letter keys of focused elements unless each one says no.
 const TYPED = new Set(["input", "select", "button"]);
@@ -243,7 +244,9 @@ function render({ model, el }) {
       cell.append(node("span", { className: "hk-basis", textContent: text }));
       return cell;
     }
-    cell.textContent = text;
+    const long = kind === "text" && text.length > LONG;
+    cell.classList.toggle("hk-long", long);
+    cell.append(long ? node("span", { textContent: text }) : text);
     if (!bar) return cell;
     const known = typeof part === "number";
     const mark = node("i", { className: "hk-part", "aria-hidden": "true" });
