@@ -43,7 +43,7 @@ def check(
     if problems.height:
         say(f"{number_of(problems.height, 'problem', 'problems')}")
         raise typer.Exit(1)
-    held = store.history().snapshots
+    held = store.snapshots()
     accounts = held["account_id"].n_unique()
     say(
         f"clean: {number_of(held.height, 'snapshot', 'snapshots')} of "
@@ -60,7 +60,7 @@ def backup(
     import holdings_kit as hk
     from holdings_kit.display import number_of
 
-    held = hk.Store(folder).backup(into).history().snapshots
+    held = hk.Store(folder).backup(into).snapshots()
     say(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
 
 

@@ -344,6 +344,14 @@ def _resolve_shocks(book: pl.DataFrame, shocks: pl.DataFrame) -> pl.DataFrame:
             *(pl.col(figure).alias(f"{figure}_{scope}") for figure in _FIGURES),
             pl.lit(value=True).alias(f"hit_{scope}"),
         )
+        if part.is_empty():
+            blank = part.schema.items()
+            rows = rows.with_columns(
+                pl.lit(None, dtype).alias(name)
+                for name, dtype in blank
+                if name not in (*_STEP, "key")
+            )
+            continue
         rows = rows.join(
             part,
             left_on=[*_STEP, *([scope] if keyed else [])],
@@ -487,6 +495,15 @@ def _sum_usable(
 ) -> pl.DataFrame:
     """Usable margin per step and account: each pair is an account of its own."""
     steps = rows.select(_STEP).unique(maintain_order=True).with_row_index("_step")
+    accounts = rows.select(*_STEP, "account_id").unique(maintain_order=True)
+    if steps.height <= 1:
+        found = margin(rows.select(COLLATERAL.names()), cash=cash, rules=rules)
+        return accounts.join(
+            found.select("account_id", "usable_value"),
+            on="account_id",
+            nulls_equal=True,
+            maintain_order="left",
+        )
     mark = pl.format("{} {}", "_step", pl.col("account_id").fill_null("")).alias(
         "_account"
     )

@@ -161,10 +161,27 @@ class StoreView:
             rows = rows.filter(pl.col("file").is_in(list(files)))
         return rows.unique().sort(REJECTS.names())
 
+    def snapshots(self) -> pl.DataFrame:
+        """List every snapshot with its status, as `history` does, without its rows.
+
+        Returns
+        -------
+        SNAPSHOTS
+            One row per snapshot, by account and `snapshot_at`.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from holdings_kit.store import Store
+        >>> with TemporaryDirectory() as folder:
+        ...     Store(folder).snapshots().height
+        0
+        """
+        return self._judged(pl.lit(value=True)).select(SNAPSHOTS.names())
+
     def quarantine(self) -> pl.DataFrame:
         """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
-        judged = self._judged(pl.lit(value=True)).filter(_is("quarantined"))
-        return judged.select(SNAPSHOTS.names())
+        return self.snapshots().filter(_is("quarantined"))
 
     def missing_rows(self) -> pl.DataFrame:
         """List snapshots whose rows are not all stored.

@@ -79,7 +79,7 @@ class ComparisonModel(Job):
 
     def look(self) -> None:
         """Look into the store again: instants, accounts, what is quarantined."""
-        snapshots = self._store.history().snapshots
+        snapshots = self._store.snapshots()
         at = pl.col("snapshot_at")
         usable = snapshots.filter(
             at.is_not_null() & (pl.col("status") != "quarantined")
@@ -87,7 +87,7 @@ class ComparisonModel(Job):
         self.instants = _instants(usable)
         accounts = usable["account_id"].drop_nulls().unique().sort()
         self.accounts: list[str] = accounts.head(_MOST_ACCOUNTS).to_list()
-        self.quarantine = self._store.quarantine()
+        self.quarantine = snapshots.filter(status="quarantined")
         if self.instants:
             known = [key for key, _ in self.instants]
             if self.after not in known:

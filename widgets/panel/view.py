@@ -163,27 +163,50 @@ class Results(VBox):
         Where the inputs are: their labels and how their values are written.
     press
         The button that makes the result anew; empty where a change does.
+    says_why
+        Whether the reason stands here too, not only in other results of the model.
+
+    Attributes
+    ----------
+    band
+        The line with the reason; there is none before it is first needed.
     """
 
     def __init__(
-        self, model: Job, result: str, panels: Sequence[Panel], *, press: str = ""
+        self,
+        model: Job,
+        result: str,
+        panels: Sequence[Panel],
+        *,
+        press: str = "",
+        says_why: bool = True,
     ) -> None:
         self._model, self._result = model, result
         self._panels, self._press = panels, press
-        self.band = HTML()
+        self._says_why, self._parts = says_why, ()
+        self.band: HTML | None = None
         super().__init__([])
         model.observe(self._mark, "stale")
 
     def show(self, *parts: Widget) -> None:
         """Show these parts, below the line that says whether they are stale."""
-        self.children = [self.band, *parts]
+        self._parts = parts
+        self.children = [*([] if self.band is None else [self.band]), *parts]
 
     def _mark(self, _change: object) -> None:
         changed = self._model.stale.get(self._result, [])
-        if not changed:
-            self.band.value = ""
+        if changed:
+            self.add_class("hk-stale")
+        else:
             self.remove_class("hk-stale")
+        if not self._says_why or not (changed or self.band):
             return
+        if self.band is None:
+            self.band = HTML()
+            self.show(*self._parts)
+        self.band.value = self._describe_changes(changed) if changed else ""
+
+    def _describe_changes(self, changed: Sequence[str]) -> str:
         controls = {c["name"]: c for panel in self._panels for c in panel.controls}
         used = self._model.made_from[self._result]
         says = "; ".join(
@@ -192,8 +215,7 @@ class Results(VBox):
             if name in controls
         )
         again = f" Press {self._press} to make it anew." if self._press else ""
-        self.band.value = notice(f"Made from other inputs: {says}.{again}", "stale")
-        self.add_class("hk-stale")
+        return notice(f"Made from other inputs: {says}.{again}", "stale")
 
     def _describe(self, control: Control, used: object) -> str:
         name, label = control["name"], name_control(control)

@@ -117,8 +117,7 @@ class RiskExplorer(StaticFallback, VBox):
         self.table: HoldingsTable | None = None
         panels = [self.book, self.scenes, self.shocks, self.loss, self.planner]
         self.above = Results(model, "result", panels)
-        self.below = Results(model, "result", panels)
-        self.below.band.layout.display = "none"  # said once, above
+        self.below = Results(model, "result", panels, says_why=False)  # above
         self.planning = Results(model, "plan", panels, press="Plan the pledge")
         self.losing = Results(model, "losses", panels)
         self.losing.show(self.risked)
