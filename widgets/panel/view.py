@@ -194,7 +194,7 @@ class Results(VBox):
         self.children = [*([] if self.band is None else [self.band]), *parts]
 
     def _mark(self, _change: object) -> None:
-        changed = self._model.stale.get(self._result, [])
+        changed: list[str] = list(self._model.stale.get(self._result, []))
         if changed:
             self.add_class("hk-stale")
         else:
