@@ -102,9 +102,11 @@ def _write_beside(panel: Panel) -> str:
     if not panel.beside or not grids:
         return ""
     grid = grids[0]
-    labels = {row: label for row, label, _ in grid["rows"]}
+    labels = {row: label for row, label, *_ in grid["rows"]}
+    smalls = {row: small for row, *_, small in grid["rows"]}
     cells = "".join(
-        f'<tr><th scope="row">{escape(labels.get(row, said.get("label", row)))}</th>'
+        f'<tr><th scope="row">{escape(labels.get(row, said.get("label", row)))}'
+        f"<small>{escape(smalls.get(row, said.get('small', '')))}</small></th>"
         f'<td class="n">{escape(said["value"])}</td>'
         f'<td class="n">{escape(said["effect"])}</td></tr>'
         for row in [*labels, grid.get("rest")]

@@ -32,8 +32,9 @@ from datetime import UTC, datetime
 import holdings_kit as hk
 from widgets import RiskExplorer
 at = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
-path = "sample_data/arrow/holdings.json"
-loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at)
+path, names = "sample_data/arrow/holdings.json", "sample_data/arrow/instruments.csv"
+master = hk.read_instruments(names)
+loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at, instruments=master)
 RiskExplorer(loaded, rules="broker", cash=8000.0, need=20000.0)
 """
 MODELS = """
@@ -128,6 +129,9 @@ def test_sliders_move_the_figures_and_a_pledge_is_planned(
         slider.press("ArrowLeft")
     expect(slider).to_have_attribute("aria-valuetext", "−10 %")
     expect(value).to_contain_text("▼−₹2,339.82")
+    row = tool.get_by_role("row", name="IDEA")
+    expect(row.get_by_role("rowheader")).to_have_text("IDEAVODAFONE IDEA LTD")
+    expect(tool.get_by_label("Confidence, %")).to_have_value("99")
     typed = tool.get_by_role("textbox", name="IDEA: Price, typed")
     expect(typed).to_have_value("−10 %")  # follows
     typed.fill("-50")

@@ -136,7 +136,7 @@ def test_a_name_gets_sliders_of_its_own(page: Any) -> None:
     page(risk.shocks, type="set", name="add", value="n19")
     page(risk.shocks, type="press", name="pin")
     grid = next(c for c in risk.shocks.controls if c["name"] == "sliders")
-    assert grid["rows"][-1] == ("NSE:N19", "N19", "equity")
+    assert grid["rows"][-1] == ("NSE:N19", "N19", "equity", "")
     page(risk.shocks, type="set", name="add", value="nobody")
     page(risk.shocks, type="press", name="pin")
     assert "'nobody' is not in this book" in risk.shocks.error
@@ -174,10 +174,51 @@ def test_a_card_says_what_its_scenario_takes() -> None:
     said = cards["june_2024|one day"].replace(chr(0x202F), " ")
     assert said == "June 2024: one day · −5.93 % · −₹71"
     assert risk.model.scenario == "none"
+    risk.model.scenario = "june_2024|one day"
+    assert "June 2024, one day: value" in risk.figures.markup
+    risk.model.scenario = "none"
     risk.model.sliders = {"all": {"price": -0.1}}
     assert (risk.model.scenario, risk.model.origin) == ("custom", "")
     risk.model.scenario = "none"
     assert risk.model.sliders == {}
+
+
+def test_a_card_of_the_list_cut_says_what_collateral_it_takes() -> None:
+    safe = share("SAFE", 1, 500, haircut=Decimal("0.9"))
+    risk = RiskExplorer(book(share("ONE", 10, 100), share("TWO", 5, 40), safe))
+
+    def read_card() -> str:
+        cards = dict(risk.scenes.controls[0]["options"])
+        return cards["list_cut_2024|0.6"].replace(chr(0x202F), " ")
+
+    at_most = "List cut 2024: haircut at least 60 % · at most −₹480 of collateral"
+    assert read_card() == at_most
+    risk.model.off_list = ["NSE:TWO", "NSE:SAFE"]
+    assert read_card().endswith("60 % · −₹80 of collateral")
+    risk.model.scenario = "list_cut_2024|0.6"
+    assert risk.result["collateral_effect"][0] == -80
+    risk.model.quantity = "pledged"
+    assert read_card().endswith("60 % · ₹0 of collateral")
+
+
+def test_the_company_stands_below_its_symbol() -> None:
+    named = share("ONE", 10, 100, name="One & Sons")
+    risk = RiskExplorer(book(named, share("TWO", 5, 40)))
+    grid = next(c for c in risk.shocks.controls if c["name"] == "sliders")
+    assert {row: small for row, *_, small in grid["rows"][-2:]} == {
+        "NSE:ONE": "One & Sons",
+        "NSE:TWO": "",
+    }
+    assert "ONE<small>One &amp; Sons</small>" in risk.static_html()
+
+
+def test_the_confidence_is_read_and_typed_in_percent(page: Any) -> None:
+    risk = RiskExplorer(BOOK)
+    assert "Confidence: 99.00" in risk.static_html()
+    page(risk.loss, type="set", name="level", value="97.5%")
+    assert risk.model.level == 0.975
+    page(risk.loss, type="set", name="level", value="40%")
+    assert "percentage from 50 to 99.99" in risk.model.problems["level"]
 
 
 def plan_for(risk: RiskExplorer, page: Any) -> str:

@@ -98,17 +98,17 @@ def cards(name: str, label: str, options: Options, **more: Any) -> Control:
 def grid(
     name: str,
     label: str,
-    rows: Sequence[tuple[str, str, str]],
+    rows: Sequence[tuple[str, str, str, str]],
     columns: Sequence[tuple[str, str, float, float, float, str]],
     **more: Any,
 ) -> Control:
     """Offer a table of sliders with typed values, one for each row and column.
 
-    A row is name, label, and the wider row that it follows where its own value is 0
-    (empty for the widest). A column is name, label, lowest, highest, step and the unit
-    of a hundredth. The trait is a mapping row → column → number. ``beside`` heads two
-    figures of each row, ``rest`` names a last row that has figures alone; the panel's
-    `beside` carries them.
+    A row is name, label, the wider row that it follows where its own value is 0 (empty
+    for the widest), and what stands small below the label. A column is name, label,
+    lowest, highest, step and the unit of a hundredth. The trait is a mapping row →
+    column → number. ``beside`` heads two figures of each row, ``rest`` names a last row
+    that has figures alone; the panel's `beside` carries them.
     """
     return {
         "kind": "grid",

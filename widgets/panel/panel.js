@@ -195,7 +195,7 @@ const KINDS = {
       const parent = parents.get(row);
       return own || !parent ? (own ?? 0) : followed(parent, column);
     };
-    const rows = control.rows.map(([row, label, parent]) => {
+    const rows = control.rows.map(([row, label, , small]) => {
       const made = control.columns.map(([column, head, min, max, step, unit]) => {
         const set = (value) => {
           const next = { ...all, [row]: { ...all[row], [column]: value } };
@@ -207,7 +207,7 @@ const KINDS = {
         return node("td", {}, cell.input, cell.out);
       });
       const name = node("th", { scope: "row" }, label);
-      if (!parent) name.append(node("small", { textContent: control.wide ?? "" }));
+      if (small) name.append(node("small", { textContent: small }));
       return node("tr", {}, name, ...made);
     });
     const heads = control.columns.map(([, head]) => node("th", { scope: "col", textContent: head }));

@@ -131,9 +131,9 @@ class RiskModel(Job):
         return self._kinds
 
     @property
-    def holdings_count(self) -> int:
-        """How many holdings could be collateral."""
-        return self._collateral.height
+    def collateral(self) -> pl.DataFrame:
+        """What the holdings are worth as collateral, without a shock (COLLATERAL)."""
+        return self._collateral
 
     def class_of(self, instrument_id: str) -> str:
         """Give the asset class of an instrument; empty where it is not known."""

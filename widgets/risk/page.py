@@ -207,7 +207,7 @@ def write_plan(plan: PledgePlan) -> str:
 
 
 def _name_scenario(scenario: str, origin: str) -> str:
-    labels = dict(scenarios())
+    labels = {key: label.replace(": ", ", ") for key, label in scenarios()}
     if origin:
         return f"Changed by you, from {labels[origin]}"
     return "" if scenario in {CUSTOM, NO_SHOCK} else labels[scenario]
@@ -240,7 +240,8 @@ def _write_source(scenario: str) -> str:
     floor = floor_of(scenario)
     if floor is not None:
         published = "the clearing circular's steps of 2024; the names are yours"
-        assumed = f"a name off the list has a haircut of at least {floor:.0%}"
+        least = percent(floor, places=0)
+        assumed = f"a name off the list has a haircut of at least {least}"
     elif known.height:
         one = known.row(0, named=True)
         fall = percent(abs(one["price_shock"]), places=2)

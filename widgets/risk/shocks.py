@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import polars as pl
 
+from holdings_kit.display._numbers import percent
 from holdings_kit.risk import LIST_CUT, SCENARIOS, SHOCKS
 
 if TYPE_CHECKING:
@@ -37,7 +38,10 @@ def scenarios() -> list[tuple[str, str]]:
         for name, step in SCENARIOS.select("scenario", "step").iter_rows()
     ]
     cuts = [
-        (f"{LIST_CUT_NAME}|{cut}", f"List cut 2024: haircut at least {cut:.0%}")
+        (
+            f"{LIST_CUT_NAME}|{cut}",
+            f"List cut 2024: haircut at least {percent(cut, places=0)}",
+        )
         for cut in LIST_CUT["haircut"].cast(pl.Float64()).to_list()
     ]
     none = (NO_SHOCK, "No shock: prices as they are")

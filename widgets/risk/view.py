@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import polars as pl
 from ipywidgets import HTML, VBox
 
 from holdings_kit.display._numbers import compact_rupees, percent, quantity
@@ -24,8 +25,6 @@ from widgets.static import StaticFallback
 from widgets.table import HoldingsTable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
@@ -134,6 +133,7 @@ class RiskExplorer(StaticFallback, VBox):
         model.observe(self._show_result, "result")
         model.observe(self._show_names, "names")
         model.observe(self._show_origin, ["origin", "scenario"])
+        model.observe(self._show_scenes, ["off_list", "quantity"])
         model.observe(self._show_book, "valued")
         model.observe(self._show_plan, "plan")
         model.observe(self._show_losses, "losses")
@@ -202,7 +202,7 @@ class RiskExplorer(StaticFallback, VBox):
         row = model.result.row(0, named=True)
         self.figures.markup = write_figures(
             row,
-            count_known(model.effects, row, model.holdings_count),
+            count_known(model.effects, row, model.collateral.height),
             scenario=model.scenario,
             origin=model.origin,
             single=model.single,
@@ -246,8 +246,11 @@ class RiskExplorer(StaticFallback, VBox):
         """Say which scenario sliders were changed from; a list cut stays in force."""
         model = self.model
         cut = floor_of(model.origin or model.scenario) is not None
-        self.scenes.change("scenario", options=_list_scenes(model))
+        self._show_scenes(None)
         self.scenes.change("off_list", hidden=not cut)
+
+    def _show_scenes(self, _change: object) -> None:
+        self.scenes.change("scenario", options=_list_scenes(self.model))
 
     def _show_busy(self, _change: object) -> None:
         self.planner.change("plan", disabled=bool(self.model.busy))
@@ -281,7 +284,7 @@ class RiskExplorer(StaticFallback, VBox):
 
 
 def _list_scenes(model: RiskModel) -> list[tuple[str, str]]:
-    """List the scenarios, each with its fall and what that is in rupees."""
+    """List the scenarios, each with its fall and what that takes in rupees."""
     labels = dict(scenarios())
     if model.origin:
         labels[CUSTOM] = f"Changed by you, from {labels[model.origin]}"
@@ -293,16 +296,39 @@ def _list_scenes(model: RiskModel) -> list[tuple[str, str]]:
             if model.value is not None:
                 effect = float(model.value) * fall
                 labels[key] += f" · {compact_rupees(effect)}"
+        floor = floor_of(key)
+        if floor is not None:
+            labels[key] += f" · {_say_cut(model, floor)}"
     return list(labels.items())
 
 
-def _list_rows(model: RiskModel) -> list[tuple[str, str, str]]:
+def _say_cut(model: RiskModel, floor: float) -> str:
+    """Say what collateral a cut of the list takes: of those chosen, else at most."""
+    rows = model.collateral.filter(pl.col("haircut") < floor)
+    if model.off_list:
+        rows = rows.filter(pl.col("instrument_id").is_in(model.off_list))
+    left = (1 - floor) / (1 - pl.col("haircut").cast(pl.Float64()))
+    worth = pl.col("collateral_value").cast(pl.Float64())
+    lost = rows.select((worth * (1 - left)).sum()).item()
+    most = "" if model.off_list else "at most "
+    return f"{most}{compact_rupees(-lost)} of collateral"
+
+
+def _list_rows(model: RiskModel) -> list[tuple[str, str, str, str]]:
     """List the rows of sliders, each with the wider row that it follows."""
     kinds = [
-        (kind, f"Class: {kind.replace('_', ' ')}", "all") for kind in model.classes
+        (kind, f"Class: {kind.replace('_', ' ')}", "all", "") for kind in model.classes
     ]
-    names = [(key, name, model.class_of(key) or "all") for key, name in model.names]
-    return [("all", "Everything", ""), *kinds, *names]
+    own = pl.col("instrument_id").is_in([key for key, _ in model.names])
+    firms = dict(
+        model.positions.filter(own).select("instrument_id", "name").iter_rows()
+    )
+    names = [
+        (key, name, model.class_of(key) or "all", firms.get(key) or "")
+        for key, name in model.names
+    ]
+    widest = ("all", "Everything", "", "what has no slider of its own follows")
+    return [widest, *kinds, *names]
 
 
 def _list_book_controls(model: RiskModel) -> list[c.Control]:
@@ -349,7 +375,6 @@ def _list_shock_controls(model: RiskModel) -> list[c.Control]:
             _list_rows(model),
             _SLIDERS,
             first="Applies to",
-            wide="what has no slider of its own follows",
             beside=["Value then, ₹", "Effect, ₹"],
             rest=REST,
             group="By holding",
@@ -367,9 +392,9 @@ def _list_shock_controls(model: RiskModel) -> list[c.Control]:
 
 def _list_loss_controls() -> list[c.Control]:
     group = "Value at risk"
-    span: dict[str, Any] = {"min": 0.5, "max": 0.9999, "step": 0.005}
+    level: dict[str, Any] = {"kind": "number", "percent": True, "step": 0.5}
     return [
-        c.field("level", "Confidence", kind="number", **span, group=group),
+        c.field("level", "Confidence, %", **level, group=group),
         c.field("loss_days", "Days", kind="number", min=1, step=1, group=group),
         c.field("window", "Returns back", kind="number", min=2, step=1, group=group),
     ]
