@@ -34,7 +34,8 @@ _NUMBERS: Final = ("rupees", "percent", "rate", "probability", "quantity", "numb
 _MOST_COLUMNS: Final = 16
 _BESIDE: Final = 4  # facts of one row that are read beside each other
 _WIDEST: Final = 120  # characters of a line in a terminal
-_LONGEST: Final = 48  # characters of a cell
+_LONGEST: Final = 48  # characters of a cell in a terminal, and of a code on a page
+_WHOLE: Final = 600  # characters of a sentence on a page
 _FEW: Final = 8  # items of a list in a cell
 _SIGNED: Final = ("pnl", "effect", "return", "flow", "twr", "difference")
 _GAINS: Final = ("pnl", "return", "twr", "price_effect")  # made or lost by price
@@ -186,9 +187,10 @@ def show(
     """Show a frame as a person reads it: units in the headings, lakh and crore groups.
 
     Rupees with two places, fractions in percent, instants in Indian time, gains and
-    losses with sign and arrow, and a dash for what is unknown. Below the table stands
-    what is not shown, how many cells are unknown, and why. Every text is escaped. The
-    frame itself stays as it is.
+    losses with sign and arrow, and a dash for what is unknown. A sentence is whole in a
+    notebook, on several lines, and cut in a terminal. Below the table stands what is
+    not shown, how many cells are unknown, and why. Every text is escaped. The frame
+    itself stays as it is.
 
     Parameters
     ----------
@@ -268,7 +270,7 @@ def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
         reasons[why] += 1
         return Cell(text, why=why or "no value in the data")
     if len(text) > _LONGEST:
-        return Cell(text[: _LONGEST - 1].rstrip() + "…", more=text[:400])
+        return Cell(_cut(text, _LONGEST), more=_cut(text, _WHOLE))
     positive = isinstance(value, int | float) or kind in _NUMBERS
     signed = positive and name.endswith(_SIGNED)
     sign = "+" if signed and value > 0 and text.strip("0.,\u202f%") else ""
@@ -278,6 +280,10 @@ def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
         tone=tone if name.endswith(_GAINS) else "",
         cover=_find_cover(name, row),
     )
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def _write_value(value: Value, kind: Kind) -> str:
@@ -308,7 +314,9 @@ def _find_cover(name: str, row: Row) -> tuple[float, str] | None:
         count, out = row.get(whole), row.get(missing)
         if name == column and count and out is not None:
             return (count - out) / count, f"{count - out} of {count} {words}"
-    share, of = _SHARED.get(name, ("", ""))
+    if name not in _SHARED:
+        return None
+    share, of = _SHARED[name]
     part = row.get(share)
     return None if part is None else (part, f"on {percent(part)} {of}")
 

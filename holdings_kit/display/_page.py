@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cell", "wrap_page", "write_cell", "write_facts"]
 
+_LINE: Final = 28  # characters of a text that stays on one line
 _VARIABLES: Final = write_variables(
     *("card", "sunk", "ink", "ink2", "ink3", "line", "line2", "gain", "loss"),
     *("bar", "hatch", "warn", "warnsoft", "bad", "badsoft"),
@@ -62,6 +63,7 @@ border-bottom:0;font-weight:600}
 .hkr .gain{color:var(--gain)}.hkr .loss{color:var(--loss)}
 .hkr .gain::before{content:"▲";font-size:.68em;margin-right:.35em}
 .hkr .loss::before{content:"▼";font-size:.68em;margin-right:.35em}
+.hkr .l{display:block;min-width:14em;max-width:38em;white-space:normal}
 .hkr .u{color:var(--ink3);border-bottom:1px dotted var(--ink3);cursor:help}
 .hkr .c{display:flex;justify-content:flex-end;align-items:center;gap:6px;
 font-size:11.5px;font-weight:400;color:var(--ink2)}
@@ -82,7 +84,7 @@ repeating-linear-gradient(-45deg,var(--hatch) 0 1.5px,transparent 1.5px 4.5px)}
 
 
 class Cell(NamedTuple):
-    """One value as text: why it is unknown, what was cut, its tone, its coverage."""
+    """One value as text: why it is unknown, all of it, its tone, its coverage."""
 
     text: str
     why: str = ""
@@ -114,7 +116,9 @@ def _write_content(cell: Cell) -> str:
     if cell.text == UNKNOWN:
         return _write_unknown(cell.why or "unknown")
     text = escape(printable(cell.text))
-    if cell.more:
+    if len(cell.text) > _LINE and " " in cell.text:
+        text = f'<span class="l">{escape(printable(cell.more)) or text}</span>'
+    elif cell.more:
         text = f'<span title="{escape(printable(cell.more))}">{text}</span>'
     if cell.tone:
         text = f'<span class="{cell.tone}">{text}</span>'

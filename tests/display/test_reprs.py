@@ -281,9 +281,23 @@ def test_any_frame_can_be_shown() -> None:
     wide = pl.DataFrame({f"c{n}": [n] for n in range(40)})
     assert "columns= picks: C16, C17" in repr(hk.show(wide))
     assert "C39" in repr(hk.show(wide, columns=["c39"]))
+    nameless = pl.DataFrame({"": ["yes"], "rule": ["one is one"]})
+    assert "one is one" in hk.show(nameless)._repr_html_()
     nested = pl.DataFrame({"a": [{"x": 1, "y": [1, 2]}], "b": [list(range(20))]})
     assert "x 1, y 1, 2" in repr(hk.show(nested))
     assert "0, 1, 2, 3, 4, 5, 6, 7, …" in repr(hk.show(nested))
+
+
+def test_a_sentence_is_whole_on_a_page_and_cut_in_a_terminal() -> None:
+    sentence = (
+        "demerger: owned 100 → 100, cost 39,040 → 31,232; its cost went to ZCHILD"
+    )
+    view = hk.show(pl.DataFrame({"evidence": [sentence], "hash": ["a1" * 40]}))
+    page = view._repr_html_()
+    assert f'<span class="l">{sentence}</span>' in page
+    assert f'<span title="{"a1" * 40}">{"a1" * 23}a…</span>' in page, "a code is cut"
+    assert sentence not in repr(view)
+    assert "demerger: owned 100 → 100, cost 39,040 → 31,232…" in repr(view)
     assert repr(hk.show(pl.DataFrame())) == "no rows\nno columns"
     assert "no rows" in hk.show(pl.DataFrame(schema=HOLDINGS).lazy())._repr_html_()
     rejects = pl.DataFrame(
