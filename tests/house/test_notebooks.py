@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("[0-9]*.ipynb"))
 OPENED = [path for path in NOTEBOOKS if path.parent.name != "training"]
+LESSONS = [path for path in NOTEBOOKS if path.parent.name == "training"]
 SHORT, FEW = 18, 20
 KIB_500 = 500 * 1024  # a picture is stored twice: as drawing and as pixels
 TAGS = {"exercise", "nbval-ignore-output"}
@@ -64,6 +65,13 @@ class TestNotebook:
         for cell in load(path)["cells"]:
             assert not cell.get("outputs") or cell["execution_count"] == 0
 
+    def test_tables_are_shown_as_a_person_reads_them(self, path: Path) -> None:
+        for cell in load(path)["cells"]:
+            for output in cell.get("outputs", []):
+                shown = {"text/plain": output.get("text", [])} | output.get("data", {})
+                assert 'class="dataframe"' not in "".join(shown.get("text/html", []))
+                assert "shape: (" not in "".join(shown["text/plain"]), source(cell)
+
     def test_no_cell_failed(self, path: Path) -> None:
         for cell in load(path)["cells"]:
             kinds = {output["output_type"] for output in cell.get("outputs", [])}
@@ -83,8 +91,18 @@ class TestOpening:
         assert {"image/svg+xml", "image/png"} <= set(first)
         assert cells[1]["cell_type"] == "code"
 
-    def test_tables_are_shown_as_a_person_reads_them(self, path: Path) -> None:
-        for cell in load(path)["cells"]:
-            for output in cell.get("outputs", []):
-                html = "".join(output.get("data", {}).get("text/html", []))
-                assert 'class="dataframe"' not in html, source(cell)
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_opens_with_what_one_can_do_after_it(path: Path) -> None:
+    cells = load(path)["cells"]
+    answer = source(cells[0]).partition("\n")[2].strip()
+    assert re.match(r"\*\*After this lesson you can [^*]*\d[^*]*\*\*\n", answer), answer
+    outputs = [cell["outputs"] for cell in cells[1:3] if cell.get("outputs")]
+    first = outputs[0][0]["data"]
+    table = 'class="hkr"' in "".join(first.get("text/html", []))
+    assert table or {"image/svg+xml", "image/png"} <= set(first)
+    assert cells[1]["cell_type"] == "code"
+
+
+def test_the_lessons_are_found() -> None:
+    assert len(LESSONS) >= 13

@@ -14,6 +14,7 @@ NOTEBOOKS = sorted(
     for room in ("explore", "research")
     for path in (ROOT / room).glob("[0-9]*.ipynb")
 )
+LESSONS = sorted((ROOT / "training").glob("[0-9]*.ipynb"))
 
 # Said of something else than what the cells show: the exchange's and the brokers'
 # rules, the level that a call has by itself, real files.
@@ -113,6 +114,17 @@ def test_figures_in_the_text_are_shown(path: Path) -> None:
     missing = {figure for figure in figures if not is_shown(figure, numbers)}
     assert missing == known
     assert figures
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_figures_of_a_lesson_in_bold_are_shown(path: Path) -> None:
+    first = join(cells_of(path, "markdown")[0]["source"])
+    bold = re.findall(r"^\*\*(.*)\*\*$", first, re.MULTILINE)
+    texts = [NO_FIGURE.sub(" ", text) for text in (*bold, *titles_of(path))]
+    figures = [figure for text in texts for figure in NUMBER.findall(text)]
+    numbers = shown(path)
+    assert figures
+    assert [figure for figure in figures if not is_shown(figure, numbers)] == []
 
 
 def test_a_wrong_figure_would_be_found() -> None:

@@ -20,7 +20,7 @@ def solve(lesson: Path) -> list[str]:
     for cell in json.loads(lesson.read_text())["cells"]:
         if cell["cell_type"] != "code":
             continue
-        source = "".join(cell["source"])
+        source = "".join(cell["source"]).removeprefix("%matplotlib inline\n")
         if "exercise" in cell["metadata"].get("tags", []):
             source = solution.read_text()
             exercises += 1

@@ -10,7 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+import polars as pl
+
 from grader.learner import NotRunError, StillRunningError
+from holdings_kit.display import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +82,7 @@ class Outcome(NamedTuple):
 
 
 class Graded:
-    """The result of one lesson's exercises; shows itself as text.
+    """The result of one lesson's exercises; shows itself as text and as a table.
 
     Attributes
     ----------
@@ -112,9 +115,34 @@ class Graded:
         """
         return tuple(o.rule.states for o in self.outcomes if o.seen is not None)
 
-    def __repr__(self) -> str:
+    def _say_how_many(self) -> str:
         good = len(self.outcomes) - len(self.failed)
-        lines = [f"lesson {self.lesson}: {good} of {len(self.outcomes)} rules hold"]
+        return f"lesson {self.lesson}: {good} of {len(self.outcomes)} rules hold"
+
+    def _repr_html_(self) -> str:
+        """Show one row a rule, with what was seen and a hint where it does not hold.
+
+        Examples
+        --------
+        >>> page = grade(0, [Rule("one is two", "", lambda: None)])._repr_html_()
+        >>> "lesson 0: 1 of 1 rules hold" in page, "✓" in page
+        (True, True)
+        """
+        rows = pl.DataFrame(
+            {
+                "holds": "✓" if seen is None else "✗",
+                "rule": rule.states,
+                "what_your_code_did": seen or "",
+                "hint": "" if seen is None else hint,
+            }
+            for rule, seen, hint in self.outcomes
+        )
+        told = rows.columns[:2] if self.passed else rows.columns
+        title = self._say_how_many()
+        return show(rows, columns=told, rows=rows.height, title=title)._repr_html_()
+
+    def __repr__(self) -> str:
+        lines = [self._say_how_many()]
         for rule, seen, hint in self.outcomes:
             lines.append(f"  {'✓' if seen is None else '✗'} {rule.states}")
             if seen is not None:
