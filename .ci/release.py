@@ -22,7 +22,7 @@ assert holdings_kit.widgets is widgets and RiskExplorer is widgets.RiskExplorer
 print(holdings_kit.__version__, widgets.__file__)
 """
 _COPIED: Final = (
-    "START.ipynb",
+    "start.html",
     "notebooks/explore/01_what_do_i_hold.ipynb",
     "notebooks/training/grader/__init__.py",
     "sample_data/arrow/holdings.json",
@@ -55,7 +55,7 @@ def try_lab(command: Path, copies: Path) -> None:
         finally:
             lab.send_signal(signal.SIGINT)
         code = lab.wait(60)
-    if "/lab/tree/START.ipynb" not in said:
+    if "/start?token=" not in said:
         raise SystemExit("the lab named no start page to open")
     if code or missing:
         raise SystemExit(f"the lab ended with {code}; missing {missing}")

@@ -15,7 +15,6 @@ import http.client
 import importlib.util
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -30,20 +29,16 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from holdings_kit.cli._site import serve_site
-from holdings_kit.display import number_of, show
-from holdings_kit.display._numbers import percent, quantity, rupees
-from holdings_kit.display._page import wrap_page
-from holdings_kit.display._tokens import read_stylesheet
+from holdings_kit.cli._start import ROOMS, write_start_page
+from holdings_kit.display import number_of
 from holdings_kit.errors import ConfigError
-from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, serve
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from decimal import Decimal
 
-    import polars as pl
+    from holdings_kit.schema import Loaded
 
 __all__ = ["Running", "Server", "find_free_port", "run_lab"]
 
@@ -60,67 +55,20 @@ _SETTINGS: Final = {
     },
     "@jupyterlab/apputils-extension:themes": {"adaptive-theme": True},
 }
-_PAGE: Final = """# holdings_kit is running
-
-{book}
-
-**Three doors**
-
-{doors}
-
-The cell below opens the same book to sort and filter: Shift-Enter runs it.
-"""
-_ABOUT: Final = """## What is running
-
-{site}
-- **Brokers and gateway, simulated:** [{url}/]({url}/), a front page to try an import.
-- **Store** with {count} imported accounts: the cell above opens it.
-- **Your own copies:** the notebooks below are copies in `{folder}`.
-  Change them as you like: what you change stays, the originals stay as they are.
-- **To stop everything:** Ctrl-C in the terminal.
-
-Each notebook starts a sandbox of its own, so nothing you do in one disturbs another.
-All people, holdings and secrets are invented and stay on this machine.
-
-{notebooks}
-"""
-_SITE: Final = "- **Documentation:** [{0}]({0}), to search and to read."
+_FOOTER: Final = """<div><b>What is running</b>
+<a href="{url}/">Brokers and gateway, simulated</a>: try an import on their front page.
+{site}A store with {accounts}.</div>
+<div><b>Your own copies</b>The notebooks are copies in <code>{folder}</code>. What you
+change stays, and the originals stay as they are.</div>
+<div><b>To stop everything</b>Ctrl-C in the terminal. All people, holdings and secrets
+are invented and stay on this machine.</div>"""
+_SITE: Final = '<a href="{0}">Documentation</a>, to search and to read. '
+_EXTENSION: Final = "holdings_kit.cli._start_handler"
 _COPIED: Final = ("notebooks", "sample_data")
 _PACKED: Final = Path(__file__).with_name("_copied")  # in the wheel only
 _CHECKOUT: Final = Path(__file__).parents[2]
 _SKIPPED: Final = frozenset({".ipynb_checkpoints", "__pycache__"})
 _ARROW: Final = "sample"  # the persona whose positions come with prices
-_SHOWN: Final = 8
-_DOORS: Final = {
-    "explore": "**Explore**",
-    "research": "**Research**",
-    "training": "**Learn**",
-}
-_ROOMS: Final = {
-    "explore": "Explore holdings by clicking",
-    "research": "Research haircuts and risk",
-    "training": "A course for integrators",
-}
-_COLUMNS: Final = (
-    *("symbol", "owned_quantity", "price", "market_value", "unrealized_pnl", "return"),
-)
-_INDEX: Final = """<!doctype html><html lang="en-IN"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>holdings_kit</title><style>{style}</style></head><body><main>
-<h1>holdings_kit is running</h1>
-<p>A book of an invented person, imported from a simulated broker and valued.</p>
-{book}
-<h2>Explore holdings by clicking</h2><ul>{links}</ul>
-<p>Each opens with a kernel of its own, which takes a few seconds. To stop everything:
-Ctrl-C in the terminal.</p></main></body></html>
-"""
-_INDEX_STYLE: Final = """
-body{margin:0;background:var(--hk-page);color:var(--hk-ink);
-font:14px/1.45 var(--hk-sans)}
-main{max-width:860px;margin:0 auto;padding:20px}
-h1{font-size:20px}h2{font-size:16px;margin-top:28px}
-a{color:var(--hk-accent)}li{padding:3px 0}
-"""
 _FRAME: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <title>{% block title %}holdings_kit{% endblock %}</title>
 {% block stylesheets %}{% endblock %}{% block meta %}{% endblock %}</head>
@@ -134,14 +82,6 @@ _NOTEBOOK: Final = """{%- extends "voila/templates/lab/index.html.j2" -%}
 {%- endblock -%}
 """
 """A notebook as a page, without the font that its style asks a CDN for."""
-_CELL: Final = """import os
-
-import holdings_kit as hk
-from holdings_kit.widgets import HoldingsTable
-
-store = hk.Store(os.environ["HOLDINGS_KIT_STORE"])
-holdings = store.current().holdings.filter(source="arrow")  # the Gateway has no prices
-HoldingsTable(hk.consolidate(holdings), caption="Imported and valued")"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,20 +159,32 @@ def run_lab(
         store = state / "store"
         count = _fill_store(Store(store), sandbox)
         _copy_fresh(originals, state)
-        book = consolidate(Store(store).current().holdings.filter(source="arrow"))
-        doors = _link_doors(originals / "notebooks")
-        about = _ABOUT.format(
+        book = _pick_book(Store(store))
+        footer = _FOOTER.format(
             site=_SITE.format(site) if site else "",
             url=sandbox.url,
-            count=count,
-            folder=(state / "notebooks").relative_to(root),
-            notebooks=_link_notebooks(originals / "notebooks"),
+            accounts=number_of(count, "imported account"),
+            folder=html.escape(str((state / "notebooks").relative_to(root))),
         )
-        page = _PAGE.format(book=_write_book(book), doors=doors)
-        start = _make_start_notebook(page, _CELL, about)
-        (state / "START.ipynb").write_text(start, encoding="utf-8")
-        index = _write_index(book, originals / "notebooks" / "explore")
-        _write_template(state / "jupyter", index)
+        start = state / "start.html"
+        if server == "lab":
+            place = (state / "notebooks").relative_to(root).as_posix()
+            page = write_start_page(
+                book,
+                originals / "notebooks",
+                lambda room, name: quote(f"/lab/tree/{place}/{room}/{name}"),
+                footer,
+            )
+            start.write_text(page, encoding="utf-8")
+        else:
+            page = write_start_page(
+                book,
+                originals / "notebooks",
+                lambda _, name: quote(f"/voila/render/{name}"),
+                footer,
+                rooms=ROOMS[:1],
+            )
+            _write_template(state / "jupyter", page)
         token, number = secrets.token_urlsafe(24), port or find_free_port()
         places = [str(state / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
         environment = {
@@ -240,13 +192,13 @@ def run_lab(
             "JUPYTER_TOKEN": token,
             "HOLDINGS_KIT_SANDBOX": sandbox.url,
             "HOLDINGS_KIT_STORE": str(store),
+            "HOLDINGS_KIT_START": str(start),
         }
         process = _start_server(server, root, state, number, environment)
         opened = state / "open.html"
         try:
             _wait_for_server(process, number, token, state)
-            first = (state / "START.ipynb").relative_to(root).as_posix()
-            where = f"lab/tree/{quote(first)}" if server == "lab" else ""
+            where = "start" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
             stopped = _catch_stop()
@@ -315,87 +267,6 @@ def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _link_notebooks(folder: Path) -> str:
-    """List the notebooks with their titles, as links from the start page."""
-    lines: list[str] = []
-    for room, title in _ROOMS.items():
-        found = sorted((folder / room).glob("*.ipynb"))
-        lines += ["", f"## {title}", ""] if found else []
-        lines += [
-            f"- [{_read_title(path)}](notebooks/{room}/{path.name})" for path in found
-        ]
-    return "\n".join(lines)
-
-
-def _link_doors(folder: Path) -> str:
-    """Link the first notebook of each room."""
-    firsts = {
-        room: min((folder / room).glob("*.ipynb"), default=None) for room in _DOORS
-    }
-    return "\n".join(
-        f"- {_DOORS[room]}: [{_read_title(path)}](notebooks/{room}/{path.name})"
-        for room, path in firsts.items()
-        if path is not None
-    )
-
-
-def _write_book(positions: pl.DataFrame) -> str:
-    """Write what is known of a book's value as Markdown, largest positions first."""
-    priced = positions.drop_nulls("market_value").sort("market_value", descending=True)
-    total = summarize(positions).row(0, named=True)
-    value = rupees(total["market_value"])
-    all_of_them = number_of(positions.height, "position")
-    share = percent(total["costed_value_share"])
-    gain = f"P&L **{_write_change(total['unrealized_pnl'])}** on {share} of the value"
-    known = f"known for {priced.height} of {all_of_them}"
-    lines = [
-        f"**{value}** at the last close, {known}; {gain}",
-        "",
-        "| Holding | Owned | Value | P&L | Return |",
-        "|:--|--:|--:|--:|--:|",
-    ]
-    for row in priced.head(_SHOWN).iter_rows(named=True):
-        name = html.escape(row["name"] or row["symbol"] or "–").replace("|", "&#124;")
-        lines.append(
-            f"| {name} | {quantity(row['owned_quantity'])} "
-            f"| {rupees(row['market_value'])} "
-            f"| {_write_change(row['unrealized_pnl'])} "
-            f"| {percent(row['return'], sign=True)} |"
-        )
-    if priced.height > _SHOWN:
-        lines.append(f"\nand {priced.height - _SHOWN} more with a price")
-    return "\n".join(lines)
-
-
-def _write_change(pnl: Decimal | None) -> str:
-    """Write money made or lost: by sign and arrow, for Markdown has no colours."""
-    arrow = "" if not pnl else "▲ " if pnl > 0 else "▼ "
-    return arrow + rupees(pnl, sign=True)
-
-
-def _write_index(positions: pl.DataFrame, folder: Path) -> str:
-    """Write the first page of the app: the same book, and the tools as pages."""
-    value = positions["market_value"].drop_nulls()
-    total = rupees(value.sum() if len(value) else None)
-    view = show(
-        positions,
-        columns=_COLUMNS,
-        rows=_SHOWN,
-        title=f"{total} at the last close",
-        total=True,
-    )
-    links = "".join(
-        f'<li><a href="/voila/render/{quote(path.name)}">'
-        f"{html.escape(_read_title(path))}</a></li>"
-        for path in sorted(folder.glob("*.ipynb"))
-    )
-    return _INDEX.format(
-        style=read_stylesheet() + _INDEX_STYLE,
-        book=wrap_page(view.write_table()),
-        links=links,
-    )
-
-
 def _write_template(folder: Path, index: str) -> None:
     """Write Voilà pages that load nothing from elsewhere: its own ask for a font."""
     place = folder / "voila" / "templates" / "holdings"
@@ -408,26 +279,15 @@ def _write_template(folder: Path, index: str) -> None:
         (place / name).write_text(f"{{% raw %}}{text}{{% endraw %}}", encoding="utf-8")
 
 
-def _read_title(path: Path) -> str:
-    """Read a notebook's first heading; its file name where it has none."""
-    heading = re.search(r'"# ([^"\\]+)', path.read_text(encoding="utf-8"))
-    return heading.group(1) if heading else path.stem
-
-
-def _make_start_notebook(text: str, code: str, about: str) -> str:
-    """Write a notebook of a text, a cell and a text."""
-    note: dict[str, object] = {"cell_type": "markdown", "id": "what", "source": text}
-    more: dict[str, object] = {"cell_type": "markdown", "id": "about", "source": about}
-    cell: dict[str, object] = {"cell_type": "code", "id": "store", "source": code}
-    cell |= {"execution_count": None, "outputs": []}
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return json.dumps(
-        {
-            "cells": [{**each, "metadata": {}} for each in (note, cell, more)],
-            "metadata": {"kernelspec": kernel},
-            "nbformat": 4,
-            "nbformat_minor": 5,
-        }
+def _pick_book(store: Store) -> Loaded:
+    """Read the account whose positions come with prices; the Gateway sends none."""
+    now = store.current()
+    return now._replace(
+        snapshots=now.snapshots.filter(source="arrow"),
+        holdings=now.holdings.filter(source="arrow"),
+        listings=now.listings.clear(),
+        baskets=now.baskets.clear(),
+        rejects=now.rejects.clear(),
     )
 
 
@@ -463,6 +323,8 @@ def _start_server(
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
             f"--ServerApp.root_dir={root}",
+            "--ServerApp.default_url=/start",
+            f"--ServerApp.jpserver_extensions={_EXTENSION}=True",
             "--KernelManager.transport_encryption=required",
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]

@@ -28,7 +28,7 @@ from holdings_kit.display._report_time import (
     write_changes,
     write_performance,
 )
-from holdings_kit.display._tokens import read_stylesheet
+from holdings_kit.display._tokens import read_stylesheet, write_icon
 from holdings_kit.portfolio import look_through, performance, summarize
 from holdings_kit.portfolio._prices import BASES
 from holdings_kit.schema import Loaded
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from holdings_kit.schema import FrameLike
     from holdings_kit.store import StoreView
 
-__all__ = ["write_report"]
+__all__ = ["describe_source", "write_document", "write_report"]
 
 _PERSON: Final = 50  # more accounts than one person has: shown as a population
 _IDS: Final = 12
@@ -166,9 +166,9 @@ def write_report(
     parts += [write_performance(past), page.write_points(points)]
     file = folder / "report.html"
     file.write_text(
-        _write_page(
+        write_document(
             title,
-            _describe(loaded, shots),
+            describe_source(loaded),
             "\n".join(part for part in parts if part),
             _write_footer(loaded, made.positions, source, made_at),
         ),
@@ -226,7 +226,9 @@ def _look_back(
     return Past(changes, series, fresh, old)
 
 
-def _describe(loaded: Loaded, shots: pl.DataFrame) -> str:
+def describe_source(loaded: Loaded) -> str:
+    """Say how many accounts there are, at how many brokers, and of when."""
+    shots = loaded.snapshots.filter(status="current")
     accounts = number_of(loaded.snapshots["account_id"].n_unique(), "account")
     brokers = number_of(loaded.snapshots["broker"].drop_nulls().n_unique(), "broker")
     at = shots["snapshot_at"].drop_nulls().sort()
@@ -294,13 +296,17 @@ def _describe_prices(positions: pl.DataFrame) -> str:
     return f"{said}{shares}. Of mixed rows the day is the oldest." if shares else said
 
 
-def _write_page(title: str, below: str, body: str, footer: str) -> str:
+def write_document(
+    title: str, below: str, body: str, footer: str, *, style: str = ""
+) -> str:
+    """Write a whole page in the report's look; it loads nothing."""
     here = resources.files("holdings_kit").joinpath("display")
     layout = here.joinpath("report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en-IN"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{safe(title)}</title><style>{read_stylesheet()}\n{layout}</style>"
+        f"<title>{safe(title)}</title>{write_icon()}"
+        f"<style>{read_stylesheet()}\n{layout}{style}</style>"
         '</head>\n<body><div class="page"><header><div>'
         f"<h1>{safe(title)}</h1><p>{safe(below)}</p></div></header>\n"
         f'<main class="grid">\n{body}\n</main>\n<footer>{footer}</footer></div></body>'

@@ -29,8 +29,12 @@ _TIGHT: Final = (44, 26)  # pixels: a smaller cell stays without text
 _TINTS: Final = ((0.03, "1"), (0.12, "2"))  # above the last: 3
 
 
-def write_allocation(positions: pl.DataFrame) -> str:
-    """Draw the treemap, area by value, tint by return, and the strip of classes."""
+def write_allocation(positions: pl.DataFrame, *, high: int = 330) -> str:
+    """Draw the treemap, area by value, tint by return, and the strip of classes.
+
+    `high` is in pixels, on a wide screen. Where a class is too small for its name, all
+    stand below the strip.
+    """
     held = positions.filter(pl.col("known_market_value") > 0).sort(
         "known_market_value", descending=True
     )
@@ -66,17 +70,22 @@ def write_allocation(positions: pl.DataFrame) -> str:
         (_HELD.get(kind, str(kind)), float(size) / whole)
         for kind, size in classes.iter_rows()
     ]
+    roomy = all(
+        part * 1000 > 7 * len(f"{kind} {percent(part)}") + 20 for kind, part in said
+    )
     strip = "".join(
-        f'<div style="flex:{part:.4f} 1 0"><span>{safe(kind)}</span> '
-        f"<b>{percent(part)}</b></div>"
+        f'<div style="flex:{part:.4f} 1 0">'
+        + (f"<span>{safe(kind)}</span> <b>{percent(part)}</b>" if roomy else "")
+        + "</div>"
         for kind, part in said
     )
+    thin = "" if roomy else " thin"
     key = " · ".join(f"{safe(kind)} <b>{percent(part)}</b>" for kind, part in said)
     body = (
-        f'<div class="strip" aria-hidden="true">{strip}</div>'
-        f'<p class="stripkey s quiet">{key}</p>'
-        + _write_treemap(cells, wide=1000, high=330, kind="tmw")
-        + _write_treemap(cells, wide=540, high=420, kind="tmn")
+        f'<div class="strip{thin}" aria-hidden="true">{strip}</div>'
+        f'<p class="stripkey{thin} s quiet">{key}</p>'
+        + _write_treemap(cells, wide=1000, high=high, kind="tmw")
+        + _write_treemap(cells, wide=540, high=high * 420 // 330, kind="tmn")
         + '<p class="key"><span><i class="tm-l3"></i><i class="tm-l2"></i>'
         '<i class="tm-l1"></i> loss: over 12, 3 to 12, under 3 %</span>'
         '<span><i class="tm-g1"></i><i class="tm-g2"></i><i class="tm-g3"></i> '

@@ -50,8 +50,13 @@ def write_headline(
     positions: pl.DataFrame,
     points: Sequence[Point],
     moves: Moves | None,
+    *,
+    listed: bool = True,
 ) -> str:
-    """Open with value, P&L, return and what the day, or the days, changed."""
+    """Open with value, P&L, return and what the day, or the days, changed.
+
+    `listed` says that all points stand further down the page.
+    """
     count = total["positions_count"]
     whole = (
         cover(
@@ -67,16 +72,19 @@ def write_headline(
         for point in points[:3]
     )
     link = (
-        f'<a href="#open">All {number_of(len(points), "point")}</a>' if points else ""
+        f'<a href="#open">All {number_of(len(points), "point")}</a>'
+        if points and listed
+        else ""
     )
     mets = "".join(_list_metrics(total, positions, moves))
+    title = f"What this {'report' if listed else 'page'} does not know"
     gaps = f"<ul>{items}</ul>" if items else '<p class="quiet">Nothing is open.</p>'
     return (
         '<section class="card c12 hero" aria-label="Headline"><div>'
         f'<div class="lab">Value</div><div class="big" id="value">'
         f"{_write_value(total)}</div>{whole}"
         f'<div class="mets">{mets}</div></div>'
-        f'<div class="gaps"><h2>What this report does not know {link}</h2>{gaps}</div>'
+        f'<div class="gaps"><h2>{title} {link}</h2>{gaps}</div>'
         "</section>"
     )
 

@@ -1,4 +1,4 @@
-"""The colours of `tokens.css`, for what is no stylesheet: pictures and single cells."""
+"""The colours of `tokens.css`, for what is no stylesheet, and the mark of a page."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final, Literal, TypeAlias
+from urllib.parse import quote
 
-__all__ = ["Theme", "colours_of_theme", "read_stylesheet", "write_variables"]
+__all__ = [
+    "Theme",
+    "colours_of_theme",
+    "read_mark",
+    "read_stylesheet",
+    "write_icon",
+    "write_variables",
+]
 
 Theme: TypeAlias = Literal["light", "dark"]
 
@@ -42,9 +50,32 @@ def read_stylesheet() -> str:
     return f"{text}@media print{{:root:root:root{{{light}--hk-page:#fff}}}}"
 
 
-def _read_file() -> str:
+def read_mark() -> str:
+    """Read the mark, SVG in both themes: three bars, the last one partly known.
+
+    Examples
+    --------
+    >>> read_mark()[:40]
+    '<svg xmlns="http://www.w3.org/2000/svg" '
+    """
+    return _read_file("mark.svg")
+
+
+def write_icon() -> str:
+    """Write the mark into a page's head, so that a browser asks for nothing.
+
+    Examples
+    --------
+    >>> write_icon()[:55]
+    '<link rel="icon" type="image/svg+xml" href="data:image/'
+    """
+    address = f"data:image/svg+xml,{quote(read_mark().strip())}"
+    return f'<link rel="icon" type="image/svg+xml" href="{address}">'
+
+
+def _read_file(name: str = "tokens.css") -> str:
     folder = files("holdings_kit").joinpath("display")
-    return folder.joinpath("tokens.css").read_text(encoding="utf-8")
+    return folder.joinpath(name).read_text(encoding="utf-8")
 
 
 def write_variables(*names: str) -> str:

@@ -112,42 +112,64 @@ def files_with(token: str, folder: Path) -> list[Path]:
     return [path for path in found if token.encode() in path.read_bytes()]
 
 
+def go_through(page: Any, door: str, name: str) -> None:
+    """Click a door of the start page; the copy of its first notebook opens."""
+    card = page.locator(".door", has=page.get_by_role("heading", name=door))
+    card.locator(".go").click()
+    tab = page.locator(".lm-TabBar-tab.jp-mod-current", has_text=name).first
+    where = re.compile("artefacts/lab/notebooks/")
+    expect(tab).to_have_attribute("title", where, timeout=60_000)
+
+
 @pytest.mark.parametrize("started", ["lab"], indirect=True)
 def test_lab_opens_its_start_page_and_goes_down_clean(
     started: Command, checkout: Path, browser: Any, shoot: Any, axe: Any
 ) -> None:
-    page = browser.new_page(viewport={"width": 1300, "height": 800})
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
     page.goto(started.url)
-    start = page.locator(".jp-RenderedMarkdown").first
-    expect(start).to_contain_text("holdings_kit is running", timeout=30_000)
-    expect(start).to_contain_text("₹23,398.23 at the last close, known for 8 of 8")
-    expect(start.get_by_role("cell", name="+₹2,573.00")).to_be_visible()
-    assert start.get_by_role("link").count() == 3, "three doors, the list stands below"
-    about = page.locator(".jp-RenderedMarkdown").nth(1)
-    expect(about).to_contain_text(started.said["sandbox"])
-    expect(start.get_by_role("link", name="What do I hold?")).to_be_visible()
-    pages = about.locator("li", has_text="Documentation").get_by_role("link")
-    site = str(pages.get_attribute("href"))
-    with urllib.request.urlopen(site, timeout=10) as reply:
-        assert b"The documentation" in reply.read()
+    assert page.url.endswith("/start"), "no token in it"
+    assert len(asked) == 2, asked
+    assert page.locator("#value").inner_text() == "₹23,398.23"
+    expect(page.get_by_text("all 8 positions have a price")).to_be_visible()
+    expect(page.get_by_role("img", name="Treemap of 8 parts").first).to_be_visible()
+    assert page.locator("pre, .jp-Cell").count() == 0, "no code in sight"
+    doors = page.locator(".door .go")
+    expect(doors).to_have_count(3)
+    for door in doors.all():
+        expect(door).to_be_in_viewport()
     shoot(page, "lab-start")
     for theme in ("dark", "light"):  # as the system is
+        page.emulate_media(color_scheme=theme)
+        assert axe(page, "html") == []
+    sandbox = page.get_by_role("link", name="simulated")
+    assert sandbox.get_attribute("href") == started.said["sandbox"]
+    site = str(page.get_by_role("link", name="Documentation").get_attribute("href"))
+    with urllib.request.urlopen(site, timeout=10) as reply:
+        assert b"The documentation" in reply.read()
+    for door, name in (
+        ("Learn", "01_tokens_and_secrets.ipynb"),
+        ("Research", "01_take_a_published_haircut_apart.ipynb"),
+        ("Explore", "01_what_do_i_hold.ipynb"),
+    ):
+        page.goto(started.url)
+        go_through(page, door, name)
+    for theme in ("dark", "light"):
         page.emulate_media(color_scheme=theme)
         light = "true" if theme == "light" else "false"
         themed = page.locator(f"body[data-jp-theme-light={light}]")
         themed.wait_for(state="attached")
-        assert axe(page, ".jp-RenderedMarkdown") == []
-    start.get_by_role("link", name="What do I hold?").click()
-    expect(page.get_by_role("tab", name="01_what_do_i_hold.ipynb")).to_be_visible()
-    tab = page.locator(".lm-TabBar-tab.jp-mod-current").first
-    where = re.compile("artefacts/lab/notebooks/explore")
-    expect(tab).to_have_attribute("title", where, timeout=15_000)
+    page.goto(started.url)
+    page.get_by_text("All 8 notebooks").click()
+    expect(page.get_by_role("link", name="How did it do?")).to_be_visible()
     page.context.close()
 
     parts = urlsplit(started.url)
     token = parse_qs(parts.query)["token"][0]
     home = f"http://{parts.netloc}"
     assert refused(f"{home}/api/contents")
+    assert refused(f"{home}/start")
     opened = checkout / "home" / "opened"
     assert opened.read_text().startswith("file://")
     assert token not in opened.read_text() + " ".join(arguments())
@@ -175,8 +197,8 @@ def test_app_serves_notebooks_as_pages_behind_a_token(
     foreign: list[str] = []
     page.on("request", lambda sent: foreign.append(sent.url))
     page.goto(started.url)
-    expect(page.get_by_text("₹23,398.23 at the last close")).to_be_visible()
-    expect(page.get_by_role("listitem")).to_have_count(8)
+    assert page.locator("#value").inner_text() == "₹23,398.23"
+    expect(page.locator(".door").get_by_role("link")).to_have_count(8)
     assert axe(page, "html") == []
     shoot(page, "app-index")
     page.get_by_role("link", name="What if").click(timeout=60_000)

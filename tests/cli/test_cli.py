@@ -117,7 +117,7 @@ def test_the_demo_does_the_whole_way(tmp_path: Path) -> None:
     assert (tmp_path / "store").is_dir()
     assert "report.html" in shown
     page = (tmp_path / "out/report.html").read_text()
-    assert not re.search(r"(src|href)=.(?!#)|@import|url\(", page)
+    assert not re.search(r"(src|href)=.(?!#|data:)|@import|url\(", page)
     assert '<td class="r"><b>₹3,46,375.06</b></td>' in page
     assert "By price since 5 Jan 2026" in page
     assert "Up ₹7,465.60: +₹6,956.60 was put in or taken out" in page
