@@ -36,9 +36,8 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not browser and not slow" tests
-	$(BIN)/pytest -q --doctest-modules holdings_kit widgets
-	$(BIN)/pytest -q --doctest-glob="*.md" \
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "not browser and not slow" --durations=25 \
+		tests --doctest-modules holdings_kit widgets --doctest-glob="*.md" \
 		README.md docs/events.md docs/hosts.md docs/service.md \
 		docs/tasks.md docs/start
 
