@@ -92,7 +92,7 @@ def test_every_public_method_is_called_in_an_example(name: str) -> None:
 
 def test_every_example_is_run() -> None:
     """`make check` runs what doctest finds; it must find all of them."""
-    assert "pytest -q --doctest-modules holdings_kit" in MAKEFILE.read_text()
+    assert "tests --doctest-modules holdings_kit widgets" in MAKEFILE.read_text()
     homes = {value.__module__ for value in PUBLIC.values()}
     finder = doctest.DocTestFinder(exclude_empty=True)
     run = {
