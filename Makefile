@@ -155,7 +155,7 @@ docs: setup
 	mkdir -p artefacts/docs-source/benchmarks
 	cp -r docs/. notebooks CHANGELOG.md artefacts/docs-source/
 	cp benchmarks/RESULTS.md artefacts/docs-source/benchmarks/
-	cp holdings_kit/display/tokens.css artefacts/docs-source/static/
+	cp holdings_kit/display/{tokens.css,mark.svg} artefacts/docs-source/static/
 	$(BIN)/sphinx-build --quiet --nitpicky --fail-on-warning --keep-going \
 		artefacts/docs-source artefacts/docs
 	@echo "open artefacts/docs/index.html"

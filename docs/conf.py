@@ -42,6 +42,7 @@ html_title = "holdings_kit"
 html_show_sourcelink = False
 html_copy_source = False
 html_static_path = ["static"]
+html_favicon = "static/mark.svg"  # the package's own, copied beside tokens.css
 html_css_files = ["tokens.css", "site.css"]
 html_context = {"default_mode": "auto"}
 html_theme_options = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse, Response
 
+from holdings_kit.display._tokens import write_icon
 from holdings_kit.sandbox._personas import BROKERS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PIN: Final = "1234"
 _LOCAL: Final = "http://localhost:* http://127.0.0.1:*"
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; "
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
         "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
         f"frame-ancestors 'self' {_LOCAL}"
     ),
@@ -287,7 +288,7 @@ def render_document(title: str, body: str, nav: str = "", *, wide: bool = False)
     return (
         '<!doctype html><html lang="en-IN"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)} · sandbox</title>"
+        f"<title>{escape(title)} · sandbox</title>{write_icon()}"
         '<link rel="stylesheet" href="/scdk/tokens.css">'
         '<link rel="stylesheet" href="/scdk/pages.css"></head>'
         f"<body{' class=wide-page' if wide else ''}>"

@@ -67,6 +67,12 @@ def test_no_page_loads_anything_from_elsewhere(pages: list[Path]) -> None:
         assert not FOREIGN.search(text), sheet
 
 
+def test_every_page_has_the_mark(pages: list[Path]) -> None:
+    for page in pages:
+        icons = [each for each in read(page).loads if each.endswith("mark.svg")]
+        assert len(icons) == 1, page
+
+
 def test_every_link_within_the_site_leads_somewhere(pages: list[Path]) -> None:
     broken: list[str] = []
     for page in pages:

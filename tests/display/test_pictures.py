@@ -19,7 +19,7 @@ from matplotlib.text import Text
 
 import holdings_kit as hk
 from holdings_kit.display import plot
-from holdings_kit.display._tokens import colours_of_theme
+from holdings_kit.display._tokens import colours_of_theme, read_mark
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts import backtest, basel, ewma
 from holdings_kit.portfolio import PERFORMANCE
@@ -266,3 +266,11 @@ def test_the_pictures_and_the_pages_read_the_same_colours() -> None:
         colours += [each["color"] for each in settings["axes.prop_cycle"]]
         assert len(set(colours)) == 10
         assert all(f": {colour};" in css for colour in colours)
+
+
+def test_the_mark_has_the_colours_of_the_pages() -> None:
+    light, dark = read_mark().split("@media(prefers-color-scheme:dark)")
+    for drawn, theme in ((light, "light"), (dark, "dark")):
+        colours = colours_of_theme(theme)
+        shades = set(re.findall(r"#[0-9a-f]{6}", drawn))
+        assert shades == {colours["accent"], colours["onaccent"]}

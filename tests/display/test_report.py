@@ -291,6 +291,7 @@ def test_no_name_is_trusted_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert not re.search(r"(src|href)=.(?!#|data:)|@import|url\(", page)
+    assert page.count('<link rel="icon"') == 1, "else a browser asks for one"
 
 
 @pytest.mark.parametrize(

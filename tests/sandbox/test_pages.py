@@ -76,7 +76,7 @@ def test_a_page_has_its_landmarks_labels_and_no_foreign_asset(name: str) -> None
     sources = [
         a for _, attrs in found.tags for a in (attrs.get("src"), attrs.get("href"))
     ]
-    assert all(source.startswith("/") for source in sources if source)
+    assert all(source.startswith(("/", "data:")) for source in sources if source)
     assert not any(
         name for _, attrs in found.tags for name in attrs if name[:2] == "on"
     )
@@ -136,3 +136,11 @@ def test_a_dead_import_shows_the_error_page(caller: Any) -> None:
 def test_an_unknown_step_is_no_page(caller: Any) -> None:
     reply = caller.http.post(f"/connect/{caller.open()}/steal")
     assert reply.status_code == 404
+
+
+def test_every_page_brings_its_mark_and_may_show_it() -> None:
+    for page in every_page("who").values():
+        icons = [link for link in Outline(page).all("link") if link["rel"] == "icon"]
+        assert len(icons) == 1
+        assert str(icons[0]["href"]).startswith("data:image/svg+xml,")
+    assert "img-src data:;" in pages.PAGE_HEADERS["Content-Security-Policy"]
