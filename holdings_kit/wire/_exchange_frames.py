@@ -534,8 +534,10 @@ def _decode_collateral_list(
         exchange=pl.when(code).then(pl.lit("BSE")).otherwise(pl.lit("NSE")),
         token=pl.when(code).then("symbol"),
     )
-    typed, faults = _parse_numbers(rows, ["valuation_price", "haircut"], VALUE)
+    typed, faults = _parse_numbers(rows, ["valuation_price"], MONEY)
+    typed, more = _parse_numbers(typed, ["haircut"], VALUE)
     faults += [
+        *more,
         _write_fault(pl.col("haircut").is_null(), "names no haircut"),
         _write_fault(
             ~pl.col("haircut").is_between(0, 100), "the haircut is no percentage"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
+import pytest
 from hypothesis import given, settings, strategies as st
 
 import holdings_kit as hk
@@ -141,6 +143,18 @@ def test_each_seed_is_its_kind_without_a_reject() -> None:
         assert market.files["kind"].to_list() == [kind]
         assert market.rejects.is_empty(), (kind, market.rejects)
         check(market)
+
+
+NUMBER: Final = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?![\w.-])")
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+def test_a_number_that_rounding_makes_too_large_is_set_aside_or_fits(kind: str) -> None:
+    seed = SEEDS[kind]
+    for found in NUMBER.finditer(seed):
+        for large in ("99999999999999.99995", "-99999999999999.99995", "1e38"):
+            body = seed[: found.start()] + large + seed[found.end() :]
+            check(hk.read_market(body.encode()))
 
 
 @given(st.binary(max_size=200) | damaged())
