@@ -9,6 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from holdings_kit.display._tokens import read_dash_rules
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -29,15 +31,17 @@ Tone: TypeAlias = Literal["plain", "good", "warn", "bad", "stale"]
 
 
 def read_style(path: Path) -> str:
-    """Read the rules of a widget, with the colours that all pages share before them."""
+    """Read the rules of a widget, after the colours and the dash of all pages."""
     tokens = resources.files("holdings_kit").joinpath("display", "tokens.css")
-    return tokens.read_text(encoding="utf-8") + path.read_text(encoding="utf-8")
+    shared = tokens.read_text(encoding="utf-8") + read_dash_rules()
+    return shared + path.read_text(encoding="utf-8")
 
 
 def read_script(path: Path) -> str:
-    """Read a widget's script, with what tells that the kernel is gone before it."""
-    shared = (Path(__file__).parent / "watch.js").read_text(encoding="utf-8")
-    return shared + path.read_text(encoding="utf-8")
+    """Read a widget's script, after the dash and what tells that the kernel is gone."""
+    here = Path(__file__).parent
+    files = (here / "dash.js", here / "watch.js", path)
+    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def notice(text: str, tone: Tone = "plain") -> str:

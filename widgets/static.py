@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +10,7 @@ import ipywidgets
 from IPython.display import HTML, display
 
 from holdings_kit.display._numbers import number_of
-from holdings_kit.display._page import wrap_page
+from holdings_kit.display._page import Cell, wrap_page, write_cell
 from widgets.panel import Panel
 from widgets.panel.controls import name_control, write_value
 
@@ -79,13 +80,18 @@ def _write_parts(widget: Any) -> Iterator[str]:
         yield _write_beside(widget)
     markup = getattr(widget, "markup", "")
     if markup:
-        yield markup.replace('class="hk-', 'class="hks-')
+        yield _rename(markup)
     if isinstance(widget, ipywidgets.HTML):
-        yield widget.value.replace('class="hk-', 'class="hks-')
+        yield _rename(widget.value)
     elif isinstance(rows, list) and isinstance(widget, ipywidgets.Widget):
         yield _write_table(widget)
     for child in getattr(widget, "children", ()):
         yield from _write_parts(child)
+
+
+def _rename(markup: str) -> str:
+    """Take the classes that a live tool's rules are for; a dash keeps its own."""
+    return re.sub(r'class="hk-(?!unk"|why")', 'class="hks-', markup)
 
 
 def _write_inputs(panel: Panel) -> Iterator[str]:
@@ -107,8 +113,13 @@ def _write_beside(panel: Panel) -> str:
     cells = "".join(
         f'<tr><th scope="row">{escape(labels.get(row, said.get("label", row)))}'
         f"<small>{escape(smalls.get(row, said.get('small', '')))}</small></th>"
-        f'<td class="n">{escape(said["value"])}</td>'
-        f'<td class="n">{escape(said["effect"])}</td></tr>'
+        + "".join(
+            write_cell(
+                Cell(said[name], why=said.get("why", "")), number=True, head=False
+            )
+            for name in ("value", "effect")
+        )
+        + "</tr>"
         for row in [*labels, grid.get("rest")]
         if (said := panel.beside.get(row))
     )
@@ -127,7 +138,10 @@ def _write_table(table: Any) -> str:
         f'<th scope="col"{place}>{escape(column["label"])}</th>'
         for column, place in zip(table.columns, places, strict=True)
     )
-    rows = "".join(f"<tr>{_write_row(row, places)}</tr>" for row in table.rows)
+    rows = "".join(
+        f"<tr>{_write_row(row, whys, places)}</tr>"
+        for row, whys in zip(table.rows, table.whys, strict=True)
+    )
     left = table.matched - len(table.rows)
     label = escape(table.caption)
     return (
@@ -138,10 +152,11 @@ def _write_table(table: Any) -> str:
     )
 
 
-def _write_row(row: list[str], places: list[str]) -> str:
+def _write_row(row: list[str], whys: list[str], places: list[str]) -> str:
     """Write the cells that are shown; the first names the row."""
-    names = ("th", ' scope="row"'), *([("td", "")] * (len(places) - 1))
     return "".join(
-        f"<{tag}{scope}{place}>{escape(cell)}</{tag}>"
-        for (tag, scope), place, cell in zip(names, places, row, strict=False)
+        write_cell(Cell(text, why=why), number=bool(place), head=not number)
+        for number, (text, why, place) in enumerate(
+            zip(row, whys, places, strict=False)
+        )
     )

@@ -19,13 +19,19 @@ from holdings_kit.display._numbers import (
     percent,
     rupees,
 )
-from holdings_kit.display._page import Cell, wrap_page, write_cell, write_facts
+from holdings_kit.display._page import (
+    NO_VALUE,
+    Cell,
+    wrap_page,
+    write_cell,
+    write_facts,
+)
 from holdings_kit.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["FrameView", "show"]
+__all__ = ["NOTES", "FrameView", "find_reason", "show"]
 
 Row: TypeAlias = dict[str, Any]
 Value: TypeAlias = Any  # whatever a frame can hold
@@ -40,7 +46,7 @@ _FEW: Final = 8  # items of a list in a cell
 _SIGNED: Final = ("pnl", "effect", "return", "flow", "twr", "difference")
 _GAINS: Final = ("pnl", "return", "twr", "price_effect")  # made or lost by price
 _SUMMED: Final = ("value", "pnl", "effect", "flow")
-_NOTES: Final = ("price_note", "note", "reason", "why", "status_reason")
+NOTES: Final = ("price_note", "note", "reason", "why", "status_reason")
 """Columns that say why another column of the row is unknown."""
 _NEEDS: Final = {
     "price": "no price is known",
@@ -263,12 +269,12 @@ def show(
 def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
     value = row[name]
     text = _write_value(value, kind)
-    if text == UNKNOWN and name in _NOTES:
+    if text == UNKNOWN and name in NOTES:
         return Cell("")  # nothing is to be said: no note is missing
     if text == UNKNOWN:
-        why = "" if kind == "text" else _find_reason(name, row)
+        why = "" if kind == "text" else find_reason(name, row)
         reasons[why] += 1
-        return Cell(text, why=why or "no value in the data")
+        return Cell(text, why=why or NO_VALUE)
     if len(text) > _LONGEST:
         return Cell(_cut(text, _LONGEST), more=_cut(text, _WHOLE))
     positive = isinstance(value, int | float) or kind in _NUMBERS
@@ -300,11 +306,11 @@ def _write_value(value: Value, kind: Kind) -> str:
     return " ".join(printable(format_value(value, kind)).split(" ")).replace("\n", " ")
 
 
-def _find_reason(name: str, row: Row) -> str:
+def find_reason(name: str, row: Row) -> str:
     """Say why a cell is unknown: by the row's own words, else by what it needs."""
     if name in {"price", "market_value"} and row.get("price_note"):
         return str(row["price_note"])
-    told = next((row[note] for note in _NOTES[1:] if row.get(note)), None)
+    told = next((row[note] for note in NOTES[1:] if row.get(note)), None)
     return str(told) if told else _NEEDS.get(name, "")
 
 

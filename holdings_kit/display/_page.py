@@ -6,13 +6,15 @@ from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.display._numbers import UNKNOWN, percent
-from holdings_kit.display._tokens import write_variables
+from holdings_kit.display._tokens import read_dash_rules, write_variables
 from holdings_kit.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Cell", "wrap_page", "write_cell", "write_facts"]
+__all__ = ["NO_VALUE", "Cell", "unknown", "wrap_page", "write_cell", "write_facts"]
+
+NO_VALUE: Final = "no value in the data"
 
 _LINE: Final = 28  # characters of a text that stays on one line
 _VARIABLES: Final = write_variables(
@@ -64,7 +66,6 @@ border-bottom:0;font-weight:600}
 .hkr .gain::before{content:"▲";font-size:.68em;margin-right:.35em}
 .hkr .loss::before{content:"▼";font-size:.68em;margin-right:.35em}
 .hkr .l{display:block;min-width:14em;max-width:38em;white-space:normal}
-.hkr .u{color:var(--ink3);border-bottom:1px dotted var(--ink3);cursor:help}
 .hkr .c{display:flex;justify-content:flex-end;align-items:center;gap:6px;
 font-size:11.5px;font-weight:400;color:var(--ink2)}
 .hkr dd .c{justify-content:flex-start}
@@ -80,6 +81,7 @@ repeating-linear-gradient(-45deg,var(--hatch) 0 1.5px,transparent 1.5px 4.5px)}
 .hkr>div{border:0;padding:0;width:auto}.hkr .w{overflow:visible}
 .hkr.hkr.hkr td,.hkr.hkr.hkr th{white-space:normal;position:static}}
 """
+    + read_dash_rules().replace("--hk-", "--").replace(".hk-unk", ".hkr .hk-unk")
 )
 
 
@@ -95,7 +97,7 @@ class Cell(NamedTuple):
 
 def wrap_page(*parts: str) -> str:
     """Put parts that are HTML into one frame that brings its style."""
-    style = _STYLE.replace("\n", "")
+    style = " ".join(_STYLE.replace("\n", "").split())
     return f'<div class="hkr"><style>{style}</style><div>{"".join(parts)}</div></div>'
 
 
@@ -106,15 +108,23 @@ def _write_cover(share: float, words: str) -> str:
     return f'<span class="c">{bar}{escape(words)}</span>'
 
 
-def _write_unknown(why: str) -> str:
-    """Write the dash that says why."""
-    return f'<span class="u" title="{escape(printable(why))}">{UNKNOWN}</span>'
+def unknown(why: str) -> str:
+    """Write the dash for what is not known, with its reason.
+
+    The reason is text of the page, so that it is read out; it is seen on hover, on
+    focus and on touch (`unknown.css`).
+
+    >>> unknown("no price")
+    '<span class="hk-unk" tabindex="0">–<span class="hk-why"> no price</span></span>'
+    """
+    said = f'<span class="hk-why"> {escape(printable(why))}</span>'
+    return f'<span class="hk-unk" tabindex="0">{UNKNOWN}{said}</span>'
 
 
 def _write_content(cell: Cell) -> str:
     """Write what stands in a cell, with its marks."""
     if cell.text == UNKNOWN:
-        return _write_unknown(cell.why or "unknown")
+        return unknown(cell.why or NO_VALUE)
     text = escape(printable(cell.text))
     if len(cell.text) > _LINE and " " in cell.text:
         text = f'<span class="l">{escape(printable(cell.more)) or text}</span>'

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.display._numbers import number_of, percent
+from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import NO_COST, say_no_value
 from holdings_kit.display._report_marks import (
     safe,
-    unknown,
     write_amount,
     write_card,
     write_gain,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from holdings_kit.display._numbers import UNKNOWN, percent, rupees
+from holdings_kit.display._numbers import percent, rupees
 from holdings_kit.errors import printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ __all__ = [
     "cover",
     "delta",
     "safe",
-    "unknown",
     "way_of",
     "write_amount",
     "write_card",
@@ -52,14 +51,6 @@ def cover(part: float, words: str) -> str:
         f'<span class="cov"><span class="cov-bar" role="img" '
         f'aria-label="{percent(part)} known" style="--p:{part:.4f}"></span>'
         f"<span>{safe(words)}</span></span>"
-    )
-
-
-def unknown(why: str) -> str:
-    """Write a dash that says why: to a screen reader, and on hover or focus."""
-    return (
-        f'<span class="unk" tabindex="0">{UNKNOWN} '
-        f'<span class="why">{safe(why)}</span></span>'
     )
 
 

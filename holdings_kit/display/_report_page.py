@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.display._numbers import number_of, percent, quantity, rupees
+from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import (
     NO_COST,
     describe_priced,
@@ -22,7 +23,6 @@ from holdings_kit.display._report_marks import (
     cover,
     delta,
     safe,
-    unknown,
     write_amount,
     write_card,
     write_gain,
@@ -311,8 +311,8 @@ def _write_basis(row: Row, on: date | None) -> str:
     text = row["price_basis"] + (f" · {day.day} {day:%b}" if day else "")
     if day is not None and on is not None and day < on:
         return (
-            f'<span class="chip old unk" tabindex="0">{safe(text)} '
-            '<span class="why">older than the report</span></span>'
+            f'<span class="chip old hk-unk" tabindex="0">{safe(text)} '
+            '<span class="hk-why">older than the report</span></span>'
         )
     return f'<span class="chip">{safe(text)}</span>'
 

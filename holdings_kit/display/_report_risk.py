@@ -7,8 +7,9 @@ from decimal import Decimal
 import polars as pl
 
 from holdings_kit.display._numbers import number_of, percent, rupees
+from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import sum_known, with_smallcase_value
-from holdings_kit.display._report_marks import cover, unknown, write_card
+from holdings_kit.display._report_marks import cover, write_card
 from holdings_kit.portfolio import concentration
 
 __all__ = ["write_collateral", "write_concentration"]

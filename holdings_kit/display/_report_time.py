@@ -10,12 +10,12 @@ import polars as pl
 
 from holdings_kit.changes import bridge
 from holdings_kit.display._numbers import format_value, number_of, percent, rupees
+from holdings_kit.display._page import unknown
 from holdings_kit.display._report import list_names
 from holdings_kit.display._report_facts import name_of, shorten, sum_known
 from holdings_kit.display._report_marks import (
     delta,
     safe,
-    unknown,
     write_amount,
     write_card,
     write_gain,

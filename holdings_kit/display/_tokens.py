@@ -11,6 +11,7 @@ from urllib.parse import quote
 __all__ = [
     "Theme",
     "colours_of_theme",
+    "read_dash_rules",
     "read_mark",
     "read_stylesheet",
     "write_icon",
@@ -47,7 +48,8 @@ def read_stylesheet() -> str:
     """
     text = _read_file()
     light = text.split("{", 1)[1].split("}", 1)[0]
-    return f"{text}@media print{{:root:root:root{{{light}--hk-page:#fff}}}}"
+    paper = f"@media print{{:root:root:root{{{light}--hk-page:#fff}}}}"
+    return text + read_dash_rules() + paper
 
 
 def read_mark() -> str:
@@ -71,6 +73,11 @@ def write_icon() -> str:
     """
     address = f"data:image/svg+xml,{quote(read_mark().strip())}"
     return f'<link rel="icon" type="image/svg+xml" href="{address}">'
+
+
+def read_dash_rules() -> str:
+    """Read how the dash for what is not known looks, and its reason."""
+    return _read_file("unknown.css").partition("*/")[2]
 
 
 def _read_file(name: str = "tokens.css") -> str:

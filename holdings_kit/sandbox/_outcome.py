@@ -21,6 +21,7 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
+from holdings_kit.display._page import unknown
 from holdings_kit.errors import printable
 from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.read import read_gateway
@@ -220,7 +221,7 @@ def _format_change(value: object) -> str:
 def _write_value(text: str, why: str, change: float | Decimal | None = None) -> str:
     """Write a number, its gain or loss, or the dash that says why."""
     if text == UNKNOWN:
-        return f'<span class="u" tabindex="0" title="{why}">{UNKNOWN}</span>'
+        return unknown(why)
     tone = {True: "gain", False: "loss"}[change > 0] if change else ""
     return f'<span class="{tone}">{text}</span>' if tone else text
 

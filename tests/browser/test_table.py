@@ -37,7 +37,8 @@ def test_the_table_sorts_filters_pages_selects_and_exports(
     heading.get_by_role("button").press("Enter")
     expect(heading).to_have_attribute("aria-sort", "descending")
     expect(first).to_contain_text("S119999")
-    expect(first.locator(".hk-unknown").first).to_have_text("–")
+    why = "no haircut is published or given"
+    expect(first.locator(".hk-unknown").first).to_have_text(f"– {why}")
 
     table.get_by_role("button", name="Next page").click()
     expect(table.locator(".hk-place")).to_have_text("26–50 of 1,20,000")
@@ -119,6 +120,44 @@ def test_a_narrow_table_folds_its_columns_below_the_name(
     assert price.bounding_box()["y"] > name.bounding_box()["y"]
     shoot(table, f"table-narrow-{theme}")
     assert axe(page, ".hk-table") == []
+
+
+CARD = (
+    "import holdings_kit as hk\n"
+    "import polars as pl\n"
+    "frame = pl.DataFrame({'symbol': ['SBIN', 'NEW'], 'haircut': [.1, None],\n"
+    "    'market_value': [51511.8, None]})\n"
+    "hk.show(frame, title='Two')"
+)
+IN_SIGHT = """el => {
+  const box = el.getBoundingClientRect();
+  const at = (x) => document.elementFromPoint(x, box.top + box.height / 2) === el;
+  return box.width > 60 && at(box.left + 2) && at(box.right - 2);
+}"""
+
+
+@pytest.mark.parametrize("cell", [VALUED, CARD], ids=["table", "card"])
+def test_a_reason_is_seen_on_focus_on_hover_and_on_touch(
+    cell: str, lab: Any, shoot: Any, axe: Any
+) -> None:
+    page = lab.open(lab.notebook("reason.ipynb", cell))
+    part = ".hkr" if cell is CARD else ".hk-table"
+    shown = page.locator(f"{part}:visible")
+    dash = shown.locator(".hk-unk").last
+    why = dash.locator(".hk-why")
+    assert not why.evaluate(IN_SIGHT)
+    dash.focus()
+    assert why.evaluate(IN_SIGHT)
+    shoot(shown, f"reason-{part[1:]}")
+    assert axe(page, part, dark=True) == []
+    dash.evaluate("el => el.blur()")
+    assert not why.evaluate(IN_SIGHT)
+    dash.hover()
+    assert why.evaluate(IN_SIGHT)
+    page.mouse.move(0, 0)
+    dash.click()  # what a finger does: it gives the focus
+    page.mouse.move(0, 0)
+    assert why.evaluate(IN_SIGHT)
 
 
 def test_a_table_whose_kernel_is_gone_says_so(lab: Any, shoot: Any) -> None:

@@ -279,7 +279,7 @@ def test_every_dash_says_why_to_a_reader_and_to_the_keyboard(tmp_path: Path) -> 
     page = page_of(loaded, tmp_path)
     body = page[page.index("<body>") :]
     dashes = re.findall(
-        r'<span class="unk" tabindex="0">– <span class="why">([^<]+)', body
+        r'<span class="hk-unk" tabindex="0">–<span class="hk-why"> ([^<]+)', body
     )
     assert len(dashes) == len(re.findall("[>(]–", body)) > 5
     assert {"cost unknown", "no price in the payload"} <= set(dashes)

@@ -274,7 +274,7 @@ def test_a_cell_says_why_it_is_unknown() -> None:
         schema_overrides={"market_value": pl.Float64()},
     )
     page = hk.show(frame, columns=["market_value"])._repr_html_()
-    assert 'title="older than 5 days">–' in page
+    assert 'tabindex="0">–<span class="hk-why"> older than 5 days</span>' in page
 
 
 def test_any_frame_can_be_shown() -> None:

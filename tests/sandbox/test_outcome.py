@@ -65,7 +65,8 @@ def test_what_is_unknown_is_a_dash_that_says_why() -> None:
     page = render_holdings(positions, owner="<b>Asha</b>", at=AT, unread=1)
     assert "₹12,00,000.00: 2 holdings of &lt;b&gt;Asha" in page
     assert "1 of 2 priced" in page
-    assert 'title="the simulated exchange has no price for it">–</span>' in page
+    why = '<span class="hk-why"> the simulated exchange has no price for it</span>'
+    assert f'tabindex="0">–{why}' in page
     assert "<li>SBIN: the broker gave no average price</li>" in page
     assert "&lt;i onclick=&quot;x&quot;&gt;: the simulated exchange has no" in page
     assert "<i onclick" not in page

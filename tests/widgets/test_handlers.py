@@ -92,7 +92,7 @@ def values_for(control: dict[str, Any], now: Any) -> list[Any]:
     if kind == "grid":
         return [
             {row: {column[0]: column[2]}}
-            for row, _, _ in control["rows"]
+            for row, *_ in control["rows"]
             for column in control["columns"]
         ]
     return ["some text", "<b>", ""]

@@ -239,7 +239,7 @@ def test_a_plan_draws_the_need_and_says_what_it_leaves_out(page: Any) -> None:
     assert "Left out: 2 holdings, and why" in shown
     assert shown.index("TWO") < shown.index("STUCK")
     assert "₹160.00" in shown  # 5 × 40 × (1 − 0.2)
-    assert 'data-why="nothing of it could be pledged' in shown
+    assert '<span class="hk-why"> nothing of it could be pledged' in shown
 
 
 def test_an_unknown_scenario_is_refused() -> None:

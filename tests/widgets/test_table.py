@@ -40,6 +40,30 @@ def test_unknown_sorts_last_both_ways_and_is_a_dash() -> None:
     assert [row[2] for row in table.rows] == ["10", "7", "2.5", "–"]
 
 
+def test_a_dash_says_why_by_the_row_or_by_what_it_needs() -> None:
+    frame = pl.DataFrame(
+        {
+            "symbol": ["A", "B", None],
+            "haircut": [0.1, None, 0.2],
+            "market_value": [None, None, 5.0],
+            "price_note": ["listed <today>", None, None],
+        }
+    )
+    table = HoldingsTable(frame)
+    assert table.rows[1] == ["B", "–", "–", ""]  # no note: nothing is to be said
+    assert table.whys == [
+        ["", "", "listed <today>", ""],
+        ["", "no haircut is published or given", "no price is known", ""],
+        ["no value in the data", "", "", ""],
+    ]
+    page = table.static_html()
+    assert '<span class="hk-why"> listed &lt;today&gt;</span>' in page
+    table.sort_by = "market_value"
+    assert table.whys[0][0] == "no value in the data"
+    table.shown = ["market_value"]
+    assert table.whys[1] == ["listed <today>"]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
 from traitlets import Unicode
 
-from holdings_kit.display._numbers import UNKNOWN, rupees
+from holdings_kit.display._numbers import rupees
+from holdings_kit.display._page import unknown
 from widgets.page import read_style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-__all__ = ["Board", "cover", "money", "tile", "toned", "unknown"]
+__all__ = ["Board", "cover", "money", "tile", "toned"]
 
 _HERE: Final = Path(__file__).parent
 
@@ -53,19 +53,6 @@ class Board(anywidget.AnyWidget):
         act = self._acts.get(str(content.get("act")))
         if act is not None:
             act(str(content.get("value", "")))
-
-
-def unknown(why: str) -> str:
-    """Write a dash for what is unknown, with its reason on hover and focus.
-
-    >>> unknown("no price")[:54]
-    '<span class="hk-why" role="note" tabindex="0" title="n'
-    """
-    said = escape(why, quote=True)
-    return (
-        f'<span class="hk-why" role="note" tabindex="0" title="{said}" '
-        f'aria-label="unknown: {said}" data-why="{said}">{UNKNOWN}</span>'
-    )
 
 
 def money(value: Decimal | None, why: str, *, sign: bool = False) -> str:

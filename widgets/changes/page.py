@@ -22,7 +22,8 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from widgets.board import cover, money, tile, toned, unknown
+from holdings_kit.display._page import unknown
+from widgets.board import cover, money, tile, toned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

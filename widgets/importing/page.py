@@ -11,7 +11,8 @@ import holdings_kit as hk
 from holdings_kit.clients import broker_profile
 from holdings_kit.display import number_of
 from holdings_kit.display._numbers import format_value, percent, quantity, rupees
-from widgets.board import cover, money, tile, toned, unknown
+from holdings_kit.display._page import unknown
+from widgets.board import cover, money, tile, toned
 from widgets.importing.steps import GATEWAY_STEPS, PHASES
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from holdings_kit.display._numbers import (
     probability,
     quantity,
 )
-from widgets.board import unknown
+from holdings_kit.display._page import unknown
 from widgets.laboratory.verdicts import test_names
 
 if TYPE_CHECKING:

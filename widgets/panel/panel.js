@@ -235,8 +235,8 @@ const KINDS = {
           line.hidden = !label;
           line.firstChild.replaceChildren(label ?? "", node("small", { textContent: small ?? "" }));
         }
-        value.textContent = said.value ?? "";
-        effect.textContent = said.effect ?? "";
+        value.replaceChildren(said.why ? dash(said.why) : (said.value ?? ""));
+        effect.replaceChildren(said.why ? dash(said.why) : (said.effect ?? ""));
         effect.className = `hk-fig hk-${said.way || "flat"}`;
         bar.className = `hk-${said.way || "flat"}`;
         bar.style.setProperty("--part", said.part ?? 0);

@@ -49,7 +49,8 @@ class Panel(anywidget.AnyWidget):
     ----------
     beside
         Row of a grid → what stands beside its sliders: ``value``, ``effect``, ``way``,
-        ``part``, and for a row without sliders its ``label`` and ``small`` line.
+        ``part``, ``why`` where they are unknown, and for a row without sliders its
+        ``label`` and ``small`` line.
     """
 
     _esm = read_script(_HERE / "panel.js")

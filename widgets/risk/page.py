@@ -9,14 +9,14 @@ import polars as pl
 
 from holdings_kit.display import number_of
 from holdings_kit.display._numbers import (
-    UNKNOWN,
     format_value,
     percent,
     quantity,
     rupees,
 )
+from holdings_kit.display._page import unknown
 from holdings_kit.risk import SCENARIOS
-from widgets.board import cover, money, tile, toned, unknown
+from widgets.board import cover, money, tile, toned
 from widgets.risk.shocks import CUSTOM, NO_SHOCK, floor_of, scenarios
 
 if TYPE_CHECKING:
@@ -155,12 +155,11 @@ def list_beside(
 def _write_beside(row: Row) -> Row:
     effect = row["effect"]
     mark = "" if not effect else "▲ " if effect > 0 else "▼ "
-    text = UNKNOWN if effect is None else rupees(effect, sign=True).replace("₹", "")
     return {
         "value": format_value(row["value"], "rupees"),
-        "effect": mark + text,
+        "effect": mark + rupees(effect, sign=True).replace("₹", ""),
         "way": "" if not effect else "gain" if effect > 0 else "loss",
-    }
+    } | ({"why": _WHY["market_value"]} if effect is None else {})
 
 
 def _part(effect: Decimal | None, widest: Decimal | int) -> float:

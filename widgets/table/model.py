@@ -10,13 +10,16 @@ import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
 from holdings_kit.display._export import guard_formulas
+from holdings_kit.display._frame_view import NOTES, find_reason
 from holdings_kit.display._numbers import (
+    UNKNOWN,
     Kind,
     format_value,
     kind_of_column,
     label_of_column,
     rupees,
 )
+from holdings_kit.display._page import NO_VALUE
 from holdings_kit.errors import ConfigError
 from widgets.table.query import condition, searchable
 
@@ -43,6 +46,8 @@ class TableModel(HasTraits):
         Every column of the frame with its heading, those shown at first before.
     rows, row_ids, matched, total, page_count, error
         What they make: one page as text, and how many rows there are.
+    whys
+        For every cell of `rows` why it is unknown; empty where it is known.
     parts
         For every cell of `rows` its part of the largest of its column, signed, where
         the column is drawn as bars; else null.
@@ -59,6 +64,7 @@ class TableModel(HasTraits):
     page_size = Int(25, min=1, max=500).tag(sync=True)
     selected = List(Int()).tag(sync=True)
     rows = List(List(Unicode())).tag(sync=True)
+    whys = List(List(Unicode())).tag(sync=True)
     parts = List(List()).tag(sync=True)
     row_ids = List(Int()).tag(sync=True)
     sums = Dict().tag(sync=True)
@@ -80,6 +86,7 @@ class TableModel(HasTraits):
     ) -> None:
         self._order = pl.Series(_ROW, [], dtype=pl.UInt32())
         self._frame = pl.DataFrame()
+        self._names: list[str] = []
         super().__init__(caption=caption, page_size=page_size, **kwargs)
         self.show(frame, columns=columns)
 
@@ -250,14 +257,29 @@ class TableModel(HasTraits):
         count = max(1, -(-self._order.len() // self.page_size))
         page = min(max(1, self.page), count)
         ids = self._order.slice((page - 1) * self.page_size, self.page_size)
-        cells = self._frame.select(self._names)[ids].rows() if ids.len() else []
+        shown = self._frame[ids] if ids.len() else self._frame.clear()
+        cells = shown.select(self._names).rows()
+        told = [name for name in NOTES if name in shown.columns]
+        notes = shown.select(told).rows(named=True) if told else [{}] * len(cells)
         with self.hold_trait_notifications():
             self.page_count = count
             self.page = page
             self.row_ids = ids.to_list()
             self.rows = [
-                [format_value(v, k) for v, k in zip(row, self._kinds, strict=True)]
+                [
+                    "" if value is None and name in NOTES else format_value(value, kind)
+                    for name, value, kind in zip(
+                        self._names, row, self._kinds, strict=True
+                    )
+                ]
                 for row in cells
+            ]
+            self.whys = [
+                [
+                    find_reason(name, note) or NO_VALUE if text == UNKNOWN else ""
+                    for name, text in zip(self._names, row, strict=True)
+                ]
+                for row, note in zip(self.rows, notes, strict=True)
             ]
             self.parts = [
                 [_take_part(v, top) for v, top in zip(row, self._tops, strict=True)]

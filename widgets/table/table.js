@@ -232,12 +232,11 @@ function render({ model, el }) {
 
   // A bar beside a weight, and one from the middle beside a gain or loss; what a figure
   // was made from as a chip. A heading that is folded away stands before its value.
-  function drawCell(text, { name = "", label = "", kind, bar }, part) {
-    const unknown = text === "–";
+  function drawCell(text, { name = "", label = "", kind, bar }, part, why) {
+    const unknown = Boolean(why);
     const cell = node("td", {
       role: "cell",
       className: `hk-${kind}${unknown ? " hk-unknown" : ""}${tone(name, text)}`,
-      title: unknown ? "not known: the source does not say" : "",
       "data-label": label,
     });
     if (!unknown && name.endsWith("_basis")) {
@@ -246,7 +245,7 @@ function render({ model, el }) {
     }
     const long = kind === "text" && text.length > LONG;
     cell.classList.toggle("hk-long", long);
-    cell.append(long ? node("span", { textContent: text }) : text);
+    cell.append(unknown ? dash(why) : long ? node("span", { textContent: text }) : text);
     if (!bar) return cell;
     const known = typeof part === "number";
     const mark = node("i", { className: "hk-part", "aria-hidden": "true" });
@@ -260,6 +259,7 @@ function render({ model, el }) {
   function drawRows() {
     const named = model.get("columns");
     const parts = model.get("parts") ?? [];
+    const whys = model.get("whys") ?? [];
     const ids = model.get("row_ids");
     body.replaceChildren(
       ...model.get("rows").map((cells, i) =>
@@ -275,7 +275,7 @@ function render({ model, el }) {
               onchange: (event) => tick(ids[i], event.target.checked),
             }),
           ),
-          ...cells.map((text, c) => drawCell(text, named[c] ?? {}, parts[i]?.[c])),
+          ...cells.map((text, c) => drawCell(text, named[c] ?? {}, parts[i]?.[c], whys[i]?.[c])),
         ),
       ),
     );
@@ -375,7 +375,7 @@ function render({ model, el }) {
   const DRAWN = [
     [drawHead, "columns", "caption"],
     [drawSort, "sort_by", "descending"],
-    [drawRows, "rows", "parts", "matched", "total", "page"],
+    [drawRows, "rows", "whys", "parts", "matched", "total", "page"],
     [drawPicks, "choices"],
     [drawShown, "shown"],
     [drawSums, "sums", "columns", "matched"],
