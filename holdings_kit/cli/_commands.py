@@ -14,6 +14,7 @@ import typer
 from holdings_kit.cli._sandbox import listen, resend, sandbox, trigger
 from holdings_kit.cli._store import store_app
 from holdings_kit.cli._terminal import say
+from holdings_kit.display._numbers import number_of, quantity
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def load(
     say(
         f"{number_of(done.deliveries, 'delivery', 'deliveries')} loaded, "
         f"{done.skipped} loaded before, "
-        f"{done.rejects.height} set aside"
+        f"{quantity(done.rejects.height)} set aside"
     )
     _print_rejects(done.rejects)
     _print_events(done.events)
@@ -87,7 +88,7 @@ def _print_events(events: pl.DataFrame) -> None:
     """Count the other kinds of event, which are no holdings and nothing broken."""
     kinds = events.group_by("kind").len().sort("kind").rows()
     if kinds:
-        counts = ", ".join(f"{kind} {count:,}" for kind, count in kinds)
+        counts = ", ".join(f"{kind} {quantity(count)}" for kind, count in kinds)
         say(f"other events: {counts}")
 
 
@@ -96,7 +97,7 @@ def _print_rejects(rejects: pl.DataFrame) -> None:
         line = f"  {row['file']}:{row['line_no'] or ''} {row['reason']}"
         say(line.replace("\n", " "))
     if rejects.height > _SHOWN:
-        say(f"  and {rejects.height - _SHOWN:,} more")
+        say(f"  and {quantity(rejects.height - _SHOWN)} more")
 
 
 def report(
@@ -385,7 +386,8 @@ def market(
     for kind, part in sorted(known.group_by("kind")):
         first, last = part["first_date"].min(), part["last_date"].max()
         span = f", {first} to {last}" if first is not None else ""
-        rows = f"{part['rows_count'].sum():,} rows in {part.height:,} files"
+        rows = number_of(part["rows_count"].sum(), "row")
+        rows += f" in {number_of(part.height, 'file')}"
         say(f"  {kind[0]:<18} {rows}{span}")
     days = sorted(found.prices.filter(exchange="NSE")["date"].unique())
     if days:
@@ -394,7 +396,8 @@ def market(
         sure = [d for d in gone if start and end and start <= d <= end]
         _print_days("sessions without an NSE price file", sure)
         _print_days("days without one, sessions or not", sorted({*gone} - {*sure}))
-    say(f"set aside: {found.rejects.height:,}; remarks: {found.notices.height:,}")
+    left = f"set aside: {quantity(found.rejects.height)}"
+    say(f"{left}; remarks: {quantity(found.notices.height)}")
     _print_rejects(found.rejects)
     if found.rejects.height and not found.files["kind"].count():
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from holdings_kit.display._numbers import (
     label_of_column,
     number_of,
     percent,
+    quantity,
     rupees,
 )
 from holdings_kit.display._page import (
@@ -319,7 +320,8 @@ def _find_cover(name: str, row: Row) -> tuple[float, str] | None:
     for column, missing, whole, words in _COUNTED:
         count, out = row.get(whole), row.get(missing)
         if name == column and count and out is not None:
-            return (count - out) / count, f"{count - out} of {count} {words}"
+            known = f"{quantity(count - out)} of {quantity(count)} {words}"
+            return (count - out) / count, known
     if name not in _SHARED:
         return None
     share, of = _SHARED[name]
@@ -337,7 +339,8 @@ def _sum_columns(data: pl.DataFrame, kinds: dict[str, Kind]) -> list[Cell]:
             cells.append(Cell("" if place else "Total"))
             continue
         known = data[name].drop_nulls()
-        cover = (known.len() / data.height, f"{known.len()} of {data.height} rows")
+        words = f"{quantity(known.len())} of {number_of(data.height, 'row')}"
+        cover = (known.len() / data.height, words)
         signed = name.endswith(_SIGNED)
         added: Any = known.sum() if known.len() else None
         tone = "gain" if added and added > 0 else "loss" if added else ""

@@ -16,7 +16,7 @@ from holdings_kit.display import (
     _report_page as page,
     _report_risk as risk_part,
 )
-from holdings_kit.display._numbers import format_value, number_of, percent
+from holdings_kit.display._numbers import format_value, number_of, percent, quantity
 from holdings_kit.display._report import figures, read_for_report
 from holdings_kit.display._report_allocation import write_allocation
 from holdings_kit.display._report_facts import describe_priced
@@ -251,15 +251,21 @@ def _write_footer(
     """Say where the figures come from: snapshots, prices, version, instant."""
     shots = loaded.snapshots
     formats = ", ".join(
-        f"{count:,} {kind}"
+        f"{quantity(count)} {kind}"
         for kind, count in shots.group_by("format").len().sort("format").iter_rows()
     )
     states = shots.group_by("status").len().sort("status").rows()
-    statuses = ", ".join(f"{count:,} {status}" for status, count in states if status)
+    statuses = ", ".join(
+        f"{quantity(count)} {status}" for status, count in states if status
+    )
     current = shots.filter(status="current")["snapshot_id"].sort()
     ids = " ".join(f"<code>{safe(name[:12])}</code>" for name in current.head(_IDS))
     left = current.len() - _IDS
-    more = f" and {left:,} more in <code>snapshots.parquet</code>" if left > 0 else ""
+    more = (
+        f" and {quantity(left)} more in <code>snapshots.parquet</code>"
+        if left > 0
+        else ""
+    )
     place = "frames in memory" if isinstance(source, Loaded) else repr(source)
     when = "" if made_at is None else f"Made {format_value(made_at, 'instant')}. "
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -81,7 +82,9 @@ repeating-linear-gradient(-45deg,var(--hatch) 0 1.5px,transparent 1.5px 4.5px)}
 .hkr>div{border:0;padding:0;width:auto}.hkr .w{overflow:visible}
 .hkr.hkr.hkr td,.hkr.hkr.hkr th{white-space:normal;position:static}}
 """
-    + read_dash_rules().replace("--hk-", "--").replace(".hk-unk", ".hkr .hk-unk")
+    + re.sub(r"\s*([{}:;>])\s+", r"\1", read_dash_rules())
+    .replace("--hk-", "--")
+    .replace(".hk-unk", ".hkr .hk-unk")
 )
 
 
@@ -97,7 +100,7 @@ class Cell(NamedTuple):
 
 def wrap_page(*parts: str) -> str:
     """Put parts that are HTML into one frame that brings its style."""
-    style = " ".join(_STYLE.replace("\n", "").split())
+    style = _STYLE.replace("\n", "")
     return f'<div class="hkr"><style>{style}</style><div>{"".join(parts)}</div></div>'
 
 

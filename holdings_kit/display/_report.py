@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import UNKNOWN, number_of, percent, rupees
+from holdings_kit.display._numbers import UNKNOWN, number_of, percent, quantity, rupees
 from holdings_kit.display._report_facts import (
     describe_costed,
     describe_priced,
@@ -296,7 +296,7 @@ def report_notices(notices: pl.DataFrame) -> Iterator[str]:
     for kind, count, pointer, account in kinds.iter_rows():
         words = _NOTICES.get(kind, kind)
         where = f"{pointer} of " if pointer else ""
-        times = "" if count == 1 else f", the first of {count:,}"
+        times = "" if count == 1 else f", the first of {quantity(count)}"
         yield f"{words}: {where}account {account or 'unknown'}{times}"
 
 

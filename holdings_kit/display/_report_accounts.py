@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of, percent
+from holdings_kit.display._numbers import number_of, percent, quantity
 from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import NO_COST, say_no_value
 from holdings_kit.display._report_marks import (
@@ -101,7 +101,7 @@ def _write_account(row: Row, whole: float) -> str:
     )
     unpriced = row["unpriced_count"]
     less = (
-        f'<span class="nm">{row["positions_count"] - unpriced:,} priced</span>'
+        f'<span class="nm">{quantity(row["positions_count"] - unpriced)} priced</span>'
         if unpriced
         else ""
     )
@@ -110,7 +110,7 @@ def _write_account(row: Row, whole: float) -> str:
         figure = write_gain(pnl)
     return (
         f"{_write_name(row)}"
-        f'<td class="r cnt">{row["positions_count"]:,}{less}</td><td class="r">'
+        f'<td class="r cnt">{quantity(row["positions_count"])}{less}</td><td class="r">'
         f"{unknown(why) if value is None else write_amount(value)}</td>"
         f'<td class="wt">{bar}</td><td class="r nw">{partly}{figure}</td></tr>'
     )
@@ -149,7 +149,7 @@ def write_population(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
         f"{percent(_EDGES[-1], places=0)} and more",
     ]
     bars = "".join(
-        f'<tr><th scope="row">{label}</th><td class="r">{count:,}</td>'
+        f'<tr><th scope="row">{label}</th><td class="r">{quantity(count)}</td>'
         f'<td class="wt"><span class="wbar" style="--p:{count / most:.4f}"></span></td>'
         "</tr>"
         for label, count in zip(labels, counts, strict=True)
@@ -164,8 +164,8 @@ def write_population(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
         '<table class="tight"><thead><tr><th scope="col">Return on known cost</th>'
         '<th scope="col" class="r">Accounts</th><th scope="col">Count, from zero</th>'
         f"</tr></thead><tbody>{bars}</tbody></table>",
-        sub=f"{known.height:,} of {number_of(totals.height, 'account')} have a return; "
-        "each account counts once",
+        sub=f"{quantity(known.height)} of {number_of(totals.height, 'account')} "
+        "have a return; each account counts once",
         place="c7",
     )
     return spread + _write_unjudged(totals, snapshots)
@@ -187,7 +187,7 @@ def _write_unjudged(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
     ).filter(pl.col("why").is_not_null())
     reasons = whys.group_by("why").len().sort("len", descending=True)
     items = "".join(
-        f'<div><dt>{safe(why)}</dt><dd>{count:,}</dd><dd class="s quiet">'
+        f'<div><dt>{safe(why)}</dt><dd>{quantity(count)}</dd><dd class="s quiet">'
         f"{_list_accounts(whys.filter(why=why))}</dd></div>"
         for why, count in reasons.iter_rows()
     )
@@ -202,4 +202,4 @@ def _list_accounts(rows: pl.DataFrame) -> str:
     names = rows["account_id"].sort()
     shown = safe(", ".join(names.head(_ACCOUNTS)))
     left = names.len() - _ACCOUNTS
-    return shown + (f" and {left:,} more" if left > 0 else "")
+    return shown + (f" and {quantity(left)} more" if left > 0 else "")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of, percent
+from holdings_kit.display._numbers import number_of, percent, quantity
 from holdings_kit.display._report_facts import name_of, shorten, with_known_return
 from holdings_kit.display._report_marks import ARROWS, safe, way_of, write_card
 from holdings_kit.portfolio import summarize
@@ -56,7 +56,9 @@ def write_allocation(positions: pl.DataFrame, *, high: int = 330) -> str:
         total = summarize(rest).row(0, named=True)
         size = float(rest["known_market_value"].sum())
         gain, why = total["return"], _say_no_return(total["unrealized_pnl"], None)
-        cells.append((f"{rest.height} more", size, gain, why if gain is None else ""))
+        cells.append(
+            (f"{quantity(rest.height)} more", size, gain, why if gain is None else "")
+        )
         cells.sort(key=lambda cell: -cell[1])
     top = held.head(3)
     share = percent(float(top["known_market_value"].sum()) / whole, places=0)

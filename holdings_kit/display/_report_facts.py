@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of, percent, rupees
+from holdings_kit.display._numbers import number_of, percent, quantity, rupees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +96,7 @@ def describe_priced(positions: pl.DataFrame, total: Row) -> str:
     ).height
     said = _count_positions(total["positions_count"], unpriced) + " a price"
     if partly:
-        said += f", {partly:,} more for some of the units"
+        said += f", {quantity(partly)} more for some of the units"
     countless = positions["owned_quantity"].null_count()
     if countless:
         said += f"; of {number_of(countless, 'position')} the units are not known"
@@ -118,9 +118,9 @@ def describe_costed(total: Row) -> str:
 
 
 def _count_positions(count: int, without: int) -> str:
-    some = "all" if count > 1 and not without else f"{count - without:,} of"
+    some = "all" if count > 1 and not without else f"{quantity(count - without)} of"
     noun = "position has" if count == 1 else "positions have"
-    return f"{some} {count:,} {noun}"
+    return f"{some} {quantity(count)} {noun}"
 
 
 def describe_smallcases(by_account: pl.DataFrame) -> str:
@@ -137,7 +137,7 @@ def describe_smallcases(by_account: pl.DataFrame) -> str:
         else:
             said.append(f"{rupees(worth)} of value is held in smallcases, in {lines}")
         if unvalued and worth is not None:
-            said.append(f"{unvalued:,} of them of unknown value")
+            said.append(f"{quantity(unvalued)} of them of unknown value")
     elif held.height > silent:
         said.append("no shares are known to be held in smallcases")
     if silent:

@@ -321,7 +321,7 @@ def _write_rest(rest: pl.DataFrame) -> str:
     value, pnl, gain = _write_totals(summarize(rest).row(0, named=True))
     return (
         '<tr><th scope="row" class="inst">'
-        f'<span class="sym">{rest.height:,} more</span>'
+        f'<span class="sym">{quantity(rest.height)} more</span>'
         '<span class="nm">all in positions.parquet</span></th>'
         '<td class="wide" colspan="4"></td>'
         f'<td class="r">{value}</td><td class="wth"></td>'

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import format_value, number_of, percent, rupees
+from holdings_kit.display._numbers import (
+    format_value,
+    number_of,
+    percent,
+    quantity,
+    rupees,
+)
 from holdings_kit.display._report import (
     format_line_no,
     list_names,
@@ -148,7 +154,7 @@ def _find_uncollateralized(rows: pl.DataFrame) -> Iterator[Point]:
     if without:
         yield Point(
             "margin",
-            f"No haircut for {without:,} of {number_of(could.height, 'line')}",
+            f"No haircut for {quantity(without)} of {number_of(could.height, 'line')}",
             "Collateral is a floor, not an estimate",
             "Give the exchange's haircut file (--prices)",
         )
@@ -157,7 +163,8 @@ def _find_uncollateralized(rows: pl.DataFrame) -> Iterator[Point]:
     if silent:
         yield Point(
             "margin",
-            f"Pledge state unknown for {silent:,} of {number_of(now.height, 'line')}",
+            f"Pledge state unknown for {quantity(silent)} of "
+            f"{number_of(now.height, 'line')}",
             "What is pledged is a floor",
             "Ask the broker; this format does not say",
         )
@@ -190,7 +197,9 @@ def _find_unread(loaded: Loaded, totals: pl.DataFrame) -> Iterator[Point]:
         title = f"{number_of(count, 'snapshot')} quarantined: {account or 'unknown'}"
         yield Point("reading", title, reason or "", "Check, then promote in the store")
     if kinds.height > _ROWS:
-        title = f"Snapshots of {kinds.height - _ROWS:,} more accounts quarantined"
+        title = (
+            f"Snapshots of {quantity(kinds.height - _ROWS)} more accounts quarantined"
+        )
         yield Point("reading", title, "See snapshots.parquet", "Check the senders")
     older = shots.filter(
         (pl.col("status") == "current")
@@ -208,7 +217,7 @@ def _find_unread(loaded: Loaded, totals: pl.DataFrame) -> Iterator[Point]:
         title = f"set aside: {row['file']}{format_line_no(row['line_no'])}"
         yield Point("reading", title, row["reason"] or "", "See rejects.parquet")
     if loaded.rejects.height > _ROWS:
-        title = f"{loaded.rejects.height - _ROWS:,} more parts set aside"
+        title = f"{quantity(loaded.rejects.height - _ROWS)} more parts set aside"
         yield Point("reading", title, "Not read", "See rejects.parquet")
     for text in report_notices(loaded.notices):
         title, _, detail = text.partition(": ")
@@ -222,4 +231,4 @@ def _list_accounts(idle: pl.DataFrame, loaded: Loaded) -> str:
         for account in idle["account_id"].head(5)
     ]
     left = idle.height - len(names)
-    return ", ".join(names) + (f" and {left:,} more" if left else "")
+    return ", ".join(names) + (f" and {quantity(left)} more" if left else "")

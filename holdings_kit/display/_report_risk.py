@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of, percent, rupees
+from holdings_kit.display._numbers import number_of, percent, quantity, rupees
 from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import sum_known, with_smallcase_value
 from holdings_kit.display._report_marks import cover, write_card
@@ -25,7 +25,7 @@ def write_collateral(rows: pl.DataFrame, holdings: pl.DataFrame) -> str:
     ):
         known, every = part["collateral_value"].count(), part.height
         worth = sum_known(part["collateral_value"])
-        words = f"known for {known:,} of {number_of(every, 'line')}"
+        words = f"known for {quantity(known)} of {number_of(every, 'line')}"
         figure = unknown(_say_no_collateral(part)) if worth is None else rupees(worth)
         items += (
             f"<div><dt>{label}</dt><dd>{figure}</dd>"
@@ -48,10 +48,11 @@ def write_collateral(rows: pl.DataFrame, holdings: pl.DataFrame) -> str:
     return write_card(
         _say_what_could_be_pledged(could),
         f'<dl class="kv">{items}</dl><p class="note">Previous close × (1 − haircut); '
-        f"settled shares in whole units. Haircuts: {says - given:,} published in "
-        f"replies, {given:,} from the files given; none is estimated. {smallcases}A "
-        "floor: lines without a haircut, close or quantity count as nothing here. "
-        "Under the 50:50 rule at least half of a margin must be cash.</p>",
+        f"settled shares in whole units. Haircuts: {quantity(says - given)} published "
+        f"in replies, {quantity(given)} from the files given; none is estimated. "
+        f"{smallcases}A floor: lines without a haircut, close or quantity count as "
+        "nothing here. Under the 50:50 rule at least half of a margin must be "
+        "cash.</p>",
         place="c12",
     )
 

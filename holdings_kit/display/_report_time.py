@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.changes import bridge
-from holdings_kit.display._numbers import format_value, number_of, percent, rupees
+from holdings_kit.display._numbers import (
+    format_value,
+    number_of,
+    percent,
+    quantity,
+    rupees,
+)
 from holdings_kit.display._page import unknown
 from holdings_kit.display._report import list_names
 from holdings_kit.display._report_facts import name_of, shorten, sum_known
@@ -376,7 +382,7 @@ def write_performance(past: Past) -> str:
     unjudged = spans.height - judged.height
     doubt = f"; of {number_of(unjudged, 'account')} it is not known" if unjudged else ""
     return write_card(
-        f"{up:,} of {number_of(judged.height, 'account')} gained{doubt}"
+        f"{quantity(up)} of {number_of(judged.height, 'account')} gained{doubt}"
         if judged.height
         else "No return over time can be known",
         (table if spans.height else "")

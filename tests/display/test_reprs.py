@@ -266,6 +266,12 @@ def test_the_row_of_sums_has_the_sign_of_the_rupee_and_what_is_known() -> None:
     assert text[4].split() == ["Total", "+₹79,999.50"]  # no sum of prices
     assert text[5] == "1 cell is unknown (–): needs a price and a cost"
     assert text[6] == "Total of unrealized P&L: 2 of 3 rows known"
+    many = pl.DataFrame({"market_value": [1] * 119_999 + [None]})
+    shown = repr(hk.show(many, rows=1, total=True))
+    assert "1,19,999 of 1,20,000 rows known" in shown
+    total = {"market_value": [1], "unpriced_count": [1], "positions_count": [120_000]}
+    page = hk.show(pl.DataFrame(total), columns=["market_value"])._repr_html_()
+    assert "1,19,999 of 1,20,000 priced" in page
 
 
 def test_a_cell_says_why_it_is_unknown() -> None:

@@ -30,6 +30,15 @@ def test_widgets_is_ours() -> None:
     assert Path(widgets.__file__).parent == ROOT / "widgets"
 
 
+def test_counts_are_grouped_as_money_is() -> None:
+    """12,00,000 beside ₹12,00,000: Python's own groups are of three digits."""
+    groups = re.compile(r"\{[^{}]*:[^{}]*,[.\d]*[a-z]?\}")
+    for folder in ("widgets", "holdings_kit/display", "holdings_kit/cli"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found = groups.findall(path.read_text(encoding="utf-8"))
+            assert not found, f"{path}: {found} (display._numbers.quantity groups)"
+
+
 def test_the_lock_has_no_download_address() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock

@@ -134,6 +134,8 @@ def test_the_sums_are_of_the_rows_that_match_and_say_of_how_many() -> None:
     table.query = "nonsense > 3"
     assert table.sums == {}
     assert TableModel(FRAME).sums == {}
+    many = pl.DataFrame({"market_value": [1] * 119_999 + [None]})
+    assert TableModel(many).sums["market_value"][1] == "1,19,999 of 1,20,000 known"
 
 
 def test_an_export_is_named_after_what_it_holds() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anywidget
 from traitlets import Unicode
 
-from holdings_kit.display._numbers import rupees
+from holdings_kit.display._numbers import quantity, rupees
 from holdings_kit.display._page import unknown
 from widgets.page import read_style
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-__all__ = ["Board", "cover", "money", "tile", "toned"]
+__all__ = ["Board", "cover", "money", "rest_row", "tile", "toned"]
 
 _HERE: Final = Path(__file__).parent
 
@@ -78,8 +78,21 @@ def cover(known: int, of: int, words: str) -> str:
     share = known / of if of else 1.0
     return (
         f'<small class="hk-cover"><i aria-hidden="true" style="--p:{share:.4f}"></i>'
-        f"{known:,} of {of:,} {words}</small>"
+        f"{quantity(known)} of {quantity(of)} {words}</small>"
     )
+
+
+def rest_row(more: int, *, before: int = 0, after: int) -> str:
+    """Write the row for what a list leaves to the table below it; none where nothing.
+
+    >>> rest_row(120_000, after=1)[20:]
+    '<th scope="row">1,20,000 more, in the table below</th><td></td></tr>'
+    """
+    if more <= 0:
+        return ""
+    said = f'<th scope="row">{quantity(more)} more, in the table below</th>'
+    cell = "<td></td>"
+    return f'<tr class="hk-rest">{cell * before}{said}{cell * after}</tr>'
 
 
 def tile(label: str, figure: str, below: str) -> str:

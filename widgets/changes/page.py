@@ -362,7 +362,8 @@ def _chip(cause: str, count: int, effect: Decimal | None, chosen: Sequence[str])
         f'<button type="button" data-act="cause" data-value="{escape(cause)}" '
         f'data-key="cause/{escape(cause)}" aria-pressed="{pressed}"'
         f'{"" if count else " disabled"}><i class="hk-dot hk-dot-{_tone(cause)}" '
-        f'aria-hidden="true"></i>{escape(word)} <b>{count:,}</b>{amount}</button>'
+        f'aria-hidden="true"></i>{escape(word)} <b>{quantity(count)}</b>{amount}'
+        "</button>"
     )
 
 
@@ -477,13 +478,13 @@ def write_footer(shown: int, matched: int, total: int, step: int) -> str:
     rows = number_of(matched, "row")
     more = (
         ' · <button type="button" class="hk-link" data-act="more" data-key="more">'
-        f"show {min(left, step):,} more</button>"
+        f"show {quantity(min(left, step))} more</button>"
         if left
         else ""
     )
-    of = f" ({total:,} lines in all)" if matched < total else ""
+    of = f" ({quantity(total)} lines in all)" if matched < total else ""
     return (
-        f'<div class="hk-foot"><span>{shown:,} of {rows} shown{of}, '
+        f'<div class="hk-foot"><span>{quantity(shown)} of {rows} shown{of}, '
         f"largest effect first{more}</span>"
         f'<span><button type="button" data-act="export" data-key="export"'
         f"{'' if matched else ' disabled'}>Export {rows}</button> "

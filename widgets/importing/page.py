@@ -223,7 +223,7 @@ def _write_tiles(total: dict[str, Any], set_aside: int) -> str:
         )
         + tile(
             "Set aside",
-            f"{set_aside:,}",
+            f"{quantity(set_aside)}",
             "<small>lines that could not be read</small>",
         )
         + "</dl>"
@@ -242,8 +242,8 @@ def _write_largest(positions: pl.DataFrame) -> str:
             for name in names
         }
         rows.append(
-            f'<tr class="hk-rest"><th scope="row">{rest.height:,} more</th><td></td>'
-            f"{_write_money(sums)}</tr>"
+            f'<tr class="hk-rest"><th scope="row">{quantity(rest.height)} more</th>'
+            f"<td></td>{_write_money(sums)}</tr>"
         )
     return (
         '<div class="hk-wide" role="region" aria-label="Largest holdings" tabindex="0">'
@@ -291,7 +291,7 @@ def _list_unknown(positions: pl.DataFrame, loaded: Loaded) -> Iterator[str]:
             listed = ", ".join(found[:_NAMED]) + (
                 f" and {more} more" if more > 0 else ""
             )
-            yield f"{len(found):,} {said}: {listed}."
+            yield f"{quantity(len(found))} {said}: {listed}."
     if loaded.rejects.height:
         lines = number_of(loaded.rejects.height, "line")
         yield f"{lines} set aside, the first: {loaded.rejects['reason'][0]}."

@@ -15,6 +15,7 @@ from holdings_kit.display._numbers import (
     quantity,
 )
 from holdings_kit.display._page import unknown
+from widgets.board import rest_row
 from widgets.laboratory.verdicts import test_names
 
 if TYPE_CHECKING:
@@ -264,8 +265,8 @@ def _write_model(
         f'<th scope="row">{name}<small>{escape(_say_reason(row))}</small></th>'
         f"<td>{_write_chip(row['verdict'])}</td>"
         f'<td class="hk-num hk-more">{held}</td>'
-        f'<td class="hk-num">{row["breaches"]:,} <span class="hk-more">of {n:,}'
-        "</span></td>"
+        f'<td class="hk-num">{quantity(row["breaches"])} '
+        f'<span class="hk-more">of {quantity(n)}</span></td>'
         f'<td class="hk-num">{_write_ratio(ratio, row["expected"])}</td>'
         f"{_draw_ratio(ratio, top, row['verdict'])}"
         f'<td class="hk-num">{percent(row["mean_haircut"], places=2)}</td>'
@@ -354,7 +355,7 @@ def _write_names(rows: pl.DataFrame, names: Mapping[str, str]) -> str:
     )
     body = "".join(
         f'<tr><th scope="row">{escape(_name_of(row, names))}</th>'
-        f'<td class="hk-num">{row["breaches"]:,} of {row["n"]:,}</td>'
+        f'<td class="hk-num">{quantity(row["breaches"])} of {quantity(row["n"])}</td>'
         f'<td class="hk-num hk-more">{quantity(round(row["expected"], 1))}</td>'
         f'<td class="hk-num">{percent(row["mean_haircut"], places=2)}</td>'
         f'<td class="hk-num">{percent(row["break_even_haircut"], places=2)}</td>'
@@ -362,12 +363,7 @@ def _write_names(rows: pl.DataFrame, names: Mapping[str, str]) -> str:
         f"<td>{escape(_say_name(row))}</td></tr>"
         for row in tested.head(_NAMES).iter_rows(named=True)
     )
-    more = tested.height - _NAMES
-    if more > 0:
-        body += (
-            f'<tr class="hk-rest"><th scope="row">{more:,} more, in the table below'
-            f"</th>{'<td></td>' * 6}</tr>"
-        )
+    body += rest_row(tested.height - _NAMES, after=6)
     heads = (
         ("Breaches", ""),
         ("Expected", " hk-more"),

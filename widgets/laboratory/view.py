@@ -9,6 +9,7 @@ from ipywidgets import HTML, VBox
 
 from holdings_kit.display import plot
 from holdings_kit.display._export import guard_formulas
+from holdings_kit.display._numbers import quantity
 from holdings_kit.errors import HoldingsError
 from widgets.board import Board
 from widgets.laboratory.model import LabModel
@@ -228,7 +229,7 @@ class HaircutLab(StaticFallback, VBox):
         rows = rename_rows(rows, model.labels, model.names)
         said = (
             f"The {_MAPPED} names with most breaches for what is expected; "
-            f"{left:,} more are in the table."
+            f"{quantity(left)} more are in the table."
         )
         self.heat.value = _draw_or_explain(lambda: plot.adequacy_heatmap(rows)) + (
             notice(said) if left > 0 else ""

@@ -16,7 +16,7 @@ from holdings_kit.display._numbers import (
 )
 from holdings_kit.display._page import unknown
 from holdings_kit.risk import SCENARIOS
-from widgets.board import cover, money, tile, toned
+from widgets.board import cover, money, rest_row, tile, toned
 from widgets.risk.shocks import CUSTOM, NO_SHOCK, floor_of, scenarios
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def _name_rest(row: Row, whole: Row) -> Row:
         said.append(f"{percent((row['value'] or 0) / whole['value'])} of value")
     missing = row["count"] - row["priced"]
     if missing:
-        said.append(f"{missing:,} without a price")
-    return {"label": f"{row['count']:,} smaller", "small": ", ".join(said)}
+        said.append(f"{quantity(missing)} without a price")
+    return {"label": f"{quantity(row['count'])} smaller", "small": ", ".join(said)}
 
 
 def write_plan(plan: PledgePlan) -> str:
@@ -331,12 +331,7 @@ def _write_order(plan: PledgePlan, chosen: pl.DataFrame) -> str:
             f'<i class="hk-flow" style="--from:{start:.4f};--part:{part:.4f}"></i>'
             f'{need}</td><td class="hk-num">{rupees(worth)}</td></tr>'
         )
-    more = chosen.height - _LISTED
-    if more > 0:
-        items += (
-            f'<tr class="hk-rest"><td></td><th scope="row">{more:,} more, in the table '
-            "below</th><td></td><td></td></tr>"
-        )
+    items += rest_row(chosen.height - _LISTED, before=1, after=2)
     return (
         '<table class="hk-mini hk-order"><caption>Pledge, in this order'
         f"<small>collateral{until}</small></caption>"
@@ -363,12 +358,7 @@ def _write_left_out(plan: pl.DataFrame) -> str:
         f'<td class="hk-num">{_write_free(row)}</td></tr>'
         for row in left.head(_LISTED).iter_rows(named=True)
     )
-    more = left.height - _LISTED
-    if more > 0:
-        body += (
-            f'<tr class="hk-rest"><th scope="row">{more:,} more, in the table below'
-            "</th><td></td><td></td></tr>"
-        )
+    body += rest_row(left.height - _LISTED, after=2)
     return (
         f"<details><summary>Left out: {number_of(left.height, 'holding')}, and why"
         '</summary><table class="hk-mini"><caption class="hk-hidden">Left out</caption>'

@@ -17,6 +17,7 @@ from holdings_kit.display._numbers import (
     format_value,
     kind_of_column,
     label_of_column,
+    quantity,
     rupees,
 )
 from holdings_kit.display._page import NO_VALUE
@@ -225,8 +226,8 @@ class TableModel(HasTraits):
         for column in found.get_columns():
             known = column.drop_nulls()
             if known.len():
-                cover = "" if known.len() == found.height else f"{known.len():,} of "
-                cover += f"{found.height:,} known" if cover else ""
+                of = f"{quantity(known.len())} of {quantity(found.height)} known"
+                cover = "" if known.len() == found.height else of
                 sums[column.name] = [rupees(known.sum()), cover]
         return sums
 
