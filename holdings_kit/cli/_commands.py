@@ -386,7 +386,7 @@ def market(
     for kind, part in sorted(known.group_by("kind")):
         first, last = part["first_date"].min(), part["last_date"].max()
         span = f", {first} to {last}" if first is not None else ""
-        rows = number_of(part["rows_count"].sum(), "row")
+        rows = number_of(int(part["rows_count"].sum()), "row")
         rows += f" in {number_of(part.height, 'file')}"
         say(f"  {kind[0]:<18} {rows}{span}")
     days = sorted(found.prices.filter(exchange="NSE")["date"].unique())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -32,7 +33,7 @@ from holdings_kit.errors import ConfigError, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOTES", "FrameView", "find_reason", "show"]
+__all__ = ["NOTES", "SIGNED", "FrameView", "find_reason", "put_plus", "show"]
 
 Row: TypeAlias = dict[str, Any]
 Value: TypeAlias = Any  # whatever a frame can hold
@@ -44,7 +45,7 @@ _WIDEST: Final = 120  # characters of a line in a terminal
 _LONGEST: Final = 48  # characters of a cell in a terminal, and of a code on a page
 _WHOLE: Final = 600  # characters of a sentence on a page
 _FEW: Final = 8  # items of a list in a cell
-_SIGNED: Final = ("pnl", "effect", "return", "flow", "twr", "difference")
+SIGNED: Final = ("pnl", "effect", "return", "flow", "twr", "difference")
 _GAINS: Final = ("pnl", "return", "twr", "price_effect")  # made or lost by price
 _SUMMED: Final = ("value", "pnl", "effect", "flow")
 NOTES: Final = ("price_note", "note", "reason", "why", "status_reason")
@@ -279,14 +280,20 @@ def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
     if len(text) > _LONGEST:
         return Cell(_cut(text, _LONGEST), more=_cut(text, _WHOLE))
     positive = isinstance(value, int | float) or kind in _NUMBERS
-    signed = positive and name.endswith(_SIGNED)
-    sign = "+" if signed and value > 0 and text.strip("0.,\u202f%") else ""
+    signed = positive and name.endswith(SIGNED)
     tone = ("loss", "", "gain")[(value > 0) - (value < 0) + 1] if signed else ""
     return Cell(
-        sign + text,
+        put_plus(name, value, text),
         tone=tone if name.endswith(_GAINS) else "",
         cover=_find_cover(name, row),
     )
+
+
+def put_plus(name: str, value: Value, text: str) -> str:
+    """Write a plus before what is above zero, where a column holds changes."""
+    number = isinstance(value, int | float | Decimal)
+    above = number and value > 0 and text.strip("0.,\u202f%")
+    return f"+{text}" if above and name.endswith(SIGNED) else text
 
 
 def _cut(text: str, length: int) -> str:
@@ -341,7 +348,7 @@ def _sum_columns(data: pl.DataFrame, kinds: dict[str, Kind]) -> list[Cell]:
         known = data[name].drop_nulls()
         words = f"{quantity(known.len())} of {number_of(data.height, 'row')}"
         cover = (known.len() / data.height, words)
-        signed = name.endswith(_SIGNED)
+        signed = name.endswith(SIGNED)
         added: Any = known.sum() if known.len() else None
         tone = "gain" if added and added > 0 else "loss" if added else ""
         cells.append(

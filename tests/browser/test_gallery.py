@@ -35,9 +35,11 @@ from datetime import UTC, datetime
 import holdings_kit as hk
 from widgets import HoldingsTable
 at = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
-path = "sample_data/arrow/holdings.json"
-loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at)
-columns = ["symbol", "owned_quantity", "price", "market_value", "unrealized_pnl"]
+path, names = "sample_data/arrow/holdings.json", "sample_data/arrow/instruments.csv"
+master = hk.read_instruments(names)
+loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at, instruments=master)
+columns = ["symbol", "owned_quantity", "average_price", "price", "price_basis",
+    "market_value", "weight", "unrealized_pnl", "return"]
 HoldingsTable(hk.consolidate(loaded.holdings), columns=columns)
 """
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from .conftest import find_cut
+
 CELLS = (
     "import polars as pl\n"
     "from widgets import HoldingsTable\n"
@@ -91,6 +93,38 @@ VALUED = (
 def count_overhang(table: Any) -> int:
     """Pixels that the rows are wider than the room they have."""
     return table.locator(".hk-scroll").evaluate("el => el.scrollWidth - el.clientWidth")
+
+
+ELEVEN = """
+from datetime import UTC, datetime
+import holdings_kit as hk
+from widgets import HoldingsTable
+at = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
+path, names = "sample_data/arrow/holdings.json", "sample_data/arrow/instruments.csv"
+master = hk.read_instruments(names)
+loaded = hk.read_arrow(path, account_id="A1", snapshot_at=at, instruments=master)
+columns = ["symbol", "name", "isin", "owned_quantity", "average_price", "price",
+    "price_basis", "market_value", "weight", "unrealized_pnl", "return"]
+HoldingsTable(hk.consolidate(loaded.holdings), columns=columns)
+"""
+
+
+def test_eleven_columns_fit_a_screen(lab: Any, shoot: Any) -> None:
+    page = lab.open(lab.notebook("eleven.ipynb", ELEVEN))
+    table = page.locator(".hk-table")
+    expect(table.locator("tbody tr")).to_have_count(8)
+    assert count_overhang(table) == 0
+    assert find_cut(page, ".hk-table") == []
+    name = table.get_by_role("cell", name="BILLIONBRAINS GARAGE VENTURES LTD")
+    assert name.bounding_box()["height"] > 40, "a long text takes several lines"
+    shoot(table, "table-eleven")
+    table.get_by_text("Columns", exact=True).click()
+    table.get_by_role("checkbox", name="Name", exact=True).uncheck()
+    first = table.locator("tbody tr").first
+    expect(first.get_by_role("cell").nth(1)).to_have_text("IDEAVODAFONE IDEA LTD")
+    expect(first.locator(".hk-gain").first).to_have_text("+2,573.00")
+    gain = table.locator("tfoot .hk-gain")
+    expect(gain).to_have_text("+₹2,790.85")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

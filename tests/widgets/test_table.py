@@ -138,6 +138,32 @@ def test_the_sums_are_of_the_rows_that_match_and_say_of_how_many() -> None:
     assert TableModel(many).sums["market_value"][1] == "1,19,999 of 1,20,000 known"
 
 
+def test_gains_have_a_sign_and_a_symbol_its_name() -> None:
+    frame = pl.DataFrame(
+        {
+            "symbol": ["A", "B"],
+            "name": ["Aster", None],
+            "market_value": [10.0, 5.0],
+            "unrealized_pnl": [1234.5, -4.0],
+            "return": [0.1, 0.0],
+        }
+    )
+    table = TableModel(frame, columns=["symbol", "market_value", "unrealized_pnl"])
+    assert [row[1:] for row in table.rows] == [
+        ["10.00", "+1,234.50"],
+        ["5.00", "−4.00"],
+    ]
+    assert table.sums["unrealized_pnl"] == ["+₹1,230.50", ""]
+    assert table.names == ["Aster", ""]
+    table.sort_by = "unrealized_pnl"
+    assert table.names == ["", "Aster"]
+    table.shown = ["symbol", "return", "name"]
+    assert table.names == [], "a column shows them"
+    assert [row[1].strip("\u202f%") for row in table.rows] == ["+10.0", "0.0"]
+    table.shown = ["return", "symbol"]
+    assert table.names == [], "another column names the rows"
+
+
 def test_an_export_is_named_after_what_it_holds() -> None:
     table = TableModel(FRAME, caption="Holdings imported")
     assert table.file_name == "holdings-imported-2026-01-05.csv"

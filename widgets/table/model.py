@@ -10,7 +10,7 @@ import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
 from holdings_kit.display._export import guard_formulas
-from holdings_kit.display._frame_view import NOTES, find_reason
+from holdings_kit.display._frame_view import NOTES, SIGNED, find_reason, put_plus
 from holdings_kit.display._numbers import (
     UNKNOWN,
     Kind,
@@ -49,6 +49,9 @@ class TableModel(HasTraits):
         What they make: one page as text, and how many rows there are.
     whys
         For every cell of `rows` why it is unknown; empty where it is known.
+    names
+        For every row the name that stands below its symbol, where the frame has names
+        and no column shows them.
     parts
         For every cell of `rows` its part of the largest of its column, signed, where
         the column is drawn as bars; else null.
@@ -66,6 +69,7 @@ class TableModel(HasTraits):
     selected = List(Int()).tag(sync=True)
     rows = List(List(Unicode())).tag(sync=True)
     whys = List(List(Unicode())).tag(sync=True)
+    names = List(Unicode()).tag(sync=True)
     parts = List(List()).tag(sync=True)
     row_ids = List(Int()).tag(sync=True)
     sums = Dict().tag(sync=True)
@@ -228,7 +232,8 @@ class TableModel(HasTraits):
             if known.len():
                 of = f"{quantity(known.len())} of {quantity(found.height)} known"
                 cover = "" if known.len() == found.height else of
-                sums[column.name] = [rupees(known.sum()), cover]
+                signed = column.name.endswith(SIGNED)
+                sums[column.name] = [rupees(known.sum(), sign=signed), cover]
         return sums
 
     def _sort_rows(self) -> pl.Series:
@@ -268,13 +273,14 @@ class TableModel(HasTraits):
             self.row_ids = ids.to_list()
             self.rows = [
                 [
-                    "" if value is None and name in NOTES else format_value(value, kind)
+                    _write_cell(name, value, kind)
                     for name, value, kind in zip(
                         self._names, row, self._kinds, strict=True
                     )
                 ]
                 for row in cells
             ]
+            self.names = self._list_names(shown)
             self.whys = [
                 [
                     find_reason(name, note) or NO_VALUE if text == UNKNOWN else ""
@@ -286,6 +292,12 @@ class TableModel(HasTraits):
                 [_take_part(v, top) for v, top in zip(row, self._tops, strict=True)]
                 for row in cells
             ]
+
+    def _list_names(self, shown: pl.DataFrame) -> list[str]:
+        below = self._names[:1] == ["symbol"] and "name" not in self._names
+        if not below or self._frame.schema.get("name") != pl.String():
+            return []
+        return shown["name"].fill_null("").to_list()
 
 
 _BARS: Final = {"weight": "whole", "pnl": "signed", "effect": "signed"}
@@ -305,6 +317,12 @@ def _find_largest(values: pl.Series) -> float | None:
 
 def _take_part(value: Any, top: float | None) -> float | None:
     return None if top is None or value is None else round(float(value) / top, 4)
+
+
+def _write_cell(column: str, value: Any, kind: Kind) -> str:
+    if value is None and column in NOTES:
+        return ""  # no note: nothing is to be said
+    return put_plus(column, value, format_value(value, kind))
 
 
 def _head(column: str, kind: Kind) -> str:

@@ -279,6 +279,10 @@ function render({ model, el }) {
         ),
       ),
     );
+    (model.get("names") ?? []).forEach((name, i) => {
+      const symbol = body.rows[i]?.cells[1];
+      if (name && symbol) symbol.append(node("small", { textContent: name }));
+    });
     if (!ids.length) {
       const empty = node("td", { role: "cell", className: "hk-empty", colSpan: named.length + 1 });
       empty.textContent = model.get("error")
@@ -313,7 +317,7 @@ function render({ model, el }) {
         return node("th", { scope: "row", role: "rowheader", textContent: rows, title });
       }
       const props = { role: "cell", className: `hk-${kind}`, "data-label": label };
-      if (!text) props.className += " hk-blank";
+      props.className += text ? tone(name, text) : " hk-blank";
       return node("td", props, text, node("small", { textContent: cover }));
     });
     const first = node("td", { role: "cell", className: "hk-tick" });
@@ -375,7 +379,7 @@ function render({ model, el }) {
   const DRAWN = [
     [drawHead, "columns", "caption"],
     [drawSort, "sort_by", "descending"],
-    [drawRows, "rows", "whys", "parts", "matched", "total", "page"],
+    [drawRows, "rows", "names", "whys", "parts", "matched", "total", "page"],
     [drawPicks, "choices"],
     [drawShown, "shown"],
     [drawSums, "sums", "columns", "matched"],
