@@ -89,7 +89,8 @@ bench: setup
 fuzz: setup
 	FUZZ_READERS=21000 $(BIN)/pytest -q -n 2 tests/read/test_fuzz.py
 	FUZZ_LINES=42000 $(BIN)/pytest -q -n 2 tests/wire/test_both_readers.py
-	HYPOTHESIS_PROFILE=random FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 tests/wire/test_any_bytes.py
+	HYPOTHESIS_PROFILE=random FUZZ_CASES=7000 $(BIN)/pytest -q -n 2 \
+		tests/wire/test_any_bytes.py tests/market/test_any_exchange_bytes.py
 
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal --quiet \

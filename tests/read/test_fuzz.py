@@ -10,9 +10,11 @@ import os
 import random
 import warnings
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from polars.testing import assert_frame_equal
 
 import holdings_kit as hk
 from holdings_kit import wire
@@ -109,8 +111,8 @@ def check_loaded(loaded: hk.Loaded) -> None:
     assert loaded.rejects.select("file", "reason").null_count().row(0) == (0, 0)
 
 
-def read_webhooks(rng: random.Random, folder: Path) -> int:
-    """Every line of a dump is a snapshot, an event, or set aside by its place."""
+def write_dump(rng: random.Random, folder: Path) -> tuple[Path, list[bytes]]:
+    """Write a dump of damaged lines behind a whole one; gives what was damaged."""
     lines = sample("webhooks/2026-01-05.ndjson").splitlines()
     lines += [
         json.dumps(json.loads(sample(f"gateway/holdings_{v}.json"))["data"]).encode()
@@ -127,6 +129,12 @@ def read_webhooks(rng: random.Random, folder: Path) -> int:
     made = [line.replace(b"\n", b" ").replace(b"\r", b" ") for line in made]
     path = folder / "dump.ndjson"
     path.write_bytes(b'{"securities": []}\n' + b"\n".join(made))
+    return path, made
+
+
+def read_webhooks(rng: random.Random, folder: Path) -> int:
+    """Every line of a dump is a snapshot, an event, or set aside by its place."""
+    path, made = write_dump(rng, folder)
     loaded = hk.read_webhooks(path, api_secret=SECRET)
     check_loaded(loaded)
     assert loaded.rejects["line_no"].null_count() == 0
@@ -135,6 +143,21 @@ def read_webhooks(rng: random.Random, folder: Path) -> int:
     full = {n for n, line in enumerate(made, 2) if line.strip()}
     assert full - read == set(), [made[n - 2] for n in full - read]
     read_fund_imports(loaded)
+    return TOGETHER
+
+
+def scan_webhooks(rng: random.Random, folder: Path) -> int:
+    """A dump that is scanned into a store is there as if it had been read at once."""
+    path, _ = write_dump(rng, folder)
+    with TemporaryDirectory(dir=folder) as name:
+        one, two = hk.Store(f"{name}/scanned"), hk.Store(f"{name}/appended")
+        hk.scan_webhooks(path, into=one, api_secret=SECRET, progress=False)
+        two.append(hk.read_webhooks(path, api_secret=SECRET))
+        for left, right in zip(
+            [*one.history(), one.events()], [*two.history(), two.events()], strict=True
+        ):
+            by = [c for c, kind in left.schema.items() if not kind.is_nested()]
+            assert_frame_equal(left.sort(by), right.sort(by))
     return TOGETHER
 
 
@@ -232,6 +255,7 @@ READERS: Final[dict[str, Callable[[random.Random, Path], int]]] = {
     one.__name__: one
     for one in (
         read_webhooks,
+        scan_webhooks,
         read_gateway,
         read_arrow,
         read_market,

@@ -152,8 +152,10 @@ class RiskModel(Job):
 
     def concentration(self) -> pl.DataFrame:
         """Measure concentration as reported and after look-through, a row each."""
-        before = hk.concentration(hk.consolidate(self._select_account(self._reported)))
-        after = hk.concentration(self._positions)
+        after = before = hk.concentration(self._positions)
+        if self._reported is not self._through:
+            reported = self._select_account(self._reported)
+            before = hk.concentration(hk.consolidate(reported))
         view = pl.Series("view", ["as reported", "looked through"])
         return pl.concat([before, after]).insert_column(0, view)
 
