@@ -13,7 +13,7 @@ import typer
 
 from holdings_kit.cli._sandbox import listen, resend, sandbox, trigger
 from holdings_kit.cli._store import store_app
-from holdings_kit.cli._terminal import say
+from holdings_kit.cli._terminal import join_lines, say
 from holdings_kit.display._numbers import number_of, quantity
 from holdings_kit.errors import ConfigError
 
@@ -420,9 +420,9 @@ app = typer.Typer(
     help="Equity holdings as exact polars frames.",
 )
 for _command in (demo, load, report, market, generate):
-    app.command()(_command)
+    app.command(help=join_lines(_command.__doc__))(_command)
 for _command in (sandbox, trigger, resend, listen, receive, lab):
-    app.command()(_command)
+    app.command(help=join_lines(_command.__doc__))(_command)
 app.command("app")(app_)
 app.add_typer(store_app, name="store")
 

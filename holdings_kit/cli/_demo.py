@@ -42,7 +42,7 @@ OUT: Final = Path("artefacts/demo")
 _ARROW: Final = "sample"  # the persona who holds the published Arrow payload
 START: Final = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)  # Monday, 10:00 in Mumbai
 FAULTS: Final = """
-    holdings: 429*2, 500, truncate;
+    holdings: 429, ok, 429, ok*2, 500, ok*2, truncate;
     webhook: late 24h, duplicate, reorder, bad checksum
 """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 
 from holdings_kit.errors import printable
 
-__all__ = ["say"]
+__all__ = ["join_lines", "say"]
 
 
 def say(text: object, *, error: bool = False, at_once: bool = False) -> None:
@@ -21,3 +22,15 @@ def say(text: object, *, error: bool = False, at_once: bool = False) -> None:
     """
     into = sys.stderr if error else None
     print(printable(text), file=into, flush=at_once)
+
+
+def join_lines(text: str | None) -> str:
+    r"""Join the lines of each paragraph, which a terminal then breaks as it is wide.
+
+    Examples
+    --------
+    >>> join_lines("One sentence.\n\n    Another\n    one.")
+    'One sentence.\n\nAnother one.'
+    """
+    paragraphs = cleandoc(text or "").split("\n\n")
+    return "\n\n".join(" ".join(each.split()) for each in paragraphs)

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import traceback
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -142,3 +143,16 @@ def test_an_error_that_repeats_a_name_does_not_either(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert obeyed(done.stderr) == set()
+
+
+@pytest.mark.parametrize("name", ["report", "market", "lab", "load", "trigger"])
+def test_the_help_breaks_where_the_terminal_ends(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"]).stdout
+    text, _, _ = shown.partition("╭")
+    lines = [line.strip() for line in text.splitlines()]
+    broken = [
+        f"{line} | {after}"
+        for line, after in pairwise(lines)
+        if line and after and len(line) + len(after.split()[0]) + 1 < 60
+    ]
+    assert broken == []
