@@ -136,8 +136,7 @@ def _decode_prices(cells: Cells, shape: Shape, documents: Sequence[Document]) ->
     rows = cells.rows
     aside: list[pl.DataFrame] = []
     if shape.kind == "udiff":
-        rows, other = _keep_cash_market(rows, documents)
-        aside.append(other)
+        rows, aside = _keep_cash_market(rows, documents, shape)
     rows = _with_days(_add_listing(rows, shape.kind), documents)
     if "traded_lakhs" in rows.columns:
         lakhs = pl.col("traded_lakhs").cast(VALUE, strict=False)
@@ -172,19 +171,36 @@ def _decode_prices(cells: Cells, shape: Shape, documents: Sequence[Document]) ->
 _TRADED: Final = ("traded_quantity", "traded_value")
 
 
+_SEGMENT: Final = r"^[A-Z]{2,3}$"  # CM, FO, CD, CO, …
+
+
 def _keep_cash_market(
-    rows: pl.DataFrame, documents: Sequence[Document]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Set other segments aside, one reject for each in a file."""
-    other = pl.col("segment").ne_missing("CM")
-    counts = rows.filter(other).group_by("doc", "segment", maintain_order=True).len()
+    rows: pl.DataFrame, documents: Sequence[Document], shape: Shape
+) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    """Set other segments aside, one reject for each in a file; of no segment, each row.
+
+    A row that names no segment may be one of the cash market, shifted by a comma.
+    """
+    segment = pl.col("segment")
+    other = segment.ne_missing("CM")
+    named = segment.str.contains(_SEGMENT).fill_null(value=False)
+    counts = (
+        rows.filter(other & named)
+        .group_by("doc", "segment", maintain_order=True)
+        .agg(pl.len().alias("count"))
+    )
     found: list[tuple[str, None, str, bytes]] = []
-    for doc, segment, count in counts.iter_rows():
-        shown = f"{count} rows of segment {segment or '(blank)'}"
-        reason = f"{shown}: only the cash market (CM) is read"
+    for doc, name, count in counts.iter_rows():
+        reason = f"{count} rows of segment {name}: only the cash market (CM) is read"
         found.append((documents[int(doc)].file, None, reason, b""))
-    aside = pl.DataFrame(found, schema=REJECTS, orient="row")
-    return rows.filter(~other), aside
+    shown = segment.fill_null("(blank)").str.slice(0, 40)
+    odd = rows.filter(other & ~named).with_columns(
+        _reason=pl.format("{} is no segment such as CM", shown)
+    )
+    return rows.filter(~other), [
+        pl.DataFrame(found, schema=REJECTS, orient="row"),
+        _write_rejects(odd, documents, shape),
+    ]
 
 
 def _add_listing(rows: pl.DataFrame, kind: str) -> pl.DataFrame:

@@ -556,6 +556,17 @@ def test_derivatives_are_set_aside_in_one_row_per_file() -> None:
     ]
 
 
+@pytest.mark.parametrize("segment", ["", "2025-11-04", "cm"])
+def test_a_row_of_no_segment_is_set_aside_with_its_place(segment: str) -> None:
+    odd = udiff_row("2025-11-04", "X", SBIN, "1", segment=segment)
+    market = hk.read_market(text(UDIFF_HEAD, odd))
+    assert market.prices.is_empty()
+    shown = segment or "(blank)"
+    assert rows(market.rejects, "line_no", "reason", "raw") == [
+        (2, f"{shown} is no segment such as CM", odd.encode())
+    ]
+
+
 def test_files_of_no_known_kind_are_named_and_torn_archives_too(
     tmp_path: Path,
 ) -> None:
