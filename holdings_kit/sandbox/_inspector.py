@@ -52,7 +52,7 @@ def render_inspector(index: Mapping[str, str]) -> str:
         '<section class="bar" aria-label="Webhooks">'
         '<form id="register" class="row"><label for="url">Webhook URL</label>'
         '<input id="url" name="url" type="url" required '
-        'placeholder="http://127.0.0.1:8000/hook">'
+        'placeholder="http://127.0.0.1:8000/hook" size="30">'
         "<button>Register</button></form>"
         '<form id="fire" class="row"><label for="event">Event</label>'
         f'<select id="event" name="event">{events}</select>'

@@ -152,6 +152,9 @@ def test_a_narrow_table_folds_its_columns_below_the_name(
     first = table.locator("tbody tr").first
     name, price = first.locator("td").nth(1), first.locator("td").nth(4)
     assert price.bounding_box()["y"] > name.bounding_box()["y"]
+    label = "el => getComputedStyle(el, '::before').content"
+    value = table.locator("tfoot td", has_text="₹91,851.00")
+    assert value.evaluate(label) == '"Market value "', "one sign of the rupee"
     shoot(table, f"table-narrow-{theme}")
     assert axe(page, ".hk-table") == []
 

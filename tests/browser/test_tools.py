@@ -215,6 +215,11 @@ def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> No
     assert saved.value.suggested_filename == name
     shoot(tool, "laboratory")
     assert axe(page, ".hk-tool", dark=True) == []
+    tables = tool.locator(".hk-scroll")
+    wide = "els => els.map((el) => el.scrollWidth - el.clientWidth)"
+    assert tables.evaluate_all(wide) == [0, 0]
+    p = tables.first.locator("tbody td.hk-probability").first
+    expect(p).to_have_css("text-align", "right")
     assert find_cut(page, ".hk-tool") == []
     page.set_viewport_size({"width": 700, "height": 2600})
     expect(tool.locator(".hk-more").first).to_be_hidden()

@@ -91,6 +91,13 @@ def test_the_answer_opens_with_what_holds_and_names_below_a_model(
     run(lab, page)
     assert lab.model.error == ""
     shown = lab.board.markup
+    assert lab.table is not None
+    assert lab.daily is not None
+    heads = [column["label"] for column in lab.table.columns]
+    assert heads[:3] == ["Instrument", "Model", "Windows"]
+    assert "Note" not in heads, "the table offers it"
+    assert "note" in [choice["name"] for choice in lab.table.choices]
+    assert [column["label"] for column in lab.daily.columns][-1] == "Haircut"
     finding = (
         "At 99 % over 1 day, flat holds; none (2 of 2 names, count under GARCH) fails"
     )

@@ -127,6 +127,9 @@ def test_a_planned_holding_that_is_cut_stands_last(page: Any) -> None:
     markup = risk.planned.markup
     ranks = re.findall(r'<th scope="row">(\w+) <small>', markup)
     assert ranks == risk.plan.order["symbol"].to_list()
+    assert risk.table is not None
+    assert risk.table.frame["symbol"].to_list()[: len(ranks)] == ranks
+    assert risk.table.frame.height == risk.plan.plan.height
     assert markup.rindex("whole holding") < markup.index("stops where the need is met")
 
 

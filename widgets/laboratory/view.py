@@ -39,23 +39,20 @@ _COVERAGE: Final = [
     "ratio",
     "mean_haircut",
     "break_even_haircut",
-    "excess_haircut",
     "worst_loss_above_haircut",
-    "first_breach",
     "side",
     "offsets_p",
-    "garch_p",
-    "detectable_ratio",
-    "christoffersen_p",
-    "dynamic_quantile_p",
+    "GARCH_p",
     "traffic_light",
-    "note",
 ]
+"""As many as a page is wide; the table offers the others."""
+_DAILY: Final = ["instrument", "date", "model", "haircut", "volatility", "floor_hit"]
 _HEADS: Final = {
     "instrument_id": "instrument",
     "n": "windows",
     "excess": "excess_haircut",
     "worst_shortfall": "worst_loss_above_haircut",
+    "garch_p": "GARCH_p",
 }
 """Columns named for people; `coverage` and the exports keep their own names."""
 _TITLE: Final = "Which haircut holds?"
@@ -159,9 +156,11 @@ class HaircutLab(StaticFallback, VBox):
             columns=columns,
             page_size=10,
         )
+        daily = _name_rows(model, model.haircuts)
         self.daily = HoldingsTable(
-            _name_rows(model, model.haircuts),
+            daily,
             caption="Haircuts, day by day",
+            columns=[name for name in _DAILY if name in daily.columns],
             page_size=10,
         )
         self._show_breaches(None)

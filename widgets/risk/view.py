@@ -274,8 +274,9 @@ class RiskExplorer(StaticFallback, VBox):
             self.planning.show()
             return
         self.planned.markup = write_plan(plan)
+        left = plan.plan.filter(pl.col("pledge_quantity").fill_null(0) == 0)
         self.table = HoldingsTable(
-            plan.plan.sort("pledge_quantity", descending=True),
+            pl.concat([plan.order, left]),
             caption="Every holding: what to pledge, or why not",
             columns=_PLAN,
             page_size=10,

@@ -316,7 +316,8 @@ function render({ model, el }) {
         const title = "Sum of the rows that match";
         return node("th", { scope: "row", role: "rowheader", textContent: rows, title });
       }
-      const props = { role: "cell", className: `hk-${kind}`, "data-label": label };
+      const bare = label.replace(", ₹", ""); // a sum has the sign itself
+      const props = { role: "cell", className: `hk-${kind}`, "data-label": bare };
       props.className += text ? tone(name, text) : " hk-blank";
       return node("td", props, text, node("small", { textContent: cover }));
     });
