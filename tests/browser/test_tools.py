@@ -207,6 +207,10 @@ def test_models_are_built_judged_and_drawn(lab: Any, shoot: Any, axe: Any) -> No
     expect(names).to_have_attribute("aria-expanded", "true")
     expect(names).to_be_focused()
     expect(tool.locator("tr.hk-ev")).to_contain_text("USUAL")
+    clear = "rgba(0, 0, 0, 0)"  # on the ground of the row that is open
+    for head in ("thead th", "tbody th"):
+        cell = tool.locator(f"tr.hk-ev {head}").first
+        expect(cell).to_have_css("background-color", clear)
     tool.get_by_label("Name in the picture").select_option("WILD")
     expect(pictures.first).to_have_attribute("alt", re.compile("WILD"))
     with page.expect_download() as saved:
