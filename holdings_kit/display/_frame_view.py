@@ -278,7 +278,7 @@ def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
         reasons[why] += 1
         return Cell(text, why=why or NO_VALUE)
     if len(text) > _LONGEST:
-        return Cell(_cut(text, _LONGEST), more=_cut(text, _WHOLE))
+        return Cell(_end_early(text, _LONGEST), more=_end_early(text, _WHOLE))
     positive = isinstance(value, int | float) or kind in _NUMBERS
     signed = positive and name.endswith(SIGNED)
     tone = ("loss", "", "gain")[(value > 0) - (value < 0) + 1] if signed else ""
@@ -296,7 +296,7 @@ def put_plus(name: str, value: Value, text: str) -> str:
     return f"+{text}" if above and name.endswith(SIGNED) else text
 
 
-def _cut(text: str, length: int) -> str:
+def _end_early(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
