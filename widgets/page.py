@@ -9,10 +9,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from holdings_kit.display._numbers import UNKNOWN
+from holdings_kit.display._page import NO_VALUE, unknown
 from holdings_kit.display._tokens import read_dash_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -77,16 +79,20 @@ def bars(
     heads: Sequence[str],
     rows: Iterable[tuple[str, Sequence[tuple[str, float]]]],
     *,
+    whys: Mapping[str, str] | None = None,
     losses: bool = False,
 ) -> str:
-    """Draw a table whose cells carry a bar: a fraction in [0, 1], and its text."""
+    """Draw a table whose cells carry a bar: a fraction in [0, 1], and its text.
+
+    A dash says why its row is unknown: `whys` by the row's name.
+    """
     kind = "hk-bars hk-losses" if losses else "hk-bars"
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(
             f'<td style="--part:{min(max(part, 0.0), 1.0):.4f}">'
-            f"<span>{escape(text)}</span></td>"
+            f"<span>{_write_text(text, (whys or {}).get(name))}</span></td>"
             for text, part in cells
         )
         + "</tr>"
@@ -96,6 +102,10 @@ def bars(
         f'<table class="{kind}"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _write_text(text: str, why: str | None) -> str:
+    return unknown(why or NO_VALUE) if text == UNKNOWN else escape(text)
 
 
 def picture(figure: Figure) -> str:

@@ -236,13 +236,14 @@ def _describe_coverage(made: Figures, total: Row) -> str:
 def _report_collateral(rows: pl.DataFrame) -> Section:
     shown = [
         {
-            "quantity": quantity,
+            "quantity": counted,
             "value": rupees(of.select(any_known("collateral_value")).item()),
             "meaning": meaning,
-            "known": f"for {of['collateral_value'].count()} of {of.height} holdings",
+            "known": f"for {quantity(of['collateral_value'].count())} of "
+            f"{number_of(of.height, 'holding')}",
         }
-        for quantity, meaning in _QUANTITIES
-        for of in [rows.filter(quantity=quantity)]
+        for counted, meaning in _QUANTITIES
+        for of in [rows.filter(quantity=counted)]
     ]
     return Section(
         "Collateral", "previous close × (1 − haircut)", table=pl.DataFrame(shown)

@@ -202,6 +202,19 @@ def test_a_drawing_is_the_same_each_time() -> None:
     assert first._repr_svg_() == second._repr_svg_()
 
 
+def test_many_accounts_are_grouped_as_money_is() -> None:
+    counts = {
+        "measure": ["return"] * 2,
+        "lower": [None, 0.0],
+        "upper": [0.0, None],
+        "accounts_count": [120_000, 5],
+        "known": [True, False],
+    }
+    said = plot.alt_text(plot.distribution_bars(pl.DataFrame(counts)))
+    assert "1,20,005 accounts" in said
+    assert "most (1,20,000)" in said
+
+
 def test_no_series_is_dropped() -> None:
     labels = {
         str(line.get_label()).partition(",")[0]

@@ -83,6 +83,8 @@ def test_what_has_no_price_is_counted_and_not_valued() -> None:
     risk = RiskExplorer(book(share("ONE", 10, 100), share("NEW", 5, None)))
     assert risk.result["market_value_after"][0] == Decimal(1000)
     assert "1 of 2 priced" in risk.figures.markup
+    nothing = RiskExplorer(book(share("NEW", 5, None)))
+    assert '<span class="hk-why"> no position has a price' in nothing.shares.value
 
 
 def test_margin_is_of_one_account() -> None:
@@ -290,6 +292,7 @@ def test_value_at_risk_has_no_figure_from_too_few_returns() -> None:
     assert found["historical"] is None
     assert found["ewma"] is not None
     assert "30 returns are too few: 100 are needed" in risk.risked.value
+    assert '<span class="hk-why"> 30 returns are too few' in risk.risked.value
     bare = RiskExplorer(BOOK)
     assert bare.losses.is_empty()
     assert "prices=" in bare.risked.value

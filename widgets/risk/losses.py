@@ -28,6 +28,7 @@ def draw_losses(losses: pl.DataFrame) -> str:
         _describe_window(rows[0]),
         _HEADS,
         [(_name_method(row["method"]), _list_cells(row)) for row in rows],
+        whys={_name_method(row["method"]): row["note"] for row in rows},
     )
     notes = dict.fromkeys(
         f"{_name_method(row['method'])}: {row['note']}." for row in rows if row["note"]

@@ -266,7 +266,12 @@ class RiskExplorer(StaticFallback, VBox):
             for row in views.iter_rows(named=True)
         ]
         heads = ["View", *(label for label, _ in _SHARES)]
-        self.shares.value = bars("Concentration, shares of value", heads, rows)
+        self.shares.value = bars(
+            "Concentration, shares of value",
+            heads,
+            rows,
+            whys={name: "no position has a price" for name, _ in rows},
+        )
 
     def _show_plan(self, _change: object) -> None:
         plan = self.model.plan

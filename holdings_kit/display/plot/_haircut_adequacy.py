@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import number_of, quantity
 from holdings_kit.display.plot._style import (
     Axes,
     clip_name,
@@ -123,7 +123,7 @@ def adequacy_heatmap(
         panels[0],
         worst if len(models) == 1 else f"Most for what is expected: {worst}",
         unit="Breaches by security and year, count; ▲ too many, ▽ too few at 5 %",
-        foot=f"{coverage.height} of {pairs} cells tested"
+        foot=f"{quantity(coverage.height)} of {quantity(pairs)} cells tested"
         + ("; hatched is not" if coverage.height < pairs else ""),
         title=title,
         ax=ax,
@@ -200,8 +200,9 @@ def haircut_drawdown(
         .first()
     )
     short = worst.filter("breach")
+    below = f"{quantity(short.height)} of {quantity(worst.height)}"
     alt = f"Haircut against the worst loss within {number_of(horizon, 'day')}: "
-    alt += f"{short.height} of {worst.height} points lie above the line y = x."
+    alt += f"{below} points lie above the line y = x."
     parts = split_series(worst["model"].unique().sort().to_list(), ax=ax)
     figure, panels = new_figure(
         alt,
@@ -232,7 +233,7 @@ def haircut_drawdown(
         if len(models) > 1:
             place = {"loc": "upper left", "bbox_to_anchor": (0, -0.14)}
             axes.legend(**place, ncols=4, fontsize=8.5)
-    found = f"{short.height} of {worst.height} haircuts were smaller than the fall"
+    found = f"{below} haircuts were smaller than the fall"
     names = worst["instrument_id"].n_unique()
     left = named.height - min(named.height, _LABELLED)
     tell(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from holdings_kit.display._numbers import number_of
+from holdings_kit.display._numbers import number_of, quantity
 from holdings_kit.display.plot._style import (
     SERIES,
     Axes,
@@ -171,7 +171,8 @@ def margin_reproduction(
     error = rows["difference"].abs().mean()
     size = error * _POINTS if isinstance(error, float) else 0.0
     verb = "margin is" if rows.height == 1 else "margins are"
-    alt = f"{same.height} of {rows.height} {verb} the exchange's within the tolerance; "
+    of = f"{quantity(same.height)} of {quantity(rows.height)}"
+    alt = f"{of} {verb} the exchange's within the tolerance; "
     alt += f"the mean error is {size:.3f} points."
     figure, (left, right) = new_figure(
         alt, size=(9.0, 4.6), columns=2, ax=ax, figsize=figsize

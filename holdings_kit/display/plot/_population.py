@@ -85,10 +85,14 @@ def distribution_bars(
         key=lambda row: row["accounts_count"],
         default=None,
     )
-    where = f"; most ({most['accounts_count']}) {_name_class(most)}" if most else ""
+    where = (
+        f"; most ({quantity(most['accounts_count'])}) {_name_class(most)}"
+        if most
+        else ""
+    )
     figure, (axes,) = new_figure(
         f"Accounts by {measure.replace('_', ' ')}: {number_of(count, 'account')}, "
-        f"{unknown} of them unknown{where}.",
+        f"{quantity(unknown)} of them unknown{where}.",
         ax=ax,
         figsize=figsize,
     )
@@ -229,9 +233,9 @@ def stress_curve(
     first, last = rows[0], rows[-1]
     figure, (axes,) = new_figure(
         "Accounts short of margin: "
-        f"{first['short_count']} of {first['accounts_count']} "
+        f"{quantity(first['short_count'])} of {quantity(first['accounts_count'])} "
         f"at +{first['haircut_add']:.0%}, "
-        f"{last['short_count']} of {last['accounts_count']} "
+        f"{quantity(last['short_count'])} of {quantity(last['accounts_count'])} "
         f"at +{last['haircut_add']:.0%}, "
         f"{rupees(float(last['shortfall_value']))} missing there.",
         ax=ax,
