@@ -57,7 +57,8 @@ _SETTINGS: Final = {
 }
 _FOOTER: Final = """<div><b>What is running</b>
 <a href="{url}/">Brokers and gateway, simulated</a>: try an import on their front page.
-{site}A store with {accounts}.</div>
+{site}A store with {accounts}, whose folder is in <code>HOLDINGS_KIT_STORE</code> of
+every notebook.</div>
 <div><b>Your own copies</b>The notebooks are copies in <code>{folder}</code>. What you
 change stays, and the originals stay as they are.</div>
 <div><b>To stop everything</b>Ctrl-C in the terminal. All people, holdings and secrets

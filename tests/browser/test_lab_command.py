@@ -143,6 +143,7 @@ def test_lab_opens_its_start_page_and_goes_down_clean(
     for theme in ("dark", "light"):  # as the system is
         page.emulate_media(color_scheme=theme)
         assert axe(page, "html") == []
+    expect(page.locator("footer")).to_contain_text("in HOLDINGS_KIT_STORE of every")
     sandbox = page.get_by_role("link", name="simulated")
     assert sandbox.get_attribute("href") == started.said["sandbox"]
     site = str(page.get_by_role("link", name="Documentation").get_attribute("href"))
