@@ -113,7 +113,8 @@ def __getattr__(name: str) -> object:
     if name in __all__ or not name.strip("_") or name.startswith("__"):
         return _load(name)
     message = f"module 'holdings_kit' has no attribute {name!r}"
-    raise AttributeError(f"{message}{_suggest_name(name)}")
+    # with the module as `obj` Python itself would add a second, cruder suggestion
+    raise AttributeError(f"{message}{_suggest_name(name)}", name=name, obj=None)
 
 
 def __dir__() -> list[str]:

@@ -366,7 +366,11 @@ did you mean consolidate?
             if wanted in names or wanted.startswith("__"):
                 raise
             message = f"module {name!r} has no attribute {wanted!r}"
-            raise AttributeError(f"{message}{suggest(wanted, names)}") from error
+            raise AttributeError(
+                f"{message}{suggest(wanted, names)}",
+                name=wanted,
+                obj=None,  # with the module Python itself would add another suggestion
+            ) from error
 
     return load_name, show_names, names
 

@@ -118,6 +118,16 @@ def test_a_wrong_name_of_a_room_is_answered_too(
         getattr(getattr(hk, room), wrong)
 
 
+@pytest.mark.parametrize("wrong", ["hk.consolidat", "hk.pnl", "hk.market.trading_day"])
+def test_a_wrong_name_is_answered_once(wrong: str) -> None:
+    """Python adds what it would suggest to an AttributeError that it prints."""
+    code = f"import holdings_kit as hk; {wrong}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ran.stderr.lower().count("did you mean") == 1
+
+
 def test_a_wrong_column_is_answered_with_the_one_that_is_there() -> None:
     at = datetime(2026, 1, 5, tzinfo=UTC)
     body = b'{"status": "success", "data": []}'
