@@ -15,6 +15,7 @@ import polars as pl
 
 from holdings_kit.changes._frames import CHANGES
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.portfolio._prices import day_of
 from holdings_kit.schema import MONEY, VALUE, Frame, column_names, conform
 
 if TYPE_CHECKING:
@@ -216,11 +217,8 @@ _LINE: Final = ("account_id", "instrument_id", "snapshot_at_after", "cause")
 
 def _count_week_days() -> pl.Expr:
     """Count the week days from one snapshot to the next; the longest counts."""
-    day0, day1 = (
-        pl.col(f"snapshot_at_{end}").dt.convert_time_zone("Asia/Kolkata").dt.date()
-        for end in ("before", "after")
-    )
-    return pl.business_day_count(day0, day1)
+    days = [day_of(pl.col(f"snapshot_at_{end}")) for end in ("before", "after")]
+    return pl.business_day_count(*days)
 
 
 def _add_up(

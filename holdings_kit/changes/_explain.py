@@ -24,7 +24,7 @@ from holdings_kit.changes._rules import decide
 from holdings_kit.changes._still import Splitter, put_back, select_changes
 from holdings_kit.changes._unlisted import find_unlisted
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._prices import Pricing, pricing_of, with_price
+from holdings_kit.portfolio._prices import Pricing, day_of, pricing_of, with_price
 from holdings_kit.portfolio._scope import SCOPES, asks_for
 from holdings_kit.schema import (
     HOLDINGS,
@@ -278,8 +278,8 @@ def explain(
     def moved(rows: pl.DataFrame) -> pl.DataFrame:
         changed = lines_of.with_absent(rows, accounts)
         changed = links.with_links(changed, keys, table, average).with_columns(
-            _find_day_in_india("before").alias("_day0"),
-            _find_day_in_india("after").alias("_day1"),
+            _day0=day_of(pl.col("snapshot_at_before")),
+            _day1=day_of(pl.col("snapshot_at_after")),
         )
         listed = find_listed(changed, table, tolerance=average, late_days=late_days)
         changed = add_up(changed, find_unlisted(changed, listed, tolerance=average))
@@ -372,11 +372,6 @@ def _explain_moved_lines(
     for part in waiting:
         stop = part.first + part.rule.len()
         yield put_back(part, found.filter(place >= part.first, place < stop))
-
-
-def _find_day_in_india(end: str) -> pl.Expr:
-    at = pl.col(f"snapshot_at_{end}")
-    return at.dt.convert_time_zone("Asia/Kolkata").dt.date()
 
 
 def _check_tolerances(tolerances: Mapping[str, float] | None) -> dict[str, float]:

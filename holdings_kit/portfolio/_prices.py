@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -130,23 +130,43 @@ def _list_sessions() -> tuple[pl.Series, pl.Series]:
     )
 
 
+@lru_cache(maxsize=1)
+def _count_trading_days() -> pl.Series:
+    """Count, for each day from the one before the first session, those up to it."""
+    days = _list_sessions()[1]
+    first, last = days[0] - timedelta(days=1), days[-1]
+    every = pl.date_range(first, last, eager=True)
+    return days.search_sorted(every, side="right").cast(pl.Int64())
+
+
+_INDIA: Final = timedelta(hours=5, minutes=30)  # since 1945, summer and winter
+
+
 def day_of(instant: pl.Expr) -> pl.Expr:
-    """Give the date of an instant in India."""
-    return instant.dt.convert_time_zone("Asia/Kolkata").dt.date()
+    """Give the date of an instant in India, without looking its time zone up per row.
+
+    >>> from datetime import UTC, datetime
+    >>> late = pl.Series([datetime(2026, 1, 4, 18, 29, tzinfo=UTC)], dtype=INSTANT)
+    >>> day, after = pl.lit(late), pl.lit(late) + timedelta(minutes=1)
+    >>> pl.select(day=day_of(day), after=day_of(after)).row(0)
+    (datetime.date(2026, 1, 4), datetime.date(2026, 1, 5))
+    """
+    in_utc = instant.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return (in_utc + _INDIA).dt.date()
 
 
 def trading_day_number(day: pl.Expr) -> pl.Expr:
     """Count the trading days up to and including a day; null stays null."""
-    count = (
-        pl.lit(_list_sessions()[1]).search_sorted(day, side="right").cast(pl.Int64())
-    )
-    return pl.when(day.is_not_null()).then(count)
+    counts = _count_trading_days()
+    before_first = _list_sessions()[1][0] - timedelta(days=1)
+    place = (day - pl.lit(before_first)).dt.total_days()
+    return pl.lit(counts).gather(place.clip(0, counts.len() - 1))
 
 
 def _look_up_day(number: pl.Expr) -> pl.Expr:
     """Give the trading day of a number; null where there is none."""
-    place = pl.when(number > 0).then(number - 1)
-    return pl.lit(_list_sessions()[1]).gather(place)
+    none = pl.Series([None], dtype=pl.Date())
+    return pl.lit(pl.concat([none, _list_sessions()[1]])).gather(number)
 
 
 def _find_last_session(instant: pl.Expr) -> pl.Expr:
@@ -289,7 +309,7 @@ def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
         .when((pl.col("asset_class") != "mutual_fund").fill_null(value=True))
         .then(_find_last_session(at))
     )
-    close_day = _look_up_day(trading_day_number(own_day.dt.offset_by("-1d")))
+    close_day = _look_up_day(trading_day_number(own_day - timedelta(days=1)))
     day = own_day if pricing.on is None else pl.lit(pricing.on, pl.Date())
     dated = rows.with_columns(
         _own_day=own_day, _ltp_day=ltp_day, _close_day=close_day, _day=day

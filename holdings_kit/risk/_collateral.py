@@ -6,13 +6,14 @@ Collateral is a view of the same shares, not further wealth: never add it to val
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.portfolio._prices import day_of
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, Frame, conform
 
@@ -52,8 +53,7 @@ COLLATERAL: Final = pl.Schema(
 
 _KEYS: Final = ("snapshot_id", "account_id", "holding_no", "instrument_id", "symbol")
 _WIDE: Final = pl.Decimal(38, 14)  # 4 + 4 + 6 places: the product is formed exactly
-_CLOSE: Final = time(15, 30)  # trading ends, the close is known
-_IN_INDIA: Final = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata")
+_CLOSE: Final = timedelta(hours=15, minutes=30)  # trading ends, the close is known
 _QUANTITIES: Final = {
     "pledged": pl.col("pledged_quantity"),
     "pledgeable": pl.col("settled_quantity").cast(VALUE).floor().cast(MONEY),
@@ -158,11 +158,9 @@ def collateral(
         pl.when((pl.col("haircut") != 0) | pl.col("close_price").is_not_null())
         .then("haircut")
         .alias("haircut"),
-        _IN_INDIA.dt.date().alias("on"),
+        day_of(pl.col("snapshot_at")).alias("on"),
         # the day whose close is known at the instant of the snapshot
-        (_IN_INDIA - pl.duration(hours=_CLOSE.hour, minutes=_CLOSE.minute))
-        .dt.date()
-        .alias("closed"),
+        day_of(pl.col("snapshot_at") - _CLOSE).alias("closed"),
     )
     rows = _add_haircuts(rows, haircuts, max_haircut_age)
     rows = _add_eligibility(rows, instruments)

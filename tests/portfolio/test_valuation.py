@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from bisect import bisect_right
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,9 +15,10 @@ from polars.testing import assert_frame_equal
 import holdings_kit as hk
 from holdings_kit.display import write_report
 from holdings_kit.errors import FrameError
+from holdings_kit.portfolio._prices import day_of, trading_day_number
 from holdings_kit.risk import shock_positions
 from holdings_kit.sandbox import generate
-from holdings_kit.schema import HOLDINGS, POSITIONS, SNAPSHOTS, Loaded
+from holdings_kit.schema import HOLDINGS, INSTANT, POSITIONS, SNAPSHOTS, Loaded
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
@@ -532,3 +534,20 @@ def test_effects_of_a_shock_are_exact_and_add_up() -> None:
         for name in ("market_value", "unrealized_pnl"):
             after = row[f"{name}_before"] + row["value_effect"]
             assert row[f"{name}_after"] == after
+
+
+def test_trading_days_are_counted_as_a_list_of_them_says() -> None:
+    known = hk.market.trading_days(date(2000, 1, 1), date(2039, 12, 31))
+    days = [date(1999, 12, 1) + timedelta(days=n) for n in range(0, 15_000, 3)]
+    frame = pl.DataFrame({"day": [*days, None]}, schema={"day": pl.Date()})
+    numbers = frame.select(trading_day_number(pl.col("day"))).to_series().to_list()
+    assert numbers == [*(bisect_right(known, day) for day in days), None]
+
+
+def test_a_day_in_india_is_that_of_the_time_zone() -> None:
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    instants = [start + timedelta(minutes=997 * n) for n in range(14_000)]
+    frame = pl.DataFrame({"at": [*instants, None]}, schema={"at": INSTANT})
+    zone = pl.col("at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+    found = frame.select(day=day_of(pl.col("at")), zone=zone)
+    assert found["day"].equals(found["zone"])
