@@ -217,8 +217,8 @@ _LINE: Final = ("account_id", "instrument_id", "snapshot_at_after", "cause")
 
 def _count_week_days() -> pl.Expr:
     """Count the week days from one snapshot to the next; the longest counts."""
-    days = [day_of(pl.col(f"snapshot_at_{end}")) for end in ("before", "after")]
-    return pl.business_day_count(*days)
+    day0, day1 = (day_of(pl.col(f"snapshot_at_{end}")) for end in ("before", "after"))
+    return pl.business_day_count(day0, day1)
 
 
 def _add_up(
