@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import polars as pl
 
@@ -66,6 +67,7 @@ def _check_codes(codes: pl.Series) -> pl.Series:
     )
 
 
+@lru_cache(maxsize=1 << 16)  # every block of a dump has the same few thousand
 def _has_right_check_digit(code: str) -> bool:
     """Tell whether the Luhn sum of all digits ends in 0, the last one not doubled."""
     if _SHAPE.fullmatch(code) is None:
