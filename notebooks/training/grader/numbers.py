@@ -316,7 +316,7 @@ def lesson12(
     --------
     >>> graded = lesson12(lambda data: {}, lambda transaction_id, post, ask: "")
     >>> graded.passed, graded.failed[0]
-    (False, 'funds that were not asked for are unknown, not none')
+    (False, 'units are exact, with all their decimals')
     """
     with Learner(limit) as learner:
         rules = _rules_of_funds(learner.adopt(read_funds))
