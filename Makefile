@@ -37,8 +37,8 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/pytest -q -n 3 --dist loadfile -m "not browser and not slow" --durations=25 \
-		tests --doctest-modules holdings_kit widgets --doctest-glob="*.md" \
-		README.md docs/events.md docs/hosts.md docs/service.md \
+		tests --doctest-modules holdings_kit widgets notebooks/training/grader \
+		--doctest-glob="*.md" README.md docs/events.md docs/hosts.md docs/service.md \
 		docs/tasks.md docs/start
 
 # Every notebook runs from top to bottom; stored outputs are compared.
