@@ -23,6 +23,7 @@ __all__ = [
     "kind_of_column",
     "kind_of_number",
     "label_of_column",
+    "name_class",
     "number_of",
     "percent",
     "probability",
@@ -236,6 +237,26 @@ def label_of_column(column: str) -> str:
     """
     text = " ".join(_LABELS.get(word, word) for word in column.split("_"))
     return text[:1].upper() + text[1:]
+
+
+_CLASSES: Final = {
+    "equity": "Shares",
+    "etf": "ETFs",
+    "mutual_fund": "Funds",
+    "bond": "Bonds",
+    None: "Class unknown",
+}
+
+
+def name_class(asset_class: str | None) -> str:
+    """Name an asset class as people do.
+
+    >>> name_class("etf"), name_class("government_security"), name_class(None)
+    ('ETFs', 'Government security', 'Class unknown')
+    """
+    if asset_class in _CLASSES:
+        return _CLASSES[asset_class]
+    return str(asset_class).replace("_", " ").capitalize()
 
 
 def format_value(value: object, kind: Kind) -> str:

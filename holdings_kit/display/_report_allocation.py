@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import number_of, percent, quantity
+from holdings_kit.display._numbers import name_class, number_of, percent, quantity
 from holdings_kit.display._report_facts import name_of, shorten, with_known_return
 from holdings_kit.display._report_marks import ARROWS, safe, way_of, write_card
 from holdings_kit.portfolio import summarize
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["pack_boxes", "write_allocation"]
 
 _CELLS: Final = 24
-_HELD: Final = {
-    "equity": "Shares",
-    "etf": "ETFs",
-    "mutual_fund": "Funds",
-    "bond": "Bonds",
-    None: "Class unknown",
-}
 _ROOMY: Final = (110, 66)  # pixels: a cell holds three lines
 _TIGHT: Final = (44, 26)  # pixels: a smaller cell stays without text
 _TINTS: Final = ((0.03, "1"), (0.12, "2"))  # above the last: 3
@@ -69,8 +62,7 @@ def write_allocation(positions: pl.DataFrame, *, high: int = 330) -> str:
         .sort("known_market_value", descending=True)
     )
     said = [
-        (_HELD.get(kind, str(kind)), float(size) / whole)
-        for kind, size in classes.iter_rows()
+        (name_class(kind), float(size) / whole) for kind, size in classes.iter_rows()
     ]
     roomy = all(
         part * 1000 > 7 * len(f"{kind} {percent(part)}") + 20 for kind, part in said

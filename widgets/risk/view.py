@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from ipywidgets import HTML, VBox
 
-from holdings_kit.display._numbers import compact_rupees, percent, quantity
+from holdings_kit.display._numbers import compact_rupees, name_class, percent, quantity
 from widgets.board import Board
 from widgets.page import bars, notice
 from widgets.panel import Panel, Results, controls as c
@@ -323,7 +323,7 @@ def _say_cut(model: RiskModel, floor: float) -> str:
 def _list_rows(model: RiskModel) -> list[tuple[str, str, str, str]]:
     """List the rows of sliders, each with the wider row that it follows."""
     kinds = [
-        (kind, f"Class: {kind.replace('_', ' ')}", "all", "") for kind in model.classes
+        (kind, name_class(kind), "all", "the whole class") for kind in model.classes
     ]
     own = pl.col("instrument_id").is_in([key for key, _ in model.names])
     firms = dict(
