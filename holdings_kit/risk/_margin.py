@@ -23,7 +23,7 @@ from holdings_kit.risk._collateral import (
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import VALUE, Frame, conform
 
-__all__ = ["MARGIN", "RECONCILED", "margin", "reconcile"]
+__all__ = ["MARGIN", "RECONCILED", "margin", "reconcile", "sum_usable"]
 
 MARGIN: Final = pl.Schema(
     {
@@ -95,16 +95,46 @@ def margin(
     chosen = as_rules(rules)
     rows = conform(collateral, COLLATERAL, name="collateral").lazy()
     money = read_cash(cash, rows)
-    rows = join_account(rows.select(COLLATERAL.names()), money).with_columns(
-        cap_each_security(chosen).alias("_counts")
-    )
-    value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
-    like_cash = pl.col("cash_equivalent").fill_null(value=False)
-    known = value.count() > 0
+    value = pl.col("collateral_value")
     per_security = rows.group_by("account_id", "instrument_id").agg(value.sum())
     largest = per_security.group_by("account_id").agg(value.max().alias("_largest"))
+    share = pl.col("_largest").cast(pl.Float64()) / value.cast(pl.Float64())
+    out = (
+        _sum_accounts(rows.select(COLLATERAL.names()), money, chosen)
+        .pipe(join_account, largest)
+        .with_columns(
+            pl.when(value > _ZERO).then(share).alias("largest_share"),
+        )
+        .select(MARGIN.names())
+    )
+    if isinstance(collateral, pl.DataFrame):
+        return out.collect()
+    return out
+
+
+def sum_usable(
+    collateral: pl.DataFrame, cash: pl.DataFrame, rules: Rules | Practice | None
+) -> pl.DataFrame:
+    """Give `usable_value` per account as `margin` does, and nothing else."""
+    rows = collateral.lazy()
+    table = _sum_accounts(rows, read_cash(cash, rows), as_rules(rules))
+    return table.select("account_id", "usable_value").collect()
+
+
+_ZERO: Final = pl.lit(Decimal(0)).cast(VALUE)
+
+
+def _sum_accounts(
+    rows: pl.LazyFrame, money: pl.LazyFrame, rules: Rules
+) -> pl.LazyFrame:
+    """Sum collateral and cash per account, and what of them the rules let count."""
+    value = pl.col("collateral_value")
+    like_cash = pl.col("cash_equivalent").fill_null(value=False)
+    known = value.count() > 0
     table = (
-        rows.group_by("account_id", maintain_order=True)
+        join_account(rows, money)
+        .with_columns(cap_each_security(rules).alias("_counts"))
+        .group_by("account_id", maintain_order=True)
         .agg(
             pl.len().cast(pl.Int64()).alias("holdings_count"),
             value.null_count().cast(pl.Int64()).alias("unknown_count"),
@@ -116,30 +146,22 @@ def margin(
             .alias("_counts"),
         )
         .pipe(join_account, money)
-        .pipe(join_account, largest)
         .with_columns(pl.col("cash_value") + pl.col("_equal"))
     )
-    carried = pl.max_horizontal("cash_value", zero) * pl.lit(
-        chosen.non_cash_per_cash
+    carried = pl.max_horizontal("cash_value", _ZERO) * pl.lit(
+        rules.non_cash_per_cash
     ).cast(VALUE)
     counts = pl.col("_counts")
     both = pl.col("cash_value").is_not_null() & counts.is_not_null()
-    strict = chosen.practice == "strict"
+    strict = rules.practice == "strict"
     counted = pl.when(both).then(
         pl.min_horizontal(counts, carried) if strict else counts
     )
-    share = pl.col("_largest").cast(pl.Float64()) / pl.col("collateral_value").cast(
-        pl.Float64()
-    )
-    out = table.with_columns(
+    return table.with_columns(
         (pl.col("cash_value") + counted).alias("usable_value"),
         (counts - counted).alias("idle_value"),
         (pl.col("non_cash_value") - counts).alias("over_cap_value"),
-        pl.when(pl.col("collateral_value") > zero).then(share).alias("largest_share"),
-    ).select(MARGIN.names())
-    if isinstance(collateral, pl.DataFrame):
-        return out.collect()
-    return out
+    )
 
 
 def reconcile(

@@ -9,7 +9,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.risk._collateral import COLLATERAL, Cash, read_cash, refuse_duplicates
-from holdings_kit.risk._margin import margin
+from holdings_kit.risk._margin import sum_usable
 from holdings_kit.risk._scenarios import check_shocks, make_shocks, scenario
 from holdings_kit.schema import RATE, VALUE, conform
 
@@ -137,12 +137,13 @@ class ReadyBook:
         rules: Rules | Practice | None = None,
     ) -> None:
         self._instruments = _list_instruments(positions, collateral)
-        self._values = _take_values(positions)
+        places = self._instruments.select("instrument_id").with_row_index("_place")
+        self._values = _with_place(_take_values(positions), places)
         self._collateral = self._funds = None
         if collateral is None:
             return
         rows = conform(collateral, COLLATERAL, name="collateral")
-        self._collateral = rows
+        self._collateral = _with_place(rows, places)
         if cash is not None:
             money = read_cash(cash, rows.lazy()).collect()
             funds = _Funds(money, _read_needs(need, rows), rules)
@@ -162,10 +163,11 @@ class ReadyBook:
             SHOCKS, checked.
         """
         moved = _resolve_shocks(self._instruments, shocks)
-        effects = _shock_each_position(self._values, moved)
+        count = self._instruments.height
+        effects = _shock_each_position(_spread(self._values, moved, count))
         out = _sum_positions(effects)
         if self._collateral is not None:
-            rows = _shock_collateral(self._collateral, moved)
+            rows = _shock_collateral(_spread(self._collateral, moved, count))
             out = _join_steps(out, _sum_collateral(rows))
             if self._funds is not None:
                 after = _sum_margins(rows, self._funds, "after")
@@ -302,11 +304,27 @@ def _take_values(positions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _shock_each_position(values: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
-    """Value and P&L before and after, a row per step and position."""
-    rows = values.join(
-        moved, on="instrument_id", maintain_order="right_left", nulls_equal=True
+def _with_place(rows: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Say which instrument of the book each row is of."""
+    return rows.join(
+        places, on="instrument_id", how="left", nulls_equal=True, maintain_order="left"
     )
+
+
+def _spread(rows: pl.DataFrame, moved: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Give the rows once a step, each with the figures of its instrument.
+
+    `moved` has one row per step and instrument, so many of them a step.
+    """
+    steps = moved.height // count if count else 0
+    place = pl.concat(rows["_place"] + count * step for step in range(steps))
+    figures = moved.select(pl.exclude("instrument_id").gather(place))
+    again = rows if steps == 1 else pl.concat([rows] * steps)
+    return pl.concat([again.drop("_place"), figures], how="horizontal")
+
+
+def _shock_each_position(rows: pl.DataFrame) -> pl.DataFrame:
+    """Value and P&L before and after, a row per step and position."""
     before, pnl = pl.col("market_value_before"), pl.col("unrealized_pnl_before")
     effect = before.cast(_EXACT) * pl.col("price_shock").cast(_EXACT)
     return rows.with_columns(
@@ -418,11 +436,8 @@ def _sum_positions(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _shock_collateral(collateral: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+def _shock_collateral(rows: pl.DataFrame) -> pl.DataFrame:
     """COLLATERAL per step; `_before` keeps the value before."""
-    rows = collateral.join(
-        moved, on="instrument_id", maintain_order="right_left", nulls_equal=True
-    )
     raised = pl.max_horizontal(
         pl.col("haircut") + pl.col("haircut_after_add"), "haircut_floor"
     )
@@ -497,9 +512,8 @@ def _sum_usable(
     steps = rows.select(_STEP).unique(maintain_order=True).with_row_index("_step")
     accounts = rows.select(*_STEP, "account_id").unique(maintain_order=True)
     if steps.height <= 1:
-        found = margin(rows.select(COLLATERAL.names()), cash=cash, rules=rules)
         return accounts.join(
-            found.select("account_id", "usable_value"),
+            sum_usable(rows, cash, rules),
             on="account_id",
             nulls_equal=True,
             maintain_order="left",
@@ -512,15 +526,13 @@ def _sum_usable(
     accounts = marked.select(*_STEP, "account_id", "_account").unique(
         maintain_order=True
     )
-    found = margin(
-        marked.with_columns(pl.col("_account").alias("account_id")).select(
-            COLLATERAL.names()
-        ),
-        cash=each.select(pl.col("_account").alias("account_id"), "cash_value"),
-        rules=rules,
+    found = sum_usable(
+        marked.with_columns(pl.col("_account").alias("account_id")),
+        each.select(pl.col("_account").alias("account_id"), "cash_value"),
+        rules,
     )
     return accounts.join(
-        found.select(pl.col("account_id").alias("_account"), "usable_value"),
+        found.rename({"account_id": "_account"}),
         on="_account",
         maintain_order="left",
     )
