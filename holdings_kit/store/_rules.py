@@ -40,6 +40,7 @@ _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id"
 PARTS: Final = {"securities": "securities", "funds": "mutual funds"}
 """What of an account is asked for apart, and how `kinds` calls it."""
 BOTH: Final = "+".join(PARTS)
+_NO_FUNDS: Final = {"securities": PARTS["securities"]}
 _TRUST: Final = (
     pl.when(pl.col("checksum_ok")).then(0).when(~pl.col("checksum_ok")).then(2)
 ).otherwise(1)
@@ -134,6 +135,8 @@ def one_per_snapshot(stored: pl.DataFrame) -> pl.DataFrame:
     then the earliest `fetched_at`. The `batch_id`
     of the row that is kept names the one append whose rows are read.
     """
+    if stored["snapshot_id"].is_unique().all():
+        return stored
     rest = ("transaction_id", "notes", "file", "line_no", "notices", "batch_id")
     return (
         stored.with_columns(
@@ -223,6 +226,9 @@ def speaks_for(part: str) -> pl.Expr:
 def _split_by_part(chain: pl.DataFrame) -> pl.DataFrame:
     """Give one row per snapshot and part it covers, with the rows of that part."""
     rows, kinds = pl.col("rows_count"), pl.col("kinds").list
+    # where nothing speaks for funds, their chain is that of the securities once more
+    spoken = speaks_for("funds") | (pl.col("funds_count") > 0)
+    parts = PARTS if chain.select(spoken.any()).item() else _NO_FUNDS
     funds = pl.coalesce(
         "funds_count",  # older formats counted none: their kinds tell, where one alone
         pl.when(~kinds.contains(PARTS["funds"])).then(0),
@@ -237,7 +243,7 @@ def _split_by_part(chain: pl.DataFrame) -> pl.DataFrame:
             is_there=pl.col("kinds").list.contains(kind)
             | (count[part] > 0).fill_null(value=False),
         )
-        for part, kind in PARTS.items()
+        for part, kind in parts.items()
     )
 
 
