@@ -316,7 +316,9 @@ def _spread(rows: pl.DataFrame, moved: pl.DataFrame, count: int) -> pl.DataFrame
 
     `moved` has one row per step and instrument, so many of them a step.
     """
-    steps = moved.height // count if count else 0
+    if moved.is_empty():  # no step, or no instrument
+        rows = rows.clear()
+    steps = max(1, moved.height // max(1, count))
     place = pl.concat(rows["_place"] + count * step for step in range(steps))
     figures = moved.select(pl.exclude("instrument_id").gather(place))
     again = rows if steps == 1 else pl.concat([rows] * steps)

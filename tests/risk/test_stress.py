@@ -79,6 +79,17 @@ def test_every_effect_in_one_frame(book: Book) -> None:
     assert row["shortfall_value_after"] == 100
 
 
+@pytest.mark.parametrize("shocks", [-0.1, pl.DataFrame(schema=SHOCKS)])
+def test_an_empty_book_and_no_shock_give_no_row(book: Book, shocks: Any) -> None:
+    positions, pledged = _both(book, ROWS)
+    empty = positions.clear(), pledged.clear()
+    sides = [empty] if isinstance(shocks, float) else [empty, (positions, pledged)]
+    for here, there in sides:
+        out = shock(here, shocks, collateral=there, cash=700, need=1_500)
+        assert (out.height, out.schema) == (0, SHOCKED)
+        assert shock_positions(here, shocks).is_empty()
+
+
 def test_the_narrowest_scope_wins(book: Book) -> None:
     positions, _ = _both(book, ROWS)
     out = shock_positions(positions, {"all": -0.5, "equity": -0.2, "P": -0.1})
