@@ -33,9 +33,11 @@ REASONS: dict[tuple[str, str, str], str] = {  # question, ours, peer → why, in
     ("Load webhook dumps with 1 % broken lines", _LOADED, "DuckDB, same tables"): (
         "DuckDB drops the broken lines without a word; ours names each"
     ),
-    ("EWMA", "hk.haircuts.ewma, prices to frame", "pandas"): (
-        "pandas smooths an array that is there; ours reads, checks and makes a frame"
-    ),
+    (
+        "EWMA haircut",
+        "hk.haircuts.ewma, prices to frame",
+        "pandas, matrix to matrix",
+    ): "pandas smooths a matrix that is there; ours reads, audits and makes a frame",
 }
 _SUMS = "it gives the sums alone, and is told which snapshots count"
 REASONS[

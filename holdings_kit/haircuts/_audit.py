@@ -173,7 +173,7 @@ def audit(prices: AnyFrame, *, declared: Declared | None = None) -> pl.DataFrame
     keys = ["instrument_id", "date"]
     single = good.join(twice.select(keys), on=keys, how="anti")  # neither is trusted
     found = pl.concat([bad, twice, find_all(read_closes(single))])
-    return _finish_findings(found, declared)
+    return _finish_findings(found, declared).select(AUDIT.names())
 
 
 def read_audited(
@@ -221,7 +221,7 @@ def _finish_findings(found: pl.DataFrame, declared: Declared | None) -> pl.DataF
             .otherwise("severity")
             .alias("severity")
         )
-    return rows.sort("instrument_id", "date", "kind", "evidence").select(AUDIT.names())
+    return rows.sort("instrument_id", "date", "kind", "evidence")
 
 
 def _read_declared(declared: Declared) -> pl.DataFrame:
@@ -248,33 +248,34 @@ def _read_declared(declared: Declared) -> pl.DataFrame:
 
 def find_all(closes: Closes) -> pl.DataFrame:
     """Every finding in a sound table of closes."""
-    return pl.concat([find_serious(closes), _find_minor(closes)])
+    return pl.concat([find_serious(closes).drop("row"), _find_minor(closes)])
 
 
 def find_serious(closes: Closes) -> pl.DataFrame:
-    """Jumps, gaps and long stale runs: what a model must say."""
-    move = closes.returns()
-    days = closes.keys["date"].to_physical().to_numpy()
-    since = np.append(0, np.diff(days))
-    since[closes.starts[:-1][closes.starts[:-1] < since.size]] = 0
-    still = _count_unchanged(move)
-    suspect = np.abs(move) > OVERNIGHT
+    """Jumps, gaps and long stale runs: what a model must say, each with its `row`."""
+    suspect = (closes.moves > OVERNIGHT) | (closes.moves < -OVERNIGHT)
     if closes.previous_close is not None:
-        before = np.append(np.nan, closes.close[:-1])
-        before[closes.starts[:-1][closes.starts[:-1] < since.size]] = np.nan
-        suspect |= np.abs(np.log(closes.previous_close / before)) > OVERNIGHT
-    rows = np.flatnonzero(suspect | (since > LONG_GAP) | (still == LONG_STALE))
-    at = _gather_evidence(closes, rows, move, since, still)
-    return pl.concat([_find_jumps(at), _find_gaps(at), _find_stale_closes(at)])
+        suspect |= np.abs(np.log(closes.previous_close / _shift(closes))) > OVERNIGHT
+    days = closes.keys["date"].to_physical().to_numpy()
+    since = np.diff(days, prepend=days[:1])
+    since[closes.starts[:-1][closes.starts[:-1] < since.size]] = 0
+    suspect |= since > LONG_GAP
+    first, length = _find_unchanged(closes.moves)
+    stale = first[length >= LONG_STALE] + LONG_STALE - 1
+    at = _gather_evidence(closes, np.flatnonzero(suspect), since)
+    return pl.concat(
+        [_find_jumps(at), _find_gaps(at), _find_stale_closes(closes, stale)]
+    )
 
 
-def _gather_evidence(
-    closes: Closes,
-    rows: Ints,
-    move: Floats,
-    since: Ints,
-    still: Ints,
-) -> pl.DataFrame:
+def _shift(closes: Closes) -> Floats:
+    """Give the close before each; NaN on the first of an instrument."""
+    before = np.append(np.nan, closes.close[:-1])
+    before[closes.starts[:-1][closes.starts[:-1] < before.size]] = np.nan
+    return before
+
+
+def _gather_evidence(closes: Closes, rows: Ints, since: Ints) -> pl.DataFrame:
     """Gather the rows to look at, with their move, open and previous close."""
     nothing = np.full(rows.size, np.nan)
     before = closes.close[np.maximum(rows - 1, 0)]
@@ -282,15 +283,17 @@ def _gather_evidence(
     def relative(values: Floats | None) -> Floats:
         return nothing if values is None else np.log(values[rows] / before)
 
-    return closes.keys[rows.astype(np.uint32)].with_columns(
-        pl.Series("move", move[rows], nan_to_null=True),
+    return _take_rows(closes, rows).with_columns(
+        pl.Series("move", closes.moves[rows], nan_to_null=True),
         pl.Series("overnight", relative(closes.open), nan_to_null=True),
         pl.Series("previous", relative(closes.previous_close), nan_to_null=True),
-        pl.Series("before", before),
-        pl.Series("close", closes.close[rows]),
         pl.Series("since", since[rows]),
-        pl.Series("still", still[rows]),
     )
+
+
+def _take_rows(closes: Closes, rows: Ints) -> pl.DataFrame:
+    """Take the keys of some rows, each with its `row`."""
+    return closes.keys[rows.astype(np.uint32)].with_columns(pl.Series("row", rows))
 
 
 def _find_jumps(at: pl.DataFrame) -> pl.DataFrame:
@@ -353,6 +356,7 @@ def _find_jumps(at: pl.DataFrame) -> pl.DataFrame:
         .select(
             "instrument_id",
             "date",
+            "row",
             kind=known.then(unadjusted).otherwise(moved),
             severity=known.then(pl.lit("error")).otherwise(pl.lit("warning")),
             evidence=evidence,
@@ -364,6 +368,7 @@ def _find_gaps(at: pl.DataFrame) -> pl.DataFrame:
     return at.filter(pl.col("since") > LONG_GAP).select(
         "instrument_id",
         "date",
+        "row",
         kind=pl.lit("gap"),
         severity=pl.lit("warning"),
         evidence=pl.format(
@@ -372,23 +377,26 @@ def _find_gaps(at: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _find_stale_closes(at: pl.DataFrame) -> pl.DataFrame:
-    return at.filter(pl.col("still") == LONG_STALE).select(
+def _find_stale_closes(closes: Closes, rows: Ints) -> pl.DataFrame:
+    at = _take_rows(closes, rows).with_columns(pl.Series("close", closes.close[rows]))
+    return at.select(
         "instrument_id",
         "date",
+        "row",
         kind=pl.lit("stale run"),
         severity=pl.lit("warning"),
-        evidence=pl.format("{} closes without a change from {}", "still", "close"),
+        evidence=pl.format(f"{LONG_STALE} closes without a change from {{}}", "close"),
     )
 
 
 def _find_minor(closes: Closes) -> pl.DataFrame:
     """Missing days, short stale runs and first days: what is worth knowing."""
-    move = closes.returns()
-    still = _count_unchanged(move)
-    following = np.append(still[1:], 0)
-    ends = (still >= STALE) & (following == 0) & (still < LONG_STALE)
-    stale = closes.keys.with_columns(pl.Series("still", still)).filter(pl.Series(ends))
+    first, length = _find_unchanged(closes.moves)
+    short = (length >= STALE) & (length < LONG_STALE)
+    first, length = first[short], length[short]
+    stale = _take_rows(closes, first + length - 1).with_columns(
+        pl.Series("still", length)
+    )
     parts = [
         stale.select(
             "instrument_id",
@@ -400,14 +408,12 @@ def _find_minor(closes: Closes) -> pl.DataFrame:
         _find_first_days(closes),
     ]
     if closes.previous_close is not None:
-        before = pl.Series("before", np.append(np.nan, closes.close[:-1]))
-        first = np.zeros(before.len(), bool)
-        first[closes.starts[:-1][closes.starts[:-1] < first.size]] = True
+        before = pl.Series("before", _shift(closes), nan_to_null=True)
         previous = pl.Series("previous", closes.previous_close, nan_to_null=True)
         distance = (pl.col("previous") / pl.col("before")).log().abs()
         parts.append(
-            closes.keys.with_columns(before, previous, pl.Series("first", first))
-            .filter(~pl.col("first"), distance.is_between(SAME_PRICE, OVERNIGHT))
+            closes.keys.with_columns(before, previous)
+            .filter(distance.is_between(SAME_PRICE, OVERNIGHT))
             .select(
                 "instrument_id",
                 "date",
@@ -435,32 +441,27 @@ def _find_first_days(closes: Closes) -> pl.DataFrame:
     )
 
 
-def _count_unchanged(move: Floats) -> Ints:
-    """Count the closes in a row, up to each row, that equal the one before."""
-    place = np.arange(move.size)
-    if move.size == 0:
-        return place
-    return place - np.maximum.accumulate(np.where(move == 0, 0, place))
+def _find_unchanged(move: Floats) -> tuple[Ints, Ints]:
+    """Find runs of closes that equal the one before: the first row, and how many."""
+    rows = np.flatnonzero(move == 0)
+    starts = np.flatnonzero(np.diff(rows, prepend=-2) > 1)
+    return rows[starts], np.diff(starts, append=rows.size)
 
 
 def _write_notes(closes: Closes, found: pl.DataFrame) -> pl.Series:
     """Write on each row the findings of its instrument up to its date."""
-    words = found.with_columns(
-        pl.format("{} {}: {}", "kind", "date", "evidence").alias("text")
-    ).group_by("instrument_id", "date", maintain_order=True)
-    daily = words.agg(pl.col("text").str.join("; ")).sort("instrument_id", "date")
-    running = daily.with_columns(
-        pl.col("text")
+    text = pl.format("{} {}: {}", "kind", "date", "evidence")
+    daily = found.group_by("instrument_id", "row").agg(note=text.str.join("; "))
+    notes = daily.sort("row").select(
+        "row",
+        pl.col("note")
         .cumulative_eval(pl.element().str.join("; "))
-        .over("instrument_id")
-        .alias("note")
+        .over("instrument_id"),
     )
-    placed = closes.keys.with_row_index("row").join(
-        running.select("instrument_id", "date", "note"),
-        on=["instrument_id", "date"],
-        how="left",
-        maintain_order="left",
-    )
-    return placed.select(
-        pl.col("note").forward_fill().over("instrument_id")
-    ).to_series()
+    # a note holds up to the next one, or to the next instrument, which has none
+    first = closes.starts[:-1]
+    rows = np.append(notes["row"].to_numpy(), np.setdiff1d(first, notes["row"]))
+    order = np.argsort(rows)
+    lasts = np.diff(rows[order], append=closes.close.size)
+    which = np.minimum(order, notes.height).astype(np.uint32).repeat(lasts)
+    return notes["note"].extend_constant(None, 1).gather(which)

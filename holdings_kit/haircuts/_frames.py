@@ -79,6 +79,8 @@ class Closes(NamedTuple):
         One close per row of `keys`.
     starts
         First row of each instrument, and the number of rows at the end.
+    moves
+        Log return since the close before; NaN on the first of an instrument.
     open, previous_close
         Of the same day, as reported, where the prices have them; NaN where unknown.
     notes
@@ -88,17 +90,14 @@ class Closes(NamedTuple):
     keys: pl.DataFrame
     close: Floats
     starts: Ints
+    moves: Floats
     open: Floats | None = None
     previous_close: Floats | None = None
     notes: pl.Series | None = None
 
-    def returns(self, days: int = 1) -> Floats:
+    def returns(self, days: int) -> Floats:
         """Log return over `days` closes; NaN on the first `days` of an instrument."""
-        out = np.full(self.close.size, np.nan)
-        out[days:] = np.log(self.close[days:] / self.close[:-days])
-        for day in range(days):
-            out[np.minimum(self.starts[:-1] + day, self.starts[1:] - 1)] = np.nan
-        return out
+        return _measure_returns(self.close, self.starts, days)
 
     def frame(
         self,
@@ -112,18 +111,17 @@ class Closes(NamedTuple):
         horizon: int | None = None,
     ) -> pl.DataFrame:
         """Put the answer of a model beside the keys: a `HAIRCUTS` frame."""
-        known = ~np.isnan(haircut)
-        hit = np.zeros(haircut.size, bool) if floor_hit is None else floor_hit
-        none = np.full(haircut.size, np.nan)
+        known = pl.Series("haircut", haircut, nan_to_null=True)
+        hit = pl.lit(value=False) if floor_hit is None else pl.Series(floor_hit)
         return self.keys.select(
             "instrument_id",
             "date",
             pl.lit(model).alias("model"),
-            pl.Series("haircut", np.clip(haircut, 0.0, 1.0), nan_to_null=True),
-            pl.Series(
-                "volatility", none if volatility is None else volatility
-            ).fill_nan(None),
-            pl.when(pl.Series(known)).then(pl.Series(hit)).alias("floor_hit"),
+            known.clip(0.0, 1.0),
+            pl.lit(None, pl.Float64()).alias("volatility")
+            if volatility is None
+            else pl.Series("volatility", volatility, nan_to_null=True),
+            pl.when(known.is_not_null()).then(hit).alias("floor_hit"),
             pl.lit(level, pl.Float64()).alias("level"),
             pl.lit(horizon, pl.Int64()).alias("horizon"),
             pl.lit(model if name is None else name).alias("name"),
@@ -188,7 +186,20 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
         if column in known.columns
     }
     keys = known.select("instrument_id", "date")
-    return Closes(keys, close, starts, more.get("open"), more.get("previous_close"))
+    moves = _measure_returns(close, starts, 1)
+    return Closes(
+        keys, close, starts, moves, more.get("open"), more.get("previous_close")
+    )
+
+
+def _measure_returns(close: Floats, starts: Ints, days: int) -> Floats:
+    out = np.empty(close.size)
+    out[:days] = np.nan
+    np.divide(close[days:], close[:-days], out=out[days:])
+    np.log(out, out=out)
+    for day in range(days):
+        out[np.minimum(starts[:-1] + day, starts[1:] - 1)] = np.nan
+    return out
 
 
 def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame:

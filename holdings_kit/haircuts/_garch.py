@@ -95,7 +95,7 @@ def garch(
     for what, days in (("horizon", horizon), ("window", window), ("refit", refit)):
         check_days(days, what)
     closes = read_audited(prices, strict=strict, declared=declared)
-    returns = closes.returns() * PERCENT
+    returns = closes.moves * PERCENT
     total = np.full(returns.size, np.nan)
     sigma, multiple = total.copy(), total.copy()
     for first, last in zip(closes.starts[:-1], closes.starts[1:], strict=True):

@@ -106,7 +106,7 @@ def windows(prices: AnyFrame, *, horizon: int, loss: Loss) -> pl.DataFrame:
         pl.Series("loss", 1 - low / closes.close, nan_to_null=True),
         pl.Series("day", at - np.repeat(starts[:-1], np.diff(starts)), pl.Int64()),
         closes.keys["date"].gather(end).alias("end_date"),
-        pl.Series("move", _look_ahead(closes.returns(), 1)),
+        pl.Series("move", _look_ahead(closes.moves, 1)),
         pl.Series("sigma", volatility(closes, decay=0.94, seed="first")),
     )
 

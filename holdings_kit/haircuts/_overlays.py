@@ -150,7 +150,7 @@ def ten_year_floor(
     check_fraction(level, "level")
     closes = read_closes(prices)
     k = (normal_quantile(level) if multiple is None else multiple) * horizon**0.5
-    squares = pl.Series("r", closes.returns(), nan_to_null=True) ** 2
+    squares = pl.Series("r", closes.moves, nan_to_null=True) ** 2
     long_run = closes.keys.with_columns(squares).with_columns(
         pl.col("r").rolling_mean(window, min_samples=window).over("instrument_id")
     )

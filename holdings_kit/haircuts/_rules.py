@@ -423,7 +423,7 @@ def _measure_index_var(
 
 def _measure_elm_2005(closes: Closes) -> Floats:
     """ELM of each row: set at a month's end, in force through the month after."""
-    returns = pl.Series("r", closes.returns(), nan_to_null=True)
+    returns = pl.Series("r", closes.moves, nan_to_null=True)
     spread = pl.col("r").rolling_std(HALF_YEAR, min_samples=HALF_YEAR)
     rows = closes.keys.with_columns(returns).with_columns(
         spread.over("instrument_id").alias("spread"),

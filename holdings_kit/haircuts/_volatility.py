@@ -39,13 +39,13 @@ def volatility(
     its first close, NaN for none.
     """
     check_fraction(decay, "decay")
-    begin, value = _place_seed(closes, seed)
-    squares = np.square(closes.returns())
+    squares = np.square(closes.moves)
+    begin, value = _place_seed(closes, seed, squares)
     if first_squares is not None:
         known = np.isfinite(first_squares) & (begin == closes.starts[:-1])
         value = np.where(known, decay * value + (1 - decay) * first_squares, value)
     variance = ewma_variance(squares, closes.starts, decay, begin, value)
-    sigma = np.sqrt(variance)
+    sigma = np.sqrt(variance, out=variance)
     if _is_zero(seed):  # before the first return nothing is known of σ
         sigma[begin[(value == 0) & (begin < closes.starts[1:])]] = np.nan
     return sigma
@@ -72,8 +72,7 @@ def ewma_variance(
     """
     lfilter: Any = load_optional("scipy.signal").lfilter
     out = np.full(squares.size, np.nan)
-    parts = (1 - decay) * squares
-    above, below = [1.0], [1.0, -decay]
+    above, below = [1 - decay], [1.0, -decay]
     last = starts[1:]
     rows = np.flatnonzero((begin < last) & ~np.isnan(value))
     out[begin[rows]] = value[rows]
@@ -85,7 +84,7 @@ def ewma_variance(
     ):
         if first < end:
             out[first:end], _ = lfilter(
-                above, below, parts[first:end], zi=[decay * state]
+                above, below, squares[first:end], zi=[decay * state]
             )
     return out
 
@@ -97,7 +96,7 @@ def standardise_returns(
 
     Where σₜ₋₁ is 0 or unknown (a share that has not moved since its seed) z is NaN.
     """
-    returns = closes.returns()
+    returns = closes.moves
     scale = np.append(np.nan, sigma)[:-1]
     known = scale > 0
     out = np.full(returns.size, np.nan)
@@ -112,14 +111,13 @@ def _is_zero(seed: Seed) -> bool:
     return isinstance(seed, str | float | int) and seed in ("zero", 0)
 
 
-def _place_seed(closes: Closes, seed: Seed) -> tuple[Ints, Floats]:
+def _place_seed(closes: Closes, seed: Seed, squares: Floats) -> tuple[Ints, Floats]:
     """Row and value at which the recursion of each instrument starts."""
     first = closes.starts[:-1]
     if _is_zero(seed):
         return first, np.zeros(first.size)
     if isinstance(seed, str):
         days = _count_seed_days(seed)
-        squares = np.square(closes.returns())
         begin = first + days
         value = np.full(first.size, np.nan)
         old = np.flatnonzero(begin < closes.starts[1:])
