@@ -293,7 +293,7 @@ MUTANTS: Final = [
     Mutant(
         "cookies",
         HTTP,
-        "            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none\n",
+        '            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none\n',
         "",
         f"{HOSTILE}:cookies",
     ),
@@ -335,8 +335,8 @@ MUTANTS: Final = [
     Mutant(
         "redirects followed",
         HTTP,
-        "follow_redirects=False",
-        "follow_redirects=True",
+        '"follow_redirects": False',
+        '"follow_redirects": True',
         "clients/test_http.py:redirect",
     ),
     Mutant(

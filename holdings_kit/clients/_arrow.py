@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from holdings_kit.clients._arrow_plans import (
     ARROW_URL,
     ArrowPlans,
+    open_login,
     plan_login,
-    read_request_token,
 )
-from holdings_kit.clients._http import Http, Options, Session, take_steps
-from holdings_kit.clients._policy import header_secret
+from holdings_kit.clients._http import DEFAULTS, Http, Options, Session, take_steps
 from holdings_kit.market._freshness import Clock, utc_now
-from holdings_kit.wire import Secret, _arrow as arrow, arrow_refusal
+from holdings_kit.wire import Secret, _arrow as arrow
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowClient"]
 
-_DEFAULTS: Final = Options()
 
-
-class ArrowClient(ArrowPlans, Session):
+class ArrowClient(ArrowPlans[Http], Session):
     """One user's Arrow account; the same code for production and the sandbox.
 
     Every call is one request (quotes: one per 100 instruments), asked again after 429,
@@ -74,39 +71,6 @@ class ArrowClient(ArrowPlans, Session):
     ArrowClient(app_id='demo', account_id='A1', base_url='https://edge.arrow.trade')
     """
 
-    def __init__(
-        self,
-        *,
-        app_id: str,
-        token: str | Secret,
-        account_id: str | None = None,
-        base_url: str = ARROW_URL,
-        historical_url: str | None = None,
-        clock: Clock = utc_now,
-        options: Options = _DEFAULTS,
-    ) -> None:
-        token = Secret(token)  # before anything can fail: frames show variables
-        ArrowPlans.__init__(
-            self,
-            app_id=app_id,
-            token=token,
-            account_id=account_id,
-            base_url=base_url,
-            historical_url=historical_url,
-            clock=clock,
-        )
-        doors = (
-            Http(
-                source="arrow",
-                base_url=url,
-                refusal=arrow_refusal,
-                headers=self._door_headers,
-                options=options,
-            )
-            for url in self._addresses
-        )
-        Session.__init__(self, *doors)
-
     @classmethod
     def login(
         cls,
@@ -117,7 +81,7 @@ class ArrowClient(ArrowPlans, Session):
         base_url: str = ARROW_URL,
         historical_url: str | None = None,
         clock: Clock = utc_now,
-        options: Options = _DEFAULTS,
+        options: Options = DEFAULTS,
     ) -> Self:
         """Trade the request token of a browser login for a session.
 
@@ -159,17 +123,10 @@ class ArrowClient(ArrowPlans, Session):
         'SBX0001'
         """
         app_secret, request_token = Secret(app_secret), Secret(request_token)
-        request_token = read_request_token(app_id, request_token)
-        door = Http(
-            source="arrow",
-            base_url=base_url,
-            refusal=arrow_refusal,
-            headers={"appID": header_secret("app_id", Secret(app_id))},
-            options=options,
-        )
         plan = plan_login(
             app_id=app_id, app_secret=app_secret, request_token=request_token
         )
+        door = open_login(Http, app_id, base_url, options)
         try:
             found = take_steps(plan, [door])
         finally:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote
 
 import polars as pl
 
-from holdings_kit.clients._http import Call, Plan
+from holdings_kit.clients._http import DEFAULTS, Call, D, Doors, Options, Plan
 from holdings_kit.clients._policy import header_secret, hidden_data
 from holdings_kit.errors import (
     ConfigError,
@@ -22,6 +22,7 @@ from holdings_kit.errors import (
     readable,
 )
 from holdings_kit.market import MUMBAI
+from holdings_kit.market._freshness import Clock, utc_now
 from holdings_kit.read import read_instruments_and_rejects, resolve
 from holdings_kit.schema import EXCHANGES, INSTANT, Loaded
 from holdings_kit.wire import (
@@ -30,6 +31,7 @@ from holdings_kit.wire import (
     _arrow as arrow,
     arrow_checksum,
     arrow_redirect_checksum,
+    arrow_refusal,
     decode_candles,
     decode_limits,
     decode_quotes,
@@ -38,15 +40,13 @@ from holdings_kit.wire import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from holdings_kit.market._freshness import Clock
-
 __all__ = [
     "ARROW_HISTORICAL_URL",
     "ARROW_URL",
     "ArrowPlans",
     "LoggedIn",
+    "open_login",
     "plan_login",
-    "read_request_token",
 ]
 
 ARROW_URL: Final = "https://edge.arrow.trade"
@@ -56,14 +56,8 @@ _BATCH: Final = 100  # instruments in one request for quotes
 _ASKED: Final = ("exchange", "trading_symbol", "token")
 
 
-def read_request_token(app_id: str, given: Secret) -> Secret:
-    """Take the request token out of a redirect's address, its checksum verified.
-
-    Raises
-    ------
-    SignatureError
-        The address has no checksum, or one that is not of its request token.
-    """
+def _read_request_token(app_id: str, given: Secret) -> Secret:
+    """Take the request token out of a redirect's address, its checksum verified."""
     if "request-token=" not in given.reveal():
         return given
     token, claimed = _split_redirect(given)
@@ -83,6 +77,17 @@ def _split_redirect(given: Secret) -> tuple[Secret, str]:
     return token, query.get("checksum", [""])[0].lower()
 
 
+def open_login(door: type[D], app_id: str, base_url: str, options: Options) -> D:
+    """Open the door for a login: it names the app, and no user yet."""
+    return door(
+        source="arrow",
+        base_url=base_url,
+        refusal=arrow_refusal,
+        headers={"appID": header_secret("app_id", Secret(app_id))},
+        options=options,
+    )
+
+
 @readable
 class LoggedIn(NamedTuple):
     """What a login gives: a token, and whose it is."""
@@ -94,7 +99,14 @@ class LoggedIn(NamedTuple):
 def plan_login(
     *, app_id: str, app_secret: Secret, request_token: Secret
 ) -> Plan[LoggedIn]:
-    """Plan to trade a request token for a session; the secret itself is not sent."""
+    """Plan to trade a request token for a session; the secret itself is not sent.
+
+    Raises
+    ------
+    SignatureError
+        The token is an address that has no checksum, or one that is not of it.
+    """
+    request_token = _read_request_token(app_id, request_token)
     call = Call(
         method="POST",
         path="/auth/app/authenticate-token",
@@ -115,12 +127,12 @@ def plan_login(
 
 
 @readable
-class ArrowPlans:
+class ArrowPlans(Doors[D]):
     """Whose account it is, and the plans of its calls.
 
     Parameters
     ----------
-    app_id, token, account_id, base_url, historical_url, clock
+    app_id, token, account_id, base_url, historical_url, clock, options
         As for `ArrowClient`.
     """
 
@@ -128,22 +140,30 @@ class ArrowPlans:
         self,
         *,
         app_id: str,
-        token: Secret,
-        account_id: str | None,
-        base_url: str,
-        historical_url: str | None,
-        clock: Clock,
+        token: str | Secret,
+        account_id: str | None = None,
+        base_url: str = ARROW_URL,
+        historical_url: str | None = None,
+        clock: Clock = utc_now,
+        options: Options = DEFAULTS,
     ) -> None:
+        token = Secret(token)  # before anything can fail: frames show variables
         self._app_id, self._base_url, self._clock = app_id, base_url, clock
         self.account_id = account_id
         if historical_url is None:
             own = base_url != ARROW_URL
             historical_url = base_url if own else ARROW_HISTORICAL_URL
-        self._addresses = (base_url, historical_url)
-        self._door_headers = {
-            "appID": header_secret("app_id", Secret(app_id)),
-            "token": header_secret("token", token),
-        }
+        self._open_doors(
+            base_url,
+            historical_url,
+            source="arrow",
+            refusal=arrow_refusal,
+            headers={
+                "appID": header_secret("app_id", Secret(app_id)),
+                "token": header_secret("token", token),
+            },
+            options=options,
+        )
 
     def __repr__(self) -> str:
         facts = f"account_id={self.account_id!r}, base_url={self._base_url!r}"

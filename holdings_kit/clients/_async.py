@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from holdings_kit.clients._arrow_plans import (
     ARROW_URL,
     ArrowPlans,
+    open_login,
     plan_login,
-    read_request_token,
 )
 from holdings_kit.clients._gateway_plans import (
-    GATEWAY_URL,
     GatewayPlans,
     NewTransaction,
     Refresh,
     Snapshots,
 )
-from holdings_kit.clients._http import AsyncHttp, AsyncSession, Options, await_steps
-from holdings_kit.clients._policy import header_secret
+from holdings_kit.clients._http import (
+    DEFAULTS,
+    AsyncHttp,
+    AsyncSession,
+    Options,
+    await_steps,
+)
 from holdings_kit.market._freshness import Clock, utc_now
 from holdings_kit.wire import (
     Secret,
     Transaction,
     _arrow as arrow,
-    arrow_refusal,
-    gateway_refusal,
 )
 
 if TYPE_CHECKING:
@@ -34,15 +36,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from holdings_kit.market._calendar import Calendar
     from holdings_kit.schema import Loaded
 
 __all__ = ["AsyncArrowClient", "AsyncGatewayClient"]
 
-_DEFAULTS: Final = Options()
 
-
-class AsyncGatewayClient(GatewayPlans, AsyncSession):
+class AsyncGatewayClient(GatewayPlans[AsyncHttp], AsyncSession):
     """A partner's Gateway, for an event loop: `GatewayClient`, awaited.
 
     No call holds the loop up: the network is awaited, and what takes time besides
@@ -85,37 +84,6 @@ class AsyncGatewayClient(GatewayPlans, AsyncSession):
 
     Leaving the ``async with`` closes it; so does ``await client.close()``.
     """
-
-    def __init__(
-        self,
-        *,
-        gateway: str,
-        api_secret: str | Secret,
-        shared_secret: str | Secret,
-        base_url: str = GATEWAY_URL,
-        clock: Clock = utc_now,
-        calendar: Calendar | None = None,
-        options: Options = _DEFAULTS,
-    ) -> None:
-        # before anything can fail: frames show variables, and this client among them
-        api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
-        GatewayPlans.__init__(
-            self,
-            gateway=gateway,
-            api_secret=api_secret,
-            shared_secret=shared_secret,
-            base_url=base_url,
-            clock=clock,
-            calendar=calendar,
-        )
-        door = AsyncHttp(
-            source="gateway",
-            base_url=base_url,
-            refusal=gateway_refusal,
-            headers=self._door_headers,
-            options=options,
-        )
-        AsyncSession.__init__(self, door)
 
     async def create_import(
         self,
@@ -182,7 +150,7 @@ class AsyncGatewayClient(GatewayPlans, AsyncSession):
         return await self._run(plan)
 
 
-class AsyncArrowClient(ArrowPlans, AsyncSession):
+class AsyncArrowClient(ArrowPlans[AsyncHttp], AsyncSession):
     """One user's Arrow account, for an event loop: `ArrowClient`, awaited.
 
     Parameters
@@ -227,39 +195,6 @@ class AsyncArrowClient(ArrowPlans, AsyncSession):
     ('SBIN', 'SBX0001', 1)
     """
 
-    def __init__(
-        self,
-        *,
-        app_id: str,
-        token: str | Secret,
-        account_id: str | None = None,
-        base_url: str = ARROW_URL,
-        historical_url: str | None = None,
-        clock: Clock = utc_now,
-        options: Options = _DEFAULTS,
-    ) -> None:
-        token = Secret(token)  # before anything can fail: frames show variables
-        ArrowPlans.__init__(
-            self,
-            app_id=app_id,
-            token=token,
-            account_id=account_id,
-            base_url=base_url,
-            historical_url=historical_url,
-            clock=clock,
-        )
-        doors = (
-            AsyncHttp(
-                source="arrow",
-                base_url=url,
-                refusal=arrow_refusal,
-                headers=self._door_headers,
-                options=options,
-            )
-            for url in self._addresses
-        )
-        AsyncSession.__init__(self, *doors)
-
     @classmethod
     async def login(
         cls,
@@ -270,21 +205,14 @@ class AsyncArrowClient(ArrowPlans, AsyncSession):
         base_url: str = ARROW_URL,
         historical_url: str | None = None,
         clock: Clock = utc_now,
-        options: Options = _DEFAULTS,
+        options: Options = DEFAULTS,
     ) -> Self:
         """Trade the request token of a login for a session: `ArrowClient.login`."""
         app_secret, request_token = Secret(app_secret), Secret(request_token)
-        request_token = read_request_token(app_id, request_token)
-        door = AsyncHttp(
-            source="arrow",
-            base_url=base_url,
-            refusal=arrow_refusal,
-            headers={"appID": header_secret("app_id", Secret(app_id))},
-            options=options,
-        )
         plan = plan_login(
             app_id=app_id, app_secret=app_secret, request_token=request_token
         )
+        door = open_login(AsyncHttp, app_id, base_url, options)
         try:
             found = await await_steps(plan, [door])
         finally:

@@ -14,31 +14,26 @@ One import, as an integrator's server sees it::
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from holdings_kit.clients._gateway_plans import (
-    GATEWAY_URL,
     GatewayPlans,
     NewTransaction,
     Refresh,
     Snapshots,
 )
-from holdings_kit.clients._http import Http, Options, Session
-from holdings_kit.market._freshness import Clock, utc_now
-from holdings_kit.wire import Secret, Transaction, gateway_refusal
+from holdings_kit.clients._http import Http, Session
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from holdings_kit.market._calendar import Calendar
     from holdings_kit.schema import Loaded
+    from holdings_kit.wire import Transaction
 
 __all__ = ["GatewayClient"]
 
-_DEFAULTS: Final = Options()
 
-
-class GatewayClient(GatewayPlans, Session):
+class GatewayClient(GatewayPlans[Http], Session):
     """A partner's Gateway; the same code for production and the sandbox.
 
     Parameters
@@ -69,6 +64,7 @@ class GatewayClient(GatewayPlans, Session):
     The transport stands for the network here:
 
     >>> import httpx
+    >>> from holdings_kit.clients import Options
     >>> body = {"success": True, "data": {"transactionId": "TRX_" + "0" * 32}}
     >>> transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
     >>> client = GatewayClient(
@@ -82,37 +78,6 @@ class GatewayClient(GatewayPlans, Session):
     >>> client
     GatewayClient(gateway='demo', base_url='https://gatewayapi.smallcase.com')
     """
-
-    def __init__(
-        self,
-        *,
-        gateway: str,
-        api_secret: str | Secret,
-        shared_secret: str | Secret,
-        base_url: str = GATEWAY_URL,
-        clock: Clock = utc_now,
-        calendar: Calendar | None = None,
-        options: Options = _DEFAULTS,
-    ) -> None:
-        # before anything can fail: frames show variables, and this client among them
-        api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
-        GatewayPlans.__init__(
-            self,
-            gateway=gateway,
-            api_secret=api_secret,
-            shared_secret=shared_secret,
-            base_url=base_url,
-            clock=clock,
-            calendar=calendar,
-        )
-        door = Http(
-            source="gateway",
-            base_url=base_url,
-            refusal=gateway_refusal,
-            headers=self._door_headers,
-            options=options,
-        )
-        Session.__init__(self, door)
 
     def create_import(
         self,

@@ -13,15 +13,17 @@ from urllib.parse import quote
 import polars as pl
 
 from holdings_kit.clients._brokers import broker_profile
-from holdings_kit.clients._http import Call, Plan
+from holdings_kit.clients._http import DEFAULTS, Call, D, Doors, Options, Plan
 from holdings_kit.clients._policy import header_secret, hidden_data, hidden_json
 from holdings_kit.errors import ConfigError, SignatureError, WireError, readable
 from holdings_kit.market import freshness
+from holdings_kit.market._freshness import Clock, utc_now
 from holdings_kit.read import resolve
 from holdings_kit.wire import (
     Secret,
     Transaction,
     _gateway as wire,
+    gateway_refusal,
     mint_token,
     parse_transaction,
     verify_token,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from holdings_kit.market._calendar import Calendar
-    from holdings_kit.market._freshness import Clock, Freshness
+    from holdings_kit.market._freshness import Freshness
     from holdings_kit.schema import Loaded
 
 __all__ = ["GATEWAY_URL", "GatewayPlans", "NewTransaction", "Refresh", "Snapshots"]
@@ -85,12 +87,12 @@ class Refresh(NamedTuple):
 
 
 @readable
-class GatewayPlans:
+class GatewayPlans(Doors[D]):
     """Whose Gateway it is, and the plans of its calls.
 
     Parameters
     ----------
-    gateway, api_secret, shared_secret, base_url, clock, calendar
+    gateway, api_secret, shared_secret, base_url, clock, calendar, options
         As for `GatewayClient`.
     """
 
@@ -98,12 +100,15 @@ class GatewayPlans:
         self,
         *,
         gateway: str,
-        api_secret: Secret,
-        shared_secret: Secret,
-        base_url: str,
-        clock: Clock,
-        calendar: Calendar | None,
+        api_secret: str | Secret,
+        shared_secret: str | Secret,
+        base_url: str = GATEWAY_URL,
+        clock: Clock = utc_now,
+        calendar: Calendar | None = None,
+        options: Options = DEFAULTS,
     ) -> None:
+        # before anything can fail: frames show variables, and this client among them
+        api_secret, shared_secret = Secret(api_secret), Secret(shared_secret)
         self._gateway, self._base_url = gateway, base_url
         self._calendar, self._clock = calendar, clock
         if not gateway:
@@ -111,9 +116,13 @@ class GatewayPlans:
         if api_secret.reveal() == shared_secret.reveal():
             raise ConfigError("api_secret and shared_secret are two different secrets")
         self._shared_secret = shared_secret
-        self._door_headers = {
-            "x-gateway-secret": header_secret("api_secret", api_secret)
-        }
+        self._open_doors(
+            base_url,
+            source="gateway",
+            refusal=gateway_refusal,
+            headers={"x-gateway-secret": header_secret("api_secret", api_secret)},
+            options=options,
+        )
 
     def __repr__(self) -> str:
         facts = f"gateway={self._gateway!r}, base_url={self._base_url!r}"

@@ -26,9 +26,9 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Final,
+    Generic,
     Self,
     TypeAlias,
-    TypedDict,
     TypeVar,
     cast,
 )
@@ -63,9 +63,12 @@ else:
     stamina = load_optional("stamina")
 
 __all__ = [
+    "DEFAULTS",
     "AsyncHttp",
     "AsyncSession",
     "Call",
+    "D",
+    "Doors",
     "Http",
     "Options",
     "Plan",
@@ -125,6 +128,9 @@ class Options:
             raise ConfigError("timeout, attempts and max_bytes are above zero")
 
 
+DEFAULTS: Final = Options()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """One request to make; secrets in it do not show."""
@@ -149,6 +155,7 @@ The same plan serves both kinds of client: `Session` takes its steps one by one,
 """
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class _Door:
     """What the two HTTP doors share: addresses, secrets, what a reply means. No I/O.
 
@@ -166,55 +173,55 @@ class _Door:
         See `Options`.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        base_url: str,
-        refusal: Refusal,
-        headers: Mapping[str, Secret],
-        options: Options,
-    ) -> None:
-        self._source, self._base_url, self._options = source, base_url, options
-        self._refusal, self._headers = refusal, dict(headers)
-        self._base_url = check_base_url(
-            base_url, plain_http_hosts=options.plain_http_hosts
+    source: str
+    base_url: str
+    refusal: Refusal
+    headers: Mapping[str, Secret]
+    options: Options
+
+    def __post_init__(self) -> None:
+        self.base_url = check_base_url(
+            self.base_url, plain_http_hosts=self.options.plain_http_hosts
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._source!r}, {self._base_url!r})"
+        return f"{type(self).__name__}({self.source!r}, {self.base_url!r})"
 
-    def _settings(self) -> _Settings:
+    def _settings(self) -> dict[str, Any]:
         """Give what a client of the HTTP library is made with, of either kind."""
-        return _Settings(
-            base_url=self._base_url,
-            follow_redirects=False,
-            trust_env=self._base_url.startswith("https"),
-            headers={"accept-encoding": "gzip"},
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
-        )
+        return {
+            "base_url": self.base_url,
+            "follow_redirects": False,
+            "trust_env": self.base_url.startswith("https"),
+            "headers": {"accept-encoding": "gzip"},
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # keeps none
+        }
 
-    def _request(self, call: Call, deadline: _Deadline) -> _Request:
-        headers = {**self._headers, **call.headers}
-        return _Request(
-            method=call.method,
-            url=call.path,
-            params=call.params,
-            content=call.content,
-            headers={name: value.reveal() for name, value in headers.items()}
+    def _request(self, call: Call, deadline: _Deadline) -> dict[str, Any]:
+        """Give what one request is made of."""
+        headers = {**self.headers, **call.headers}
+        return {
+            "method": call.method,
+            "url": call.path,
+            "params": call.params,
+            "content": call.content,
+            "headers": {name: value.reveal() for name, value in headers.items()}
             | ({"content-type": "application/json"} if call.content else {}),
-            timeout=min(_IDLE, self._options.timeout / 3, max(deadline.left(), 0.001)),
-        )
+            "timeout": min(
+                _IDLE, self.options.timeout / 3, max(deadline.left(), 0.001)
+            ),
+        }
 
-    def _waits(self) -> _Waits:
-        longest = min(2.0, self._options.timeout / 8)
-        return _Waits(
-            attempts=self._options.attempts,
-            timeout=None,
-            wait_initial=longest / 16,
-            wait_max=longest,
-            wait_jitter=longest / 4,
-        )
+    def _waits(self) -> dict[str, Any]:
+        """Say how often, and after which waits, a call is tried again."""
+        longest = min(2.0, self.options.timeout / 8)
+        return {
+            "attempts": self.options.attempts,
+            "timeout": None,
+            "wait_initial": longest / 16,
+            "wait_max": longest,
+            "wait_jitter": longest / 4,
+        }
 
     def _hook(
         self, call: Call, deadline: _Deadline
@@ -233,12 +240,12 @@ class _Door:
         """Make an error of the tree out of one of the HTTP library."""
         if isinstance(error, _UnwantedEncodingError):
             words = f"content-encoding {error} was not asked for"
-            return SourceError(self._source, None, "encoding", words)
+            return SourceError(self.source, None, "encoding", words)
         words = self._cleared(str(error), call) or "no answer"
-        return SourceUnavailable(self._source, None, type(error).__name__, words)
+        return SourceUnavailable(self.source, None, type(error).__name__, words)
 
     def _bound(self, call: Call) -> int:
-        return self._options.max_bytes * call.size_factor
+        return self.options.max_bytes * call.size_factor
 
     def _accept(
         self, reply: Reply | None, failure: SourceError | None, call: Call, began: float
@@ -248,12 +255,12 @@ class _Door:
         if reply is None and failure is None:
             bound = self._bound(call)
             words = f"the reply is larger than max_bytes allows, {bound} bytes"
-            error = SourceError(self._source, None, "too_large", words)
+            error = SourceError(self.source, None, "too_large", words)
         if reply is not None:
             error = judge(
                 reply,
-                source=self._source,
-                refusal=self._refusal,
+                source=self.source,
+                refusal=self.refusal,
                 secrets=self._secrets(call),
                 json_only=call.json_only,
             )
@@ -268,7 +275,7 @@ class _Door:
         """Log an attempt; neither a header nor what follows the path is named."""
         seconds = round(time.monotonic() - began, 6)
         facts: dict[str, object] = {
-            "source": self._source,
+            "source": self.source,
             "call": f"{call.method} {call.path}",
             "status": status,
             "duration": seconds,
@@ -276,18 +283,16 @@ class _Door:
         }
         shown = f"{status or 'no answer'} after {seconds:.3f} s"
         level = logging.INFO if error is None else logging.WARNING
-        _LOG.log(level, "%s: %s: %s", self._source, facts["call"], shown, extra=facts)
+        _LOG.log(level, "%s: %s: %s", self.source, facts["call"], shown, extra=facts)
 
     def _closed(self) -> ConfigError:
-        return _ClosedError(
-            f"this client of {self._source} is closed; make another one"
-        )
+        return _ClosedError(f"this client of {self.source} is closed; make another one")
 
     def _cleared(self, words: str, call: Call) -> str:
         return scrub(words.encode(), self._secrets(call)).decode()
 
     def _secrets(self, call: Call) -> tuple[Secret, ...]:
-        return (*self._headers.values(), *call.headers.values(), *call.secrets)
+        return (*self.headers.values(), *call.headers.values(), *call.secrets)
 
 
 class Http(_Door):
@@ -296,30 +301,16 @@ class Http(_Door):
     Parameters
     ----------
     source, base_url, refusal, headers, options
-        As for `AsyncHttp`: name, address, reader of refusals, headers, `Options`.
+        Name, address, reader of refusals, headers, `Options`.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        base_url: str,
-        refusal: Refusal,
-        headers: Mapping[str, Secret],
-        options: Options,
-    ) -> None:
-        super().__init__(
-            source=source,
-            base_url=base_url,
-            refusal=refusal,
-            headers=headers,
-            options=options,
-        )
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._connections = [self._connect()]
         self.close = weakref.finalize(self, _close_all, self._connections)
 
     def _connect(self) -> httpx.Client:
-        transport = cast("httpx.BaseTransport | None", self._options.transport)
+        transport = cast("httpx.BaseTransport | None", self.options.transport)
         return httpx.Client(transport=transport, **self._settings())
 
     def send(self, call: Call) -> bytes:
@@ -334,15 +325,15 @@ class Http(_Door):
         ConfigError
             The client is closed.
         """
-        deadline = _Deadline(self._options.timeout)
+        deadline = _Deadline(self.options.timeout)
         retrying = stamina.RetryingCaller(**self._waits())
         return retrying(
             self._hook(call, deadline), partial(self._attempt, call, deadline)
         )
 
     def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
-        if self._options.pace is not None:
-            deadline.extend(self._options.pace.wait())
+        if self.options.pace is not None:
+            deadline.extend(self.options.pace.wait())
         if not self.close.alive:
             raise self._closed()
         began = time.monotonic()
@@ -372,7 +363,7 @@ class Http(_Door):
             except BaseException as error:  # noqa: BLE001
                 ended.put(error)
 
-        Thread(target=run, name=f"{self._source}-call", daemon=True).start()
+        Thread(target=run, name=f"{self.source}-call", daemon=True).start()
         try:
             outcome = ended.get(timeout=max(0.0, deadline.left()))
         except BaseException as error:  # Empty, or an interrupt
@@ -405,35 +396,13 @@ class AsyncHttp(_Door):
 
     Parameters
     ----------
-    source
-        Name of the source, for errors and logs.
-    base_url
-        https, or http to this machine.
-    refusal
-        Reads the source's refusals.
-    headers
-        Sent with every request.
-    options
-        See `Options`.
+    source, base_url, refusal, headers, options
+        As for `Http`.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        base_url: str,
-        refusal: Refusal,
-        headers: Mapping[str, Secret],
-        options: Options,
-    ) -> None:
-        super().__init__(
-            source=source,
-            base_url=base_url,
-            refusal=refusal,
-            headers=headers,
-            options=options,
-        )
-        transport = cast("httpx.AsyncBaseTransport | None", options.transport)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        transport = cast("httpx.AsyncBaseTransport | None", self.options.transport)
         self._client = httpx.AsyncClient(transport=transport, **self._settings())
 
     async def close(self) -> None:
@@ -448,15 +417,15 @@ class AsyncHttp(_Door):
         SourceError, WireError, ConfigError
             As `Http.send`.
         """
-        deadline = _Deadline(self._options.timeout)
+        deadline = _Deadline(self.options.timeout)
         retrying = stamina.AsyncRetryingCaller(**self._waits())
         return await retrying(
             self._hook(call, deadline), partial(self._attempt, call, deadline)
         )
 
     async def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
-        if self._options.pace is not None:  # it waits in a thread
-            deadline.extend(await asyncio.to_thread(self._options.pace.wait))
+        if self.options.pace is not None:  # it waits in a thread
+            deadline.extend(await asyncio.to_thread(self.options.pace.wait))
         if self._client.is_closed:
             raise self._closed()
         began = time.monotonic()
@@ -484,37 +453,6 @@ class AsyncHttp(_Door):
                 if not body.add(chunk):
                     return None
             return body.reply()
-
-
-class _Settings(TypedDict):
-    """What a client of the HTTP library is made with."""
-
-    base_url: str
-    follow_redirects: bool
-    trust_env: bool
-    headers: dict[str, str]
-    cookies: CookieJar
-
-
-class _Request(TypedDict):
-    """What one request is made of."""
-
-    method: str
-    url: str
-    params: Mapping[str, str]
-    content: bytes | None
-    headers: dict[str, str]
-    timeout: float
-
-
-class _Waits(TypedDict):
-    """How often, and after which waits, a call is tried again."""
-
-    attempts: int
-    timeout: None
-    wait_initial: float
-    wait_max: float
-    wait_jitter: float
 
 
 class _Body:
@@ -598,17 +536,39 @@ class _Deadline:
         self._end += seconds
 
 
-class Session:
-    """Connections and a clock; close it, or use it in a ``with``.
+D = TypeVar("D", bound=_Door)
 
-    Parameters
-    ----------
-    doors
-        Closed together; a `Call` names the one it goes through by its number.
-    """
 
-    def __init__(self, *doors: Http) -> None:
-        self._doors = doors
+class Doors(Generic[D]):
+    """The doors of a client of either kind; a `Call` names one by its number."""
+
+    _door: type[D]
+    _doors: Sequence[D]
+
+    def _open_doors(
+        self,
+        *urls: str,
+        source: str,
+        refusal: Refusal,
+        headers: Mapping[str, Secret],
+        options: Options,
+    ) -> None:
+        self._doors = [
+            self._door(
+                source=source,
+                base_url=url,
+                refusal=refusal,
+                headers=headers,
+                options=options,
+            )
+            for url in urls
+        ]
+
+
+class Session(Doors[Http]):
+    """Connections and a clock; close it, or use it in a ``with``."""
+
+    _door = Http
 
     def __enter__(self) -> Self:
         return self
@@ -625,17 +585,10 @@ class Session:
         return take_steps(plan, self._doors)
 
 
-class AsyncSession:
-    """The same for an event loop; close it, or use it in an ``async with``.
+class AsyncSession(Doors[AsyncHttp]):
+    """The same for an event loop; close it, or use it in an ``async with``."""
 
-    Parameters
-    ----------
-    doors
-        As for `Session`.
-    """
-
-    def __init__(self, *doors: AsyncHttp) -> None:
-        self._doors = doors
+    _door = AsyncHttp
 
     async def __aenter__(self) -> Self:
         return self

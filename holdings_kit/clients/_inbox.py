@@ -65,7 +65,7 @@ from holdings_kit.wire._rows import is_object
 from holdings_kit.wire._signing import wrap_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     from holdings_kit.clients._verification import Fetch
@@ -284,13 +284,13 @@ class Inbox:
             return self._refuse(digest, body, verdict)
         name = f"{verdict.day}/{digest}.json"
         kind = _recognize_kind(body)
+        known = self._find(name, _KEPT if kind is None else (f"events/{kind}",))
+        if known is not None:
+            flush_folder(known.parent)  # its writer may not have come to this
+            return Receipt(200, "known", known)
         if kind is not None:  # nothing a fetch of holdings could confirm
-            return self._keep_event(f"events/{kind}", name, body)
-        for folder in _KEPT:
-            known = self.folder / folder / name
-            if known.exists():
-                flush_folder(known.parent)  # its writer may not have come to this
-                return Receipt(200, "known", known)
+            path = self._write_safe(f"events/{kind}", name, body)
+            return Receipt(200, "stored", path)
         if self._fetch is not None:
             return Receipt(200, "stored", self._write_safe("pending", name, body))
         if self._is_late(body):
@@ -307,13 +307,6 @@ class Inbox:
             on_accepted(read_webhooks(path, api_secret=self._secrets))
         except Exception:  # noqa: BLE001, the caller's own; the delivery is safe
             _LOG.exception(_FAILED, printable(path))
-
-    def _keep_event(self, folder: str, name: str, body: bytes) -> Receipt:
-        known = self.folder / folder / name
-        if known.exists():
-            flush_folder(known.parent)
-            return Receipt(200, "known", known)
-        return Receipt(200, "stored", self._write_safe(folder, name, body))
 
     def _log(self, verdict: Verdict, index: int | None) -> None:
         facts: dict[str, object] = {
@@ -345,19 +338,14 @@ class Inbox:
         A note is a link, made at once or not at all; that it leads nowhere is fine.
         """
         noted = self.folder / "seen" / Path(name).parent / checksum
-        for last in (False, True):
+
+        def link() -> None:
             self._make(noted)
-            try:
+            with suppress(FileExistsError):
                 (noted / Path(name).stem).symlink_to(name)
                 flush_folder(noted)
-            except FileExistsError:
-                pass
-            except FileNotFoundError:  # somebody moved the folder away
-                self._made.clear()
-                if last:
-                    raise
-                continue
-            break
+
+        self._do_even_if_moved(link)
         self._made.discard(noted)  # or they would fill the memory
         return noted
 
@@ -378,8 +366,8 @@ class Inbox:
             return Receipt(200, "disputed", self.folder / "disputed" / name)
         return self._dispute(name, body, _TWO_BODIES)
 
-    def _find(self, name: str) -> Path | None:
-        paths = (self.folder / folder / name for folder in _KEPT)
+    def _find(self, name: str, folders: Iterable[str] = _KEPT) -> Path | None:
+        paths = (self.folder / folder / name for folder in folders)
         return next((path for path in paths if path.exists()), None)
 
     def _distrust(self, name: str) -> None:
@@ -518,18 +506,22 @@ class Inbox:
 
     def _write(self, target: Path, body: bytes) -> Path:
         """Write beside, flush, rename, flush the folder."""
-        for last in (False, True):
+
+        def add() -> None:
             self._make(target.parent)
             self._make(self.folder / "incoming")
-            try:
-                add_file(body, target, writing=self.folder / "incoming")
-            except FileNotFoundError:  # somebody moved a folder away
-                self._made.clear()
-                if last:
-                    raise
-            else:
-                break
+            add_file(body, target, writing=self.folder / "incoming")
+
+        self._do_even_if_moved(add)
         return target
+
+    def _do_even_if_moved(self, work: Callable[[], None]) -> None:
+        """Do it; where somebody has moved a folder away, once more with new ones."""
+        try:
+            work()
+        except FileNotFoundError:
+            self._made.clear()
+            work()
 
     def _make(self, folder: Path) -> None:
         """Make a folder so that it is there after a power cut too."""

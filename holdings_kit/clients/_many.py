@@ -237,11 +237,9 @@ class _Arrivals:
 
 
 def _fetch_one(fetch: Callable[[str], Loaded | Reply], account: str) -> Loaded | Reply:
-    """Fetch one account; its failure is a reject, a wrong call is everybody's."""
+    """Fetch one account; its failure is a reject."""
     try:
         return fetch(account)
-    except ConfigError:
-        raise
     except HoldingsError as error:
         return _report_failure(account, error)
 
@@ -251,13 +249,14 @@ async def _fetch_one_awaited(
 ) -> Loaded | Reply:
     try:
         return await fetch(account)
-    except ConfigError:
-        raise
     except HoldingsError as error:
         return _report_failure(account, error)
 
 
 def _report_failure(account: str, error: HoldingsError) -> Loaded:
+    """Make a reject of a failure; a wrong call is everybody's, and raised."""
+    if isinstance(error, ConfigError):
+        raise error
     reason = f"{type(error).__name__}: {error}"
     row = {"file": [account], "line_no": [None], "reason": [reason], "raw": [None]}
     return _EMPTY._replace(rejects=pl.DataFrame(row, schema=REJECTS))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -35,6 +36,7 @@ else:
     pyrate_limiter = load_optional("pyrate_limiter")
 
 __all__ = [
+    "LOOPBACK",
     "NOT_SENT",
     "Pace",
     "Refusal",
@@ -56,7 +58,7 @@ _LONGEST: Final = 1e9  # seconds; who says more says never
 _WHOLE: Final = 19  # digits of a whole number worth an int; Python refuses 4,300
 _PRINTABLE: Final = re.compile("[!-~]+")
 _TOKENS: Final = ("token", "smallcaseAuthToken")
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Refusal(Protocol):
@@ -69,22 +71,15 @@ class Refusal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """One HTTP reply; its repr shows no byte of the body."""
 
-    __slots__ = ("body", "content_type", "date", "retry_after", "status")
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes,
-        *,
-        content_type: str = "",
-        retry_after: str | None = None,
-        date: str | None = None,
-    ) -> None:
-        self.status, self.body, self.content_type = status, body, content_type
-        self.retry_after, self.date = retry_after, date
+    status: int
+    body: bytes
+    content_type: str = ""
+    retry_after: str | None = None
+    date: str | None = None
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes of {self.content_type})"
@@ -212,7 +207,7 @@ def check_base_url(url: str, *, plain_http_hosts: Collection[str] = ()) -> str:
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("a base URL has no user, password, query or fragment")
-    allowed = _LOOPBACK | {host.lower() for host in plain_http_hosts}
+    allowed = LOOPBACK | {host.lower() for host in plain_http_hosts}
     local = parts.scheme == "http" and parts.hostname in allowed
     if not parts.hostname or not (parts.scheme == "https" or local):
         raise ConfigError(

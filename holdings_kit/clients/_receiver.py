@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from holdings_kit.clients._server_thread import open_socket
 from holdings_kit.errors import ConfigError, printable
 
 if TYPE_CHECKING:
@@ -153,11 +154,7 @@ def check_host(host: str, *, allow_remote: bool) -> None:
         ...
     holdings_kit.errors.ConfigError: 0.0.0.0 can be reached from other machines; ...
     """
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not allow_remote:
+    if not (host and _is_loopback(host)) and not allow_remote:
         raise ConfigError(
             f"{host} can be reached from other machines; holdings are personal data. "
             "Put a TLS proxy in front of 127.0.0.1, or allow it (--allow-remote)"
@@ -181,7 +178,13 @@ def serve(
     check_host(host, allow_remote=allow_remote)
     _raise_file_limit()
     _GuardedProtocol.most = max(2, min(_WAITING, _count_spare_descriptors() // 2))
-    listening = _listen(host, port)
+    listening = open_socket(
+        host,
+        port,
+        family=socket.AF_INET6 if ":" in host else socket.AF_INET,
+        queue=_QUEUE,
+        way_out="is another receiver running? name another port",
+    )
     settings = uvicorn.Config(
         app,
         http=_GuardedProtocol,
@@ -209,22 +212,6 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(_QUEUE)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, proto=socket.IPPROTO_TCP)  # or Nagle stays on
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((host, port))
-        made.listen(_QUEUE)
-    except OSError as error:
-        made.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}); is another receiver "
-            "running? name another port"
-        ) from None
-    return made
 
 
 def _raise_file_limit() -> None:

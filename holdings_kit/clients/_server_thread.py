@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-__all__ = ["Background", "serving"]
+__all__ = ["Background", "open_socket", "serving"]
 
 _PATIENCE: Final = 10.0  # seconds to start and to stop
 
@@ -60,7 +60,7 @@ class Background:
         host: str = "127.0.0.1",
         before_close: Callable[[], object] | None = None,
     ) -> None:
-        self._socket = _open_socket(host, port)
+        self._socket = open_socket(host, port, way_out="pass port=0")
         number: int = self._socket.getsockname()[1]
         everywhere = host.strip("0.") == ""  # 0.0.0.0, all of this machine's addresses
         shown = "127.0.0.1" if everywhere else host
@@ -152,14 +152,30 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _open_socket(host: str, port: int) -> socket.socket:
-    made = socket.socket(proto=socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
+def open_socket(
+    host: str,
+    port: int,
+    *,
+    family: int = socket.AF_INET,
+    queue: int | None = None,
+    way_out: str,
+) -> socket.socket:
+    """Take a port; with `queue`, so many connections may wait on it from now on.
+
+    Raises
+    ------
+    ConfigError
+        The port is taken, or the address not this machine's; `way_out` says what now.
+    """
+    made = socket.socket(family, proto=socket.IPPROTO_TCP)  # or Nagle stays on
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        if queue is not None:
+            made.listen(queue)
     except OSError as error:
         made.close()
         raise ConfigError(
-            f"cannot listen on {host}:{port} ({error.strerror}); pass port=0"
+            f"cannot listen on {host}:{port} ({error.strerror}); {way_out}"
         ) from None
     return made

@@ -279,7 +279,7 @@ def test_no_client_shows_a_secret(places: Places) -> None:
         places.add("display", f"{client} {client!r} {formats}")
         inner = {name: repr(value) for name, value in vars(client).items()}
         places.add("insides", f"{inner} {vars(client)}")
-        places.add("http", repr(vars(client._doors[0])["_headers"]))
+        places.add("http", repr(vars(client._doors[0])["headers"]))
     places.add("token", f"{clients[1].token()!r}")  # type: ignore[union-attr]
 
 
@@ -367,19 +367,19 @@ TAKE_SECRETS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: verify_token(HELD["user"], HELD["shared"], now=DAY),
     ),
     "ArrowClient": (
-        "holdings_kit.clients._arrow.Http",
+        "holdings_kit.clients._http.check_base_url",
         lambda: ArrowClient(app_id="a", token=HELD["arrow"]),
     ),
     "GatewayClient": (
-        "holdings_kit.clients._gateway.Http",
+        "holdings_kit.clients._http.check_base_url",
         lambda: gateway(Options()),
     ),
     "AsyncArrowClient": (
-        "holdings_kit.clients._async.AsyncHttp",
+        "holdings_kit.clients._http.check_base_url",
         lambda: hk.AsyncArrowClient(app_id="a", token=HELD["arrow"]),
     ),
     "AsyncGatewayClient": (
-        "holdings_kit.clients._async.AsyncHttp",
+        "holdings_kit.clients._http.check_base_url",
         lambda: hk.AsyncGatewayClient(
             gateway="g", api_secret=HELD["api"], shared_secret=HELD["shared"]
         ),
