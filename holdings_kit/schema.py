@@ -24,7 +24,7 @@ from holdings_kit.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ACTIONS",
@@ -528,6 +528,23 @@ def column_names(by: str | Sequence[str]) -> list[str]:
     (['broker'], ['broker', 'account_id'])
     """
     return [by] if isinstance(by, str) else list(by)
+
+
+def require_columns(
+    have: Iterable[str], wanted: Iterable[str], *, name: str, reason: str = "missing"
+) -> None:
+    """Refuse a frame without one of the columns wanted, by the first it lacks."""
+    known = set(have)
+    for column in wanted:
+        if column not in known:
+            raise FrameError(name, column, reason)
+
+
+def take_frame(
+    source: FrameLike | pl.LazyFrame, schema: pl.Schema, *, name: str
+) -> pl.LazyFrame:
+    """Take a frame of any library, or a file, that passes the gate of its schema."""
+    return conform(as_frame(source, schema, name=name).lazy(), schema, name=name)
 
 
 def as_frame(

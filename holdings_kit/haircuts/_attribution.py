@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import take_holdings
-from holdings_kit.schema import INSTANT, RATE, VALUE, conform
+from holdings_kit.haircuts._frames import check_choice
+from holdings_kit.schema import HOLDINGS, INSTANT, RATE, VALUE, conform, take_frame
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
@@ -62,8 +61,7 @@ def collateral_changes(
     >>> collateral_changes(empty(HOLDINGS)).columns == COLLATERAL_CHANGES.names()
     True
     """
-    if quantity not in {"pledged", "owned"}:
-        raise ConfigError(f"quantity {quantity!r}: give 'pledged' or 'owned'")
+    check_choice(quantity, "quantity", ("pledged", "owned"), quoted=True)
     rows = _list_snapshot_rows(holdings, f"{quantity}_quantity")
     instants = rows.select(*ACCOUNT, "at").unique().sort(*ACCOUNT, "at")
     pairs = instants.with_columns(
@@ -72,17 +70,14 @@ def collateral_changes(
     ).filter(pl.col("before_at").is_not_null())
     pairs = pairs.drop("at")
     keys = [*ACCOUNT, "before_at", "after_at", "instrument_id"]
-    before = pairs.join(
-        rows,
-        left_on=[*ACCOUNT, "before_at"],
-        right_on=[*ACCOUNT, "at"],
-        nulls_equal=True,
-    )
-    after = pairs.join(
-        rows,
-        left_on=[*ACCOUNT, "after_at"],
-        right_on=[*ACCOUNT, "at"],
-        nulls_equal=True,
+    before, after = (
+        pairs.join(
+            rows,
+            left_on=[*ACCOUNT, end],
+            right_on=[*ACCOUNT, "at"],
+            nulls_equal=True,
+        )
+        for end in ("before_at", "after_at")
     )
     both = before.join(
         after, on=keys, how="full", coalesce=True, suffix="_1", nulls_equal=True
@@ -98,7 +93,7 @@ def _list_snapshot_rows(holdings: AnyFrame, column: str) -> pl.DataFrame:
     one = pl.col("close_price", "haircut")
     q = pl.col(column)
     return (
-        take_holdings(holdings)
+        take_frame(holdings, HOLDINGS, name="holdings")
         .group_by(*ACCOUNT, pl.col("snapshot_at").alias("at"), "instrument_id")
         .agg(
             pl.when(q.null_count() == 0).then(q.sum()).cast(VALUE).alias("q"),

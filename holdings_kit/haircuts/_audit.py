@@ -24,6 +24,7 @@ from holdings_kit.haircuts._frames import (
     read_closes,
     take_closes,
 )
+from holdings_kit.schema import require_columns
 
 __all__ = ["AUDIT", "Declared", "audit", "read_audited"]
 
@@ -83,6 +84,7 @@ SIMPLE: Final = (
     (1 / 100, "consolidation 100:1"),
 )
 """Shares after an action per share before it."""
+_KEYS: Final = ("instrument_id", "date")
 LARGE: Final = 0.22  # from −20 % on
 """Moves beyond the 20 % price band of shares without derivatives."""
 OVERNIGHT: Final = 0.15
@@ -146,33 +148,21 @@ def audit(prices: AnyFrame, *, declared: Declared | None = None) -> pl.DataFrame
     ['info', 'declared']
     """
     rows = take_closes(prices)
-    bad = rows.filter(
-        ~(pl.col("close").is_finite() & (pl.col("close") > 0)).fill_null(value=True)
-    ).select(
-        "instrument_id",
-        "date",
-        kind=pl.lit("bad close"),
-        severity=pl.lit("error"),
-        evidence=pl.format("close is {}", "close"),
+    sound = pl.col("close").is_finite() & (pl.col("close") > 0)
+    unsound = rows.filter(~sound.fill_null(value=True))
+    bad = _write_findings(
+        unsound, "bad close", "error", pl.format("close is {}", "close")
     )
-    good = rows.filter(pl.col("close").is_finite() & (pl.col("close") > 0)).drop_nulls(
-        ["instrument_id", "date"]
-    )
+    good = rows.filter(sound).drop_nulls(_KEYS)
     twice = (
-        good.group_by("instrument_id", "date")
+        good.group_by(_KEYS)
         .agg(pl.len(), pl.col("close").min().alias("low"), pl.col("close").max())
         .filter(pl.col("len") > 1)
-        .select(
-            "instrument_id",
-            "date",
-            kind=pl.lit("two closes"),
-            severity=pl.lit("error"),
-            evidence=pl.format("{} closes, from {} to {}", "len", "low", "close"),
-        )
     )
-    keys = ["instrument_id", "date"]
-    single = good.join(twice.select(keys), on=keys, how="anti")  # neither is trusted
-    found = pl.concat([bad, twice, find_all(read_closes(single))])
+    many = pl.format("{} closes, from {} to {}", "len", "low", "close")
+    several = _write_findings(twice, "two closes", "error", many)
+    single = good.join(twice, on=_KEYS, how="anti")  # neither is trusted
+    found = pl.concat([bad, several, find_all(read_closes(single))])
     return _finish_findings(found, declared).select(AUDIT.names())
 
 
@@ -229,9 +219,8 @@ def _read_declared(declared: Declared) -> pl.DataFrame:
     schema = {"instrument_id": pl.String(), "date": pl.Date()}
     if isinstance(declared, pl.DataFrame | pl.LazyFrame):
         table = declared.lazy().collect()
-        for column in schema:
-            if column not in table.columns:
-                raise FrameError("declared", column, f"missing; has {table.columns}")
+        reason = f"missing; has {table.columns}"
+        require_columns(table.columns, schema, name="declared", reason=reason)
         return table.select(list(schema)).unique()
     pairs: list[tuple[str, date]] = []
     if isinstance(declared, Mapping):
@@ -241,6 +230,18 @@ def _read_declared(declared: Declared) -> pl.DataFrame:
     else:
         pairs = list(declared)
     return pl.DataFrame(pairs, schema=schema, orient="row").unique()
+
+
+def _write_findings(
+    rows: pl.DataFrame, kind: str | pl.Expr, severity: str | pl.Expr, evidence: pl.Expr
+) -> pl.DataFrame:
+    """Write what was found in rows; a text is the same of all of them."""
+    return rows.select(
+        *(key for key in (*_KEYS, "row") if key in rows.columns),
+        kind=pl.lit(kind) if isinstance(kind, str) else kind,
+        severity=pl.lit(severity) if isinstance(severity, str) else severity,
+        evidence=evidence,
+    )
 
 
 # Each check takes what `_gather_evidence` gives: a row per close, with what was before.
@@ -255,10 +256,12 @@ def find_serious(closes: Closes) -> pl.DataFrame:
     """Jumps, gaps and long stale runs: what a model must say, each with its `row`."""
     suspect = (closes.moves > OVERNIGHT) | (closes.moves < -OVERNIGHT)
     if closes.previous_close is not None:
-        suspect |= np.abs(np.log(closes.previous_close / _shift(closes))) > OVERNIGHT
+        suspect |= (
+            np.abs(np.log(closes.previous_close / _shift_closes(closes))) > OVERNIGHT
+        )
     days = closes.keys["date"].to_physical().to_numpy()
     since = np.diff(days, prepend=days[:1])
-    since[closes.starts[:-1][closes.starts[:-1] < since.size]] = 0
+    since[closes.starts[:-1]] = 0
     suspect |= since > LONG_GAP
     first, length = _find_unchanged(closes.moves)
     stale = first[length >= LONG_STALE] + LONG_STALE - 1
@@ -268,10 +271,10 @@ def find_serious(closes: Closes) -> pl.DataFrame:
     )
 
 
-def _shift(closes: Closes) -> Floats:
+def _shift_closes(closes: Closes) -> Floats:
     """Give the close before each; NaN on the first of an instrument."""
     before = np.append(np.nan, closes.close[:-1])
-    before[closes.starts[:-1][closes.starts[:-1] < before.size]] = np.nan
+    before[closes.starts[:-1]] = np.nan
     return before
 
 
@@ -350,43 +353,25 @@ def _find_jumps(at: pl.DataFrame) -> pl.DataFrame:
     )
     known = pl.when("action")
     unadjusted, moved = pl.lit("unadjusted action"), pl.lit("large move")
-    return (
-        rows.with_columns(action.alias("action"))
-        .filter(pl.col("action") | large)
-        .select(
-            "instrument_id",
-            "date",
-            "row",
-            kind=known.then(unadjusted).otherwise(moved),
-            severity=known.then(pl.lit("error")).otherwise(pl.lit("warning")),
-            evidence=evidence,
-        )
+    return _write_findings(
+        rows.with_columns(action.alias("action")).filter(pl.col("action") | large),
+        known.then(unadjusted).otherwise(moved),
+        known.then(pl.lit("error")).otherwise(pl.lit("warning")),
+        evidence,
     )
 
 
 def _find_gaps(at: pl.DataFrame) -> pl.DataFrame:
-    return at.filter(pl.col("since") > LONG_GAP).select(
-        "instrument_id",
-        "date",
-        "row",
-        kind=pl.lit("gap"),
-        severity=pl.lit("warning"),
-        evidence=pl.format(
-            "no close for {} days; close × {}", "since", pl.col("move").exp().round(4)
-        ),
-    )
+    moved = pl.col("move").exp().round(4)
+    evidence = pl.format("no close for {} days; close × {}", "since", moved)
+    gaps = at.filter(pl.col("since") > LONG_GAP)
+    return _write_findings(gaps, "gap", "warning", evidence)
 
 
 def _find_stale_closes(closes: Closes, rows: Ints) -> pl.DataFrame:
     at = _take_rows(closes, rows).with_columns(pl.Series("close", closes.close[rows]))
-    return at.select(
-        "instrument_id",
-        "date",
-        "row",
-        kind=pl.lit("stale run"),
-        severity=pl.lit("warning"),
-        evidence=pl.format(f"{LONG_STALE} closes without a change from {{}}", "close"),
-    )
+    evidence = pl.format(f"{LONG_STALE} closes without a change from {{}}", "close")
+    return _write_findings(at, "stale run", "warning", evidence)
 
 
 def _find_minor(closes: Closes) -> pl.DataFrame:
@@ -394,51 +379,33 @@ def _find_minor(closes: Closes) -> pl.DataFrame:
     first, length = _find_unchanged(closes.moves)
     short = (length >= STALE) & (length < LONG_STALE)
     first, length = first[short], length[short]
-    stale = _take_rows(closes, first + length - 1).with_columns(
-        pl.Series("still", length)
-    )
+    ends = _take_rows(closes, first + length - 1).drop("row")
+    stale = ends.with_columns(pl.Series("still", length))
+    unmoved = pl.format("{} closes without a change", "still")
     parts = [
-        stale.select(
-            "instrument_id",
-            "date",
-            kind=pl.lit("stale run"),
-            severity=pl.lit("info"),
-            evidence=pl.format("{} closes without a change", "still"),
-        ),
+        _write_findings(stale, "stale run", "info", unmoved),
         _find_first_days(closes),
     ]
     if closes.previous_close is not None:
-        before = pl.Series("before", _shift(closes), nan_to_null=True)
+        before = pl.Series("before", _shift_closes(closes), nan_to_null=True)
         previous = pl.Series("previous", closes.previous_close, nan_to_null=True)
         distance = (pl.col("previous") / pl.col("before")).log().abs()
-        parts.append(
-            closes.keys.with_columns(before, previous)
-            .filter(distance.is_between(SAME_PRICE, OVERNIGHT))
-            .select(
-                "instrument_id",
-                "date",
-                kind=pl.lit("missing day"),
-                severity=pl.lit("info"),
-                evidence=pl.format(
-                    "previous close {}, the close before is {}", "previous", "before"
-                ),
-            )
+        rows = closes.keys.with_columns(before, previous)
+        apart = rows.filter(distance.is_between(SAME_PRICE, OVERNIGHT))
+        evidence = pl.format(
+            "previous close {}, the close before is {}", "previous", "before"
         )
+        parts.append(_write_findings(apart, "missing day", "info", evidence))
     return pl.concat(parts)
 
 
 def _find_first_days(closes: Closes) -> pl.DataFrame:
-    firsts = closes.starts[:-1][closes.starts[:-1] < closes.close.size]
-    rows = closes.keys[firsts.astype(np.uint32)].with_columns(
-        pl.Series("closes", np.diff(closes.starts)[: firsts.size])
+    rows = closes.keys[closes.starts[:-1].astype(np.uint32)].with_columns(
+        pl.Series("closes", np.diff(closes.starts))
     )
-    return rows.filter(pl.col("closes") < SETTLED).select(
-        "instrument_id",
-        "date",
-        kind=pl.lit("first days"),
-        severity=pl.lit("info"),
-        evidence=pl.format("the history starts here and has {} closes", "closes"),
-    )
+    evidence = pl.format("the history starts here and has {} closes", "closes")
+    short = rows.filter(pl.col("closes") < SETTLED)
+    return _write_findings(short, "first days", "info", evidence)
 
 
 def _find_unchanged(move: Floats) -> tuple[Ints, Ints]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._coverage import (
     COVERAGE,
     Column,
@@ -17,10 +17,10 @@ from holdings_kit.haircuts._coverage import (
     coverage,
     filled,
 )
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, read_haircuts
+from holdings_kit.haircuts._frames import AnyFrame, read_haircuts
 from holdings_kit.haircuts._losses import netted, windows as windows_of
 from holdings_kit.haircuts.statistics._result import check_level
-from holdings_kit.schema import column_names
+from holdings_kit.schema import column_names, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["COVERAGE", "backtest", "breaches"]
 
-BREACHES: Final = pl.Schema(
-    {**HAIRCUTS, "loss": pl.Float64(), "breach": pl.Boolean()}
-    | {"shortfall": pl.Float64()}
-)
 _HIDDEN: Final = ("day", "end_date", "move", "sigma")
 
 
@@ -374,9 +370,8 @@ def keyed(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """Add the year where `by` asks for it, and refuse keys that are not there."""
     if "year" in by:
         rows = rows.with_columns(pl.col("date").dt.year().alias("year"))
-    for column in by:
-        if column not in rows.columns:
-            raise FrameError("haircuts", column, "is asked for in `by` but not there")
+    reason = "is asked for in `by` but not there"
+    require_columns(rows.columns, by, name="haircuts", reason=reason)
     return rows
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._audit import Declared, read_audited
-from holdings_kit.haircuts._volatility import check_days
+from holdings_kit.haircuts._frames import Aim, check_choice, check_days
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,7 +29,6 @@ EQUITY: Final = {
     "3.1": {"main_index": 0.20, "other_listed": 0.30, "unlisted": 1.0},
 }
 FX_MISMATCH: Final = 0.08
-BASE_DAYS: Final = 10
 
 
 def basel_scaled(
@@ -54,8 +53,8 @@ def basel_scaled(
     >>> round(basel_scaled(0.08, holding_days=5), 6)
     0.056569
     """
-    for name, days in (("holding_days", holding_days), ("base_days", base_days)):
-        check_days(days, name)
+    check_days(holding_days, "holding_days")
+    check_days(base_days, "base_days")
     check_days(revaluation_days, "revaluation_days")
     held = math.sqrt(holding_days / base_days)
     return (
@@ -126,8 +125,7 @@ def basel(
     >>> basel(prices, listing="main_index", framework="2")["haircut"].item()
     0.15
     """
-    if framework not in EQUITY:
-        raise ConfigError(f"framework {framework!r}: give '2' or '3.1'")
+    check_choice(framework, "framework", tuple(EQUITY), quoted=True)
     table = EQUITY[framework]
     closes = read_audited(prices, strict=strict, declared=declared)
     names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
@@ -141,6 +139,5 @@ def basel(
     scale = basel_scaled(1.0, holding_days=horizon, revaluation_days=revaluation_days)
     each = np.where(base >= 1, 1.0, (base + added) * scale)
     rows = np.repeat(each, np.diff(closes.starts))
-    return closes.frame(
-        "basel", rows, floor_hit=np.ones(rows.size, bool), name=name, horizon=horizon
-    )
+    hit = np.ones(rows.size, bool)
+    return closes.frame("basel", rows, None, hit, aim=Aim(name, horizon=horizon))

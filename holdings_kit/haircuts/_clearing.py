@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.haircuts._audit import Declared, read_audited
-from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, last_margins
+from holdings_kit.haircuts._frames import AnyFrame, as_haircuts, last_margins
 from holdings_kit.haircuts._rules import FirstReturns, Groups, apply_rule_2020
-from holdings_kit.schema import MARGINS, as_frame
+from holdings_kit.schema import MARGINS, as_frame, require_columns
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Conversion, Seed
 
-__all__ = ["CollateralKind", "clearing_collateral"]
+__all__ = ["clearing_collateral"]
 
-CollateralKind: TypeAlias = Literal[
-    "nifty50", "share", "broad_etf", "liquid_etf", "sgb", "gilt"
-]
 FIXED: Final = {"liquid_etf": 0.05, "sgb": 0.10, "gilt": 0.10}
 LEAST: Final = {"nifty50": 0.0, "share": 0.20, "broad_etf": 0.0}
 """Least haircut beside the VaR margin, which has its own floors."""
@@ -101,7 +98,6 @@ def clearing_collateral(
             "date",
             pl.col("var_margin").cast(pl.Float64()).alias("var"),
             (pl.col("var_margin") > pl.col("security_var")).alias("floored"),
-            pl.lit(None, pl.Float64()).alias("volatility"),
             pl.lit(None, pl.String()).alias("note"),
         )
         kind = _look_up_kind(table["instrument_id"], kinds)
@@ -116,9 +112,7 @@ def clearing_collateral(
             pl.Series("var", rule.var, nan_to_null=True),
             pl.Series("floored", rule.floor_hit),
             pl.Series("volatility", rule.sigma, nan_to_null=True),
-            pl.lit(None, pl.String()).alias("note")
-            if closes.notes is None
-            else closes.notes.alias("note"),
+            closes.note,
         )
     return _set_haircut(table.with_columns(kind.alias("kind")), name)
 
@@ -142,10 +136,8 @@ def _set_haircut(table: pl.DataFrame, name: str | None) -> pl.DataFrame:
         model.alias("model"),
         (model if name is None else pl.lit(name)).alias("name"),
         pl.when(haircut.is_not_null()).then(hit).alias("floor_hit"),
-        pl.lit(None, pl.Float64()).alias("level"),
-        pl.lit(None, pl.Int64()).alias("horizon"),
         pl.when(notes != "").then(notes).alias("note"),
-    ).select(HAIRCUTS.names())
+    ).pipe(as_haircuts)
 
 
 def _look_up_kind(
@@ -164,9 +156,9 @@ def _look_up_kind(
             )
         else:
             table = kinds.lazy().collect()
-        for column in ("instrument_id", "kind"):
-            if column not in table.columns:
-                raise FrameError("kinds", column, f"missing; kinds has {table.columns}")
+        reason = f"missing; kinds has {table.columns}"
+        needed = ("instrument_id", "kind")
+        require_columns(table.columns, needed, name="kinds", reason=reason)
         table = table.select("instrument_id", "kind").unique()
         twice = table.filter(table["instrument_id"].is_duplicated())
         if twice.height:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -242,26 +243,15 @@ def procyclicality(
 def _compare_pairs(
     names: list[str], matrix: Floats, horizon: int, p: float
 ) -> pl.DataFrame:
-    rows = [
-        (first, second, *_compare_pair(matrix[:, i], matrix[:, j], horizon, p))
-        for i, first in enumerate(names)
-        for j, second in enumerate(names)
-        if i != j
-    ]
+    """Compare each two models; no p-value with less than one breach expected.
+
+    Expected in the windows that share no day.
+    """
+    few = len(matrix) * p < horizon
+    rows: list[tuple[str, str, float, float | None]] = []
+    for (i, first), (j, second) in permutations(enumerate(names), 2):
+        found = diebold_mariano(matrix[:, i], matrix[:, j], horizon=horizon)
+        rows.append((first, second, found.statistic, None if few else found.p_value))
     return pl.DataFrame(rows, schema=DUELS, orient="row").with_columns(
         pl.col("statistic").fill_nan(None)
     )
-
-
-def _compare_pair(
-    losses: Floats, others: Floats, horizon: int, p: float
-) -> tuple[float, float | None]:
-    """Compare two models; no p-value with less than one independent breach expected."""
-    found = diebold_mariano(losses, others, horizon=horizon)
-    few = _are_few(losses.size, horizon, p)
-    return found.statistic, None if few else found.p_value
-
-
-def _are_few(days: int, horizon: int, p: float) -> bool:
-    """Whether less than one breach is expected in the windows that share no day."""
-    return days * p < horizon

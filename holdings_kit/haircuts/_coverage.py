@@ -10,8 +10,12 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.haircuts._frames import Bools, Floats, Ints
-from holdings_kit.haircuts._numeric import beta_quantile, binomial_pmf, chi2_sf
-from holdings_kit.haircuts.statistics._coverage import clopper_pearson, zones
+from holdings_kit.haircuts._numeric import binomial_pmf, chi2_sf
+from holdings_kit.haircuts.statistics._coverage import (
+    clopper_pearson,
+    rate_limits,
+    zones,
+)
 from holdings_kit.haircuts.statistics._dynamics import LAGS, draw_hits, rank_of_hits
 from holdings_kit.haircuts.statistics._laws import (
     BOUNDS,
@@ -51,7 +55,6 @@ __all__ = [
     "coverage",
     "exact_sizes",
     "filled",
-    "rate_limits",
     "rates",
 ]
 
@@ -103,7 +106,6 @@ POOLED: Final = (
     "pooled: instruments fall together, and no test of a pooled rate was found to hold "
     "its size; the rate, no p"
 )
-ERROR: Final = 0.05
 HOLDS: Final = (0.03, 0.07)
 """Where the size of a test at nominal 5 % must lie for its p-value to be printed."""
 DAILY: Final = 1
@@ -235,9 +237,16 @@ def filled(
     return frame.select(*keys.columns, *(n for n in order if n not in keys.columns))
 
 
-def rates(n: Floats, x: Floats, p: float) -> dict[str, Column]:
-    """Set x breaches of n windows beside the n p that the level lets expect."""
+def rates(
+    n: Floats, x: Floats, p: float, *, independent: Floats, mean: Floats, even: Floats
+) -> dict[str, Column]:
+    """Set x breaches of n windows beside the n p that the level lets expect.
+
+    So many of the windows are `independent`; `mean` is the haircut, `even` the one
+    that would have kept the level.
+    """
     sides = [side_of(*pair) for pair in zip(x.tolist(), (n * p).tolist(), strict=True)]
+    lower, upper = rate_limits(x / n * independent, independent)
     return {
         "n": n,
         "breaches": x,
@@ -245,18 +254,12 @@ def rates(n: Floats, x: Floats, p: float) -> dict[str, Column]:
         "ratio": x / (n * p),
         "side": sides,
         "rate": x / n,
+        "rate_lower": lower,
+        "rate_upper": upper,
+        "mean_haircut": mean,
+        "break_even_haircut": even,
+        "excess": mean - even,
     }
-
-
-def rate_limits(x: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """Clopper–Pearson limits of the rate, as `clopper_pearson`, for columns."""
-    none, every = x <= 0, x >= n
-    inner = np.where(none | every, n / 2, x)
-    lower = beta_quantile(inner, n - inner + 1, ERROR / 2)
-    upper = beta_quantile(inner + 1, n - inner, 1 - ERROR / 2)
-    one_sided = ERROR ** (1 / n)
-    lower = np.where(none, 0.0, np.where(every, one_sided, lower))
-    return lower, np.where(every, 1.0, np.where(none, 1 - one_sided, upper))
 
 
 # Rows and runs.
@@ -324,17 +327,11 @@ def _measure_rates(
     worst = np.maximum.reduceat(short, first)
     any_hit = np.where(x > 0, 1.0, np.nan)
     independent = _count_independent(rows, starts, setting)
-    lower, upper = rate_limits(x / n * independent, independent)
     day = np.where(x > 0, first + np.nan_to_num(found.first, nan=1.0) - 1, 0)
     dated = rows["date"].gather(day.astype(np.int64))
     even = _find_break_even(rows["loss"].to_numpy(), starts, setting.p)
     return {
-        **rates(n, x, setting.p),
-        "rate_lower": lower,
-        "rate_upper": upper,
-        "mean_haircut": mean,
-        "break_even_haircut": even,
-        "excess": mean - even,
+        **rates(n, x, setting.p, independent=independent, mean=mean, even=even),
         "first_breach": pl.select(pl.when(pl.Series(x > 0)).then(dated)).to_series(),
         "worst_shortfall": worst * any_hit,
         "mean_shortfall": deep / np.maximum(x, 1) * any_hit,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.haircuts._frames import last_margins, take_holdings
+from holdings_kit.haircuts._frames import last_margins
 from holdings_kit.haircuts._rules import (
     ELM_ETF,
     ELM_SHARE,
@@ -15,7 +15,8 @@ from holdings_kit.haircuts._rules import (
     SIGMAS_2020,
     groups_of_margins,
 )
-from holdings_kit.schema import RATE, conform
+from holdings_kit.portfolio._prices import day_of
+from holdings_kit.schema import HOLDINGS, RATE, conform, take_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,16 +47,11 @@ KEYS: Final = ("instrument_id", "symbol", "source", "broker", "date", "haircut")
 FLOOR_ETF: Final = FLOORS_2020["ETF"] + ELM_ETF
 FLOOR_I: Final = FLOORS_2020["I"] + ELM_SHARE
 FLOOR_II: Final = FLOORS_2020["II"] + ELM_SHARE
-FIXED: Final = {rate + ELM_SHARE: group for group, rate in FIXED_2020.items()}
+FIXED: Final = {round(rate + ELM_SHARE, 6): group for group, rate in FIXED_2020.items()}
 ROUND: Final = (0.35, 0.50, 0.75, 1.0)
 """Totals to which the exchange's surveillance tops a margin up."""
 SURVEILLANCE: Final = "may be a surveillance total: it says nothing on volatility"
 DAYS_BACK: Final = 7  # a margin is set anew on every trading day
-
-
-def market_date() -> pl.Expr:
-    """Date of `snapshot_at` in India, where the haircut was published."""
-    return pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
 
 
 def decompose(
@@ -109,8 +105,8 @@ def decompose(
     (Decimal('0.235700'), 0.03527)
     """
     rows = (
-        take_holdings(holdings)
-        .with_columns(market_date().alias("date"))
+        take_frame(holdings, HOLDINGS, name="holdings")
+        .with_columns(date=day_of(pl.col("snapshot_at")))
         .select(KEYS)
         .unique(maintain_order=True)
         .with_columns(_split_by_rule(list(broad_index_etfs)))
@@ -127,22 +123,18 @@ def _split_by_rule(broad_index_etfs: list[str]) -> list[pl.Expr]:
     """Form the columns that follow from the size of a haircut alone."""
     rate = pl.col("haircut").cast(pl.Float64()).round(6)
     etf = pl.col("instrument_id").is_in(broad_index_etfs) | (rate < FLOOR_I)
-    whole = rate.is_in([round(total, 6) for total in ROUND])
+    whole = rate.is_in(ROUND)
     ruled = (rate >= FLOOR_ETF) & (rate < 1) & ~whole
-    var = rate - pl.when(etf).then(ELM_ETF).otherwise(ELM_SHARE)
-    fixed = rate.is_in([round(total, 6) for total in FIXED]) & ~etf
+    elm = pl.when(etf).then(ELM_ETF).otherwise(ELM_SHARE)
+    var = rate - elm
+    fixed = rate.is_in(list(FIXED)) & ~etf
     on_floor = (
         pl.when(etf).then(rate == FLOOR_ETF).otherwise(rate.is_in([FLOOR_I, FLOOR_II]))
     )
     sigma = var.log1p() / SIGMAS_2020
     return [
         pl.when(ruled).then(var.round(6).cast(RATE)).alias("var_margin"),
-        pl.when(ruled & etf)
-        .then(ELM_ETF)
-        .when(ruled)
-        .then(ELM_SHARE)
-        .cast(RATE)
-        .alias("elm"),
+        pl.when(ruled).then(elm).cast(RATE).alias("elm"),
         pl.lit(None, RATE).alias("adhoc"),
         pl.when(ruled).then(on_floor | fixed).alias("floor_hit"),
         pl.when(ruled & ~on_floor & ~fixed).then(sigma).alias("implied_volatility"),
@@ -154,12 +146,11 @@ def _split_by_rule(broad_index_etfs: list[str]) -> list[pl.Expr]:
 
 def _group(rate: pl.Expr, etf: pl.Expr) -> pl.Expr:
     """Group that a haircut of this size implies."""
-    fixed = {round(total, 6): group for total, group in FIXED.items()}
     return (
         pl.when(etf)
         .then(pl.lit("ETF"))
-        .when(rate.is_in(list(fixed)))
-        .then(rate.replace_strict(fixed, default=None, return_dtype=pl.String()))
+        .when(rate.is_in(list(FIXED)))
+        .then(rate.replace_strict(FIXED, default=None, return_dtype=pl.String()))
         .when(rate < FLOOR_II)
         .then(pl.lit("I"))
         .when(rate == FLOOR_II)
@@ -211,21 +202,21 @@ def _split_by_margins(rows: pl.DataFrame, margins: AnyFrame) -> pl.DataFrame:
         "day",
     )
 
-    def instead(column: str, other: str | pl.Expr) -> pl.Expr:
-        value = pl.col(other) if isinstance(other, str) else other
-        return pl.when(known).then(value).otherwise(column).alias(column)
-
+    exactly: dict[str, str | pl.Expr] = {
+        "var_margin": "var_margin_file",
+        "elm": "elm_file",
+        "adhoc": "adhoc_file",
+        "floor_hit": "floored",
+        "implied_volatility": "sigma",
+        "volatility_bound": pl.lit(None, pl.Float64()),
+        "implied_group": "group_file",
+        "note": pl.when(pl.col("apart") != 0).then(words),
+    }
     return (
         placed.join(found, on="place", how="left", maintain_order="left")
         .with_columns(
-            instead("var_margin", "var_margin_file"),
-            instead("elm", "elm_file"),
-            instead("adhoc", "adhoc_file"),
-            instead("floor_hit", "floored"),
-            instead("implied_volatility", "sigma"),
-            instead("volatility_bound", pl.lit(None, pl.Float64())),
-            instead("implied_group", "group_file"),
-            instead("note", pl.when(pl.col("apart") != 0).then(words)),
+            pl.when(known).then(value).otherwise(column).alias(column)
+            for column, value in exactly.items()
         )
         .select(rows.columns)
     )

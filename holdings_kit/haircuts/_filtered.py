@@ -13,6 +13,7 @@ import numpy as np
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._audit import Declared, read_audited
+from holdings_kit.haircuts._frames import aim_at, check_days
 from holdings_kit.haircuts._numeric import log_gamma, t_quantile
 from holdings_kit.haircuts._rolling import (
     Interpolation,
@@ -22,8 +23,6 @@ from holdings_kit.haircuts._rolling import (
 from holdings_kit.haircuts._volatility import (
     Conversion,
     Seed,
-    check_days,
-    check_fraction,
     convert_move,
     standardise_returns,
     volatility,
@@ -93,7 +92,7 @@ def filtered_historical(
     >>> model["haircut"].round(4).to_list()
     [None, None, 0.0197]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     closes = read_audited(prices, strict=strict, declared=declared)
     check_days(window, "window")
     sigma = volatility(closes, decay=decay, seed=seed)
@@ -108,14 +107,8 @@ def filtered_historical(
         interpolation=interpolation,
     )
     move = np.where(there, -quantile, np.nan) * sigma * np.sqrt(horizon)
-    return closes.frame(
-        "filtered_historical",
-        convert_move(move, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
+    haircut = convert_move(move, conversion)
+    return closes.frame("filtered_historical", haircut, sigma, aim=aim)
 
 
 def student_t(
@@ -165,7 +158,7 @@ def student_t(
     >>> student_t(prices, df=4, seed=0.0004)["haircut"].round(4).to_list()
     [0.053]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     closes = read_audited(prices, strict=strict, declared=declared)
     sigma = volatility(closes, decay=decay, seed=seed)
     if df is None:
@@ -179,14 +172,7 @@ def student_t(
         raise ConfigError(f"df {df}: the t law has a variance only above 2")
     multiple = t_quantile(level, degrees) * np.sqrt((degrees - 2) / degrees)
     move = multiple * sigma * np.sqrt(horizon)
-    return closes.frame(
-        "student_t",
-        convert_move(move, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
+    return closes.frame("student_t", convert_move(move, conversion), sigma, aim=aim)
 
 
 def evt(
@@ -246,7 +232,7 @@ def evt(
     >>> evt(prices)["haircut"].to_list()  # no full window of residuals yet
     [None, None, None]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     closes = read_audited(prices, strict=strict, declared=declared)
     check_days(refit, "refit")
     excesses = int(np.floor((1 - threshold) * window + NO_TAIL))
@@ -266,19 +252,7 @@ def evt(
             start = first + lead + window - 1
             quantile[start:last] = np.repeat(fitted, refit)[: last - start]
     move = quantile * sigma * np.sqrt(horizon)
-    return closes.frame(
-        "evt",
-        convert_move(move, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
-
-
-def _check(level: float, horizon: int) -> None:
-    check_fraction(level, "level")
-    check_days(horizon, "horizon")
+    return closes.frame("evt", convert_move(move, conversion), sigma, aim=aim)
 
 
 def _fit_degrees_of_freedom(z: Floats, window: int) -> Floats:

@@ -1,4 +1,4 @@
-"""The frames of the haircut laboratory, and the gates that prices and haircuts pass.
+"""The frames of the haircut laboratory; the gates that these and the options pass.
 
 Prices are closes per instrument and date, adjusted for splits and bonuses by whoever
 supplies them. Fractions, never percentages; losses are positive. Statistics are
@@ -7,28 +7,43 @@ Float64, as prices are here: nothing in this package is money.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from holdings_kit.errors import FrameError
-from holdings_kit.schema import HOLDINGS, MARGINS, FrameLike, as_frame, conform
+from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.schema import (
+    MARGINS,
+    FrameLike,
+    as_frame,
+    conform,
+    require_columns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "HAIRCUTS",
     "PRICES",
+    "Aim",
     "AnyFrame",
     "Bools",
     "Closes",
     "Floats",
     "Ints",
+    "aim_at",
+    "as_haircuts",
+    "check_choice",
+    "check_days",
+    "check_fraction",
     "last_margins",
     "read_closes",
     "read_haircuts",
     "take_closes",
-    "take_holdings",
 ]
 
 AnyFrame: TypeAlias = FrameLike | pl.LazyFrame
@@ -68,6 +83,14 @@ HAIRCUTS: Final = pl.Schema(
 KEY: Final = ("instrument_id", "date", "model", "name")
 
 
+class Aim(NamedTuple):
+    """What a series of haircuts is called, and what it was built for."""
+
+    name: str | None = None
+    level: float | None = None
+    horizon: int | None = None
+
+
 class Closes(NamedTuple):
     """Known closes of many instruments, one run after the other.
 
@@ -99,6 +122,12 @@ class Closes(NamedTuple):
         """Log return over `days` closes; NaN on the first `days` of an instrument."""
         return _measure_returns(self.close, self.starts, days)
 
+    @property
+    def note(self) -> pl.Expr | pl.Series:
+        """The column `note` of an answer."""
+        none = pl.lit(None, pl.String()).alias("note")
+        return none if self.notes is None else self.notes.alias("note")
+
     def frame(
         self,
         model: str,
@@ -106,9 +135,7 @@ class Closes(NamedTuple):
         volatility: Floats | None = None,
         floor_hit: Bools | None = None,
         *,
-        name: str | None = None,
-        level: float | None = None,
-        horizon: int | None = None,
+        aim: Aim,
     ) -> pl.DataFrame:
         """Put the answer of a model beside the keys: a `HAIRCUTS` frame."""
         known = pl.Series("haircut", haircut, nan_to_null=True)
@@ -122,19 +149,47 @@ class Closes(NamedTuple):
             if volatility is None
             else pl.Series("volatility", volatility, nan_to_null=True),
             pl.when(known.is_not_null()).then(hit).alias("floor_hit"),
-            pl.lit(level, pl.Float64()).alias("level"),
-            pl.lit(horizon, pl.Int64()).alias("horizon"),
-            pl.lit(model if name is None else name).alias("name"),
-            pl.lit(None, pl.String()).alias("note")
-            if self.notes is None
-            else self.notes.alias("note"),
+            pl.lit(aim.level, pl.Float64()).alias("level"),
+            pl.lit(aim.horizon, pl.Int64()).alias("horizon"),
+            pl.lit(model if aim.name is None else aim.name).alias("name"),
+            self.note,
         )
 
 
-def take_holdings(holdings: AnyFrame) -> pl.LazyFrame:
-    """Take `HOLDINGS` of any library or file, checked."""
-    frame = as_frame(holdings, HOLDINGS, name="holdings").lazy()
-    return conform(frame, HOLDINGS, name="holdings")
+def check_fraction(value: float, name: str) -> None:
+    """Refuse a level or decay outside (0, 1)."""
+    if not (0 < value < 1 and math.isfinite(value)):
+        raise ConfigError(f"{name} {value}: must lie between 0 and 1, as 0.99 does")
+
+
+def check_days(value: int, name: str) -> None:
+    """Refuse a horizon or window below one day."""
+    if value < 1:
+        raise ConfigError(f"{name} {value}: must be at least 1 trading day")
+
+
+def aim_at(name: str | None, level: float, horizon: int) -> Aim:
+    """Take what a model is to aim at; refuse a level or horizon that is none."""
+    check_fraction(level, "level")
+    check_days(horizon, "horizon")
+    return Aim(name, level, horizon)
+
+
+def check_choice(
+    value: str, name: str, known: Sequence[str], *, quoted: bool = False
+) -> None:
+    """Refuse an option that is none of those there are."""
+    if value not in known:
+        *most, last = map(repr, known) if quoted else known
+        listed = f"{', '.join(most)} or {last}"
+        raise ConfigError(f"{name} {value!r}: {'give ' if quoted else ''}{listed}")
+
+
+def as_haircuts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Take the columns of `HAIRCUTS`; those that are not there are null."""
+    return rows.match_to_schema(
+        HAIRCUTS, missing_columns="insert", extra_columns="ignore"
+    )
 
 
 def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
@@ -147,18 +202,13 @@ def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
     """
     frame = as_frame(prices, PRICES, name=name).lazy()
     have = frame.collect_schema()
-    found: list[pl.Expr] = []
+    found: dict[str, pl.Expr] = {}
     for column, names in ALIASES.items():
         there = [other for other in names if other in have and have[other].is_numeric()]
         if there:
-            found.append(pl.col(there[0]).cast(pl.Float64()).alias(column))
-    rows = frame.with_columns(found)
-    wanted = [*PRICES, *(c for c in ("open", "previous_close") if _has(found, c))]
-    return conform(rows, PRICES, name=name).select(wanted).collect()
-
-
-def _has(columns: list[pl.Expr], name: str) -> bool:
-    return any(column.meta.output_name() == name for column in columns)
+            found[column] = pl.col(there[0]).cast(pl.Float64())
+    rows = conform(frame.with_columns(**found), PRICES, name=name)
+    return rows.select(*PRICES, *(c for c in found if c not in PRICES)).collect()
 
 
 def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
@@ -225,13 +275,10 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     have = rows.collect_schema()
     if "haircut" in have and have["haircut"].is_numeric():
         rows = rows.with_columns(pl.col("haircut").cast(pl.Float64()))
-    optional = [column for column in HAIRCUTS if column not in ("name", *_GIVEN)]
     rows = rows.with_columns(
-        pl.lit(None, HAIRCUTS[column]).alias(column)
-        if column not in have
-        else pl.col(column).cast(HAIRCUTS[column])
-        for column in optional
-        if column not in have or have[column] == pl.Null()
+        pl.lit(None, dtype).alias(column)
+        for column, dtype in HAIRCUTS.items()
+        if column not in ("name", *_GIVEN) and have.get(column, pl.Null()) == pl.Null()
     )
     label = pl.coalesce("name", "model") if "name" in have else pl.col("model")
     if "model" in have:
@@ -255,9 +302,9 @@ def last_margins(margins: AnyFrame) -> pl.DataFrame:
     """
     rows = as_frame(margins, MARGINS, name="margins").lazy()
     have = rows.collect_schema()
-    for column in ("instrument_id", "date", "security_var", "var_margin", "elm"):
-        if column not in have:
-            raise FrameError("margins", column, f"missing; margins has {have.names()}")
+    wanted = ("instrument_id", "date", "security_var", "var_margin", "elm")
+    reason = f"missing; margins has {have.names()}"
+    require_columns(have, wanted, name="margins", reason=reason)
     order = [pl.col("file_no")] if "file_no" in have else []
     if "series" in have:
         order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))

@@ -8,17 +8,11 @@ import numpy as np
 
 from holdings_kit.errors import load_optional
 from holdings_kit.haircuts._audit import Declared, read_audited
+from holdings_kit.haircuts._frames import aim_at, check_days
 from holdings_kit.haircuts._numeric import normal_quantile, t_quantile
-from holdings_kit.haircuts._volatility import (
-    Conversion,
-    check_days,
-    check_fraction,
-    convert_move,
-)
+from holdings_kit.haircuts._volatility import Conversion, convert_move
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import polars as pl
 
     from holdings_kit.haircuts._frames import AnyFrame, Floats
@@ -91,9 +85,9 @@ def garch(
     >>> garch(prices)["haircut"].to_list()  # fewer than `window` returns
     [None, None, None]
     """
-    check_fraction(level, "level")
-    for what, days in (("horizon", horizon), ("window", window), ("refit", refit)):
-        check_days(days, what)
+    aim = aim_at(name, level, horizon)
+    check_days(window, "window")
+    check_days(refit, "refit")
     closes = read_audited(prices, strict=strict, declared=declared)
     returns = closes.moves * PERCENT
     total = np.full(returns.size, np.nan)
@@ -107,19 +101,13 @@ def garch(
                 sigma[rows] = np.sqrt(ahead) / PERCENT
                 total[rows] = np.sqrt(_sum_variance(fit, ahead, horizon)) / PERCENT
                 multiple[rows] = _find_quantile(fit.df, level)
-    return closes.frame(
-        "garch",
-        convert_move(multiple * total, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
+    move = multiple * total
+    return closes.frame("garch", convert_move(move, conversion), sigma, aim=aim)
 
 
 def _fit_window(returns: Floats, law: str) -> _Fit | None:
     """Fit one window; ``None`` when the optimiser does not converge."""
-    model = _load_arch().arch_model(
+    model = load_optional("arch").arch_model(
         returns, mean="Zero", vol="GARCH", p=1, q=1, dist=law, rescale=False
     )
     if not np.any(returns):
@@ -157,7 +145,3 @@ def _find_quantile(df: float, level: float) -> float:
     if np.isinf(df):
         return normal_quantile(level)
     return float(t_quantile(level, np.array(df))) * float(np.sqrt((df - 2) / df))
-
-
-def _load_arch() -> ModuleType:
-    return load_optional("arch")

@@ -9,13 +9,15 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._frames import (
-    HAIRCUTS,
     AnyFrame,
     Floats,
+    as_haircuts,
+    check_choice,
+    check_days,
     read_closes,
     read_haircuts,
 )
-from holdings_kit.haircuts._volatility import check_days, volatility
+from holdings_kit.haircuts._volatility import volatility
 from holdings_kit.haircuts.statistics._overlapping import Loss
 
 if TYPE_CHECKING:
@@ -89,8 +91,7 @@ def windows(prices: AnyFrame, *, horizon: int, loss: Loss) -> pl.DataFrame:
     volatility (λ = 0.94) known on `date`, by which one sees whether a haircut moves.
     """
     check_days(horizon, "horizon")
-    if loss not in {"terminal", "worst"}:
-        raise ConfigError(f"loss {loss!r}: give 'terminal' or 'worst'")
+    check_choice(loss, "loss", ("terminal", "worst"), quoted=True)
     closes = read_closes(prices)
     starts = closes.starts
     first = horizon if loss == "terminal" else 1
@@ -169,13 +170,11 @@ def netted(
             ((pl.col("haircut") * pl.col("value")).sum() / pl.col("value").sum()).alias(
                 "haircut"
             ),
-            pl.lit(None, pl.Float64()).alias("volatility"),
             pl.col("floor_hit").all(),
             *(
                 pl.when(pl.col(column).n_unique() == 1).then(pl.col(column).first())
                 for column in ("level", "horizon")
             ),
-            pl.lit(None, pl.String()).alias("note"),
             whole=whole,
         )
     )
@@ -183,7 +182,7 @@ def netted(
     return Book(
         weighted.filter("whole")
         .with_columns(named)
-        .select(HAIRCUTS.names())
+        .pipe(as_haircuts)
         .sort("model", "name", "date"),
         book.filter("whole").select(named, "date", "close").sort("date"),
     )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._audit import Declared, read_audited
+from holdings_kit.haircuts._frames import aim_at, check_choice, check_days
 from holdings_kit.haircuts._numeric import normal_pdf, normal_quantile
 from holdings_kit.haircuts._rolling import (
     Interpolation,
@@ -22,8 +22,6 @@ from holdings_kit.haircuts._rolling import (
 from holdings_kit.haircuts._volatility import (
     Conversion,
     Seed,
-    check_days,
-    check_fraction,
     convert_move,
     volatility,
 )
@@ -99,18 +97,12 @@ def ewma(
     >>> ewma(prices, decay=0.94, level=0.99)["haircut"].round(4).to_list()
     [None, 0.047, 0.0456]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     closes = read_audited(prices, strict=strict, declared=declared)
     sigma = volatility(closes, decay=decay, seed=seed)
     multiple = normal_quantile(level) * np.sqrt(horizon)
-    return closes.frame(
-        "ewma",
-        convert_move(multiple * sigma, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
+    move = multiple * sigma
+    return closes.frame("ewma", convert_move(move, conversion), sigma, aim=aim)
 
 
 def historical(
@@ -175,7 +167,7 @@ def historical(
     ... ].round(4).to_list()
     [None, None, 0.1]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     check_days(window, "window")
     closes = read_audited(prices, strict=strict, declared=declared)
     days = horizon if scaling == "overlapping" else 1
@@ -188,9 +180,7 @@ def historical(
         interpolation=interpolation,
     )
     scale = 1.0 if scaling == "overlapping" else np.sqrt(horizon)
-    return closes.frame(
-        "historical", -worst * scale, name=name, level=level, horizon=horizon
-    )
+    return closes.frame("historical", -worst * scale, aim=aim)
 
 
 def expected_shortfall(
@@ -245,26 +235,17 @@ def expected_shortfall(
     ... ].round(4).to_list()
     [None, None, 0.1]
     """
-    _check(level, horizon)
+    aim = aim_at(name, level, horizon)
     closes = read_audited(prices, strict=strict, declared=declared)
     if method == "empirical":
         check_days(window, "window")
         tail = _average_lowest(closes, horizon, window, 1 - level)
-        return closes.frame(
-            "es_empirical", -tail, name=name, level=level, horizon=horizon
-        )
-    if method != "normal":
-        raise ConfigError(f"method {method!r}: give 'normal' or 'empirical'")
+        return closes.frame("es_empirical", -tail, aim=aim)
+    check_choice(method, "method", ("normal", "empirical"), quoted=True)
     sigma = volatility(closes, decay=decay, seed=seed)
     multiple = normal_pdf(normal_quantile(level)) / (1 - level) * np.sqrt(horizon)
-    return closes.frame(
-        "es_normal",
-        convert_move(multiple * sigma, conversion),
-        sigma,
-        name=name,
-        level=level,
-        horizon=horizon,
-    )
+    move = multiple * sigma
+    return closes.frame("es_normal", convert_move(move, conversion), sigma, aim=aim)
 
 
 def _average_lowest(closes: Closes, horizon: int, window: int, share: float) -> Floats:
@@ -280,8 +261,3 @@ def _average_lowest(closes: Closes, horizon: int, window: int, share: float) -> 
             worst = np.sort(np.partition(block, depth - 1, axis=1)[:, :depth], axis=1)
             answer[rows] = worst @ weights / mass
     return out
-
-
-def _check(level: float, horizon: int) -> None:
-    check_fraction(level, "level")
-    check_days(horizon, "horizon")

@@ -11,9 +11,14 @@ from collections.abc import Mapping
 import polars as pl
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._frames import AnyFrame, read_closes, read_haircuts
+from holdings_kit.haircuts._frames import (
+    AnyFrame,
+    check_days,
+    check_fraction,
+    read_closes,
+    read_haircuts,
+)
 from holdings_kit.haircuts._numeric import normal_quantile
-from holdings_kit.haircuts._volatility import check_days, check_fraction
 
 __all__ = ["buffer", "stressed", "ten_year_floor"]
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError
-from holdings_kit.haircuts._decompose import market_date
-from holdings_kit.haircuts._frames import HAIRCUTS, take_holdings
-from holdings_kit.schema import MONEY, RATE, as_frame, conform
+from holdings_kit.haircuts._frames import as_haircuts, check_choice
+from holdings_kit.portfolio._prices import day_of
+from holdings_kit.schema import HOLDINGS, MONEY, RATE, conform, take_frame
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame, Floats
@@ -85,9 +84,9 @@ def panel_part(holdings: AnyFrame) -> pl.LazyFrame:
     """Add up snapshots for `panel_of`; those of an account and a day together."""
     newest = pl.struct(*_ORDER, "haircut", "close_price")
     return (
-        take_holdings(holdings)
+        take_frame(holdings, HOLDINGS, name="holdings")
         .filter(pl.col("haircut").is_not_null())
-        .with_columns(market_date().alias("date"))
+        .with_columns(date=day_of(pl.col("snapshot_at")))
         .sort(_ORDER)
         .group_by(*SERIES, "date")
         .agg(
@@ -143,18 +142,10 @@ def published(holdings: AnyFrame) -> pl.DataFrame:
     ... )
     ('arrow', 0.2)
     """
-    return panel(holdings).select(
-        "instrument_id",
-        "date",
-        pl.coalesce("broker", "source").alias("model"),
-        pl.col("haircut").cast(pl.Float64()),
-        *(
-            pl.lit(None, HAIRCUTS[column]).alias(column)
-            for column in ("volatility", "floor_hit", "level", "horizon")
-        ),
-        pl.coalesce("broker", "source").alias("name"),
-        pl.lit(None, pl.String()).alias("note"),
-    )
+    model = pl.coalesce("broker", "source")
+    haircut = pl.col("haircut").cast(pl.Float64())
+    named = panel(holdings).with_columns(haircut, model=model, name=model)
+    return as_haircuts(named)
 
 
 def drift(panel: AnyFrame) -> pl.DataFrame:
@@ -188,7 +179,7 @@ def drift(panel: AnyFrame) -> pl.DataFrame:
     days = (pl.col("date") - pl.col("date").min()).dt.total_days().cast(pl.Float64())
     rate = pl.col("haircut").cast(pl.Float64())
     return (
-        conform(as_frame(panel, PANEL, name="panel").lazy(), PANEL, name="panel")
+        take_frame(panel, PANEL, name="panel")
         .sort(*SERIES, "date")
         .group_by(SERIES, maintain_order=True)
         .agg(
@@ -256,10 +247,9 @@ def change_points(
     >>> change_points(history).select("date", "change").row(0)
     (datetime.date(2026, 1, 2), 0.125)
     """
-    if method not in {"steps", "levels"}:
-        raise ConfigError(f"method {method!r}: give 'steps' or 'levels'")
+    check_choice(method, "method", ("steps", "levels"), quoted=True)
     rows = (
-        conform(as_frame(panel, PANEL, name="panel").lazy(), PANEL, name="panel")
+        take_frame(panel, PANEL, name="panel")
         .with_columns(pl.col("haircut").cast(pl.Float64()))
         .sort(*SERIES, "date")
         .collect()

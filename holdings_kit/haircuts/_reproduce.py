@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, readable
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._audit import SETTLED, find_serious
 from holdings_kit.haircuts._frames import (
     PRICES,
@@ -28,7 +28,7 @@ from holdings_kit.haircuts._rules import (
 )
 from holdings_kit.haircuts._volatility import convert_move
 from holdings_kit.market import adjust
-from holdings_kit.schema import ACTIONS, MONEY, as_frame, conform
+from holdings_kit.schema import ACTIONS, MONEY, as_frame, conform, require_columns
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Seed
@@ -204,8 +204,8 @@ def _take_newest_margins(margins: pl.DataFrame) -> pl.DataFrame:
     number = pl.Float64()
     nothing = pl.lit(None, pl.String()).alias("symbol")
     adhoc = pl.col("adhoc").cast(number) if "adhoc" in table.columns else pl.lit(0.0)
-    if "haircut" not in table.columns:
-        raise FrameError("margins", "haircut", f"missing; margins has {table.columns}")
+    reason = f"missing; margins has {table.columns}"
+    require_columns(table.columns, ["haircut"], name="margins", reason=reason)
     return table.select(
         "instrument_id",
         "symbol" if "symbol" in table.columns else nothing,
@@ -337,9 +337,9 @@ def _adjust(prices: AnyFrame, actions: AnyFrame) -> pl.DataFrame:
     `adjust` reads the house's own columns, in its types; what the actions lack is null.
     """
     table = as_frame(actions, ACTIONS, name="actions").lazy().collect()
-    for column in ("instrument_id", "ex_date", "kind"):
-        if column not in table.columns:
-            raise FrameError("actions", column, f"missing; actions has {table.columns}")
+    reason = f"missing; actions has {table.columns}"
+    needed = ("instrument_id", "ex_date", "kind")
+    require_columns(table.columns, needed, name="actions", reason=reason)
     table = table.with_columns(
         pl.lit(None, dtype).alias(column)
         for column, dtype in ACTIONS.items()

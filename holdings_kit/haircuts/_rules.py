@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.haircuts._audit import Declared, read_audited
 from holdings_kit.haircuts._frames import (
+    Aim,
     AnyFrame,
     Bools,
     Closes,
     Floats,
+    check_choice,
     last_margins,
     read_closes,
 )
@@ -33,6 +35,7 @@ from holdings_kit.haircuts._volatility import (
     convert_move,
     volatility,
 )
+from holdings_kit.schema import require_columns
 
 __all__ = [
     "FirstReturns",
@@ -170,7 +173,8 @@ def sebi_2020(
     rule = apply_rule_2020(closes, group, conversion, seed, first_return)
     own = np.where(rule.labels == "ETF", ELM_ETF, ELM_SHARE)
     haircut = rule.var + (own if elm is None else elm)
-    return closes.frame("sebi_2020", haircut, rule.sigma, rule.floor_hit, name=name)
+    hit = rule.floor_hit
+    return closes.frame("sebi_2020", haircut, rule.sigma, hit, aim=Aim(name))
 
 
 def apply_rule_2020(
@@ -191,7 +195,7 @@ def apply_rule_2020(
     sigma = volatility(closes, decay=DECAY_2020, seed=seed, first_squares=squares)
     margin = convert_move(SIGMAS_2020 * sigma, conversion)
     if isinstance(seed, str | int | float) and seed in ("zero", 0):
-        first = closes.starts[:-1][closes.starts[:-1] < margin.size]
+        first = closes.starts[:-1]
         margin[first] = np.nan_to_num(margin[first])  # on day one the floor stands
     floor = _look_up_group(labels, FLOORS_2020)
     fixed = _look_up_group(labels, FIXED_2020)
@@ -269,7 +273,7 @@ def sebi_2005(
     var = np.where(groups == "I", var, var * np.sqrt(3))
     extreme = _measure_elm_2005(closes) if elm is None else np.full(sigma.size, elm)
     hit = (groups == "III") | (margin <= floor)
-    return closes.frame("sebi_2005", var + extreme, sigma, hit, name=name)
+    return closes.frame("sebi_2005", var + extreme, sigma, hit, aim=Aim(name))
 
 
 def _label_rows(closes: Closes, group: Groups, known: set[str]) -> Labels:
@@ -293,9 +297,9 @@ def _read_labels(closes: Closes, table: pl.DataFrame) -> Labels:
     """Read groups from a list or from margins, as of each row's date."""
     if "group" not in table.columns and {"var_margin", "elm"} <= set(table.columns):
         table = groups_of_margins(table)
-    for column in ("instrument_id", "group"):
-        if column not in table.columns:
-            raise FrameError("group", column, f"missing; group has {table.columns}")
+    reason = f"missing; group has {table.columns}"
+    needed = ("instrument_id", "group")
+    require_columns(table.columns, needed, name="group", reason=reason)
     label = pl.col("group").cast(pl.String()).replace({"1": "I", "2": "II", "3": "III"})
     table = table.with_columns(label.alias("group")).drop_nulls(
         ["instrument_id", "group"]
@@ -384,8 +388,7 @@ def _square_first_returns(closes: Closes, first_return: FirstReturns) -> Floats 
         for each in names
     ]
     for choice in chosen:
-        if choice not in {"none", "open"}:
-            raise ConfigError(f"first_return {choice!r}: give 'none' or 'open'")
+        check_choice(choice, "first_return", ("none", "open"), quoted=True)
     if "open" not in chosen:
         return None
     if closes.open is None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.errors import ConfigError, load_optional
+from holdings_kit.haircuts._frames import check_choice
+from holdings_kit.schema import require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,8 +116,7 @@ def table(
     """
     if style != "paper":
         raise ConfigError(f"style {style!r} is not known; have 'paper'")
-    if engine not in {"auto", "great_tables", "latex"}:
-        raise ConfigError(f"engine {engine!r}: auto, great_tables or latex")
+    check_choice(engine, "engine", ("auto", "great_tables", "latex"))
     installed = find_spec("great_tables") is not None
     text = _as_text(coverage, columns)
     if engine == "latex" or (engine == "auto" and not installed):
@@ -135,9 +136,8 @@ def table(
 
 def _as_text(coverage: pl.DataFrame, columns: Sequence[str] | None) -> pl.DataFrame:
     """Format each cell; null where there is nothing to say."""
-    for column in ("offsets_p", "garch_p"):
-        if column not in coverage.columns:
-            raise FrameError("coverage", column, "missing; pass what backtest gives")
+    tests, reason = ("offsets_p", "garch_p"), "missing; pass what backtest gives"
+    require_columns(coverage.columns, tests, name="coverage", reason=reason)
     rows = coverage.with_columns(
         pl.coalesce("offsets_p", "garch_p").alias("coverage_p"),
         pl.when(pl.col("offsets_p").is_not_null())
@@ -153,9 +153,8 @@ def _as_text(coverage: pl.DataFrame, columns: Sequence[str] | None) -> pl.DataFr
         usual = ["n", "breaches", "expected", "ratio", "coverage_p", "coverage_test"]
         chosen = [key for key in keys if not (same and key == "name")]
         columns = [*dict.fromkeys([*chosen, *usual, "detectable_ratio"])]
-    for column in columns:
-        if column not in rows.columns:
-            raise FrameError("coverage", column, "is asked for but not there")
+    reason = "is asked for but not there"
+    require_columns(rows.columns, columns, name="coverage", reason=reason)
     return rows.select(_format_cell(column, rows.schema[column]) for column in columns)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, readable
+from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._backtest import Judged, Span, cover, is_alone, judge
 from holdings_kit.haircuts._coverage import (
     POOLED,
@@ -23,12 +23,11 @@ from holdings_kit.haircuts._coverage import (
     Setting,
     built_for,
     filled,
-    rate_limits,
     rates,
 )
 from holdings_kit.haircuts._frames import PRICES, read_haircuts
 from holdings_kit.haircuts.statistics._result import check_level
-from holdings_kit.schema import column_names
+from holdings_kit.schema import column_names, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -114,9 +113,7 @@ class Universe:
             raise ConfigError(f"slices={slices}: at least 1 is needed")
         self._prices = _scan_prices(prices)
         have = self._prices.collect_schema().names()
-        for column in PRICES:
-            if column not in have:
-                raise FrameError("prices", column, "missing; pass PRICES")
+        require_columns(have, PRICES, name="prices", reason="missing; pass PRICES")
         self._slices = _cut_by_closes(self._prices, slices)
 
     def __repr__(self) -> str:
@@ -427,15 +424,9 @@ def _pool_columns(rows: pl.DataFrame, setting: Setting) -> dict[str, Column]:
     mean = rows["haircut"].to_numpy() / n
     dates = rows["rate"].list.len().to_numpy().astype(np.float64)
     independent = np.maximum(dates / setting.horizon, 1.0)
-    lower, upper = rate_limits(x / n * independent, independent)
     hit = np.where(x > 0, 1.0, np.nan)
     return {
-        **rates(n, x, setting.p),
-        "rate_lower": lower,
-        "rate_upper": upper,
-        "mean_haircut": mean,
-        "break_even_haircut": even,
-        "excess": mean - even,
+        **rates(n, x, setting.p, independent=independent, mean=mean, even=even),
         "first_breach": rows["first"],
         "worst_shortfall": rows["worst"],
         "mean_shortfall": rows["short"].to_numpy() / np.maximum(x, 1) * hit,

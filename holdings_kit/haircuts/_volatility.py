@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.haircuts._frames import check_fraction
+from holdings_kit.schema import require_columns
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Closes, Floats, Ints
@@ -17,8 +18,6 @@ __all__ = [
     "Conversion",
     "FirstReturn",
     "Seed",
-    "check_days",
-    "check_fraction",
     "convert_move",
     "standardise_returns",
     "volatility",
@@ -183,9 +182,9 @@ def _look_up_seeds(
 
 def _check_seeds(table: pl.DataFrame) -> pl.DataFrame:
     """Take the columns that say σ, and refuse what is no fraction."""
-    for column in ("instrument_id", "volatility"):
-        if column not in table.columns:
-            raise FrameError("seed", column, f"missing; seed has {table.columns}")
+    reason = f"missing; seed has {table.columns}"
+    needed = ("instrument_id", "volatility")
+    require_columns(table.columns, needed, name="seed", reason=reason)
     sigmas = [c for c in ("volatility", "previous_volatility") if c in table.columns]
     keys = [c for c in ("instrument_id", "date") if c in table.columns]
     table = table.select(*keys, pl.col(sigmas).cast(pl.Float64()))
@@ -224,15 +223,3 @@ def convert_move(multiple: Floats, conversion: Conversion) -> Floats:
     raise ConfigError(
         f"conversion {conversion!r}: give 'linear', 'exp_long' or 'exp_short'"
     )
-
-
-def check_fraction(value: float, name: str) -> None:
-    """Refuse a level or decay outside (0, 1)."""
-    if not (0 < value < 1 and math.isfinite(value)):
-        raise ConfigError(f"{name} {value}: must lie between 0 and 1, as 0.99 does")
-
-
-def check_days(value: int, name: str) -> None:
-    """Refuse a horizon or window below one day."""
-    if value < 1:
-        raise ConfigError(f"{name} {value}: must be at least 1 trading day")

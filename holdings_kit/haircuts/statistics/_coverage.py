@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from holdings_kit.errors import ConfigError, readable
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import (
     beta_quantile,
     binomial_cdf,
@@ -42,6 +43,7 @@ __all__ = [
     "clopper_pearson",
     "kupiec",
     "plus_factor",
+    "rate_limits",
     "traffic_light",
     "tuff",
     "zones",
@@ -110,8 +112,7 @@ def kupiec(
     """
     p = check_level(level)
     _check_counts(breaches, observations)
-    if method not in {"mid_p", "exact", "asymptotic"}:
-        raise ConfigError(f"method {method!r}: mid_p, exact or asymptotic")
+    check_choice(method, "method", ("mid_p", "exact", "asymptotic"))
     if observations == 0:
         return unknown("no observations")
     ratio = float(pof(breaches, observations, p))
@@ -176,13 +177,12 @@ def binomial(
         exact = 1 - float(binomial_cdf(breaches - 1, observations, p))
     elif alternative == "less":
         exact = float(binomial_cdf(breaches, observations, p))
-    elif alternative == "two-sided":
+    else:
+        check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
         mass = np.diff(
             binomial_cdf(np.arange(observations + 1.0), observations, p), prepend=0.0
         )
         exact = float(mass[mass <= mass[breaches] * (1 + 1e-7)].sum())
-    else:
-        raise ConfigError(f"alternative {alternative!r}: two-sided, greater or less")
     side = side_of(breaches, observations * p) if alternative == "two-sided" else None
     return TestResult(z, min(1.0, exact), None, f"exact, {alternative}", side)
 
@@ -205,14 +205,24 @@ def clopper_pearson(
     x, n = float(breaches), float(observations)
     if observations == 0:
         return Limits(0.0, 1.0)
+    # exactly the formula: powers of whole columns are rounded otherwise
     if breaches == 0:
         return Limits(0.0, 1 - error ** (1 / n))
     if breaches == observations:
         return Limits(error ** (1 / n), 1.0)
-    ones = np.ones(1)
-    lower = beta_quantile(x * ones, (n - x + 1) * ones, error / 2)
-    upper = beta_quantile((x + 1) * ones, (n - x) * ones, 1 - error / 2)
+    lower, upper = rate_limits(np.array([x]), np.array([n]), error)
     return Limits(float(lower[0]), float(upper[0]))
+
+
+def rate_limits(x: Floats, n: Floats, error: float = 0.05) -> tuple[Floats, Floats]:
+    """Limits of the rate as `clopper_pearson` gives them, for whole columns."""
+    none, every = x <= 0, x >= n
+    inner = np.where(none | every, n / 2, x)
+    lower = beta_quantile(inner, n - inner + 1, error / 2)
+    upper = beta_quantile(inner + 1, n - inner, 1 - error / 2)
+    one_sided = error ** (1 / n)
+    lower = np.where(none, 0.0, np.where(every, one_sided, lower))
+    return lower, np.where(every, 1.0, np.where(none, 1 - one_sided, upper))
 
 
 @name_test("Kupiec TUFF")
@@ -260,8 +270,7 @@ def tuff(
         return TestResult(
             ratio, float(chi2_sf(ratio, 1)), 1, size_note(law.size(1)), side
         )
-    if method != "mid_p":
-        raise ConfigError(f"method {method!r}: mid_p or asymptotic")
+    check_choice(method, "method", ("mid_p", "asymptotic"))
     note = size_note(law.mid_p_size(), "geometric law, mid-p")
     return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 

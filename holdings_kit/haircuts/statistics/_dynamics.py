@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import numpy as np
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import chi2_quantile, chi2_sf
 from holdings_kit.haircuts.statistics._laws import (
     BOUNDS,
@@ -103,8 +104,7 @@ def duration(
         size = float(table.p_value(chi2_quantile(1 - NOMINAL, 1)))
         note += f"; {size_note(size)}, given {count} breaches"
         return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note)
-    if method != "monte_carlo":
-        raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
+    check_choice(method, "method", ("monte_carlo", "asymptotic"))
     note += f"; {DRAWS['duration']:,} arrangements of the breaches, seed 0"
     return TestResult(ratio, float(table.p_value(ratio)), None, note)
 
@@ -161,8 +161,7 @@ def dynamic_quantile(
     quantile = as_floats(var, "var", flags.size)
     if lags < 0:
         raise ConfigError(f"lags {lags}: cannot be negative")
-    if method not in {"monte_carlo", "asymptotic"}:
-        raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
+    check_choice(method, "method", ("monte_carlo", "asymptotic"))
     if flags.size <= lags + 2:
         return unknown(f"{flags.size} days are too few for {lags} lags")
     own = _build_designs(flags[np.newaxis], p, lags)

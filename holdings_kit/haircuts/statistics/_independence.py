@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
 from holdings_kit.errors import ConfigError, readable
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import chi2_sf
 from holdings_kit.haircuts.statistics._laws import (
     DRAWS,
@@ -29,9 +30,6 @@ from holdings_kit.haircuts.statistics._result import (
     size_note,
     unknown,
 )
-
-if TYPE_CHECKING:
-    from holdings_kit.haircuts._frames import Bools, Floats
 
 __all__ = [
     "Transitions",
@@ -124,7 +122,7 @@ def christoffersen(
     if method == "asymptotic":
         note = f"{size_note(law.size(1))}, {given}"
         return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note)
-    _check_method(method)
+    check_choice(method, "method", ("mid_p", "asymptotic"))
     note = f"{size_note(law.mid_p_size(), 'mid-p')}, {given}"
     return TestResult(ratio, float(law.mid_p(ratio)), None, note)
 
@@ -166,7 +164,7 @@ def conditional_coverage(
     if method == "asymptotic":
         note = size_note(law.size(2))
         return TestResult(ratio, float(chi2_sf(ratio, 2)), 2, note, side)
-    _check_method(method)
+    check_choice(method, "method", ("mid_p", "asymptotic"))
     note = size_note(law.mid_p_size(), "mid-p")
     return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
 
@@ -214,13 +212,14 @@ def haas(
     """
     p = check_level(level)
     flags = as_hits(hits)
-    if part not in {"mixed", "independence"}:
-        raise ConfigError(f"part {part!r}: give 'mixed' or 'independence'")
+    check_choice(part, "part", ("mixed", "independence"), quoted=True)
     mixed = part == "mixed"
     count = int(flags.sum())
     if flags.size == 0 or (count == 0 and not mixed):
         return unknown("no breach: there is no time between failures")
-    ratio = float(tuff_term(_list_waits(flags), p).sum())
+    # days from the start to the first hit and from hit to hit
+    waits = np.diff(np.flatnonzero(flags), prepend=-1).astype(np.float64)
+    ratio = float(tuff_term(waits, p).sum())
     if mixed:
         ratio += float(pof(float(count), flags.size, p))
     df = count + mixed
@@ -230,18 +229,7 @@ def haas(
     if method == "asymptotic":
         note = size_note(float(table.p_value(-np.log(NOMINAL))))
         return TestResult(ratio, probability, df, note, side)
-    if method != "monte_carlo":
-        raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
+    check_choice(method, "method", ("monte_carlo", "asymptotic"))
     rank = -np.log(max(probability, TINY))
     note = f"{DRAWS['haas']:,} series of independent hits, seed 0 ({table.source})"
     return TestResult(ratio, float(table.p_value(rank)), None, note, side)
-
-
-def _list_waits(flags: Bools) -> Floats:
-    """Days from the start to the first hit and from hit to hit."""
-    return np.diff(np.flatnonzero(flags), prepend=-1).astype(np.float64)
-
-
-def _check_method(method: str) -> None:
-    if method != "mid_p":
-        raise ConfigError(f"method {method!r}: mid_p or asymptotic")

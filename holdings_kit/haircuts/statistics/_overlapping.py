@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import binomial_pmf, normal_quantile
 from holdings_kit.haircuts.statistics._laws import NOMINAL, mid_p_values
 from holdings_kit.haircuts.statistics._result import (
@@ -140,10 +141,9 @@ def overlapping(
     flags = as_hits(hits)
     if horizon < 1:
         raise ConfigError(f"horizon {horizon}: must be at least 1 day")
-    if side not in {None, "two-sided", "too many"}:
-        raise ConfigError(f"side {side!r}: give 'two-sided' or 'too many'")
-    if method not in {"offsets", "garch_count"}:
-        raise ConfigError(f"method {method!r}: give 'offsets' or 'garch_count'")
+    if side is not None:
+        check_choice(side, "side", ("two-sided", "too many"), quoted=True)
+    check_choice(method, "method", ("offsets", "garch_count"), quoted=True)
     if flags.size <= horizon:
         return unknown(f"{flags.size} windows are too few for a horizon of {horizon}")
     ratio = float(flags.mean() / p)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.errors import ConfigError, readable
-from holdings_kit.haircuts._frames import Bools, Floats
+from holdings_kit.haircuts._frames import Bools, Floats, check_fraction
 
 __all__ = [
     "Hits",
@@ -144,8 +144,7 @@ def as_floats(values: Numbers, name: str, length: int | None = None) -> Floats:
 
 def check_level(level: float) -> float:
     """Return 1 − level, the expected share of breaches."""
-    if not 0 < level < 1:
-        raise ConfigError(f"level {level}: must lie between 0 and 1, as 0.99 does")
+    check_fraction(level, "level")
     return 1 - level
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import (
     chi2_sf,
     normal_pdf,
@@ -91,8 +92,7 @@ def mcneil_frey(
     >>> mcneil_frey([0.01, -0.05], [0.03, 0.03], [0.04, 0.04]).note
     'fewer than two breaches: no spread of the residuals'
     """
-    if method not in {"monte_carlo", "t", "bootstrap"}:
-        raise ConfigError(f"method {method!r}: monte_carlo, t or bootstrap")
+    check_choice(method, "method", ("monte_carlo", "t", "bootstrap"))
     r, q, e = _read_three(returns, var, es)
     sigma = np.ones(r.size)
     if volatility is not None:
@@ -184,8 +184,7 @@ def acerbi_szekely(
     0.0
     """
     p = check_level(level)
-    if law not in {"exponential", "normal"}:
-        raise ConfigError(f"law {law!r}: exponential or normal")
+    check_choice(law, "law", ("exponential", "normal"))
     r, q, e = _read_three(returns, var, es)
     if not bool(np.all(e < 0)):
         raise ConfigError("es: must be positive, a loss")
@@ -266,10 +265,8 @@ def nolde_ziegel(
     'no spread of the identification functions: not testable'
     """
     p = check_level(level)
-    if alternative not in {"two-sided", "one-sided"}:
-        raise ConfigError(f"alternative {alternative!r}: two-sided or one-sided")
-    if method not in {"monte_carlo", "asymptotic"}:
-        raise ConfigError(f"method {method!r}: monte_carlo or asymptotic")
+    check_choice(alternative, "alternative", ("two-sided", "one-sided"))
+    check_choice(method, "method", ("monte_carlo", "asymptotic"))
     r, q, e = _read_three(returns, var, es)
     hit = r < q
     depth = q - e
@@ -372,8 +369,7 @@ def _measure_z(
     depth = np.where(hit, returns / -e, 0.0).sum(axis=1)
     if statistic == "z2":
         return depth / (q.size * p) + 1
-    if statistic != "z1":
-        raise ConfigError(f"statistic {statistic!r}: give 'z1' or 'z2'")
+    check_choice(statistic, "statistic", ("z1", "z2"), quoted=True)
     counts = hit.sum(axis=1)
     return np.where(counts > 0, depth / np.maximum(counts, 1) + 1, np.nan)
 
