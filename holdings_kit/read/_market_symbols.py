@@ -9,7 +9,7 @@ import polars as pl
 from holdings_kit.read.identity import asset_class, isin_ok
 from holdings_kit.schema import INSTRUMENTS
 from holdings_kit.wire._exchange import FILE_NOTICES
-from holdings_kit.wire._exchange_frames import SIGHTINGS
+from holdings_kit.wire._exchange_rows import SIGHTINGS
 
 __all__ = ["SIGHTINGS", "instruments_of", "resolve_symbols", "seen_in"]
 
