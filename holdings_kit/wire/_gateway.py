@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from holdings_kit.errors import WireError
 from holdings_kit.wire._batch import Batch
+from holdings_kit.wire._gateway_baskets import PRIVATE
 from holdings_kit.wire._gateway_facts import (
     FUNDS,
-    PRIVATE,
     SECURITIES,
     V1,
     V2,
