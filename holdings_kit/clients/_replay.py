@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from holdings_kit.clients._inbox import Inbox
 from holdings_kit.errors import ConfigError, WireError, readable
-from holdings_kit.read._files import find_dumps, lines
+from holdings_kit.read._files import find_dumps
+from holdings_kit.read._texts import lines
 from holdings_kit.wire import Torn
 from holdings_kit.wire._parse import parse
 from holdings_kit.wire._rows import is_object

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.errors import WireError
-from holdings_kit.read._files import read_bytes
+from holdings_kit.read._packed import read_bytes
 from holdings_kit.read.identity import asset_class, isin_ok
 from holdings_kit.schema import EXCHANGES, INSTRUMENTS, REJECTS, Loaded, conform
 from holdings_kit.wire._exchange import Document, line_of, read_cells, recognize

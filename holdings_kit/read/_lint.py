@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, cast
 import polars as pl
 
 from holdings_kit.errors import WireError
-from holdings_kit.read._files import read_bytes
 from holdings_kit.read._lint_checks import (
     CHECKED,
     check_earlier,
     check_fields,
     check_rows,
 )
+from holdings_kit.read._packed import read_bytes
 from holdings_kit.wire._published import PUBLISHED
 
 if TYPE_CHECKING:

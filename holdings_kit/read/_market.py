@@ -15,23 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import polars as pl
 
 from holdings_kit.errors import ConfigError, readable
-from holdings_kit.read._files import (
-    BREAKS,
-    MAGIC,
-    most_unpacked,
-    open_regular,
-    refuse_no_file,
-    say_why_not,
-    show_path,
-    unpack_bytes,
-    walk_files,
-    without_packing,
-)
+from holdings_kit.read._files import refuse_no_file, say_why_not, walk_files
 from holdings_kit.read._market_symbols import (
     SIGHTINGS,
     instruments_of,
     resolve_symbols,
     seen_in,
+)
+from holdings_kit.read._packed import (
+    BREAKS,
+    MAGIC,
+    most_unpacked,
+    open_regular,
+    show_path,
+    unpack_bytes,
+    without_packing,
 )
 from holdings_kit.schema import (
     ACTIONS,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.read._files import read_bytes
 from holdings_kit.read._market import read_market
 from holdings_kit.read._market_symbols import resolve_symbols, seen_in
+from holdings_kit.read._packed import read_bytes
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.schema import ACTIONS, INSTRUMENTS, MONEY, PRICES, conform
 from holdings_kit.wire._exchange import recognize

@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeGuard, cast
 
 from holdings_kit.errors import ConfigError
-from holdings_kit.read._files import (
-    Paths,
-    choose_block,
-    find_dumps,
-    gather_small,
-    map_in_order,
-    read_bytes,
-    texts,
-)
+from holdings_kit.read._files import Paths, find_dumps
 from holdings_kit.read._instruments import resolve
+from holdings_kit.read._packed import read_bytes
+from holdings_kit.read._texts import choose_block, gather_small, map_in_order, texts
 from holdings_kit.schema import Loaded, attach_events, require_zone
 from holdings_kit.wire import (
     Text,

@@ -16,13 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.read import resolve
-from holdings_kit.read._files import (
-    Found,
-    Paths,
-    find_dumps,
-    gather_small,
-    map_in_order,
-)
+from holdings_kit.read._files import Found, Paths, find_dumps
+from holdings_kit.read._texts import gather_small, map_in_order
 from holdings_kit.schema import Loaded, attach_events
 from holdings_kit.store._scan_blocks import (
     BLOCK,

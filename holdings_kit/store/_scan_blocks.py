@@ -14,21 +14,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from holdings_kit.read._files import (
-    ENOUGH,
-    SMALL,
-    Found,
-    choose_block,
-    is_cuttable,
-    open_regular,
-    show_path,
-    texts,
-)
+from holdings_kit.read._packed import is_cuttable, open_regular, show_path
+from holdings_kit.read._texts import ENOUGH, SMALL, choose_block, texts
 from holdings_kit.wire import Line, Text, Torn
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from holdings_kit.read._files import Found
     from holdings_kit.store._store import Store
 
 __all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between"]

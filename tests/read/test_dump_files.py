@@ -23,7 +23,7 @@ import holdings_kit as hk
 from holdings_kit.cli import main
 from holdings_kit.clients import Inbox
 from holdings_kit.errors import ConfigError, SignatureError
-from holdings_kit.read._files import LONGEST
+from holdings_kit.read._texts import LONGEST
 from holdings_kit.wire import mint_token, verify_token, webhook_checksum
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.read import _payloads as payloads
-from holdings_kit.read._files import choose_block
+from holdings_kit.read._texts import choose_block
 from holdings_kit.store import Store, Threads
 from holdings_kit.store._tables import Tables
 
@@ -101,7 +101,7 @@ def test_a_dump_is_cut_so_that_all_cores_end_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("holdings_kit.read._files.ENOUGH", 2000)
+    monkeypatch.setattr("holdings_kit.read._texts.ENOUGH", 2000)
     path, packed = tmp_path / "dump.ndjson", tmp_path / "dump.ndjson.gz"
     path.write_bytes(b"x" * 37_000)
     packed.write_bytes(b"\x1f\x8b" + b"x" * 37_000)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import holdings_kit as hk
 from holdings_kit.cli import app
 from holdings_kit.errors import ConfigError
-from holdings_kit.read._files import lines
+from holdings_kit.read._texts import lines
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.sandbox import generate
 from holdings_kit.sandbox._generate import invent_market

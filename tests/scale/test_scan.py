@@ -16,7 +16,8 @@ from polars.testing import assert_frame_equal
 import holdings_kit as hk
 from benchmarks.deliveries import webhook
 from holdings_kit.errors import ConfigError
-from holdings_kit.read._files import find_dumps, lines
+from holdings_kit.read._files import find_dumps
+from holdings_kit.read._texts import lines
 from holdings_kit.sandbox import generate
 from holdings_kit.schema import REJECTS, Loaded
 from holdings_kit.store import Store

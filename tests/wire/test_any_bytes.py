@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 import holdings_kit as hk
 from holdings_kit.errors import HoldingsError
-from holdings_kit.read._files import MAGIC
+from holdings_kit.read._packed import MAGIC
 from holdings_kit.schema import BASKETS, HOLDINGS, LISTINGS, REJECTS, SNAPSHOTS
 
 AT = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
