@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from holdings_kit.errors import HoldingsError
-from holdings_kit.read._files import lines
+from holdings_kit.read._texts import lines
 from holdings_kit.wire import Line
 
 if TYPE_CHECKING:
