@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.wire._rows import ROW
+from holdings_kit.wire._rows import ROW, run_plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -148,20 +148,23 @@ def _write_holdings(facts: Facts) -> pl.DataFrame:
     Only Arrow lists them apart, in ``symbols``.
     """
     holdings, listings = facts.holdings, facts.listings
-    apart = facts.documents.select(pl.col("doc").filter(source="arrow"))
-    if not apart.height:
-        return holdings.select("doc", "line")
-    if apart.height < facts.documents.height:
-        listings = listings.join(apart, on="doc", how="semi", maintain_order="left")
+    apart = facts.documents["source"] == "arrow"
+    if not apart.any():
+        return holdings[["doc", "line"]]
+    if not apart.all():
+        replies = facts.documents["doc"].filter(apart).to_frame()
+        listings = listings.join(replies, on="doc", how="semi", maintain_order="left")
     said = tuple(name for name in listings.columns if name not in {"doc", "holding_no"})
     listed = (
-        listings.select(row=ROW, listing=write_facts(listings, said, "listing"))
+        listings.lazy()
+        .select(row=ROW, listing=write_facts(listings, said, "listing"))
         .sort("row", "listing")
         .group_by("row", maintain_order=True)
         .agg(pl.col("listing").str.join(_END))
     )
-    return (
-        holdings.select("doc", "line", row=ROW)
+    return run_plan(
+        holdings.lazy()
+        .select("doc", "line", row=ROW)
         .join(listed, on="row", how="left", maintain_order="left")
         .select(
             "doc", pl.concat_str("line", "listing", separator=_END, ignore_nulls=True)

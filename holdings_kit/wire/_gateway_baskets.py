@@ -87,7 +87,7 @@ def _find_basket_faults(text: pl.DataFrame, read: pl.DataFrame) -> pl.DataFrame:
         )
         for column in _MONEY
     )
-    reason = wrong.select(pl.concat_list(pl.all()).list.drop_nulls().list.join("; "))
+    reason = wrong.select(pl.concat_str(pl.all(), separator="; ", ignore_nulls=True))
     return text.select(
         "doc",
         reason=pl.format("{}: {}", _POINTER, reason.to_series()),

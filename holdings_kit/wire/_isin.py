@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-__all__ = ["asset_class", "isin_ok"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["asset_class", "has_right_check_digit", "isin_ok", "name_asset_class"]
 
 
 def isin_ok(column: str = "isin") -> pl.Expr:
@@ -42,33 +46,36 @@ def asset_class(column: str = "isin") -> pl.Expr:
     >>> pl.DataFrame({"isin": codes}).select(asset_class())["isin"].to_list()
     ['equity', 'etf', 'government_security', None]
     """
-    code = pl.col(column)
-    return (
-        pl.when(code.str.contains(r"^IN[E9].{4}01"))
-        .then(pl.lit("equity"))
-        .when(code.str.contains(r"^INE.{4}0[78]"))
-        .then(pl.lit("bond"))
-        .when(code.str.starts_with("INF"))
-        .then(pl.lit("etf"))
-        .when(code.str.contains(r"^IN[0-4]"))
-        .then(pl.lit("government_security"))
-        .alias(column)
-    )
+    return pl.col(column).map_batches(_name_classes, pl.String(), is_elementwise=True)
 
 
 def _check_codes(codes: pl.Series) -> pl.Series:
-    """Check each distinct code once: a column of a million holds a few thousand."""
+    return _map_distinct(codes, has_right_check_digit, pl.Boolean())
+
+
+def _name_classes(codes: pl.Series) -> pl.Series:
+    return _map_distinct(codes, name_asset_class, pl.String())
+
+
+def _map_distinct(
+    codes: pl.Series, answer: Callable[[str], object], dtype: pl.DataType
+) -> pl.Series:
+    """Ask of each distinct code once: a column of a million holds a few thousand."""
     distinct = codes.unique().drop_nulls()
     if distinct.is_empty():
-        return pl.Series(codes.name, [None] * len(codes), dtype=pl.Boolean())
-    valid = [_has_right_check_digit(code) for code in distinct.to_list()]
-    return codes.replace_strict(
-        distinct, valid, default=None, return_dtype=pl.Boolean()
-    )
+        return pl.Series(codes.name, [None] * len(codes), dtype=dtype)
+    answers = pl.Series([answer(code) for code in distinct.to_list()], dtype=dtype)
+    return codes.replace_strict(distinct, answers, default=None, return_dtype=dtype)
+
+
+@lru_cache(maxsize=1 << 16)
+def name_asset_class(code: str) -> str | None:
+    """Name the asset class of one code, as `asset_class` does."""
+    return next((name for form, name in _CLASSES if form.match(code)), None)
 
 
 @lru_cache(maxsize=1 << 16)  # every block of a dump has the same few thousand
-def _has_right_check_digit(code: str) -> bool:
+def has_right_check_digit(code: str) -> bool:
     """Tell whether the Luhn sum of all digits ends in 0, the last one not doubled."""
     if _SHAPE.fullmatch(code) is None:
         return False
@@ -77,5 +84,11 @@ def _has_right_check_digit(code: str) -> bool:
     return (sum(digits[::2]) + sum(two // 10 + two % 10 for two in twice)) % 10 == 0
 
 
+_CLASSES = (
+    (re.compile(r"IN[E9].{4}01"), "equity"),
+    (re.compile(r"INE.{4}0[78]"), "bond"),
+    (re.compile(r"INF"), "etf"),
+    (re.compile(r"IN[0-4]"), "government_security"),
+)
 _SHAPE = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _EXPANDED = {ord(c): str(int(c, 36)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}

@@ -178,13 +178,13 @@ def _reject_whole(faults: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame
 def _add_keys(facts: Facts, rejects: pl.DataFrame) -> Loaded:
     """Key every frame by the content hash and put the columns in their order."""
     documents = facts.documents.with_columns(snapshot_id=hash_contents(facts))
-    key = documents.select(
-        "doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"
-    )
+    key = documents[
+        ["doc", "snapshot_id", "account_id", "source", "broker", "snapshot_at"]
+    ]
 
     def with_key(frame: pl.DataFrame, schema: pl.Schema, name: str) -> pl.DataFrame:
         both = join_documents(frame, key)
-        return conform(both.select(schema.names()), schema, name=name)
+        return conform(both[schema.names()], schema, name=name)
 
     return Loaded(
         conform(_describe_snapshots(facts, documents), SNAPSHOTS, name="snapshots"),
@@ -222,21 +222,17 @@ _NOTICES: Final = (
     .first()
     .alias("notices")
 )
-_REASONS: Final = (
-    pl.concat_list(
-        pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
-        pl.when(pl.col("fatal") > 1).then(
-            pl.format("{} parts could not be read", "fatal")
-        ),
-        pl.when(~pl.col("holdings_known")).then(
-            pl.lit("the payload holds no list of holdings")
-        ),
-        pl.when(~pl.col("checksum_ok")).then(pl.lit("the checksum does not match")),
-        pl.when(pl.col("account_id").is_null()).then(pl.lit("no account id")),
-        pl.when(pl.col("snapshot_at").is_null()).then(pl.lit("no snapshot date")),
-    )
-    .list.drop_nulls()
-    .list.join("; ")
+_REASONS: Final = pl.concat_str(
+    pl.when(pl.col("fatal") == 1).then(pl.lit("1 part could not be read")),
+    pl.when(pl.col("fatal") > 1).then(pl.format("{} parts could not be read", "fatal")),
+    pl.when(~pl.col("holdings_known")).then(
+        pl.lit("the payload holds no list of holdings")
+    ),
+    pl.when(~pl.col("checksum_ok")).then(pl.lit("the checksum does not match")),
+    pl.when(pl.col("account_id").is_null()).then(pl.lit("no account id")),
+    pl.when(pl.col("snapshot_at").is_null()).then(pl.lit("no snapshot date")),
+    separator="; ",
+    ignore_nulls=True,
 )
 _STATUS_REASON: Final = pl.when(_REASONS != "").then(_REASONS).alias("status_reason")
 _COUNT: Final = pl.when("holdings_known").then(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.schema import EXCHANGES, empty
-from holdings_kit.wire._isin import asset_class, isin_ok
-from holdings_kit.wire._rows import ROW, join_documents
+from holdings_kit.wire._isin import has_right_check_digit, name_asset_class
+from holdings_kit.wire._rows import ROW, join_documents, run_plan
 
 if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
@@ -26,9 +26,9 @@ def identify_holdings(facts: Facts) -> Facts:
     the baskets their `instrument_id`, and adds notices.
     """
     first, conflicts = _pick_first_listings(facts.listings)
-    holdings = _join_rows(
-        facts.holdings.select(pl.exclude(_LISTED)), first
-    ).with_columns(isin=pl.coalesce("isin", "listed_isin"))
+    holdings = _join_rows(facts.holdings.drop(_LISTED), first).with_columns(
+        isin=pl.coalesce("isin", "listed_isin")
+    )
     known = _classify_codes(holdings["isin"])
     if known.height:
         holdings = holdings.join(known, on="isin", how="left", maintain_order="left")
@@ -68,10 +68,11 @@ def _classify_codes(codes: pl.Series) -> pl.DataFrame:
     """Give the ISINs that verify, each once, with what their letters say."""
     if codes.null_count() == len(codes):
         return empty(_KNOWN)
-    distinct = codes.unique().drop_nulls().to_frame("isin")
-    return distinct.filter(isin_ok()).select(
-        "isin", verified="isin", derived=asset_class()
-    )
+    valid = [
+        code for code in codes.unique().drop_nulls() if has_right_check_digit(code)
+    ]
+    said = {"isin": valid, "verified": valid, "derived": map(name_asset_class, valid)}
+    return pl.DataFrame(said, _KNOWN)
 
 
 _KNOWN: Final = pl.Schema(dict.fromkeys(("isin", "verified", "derived"), pl.String()))
@@ -128,9 +129,10 @@ def _join_rows(holdings: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
     return holdings.join(first, on=_KEY, how="left", maintain_order="left")
 
 
-_ROW_OF: Final = ROW.alias("_row")
+_FIRST: Final = (ROW.shift(1) != ROW).fill_null(value=True)
+_NEW: Final = _FIRST.alias("_new")
 _LISTING_PLACE: Final = [
-    _ROW_OF,
+    _NEW,
     (
         ROW * 8
         + pl.col("exchange").replace_strict(
@@ -138,8 +140,6 @@ _LISTING_PLACE: Final = [
         )
     ).alias("_place"),
 ]
-_FIRST: Final = (pl.col("_row") != pl.col("_row").shift(1)).fill_null(value=True)
-_NEW: Final = _FIRST.alias("_new")
 
 
 def _pick_first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -149,18 +149,19 @@ def _pick_first_listings(listings: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataF
     """
     ordered = listings.with_columns(_LISTING_PLACE)
     if not ordered["_place"].is_sorted():
-        ordered = ordered.sort("_place", maintain_order=True)
-    ordered = ordered.with_columns(_NEW)
-    first = ordered.filter("_new").select(*_KEY, *_LISTED)
+        ordered = ordered.sort("_place", maintain_order=True).with_columns(_NEW)
+    first = ordered.filter("_new")[[*_KEY, *_LISTED]]
     if ordered["isin"].null_count() == ordered.height:
         nothing = _NO_TEXT.new_from_index(0, first.height)
         conflicts = ordered.clear().select(*_KEY, isins="isin")
         return first.hstack([nothing.alias("listed_isin")]), conflicts
     with_isin = ordered.filter(pl.col("isin").is_not_null())
-    isins = with_isin.filter(_FIRST).select(*_KEY, listed_isin="isin")
-    clash = with_isin.filter(~_FIRST & (pl.col("isin") != pl.col("isin").shift(1)))
+    plan = with_isin.lazy()
+    isins = run_plan(plan.filter(_FIRST).select(*_KEY, listed_isin="isin"))
+    other = ~_FIRST & (pl.col("isin") != pl.col("isin").shift(1))
+    clash = run_plan(plan.filter(other).select(*_KEY, isins="isin"))
     if clash.is_empty():
-        return _join_rows(first, isins), clash.select(*_KEY, isins="isin")
+        return _join_rows(first, isins), clash
     conflicts = (
         with_isin.join(clash.select(_KEY), on=_KEY, how="semi", maintain_order="left")
         .group_by(_KEY, maintain_order=True)

@@ -43,6 +43,7 @@ __all__ = [
     "read_values",
     "report_remarks",
     "report_zero_prices",
+    "run_plan",
     "stack_frames",
     "write_instant",
 ]
@@ -245,7 +246,7 @@ def explain_unread(text: pl.DataFrame, rows: pl.DataFrame, table: Table) -> pl.S
         )
         for column in columns
     ]
-    joined = pl.concat_list(said).list.drop_nulls().list.join("; ")
+    joined = pl.concat_str(said, separator="; ", ignore_nulls=True)
     return text.select(reason=pl.when(joined != "").then(joined)).to_series()
 
 
@@ -394,6 +395,14 @@ def write_instant(at: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
+def run_plan(plan: pl.LazyFrame) -> pl.DataFrame:
+    """Run a plan as it is written; for one reply, to optimise it would cost more."""
+    return plan.collect(engine="in-memory", optimizations=_AS_WRITTEN)
+
+
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
+
+
 def explode_items(
     rows: pl.DataFrame, items: pl.Expr, *, keep: Sequence[str] = ("doc",)
 ) -> pl.DataFrame:
@@ -401,8 +410,8 @@ def explode_items(
 
     An item that is null stays a row.
     """
-    listed = rows.select(*keep, item=items, no=pl.int_ranges(items.list.len()))
-    return listed.explode("item", "no", empty_as_null=False, keep_nulls=False)
+    listed = rows.lazy().select(*keep, item=items, no=pl.int_ranges(items.list.len()))
+    return run_plan(listed.explode("item", "no", empty_as_null=False, keep_nulls=False))
 
 
 def join_documents(frame: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
