@@ -103,7 +103,7 @@ MUTANTS: Final = [
     Mutant(
         "append mends",
         STORE,
-        "whole = self._without_short(known.collect(), placed)",
+        "whole = self._leave_out_short(known.collect(), placed)",
         "whole = known.collect()",
         f"{MISSING}:mended",
     ),
@@ -167,7 +167,7 @@ MUTANTS: Final = [
     Mutant(
         "erased come back",
         STORE,
-        "self._without_erased(_put_events_among_rejects(loaded))",
+        "self._leave_out_erased(_put_events_among_rejects(loaded))",
         "_put_events_among_rejects(loaded)",
         ERASE,
     ),

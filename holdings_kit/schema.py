@@ -597,13 +597,13 @@ def as_frame(
 
 def _as_type(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     if column.dtype == pl.String():
-        return _read_texts(column, dtype)
+        return _parse_texts(column, dtype)
     if isinstance(column.dtype, pl.Datetime) and isinstance(dtype, pl.Datetime):
         column = column.dt.replace_time_zone("UTC")  # Excel and pandas have none
     return column.cast(dtype)
 
 
-def _read_texts(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+def _parse_texts(column: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Read a column of texts, as `export` writes them, in its type."""
     if isinstance(dtype, pl.Datetime):
         column = column.str.to_datetime(time_zone="UTC", time_unit="us")

@@ -286,7 +286,7 @@ def _gather_evidence(closes: Closes, rows: Ints, since: Ints) -> pl.DataFrame:
     def relative(values: Floats | None) -> Floats:
         return nothing if values is None else np.log(values[rows] / before)
 
-    return _take_rows(closes, rows).with_columns(
+    return _pick_rows(closes, rows).with_columns(
         pl.Series("move", closes.moves[rows], nan_to_null=True),
         pl.Series("overnight", relative(closes.open), nan_to_null=True),
         pl.Series("previous", relative(closes.previous_close), nan_to_null=True),
@@ -294,7 +294,7 @@ def _gather_evidence(closes: Closes, rows: Ints, since: Ints) -> pl.DataFrame:
     )
 
 
-def _take_rows(closes: Closes, rows: Ints) -> pl.DataFrame:
+def _pick_rows(closes: Closes, rows: Ints) -> pl.DataFrame:
     """Take the keys of some rows, each with its `row`."""
     return closes.keys[rows.astype(np.uint32)].with_columns(pl.Series("row", rows))
 
@@ -369,7 +369,7 @@ def _find_gaps(at: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_stale_closes(closes: Closes, rows: Ints) -> pl.DataFrame:
-    at = _take_rows(closes, rows).with_columns(pl.Series("close", closes.close[rows]))
+    at = _pick_rows(closes, rows).with_columns(pl.Series("close", closes.close[rows]))
     evidence = pl.format(f"{LONG_STALE} closes without a change from {{}}", "close")
     return _write_findings(at, "stale run", "warning", evidence)
 
@@ -379,7 +379,7 @@ def _find_minor(closes: Closes) -> pl.DataFrame:
     first, length = _find_unchanged(closes.moves)
     short = (length >= STALE) & (length < LONG_STALE)
     first, length = first[short], length[short]
-    ends = _take_rows(closes, first + length - 1).drop("row")
+    ends = _pick_rows(closes, first + length - 1).drop("row")
     stale = ends.with_columns(pl.Series("still", length))
     unmoved = pl.format("{} closes without a change", "still")
     parts = [

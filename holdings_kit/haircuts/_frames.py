@@ -120,7 +120,7 @@ class Closes(NamedTuple):
 
     def returns(self, days: int) -> Floats:
         """Log return over `days` closes; NaN on the first `days` of an instrument."""
-        return _measure_returns(self.close, self.starts, days)
+        return _measure_log_returns(self.close, self.starts, days)
 
     @property
     def note(self) -> pl.Expr | pl.Series:
@@ -236,13 +236,13 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
         if column in known.columns
     }
     keys = known.select("instrument_id", "date")
-    moves = _measure_returns(close, starts, 1)
+    moves = _measure_log_returns(close, starts, 1)
     return Closes(
         keys, close, starts, moves, more.get("open"), more.get("previous_close")
     )
 
 
-def _measure_returns(close: Floats, starts: Ints, days: int) -> Floats:
+def _measure_log_returns(close: Floats, starts: Ints, days: int) -> Floats:
     out = np.empty(close.size)
     out[:days] = np.nan
     np.divide(close[days:], close[:-days], out=out[days:])

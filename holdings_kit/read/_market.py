@@ -385,7 +385,7 @@ def _with_bar(
 ) -> Iterator[Document | _Unreadable]:
     """Give every document, with a bar that counts files where one is wanted."""
     if isinstance(paths, bytes | bytearray | memoryview):
-        yield from _unpack("read_market", bytes(paths))
+        yield from _open_documents("read_market", bytes(paths))
         return
     files = _find_files(paths)
     shown: Iterable[Path] = files
@@ -403,7 +403,7 @@ def _with_bar(
         except OSError as error:
             yield _Unreadable(str(path), f"cannot be read: {error.strerror or error}")
             continue
-        yield from _unpack(str(path), body)
+        yield from _open_documents(str(path), body)
 
 
 def _find_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -447,7 +447,7 @@ _TORN: Final = (
 )
 
 
-def _unpack(
+def _open_documents(
     file: str, body: bytes, depth: int = 0, most: int | None = None
 ) -> Iterator[Document | _Unreadable]:
     """Give the documents in a file, packed or not; told by its first bytes.
@@ -463,17 +463,17 @@ def _unpack(
                 for member in archive.infolist():
                     if not member.is_dir() and not _is_hidden(Path(member.filename)):
                         most -= member.file_size
-                        yield from _unpack_member(file, archive, member, depth, most)
+                        yield from _open_member(file, archive, member, depth, most)
         elif body.startswith(tuple(MAGIC)):
             whole = unpack_bytes(io.BytesIO(body), most)
-            yield from _unpack(without_packing(file), whole, depth + 1, most)
+            yield from _open_documents(without_packing(file), whole, depth + 1, most)
         else:
             yield Document(file, body)
     except _TORN as error:
         yield _Unreadable(file, f"cannot be unpacked: {error}; fetch it again")
 
 
-def _unpack_member(
+def _open_member(
     file: str,
     archive: zipfile.ZipFile,
     member: zipfile.ZipInfo,
@@ -489,4 +489,4 @@ def _unpack_member(
     except _TORN as error:
         yield _Unreadable(name, f"cannot be unpacked: {error}; fetch it again")
         return
-    yield from _unpack(name, body, depth + 1, left + member.file_size)
+    yield from _open_documents(name, body, depth + 1, left + member.file_size)

@@ -63,13 +63,13 @@ class ErasedList:
         except FileNotFoundError:
             found = {"key": secrets.token_hex(32), "erased": []}
         except (OSError, ValueError) as error:
-            raise _unreadable(self._path, str(error)) from None
+            raise _refuse_list(self._path, str(error)) from None
         try:
             self._key = bytes.fromhex(found["key"])
             self._log: list[dict[str, Any]] = found["erased"]
             self._hashes = {entry["account"] for entry in self._log}
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise _unreadable(self._path, "it lacks what `erase` writes") from None
+            raise _refuse_list(self._path, "it lacks what `erase` writes") from None
 
     def __len__(self) -> int:
         return len(self._log)
@@ -103,7 +103,7 @@ class ErasedList:
         return hmac.new(self._key, account_id.encode(), hashlib.sha256).hexdigest()
 
 
-def _unreadable(path: Path, why: str) -> StoreError:
+def _refuse_list(path: Path, why: str) -> StoreError:
     return StoreError(
         f"{path}: the list of erased accounts cannot be read: {why}; without it they "
         "could come back: take it from a backup"

@@ -146,7 +146,7 @@ def scan_webhooks(
             raise ConfigError(
                 "api_secret stays in this process; to verify checksums, scan without on"
             )
-        return _spread(paths, "webhooks", instruments, into, on)
+        return _scan_elsewhere(paths, "webhooks", instruments, into, on)
     reader = _choose_reader("webhooks", instruments, api_secret)
     return _scan(paths, "webhooks", reader, into, progress=progress, workers=workers)
 
@@ -182,7 +182,7 @@ def scan_arrow(
     6
     """
     if on is not None:
-        return _spread(paths, "arrow", instruments, into, on)
+        return _scan_elsewhere(paths, "arrow", instruments, into, on)
     reader = _choose_reader("arrow", instruments)
     return _scan(paths, "arrow", reader, into, progress=progress, workers=workers)
 
@@ -289,7 +289,7 @@ class _Task:
         return done, source.skipped
 
 
-def _spread(
+def _scan_elsewhere(
     paths: Paths, kind: Kind, instruments: pl.DataFrame | None, into: Store, on: Mapper
 ) -> Scan:
     """Let others read the pieces of the files, and commit what they wrote, once."""

@@ -96,12 +96,12 @@ class Source:
 
     def _parts(self) -> Iterator[_Part]:
         places = [Path(torn.file) for torn in self._unread]
-        marks = self._into.marks(map(self._name, [*places, *self._files]))
+        marks = self._into.marks(map(self._name_mark, [*places, *self._files]))
         for torn, place in zip(self._unread, places, strict=True):
-            name = self._name(place)
+            name = self._name_mark(place)
             yield _Part(torn, name, marks.get(name, 0))
         for path in self._files:
-            yield from self._of(path, marks.get(self._name(path), 0))
+            yield from self._read_file(path, marks.get(self._name_mark(path), 0))
 
     def pieces(self) -> Iterator[Piece]:
         """Cut the files for others to read; only plain ones can be cut.
@@ -110,7 +110,7 @@ class Source:
         """
         for torn in self._unread:
             place = Path(torn.file)
-            yield Piece([place], 0, 0, 1, {self._name(place): 0}, torn)
+            yield Piece([place], 0, 0, 1, {self._name_mark(place): 0}, torn)
         small: list[Path] = []
         for path in self._files:
             if _measure_size(path) < SMALL:
@@ -124,7 +124,9 @@ class Source:
             yield Piece(small[at : at + step], 0, None, 1, {})
 
     def _cut(self, path: Path) -> Iterator[Piece]:
-        for part, name, mark in self._of(path, self._into.mark(self._name(path)) or 0):
+        for part, name, mark in self._read_file(
+            path, self._into.mark(self._name_mark(path)) or 0
+        ):
             marks = {name: mark}
             if isinstance(part, Text):
                 size = len(part.body)
@@ -132,11 +134,11 @@ class Source:
             else:
                 yield Piece([path], 0, 0, 1, marks, part)
 
-    def _name(self, path: Path) -> str:
+    def _name_mark(self, path: Path) -> str:
         return f"holdings_kit scan {self._kind} {show_path(path)}"
 
-    def _of(self, path: Path, mark: int) -> Iterator[_Part]:
-        name = self._name(path)
+    def _read_file(self, path: Path, mark: int) -> Iterator[_Part]:
+        name = self._name_mark(path)
         try:
             raw = open_regular(path)
         except OSError as error:
@@ -155,11 +157,11 @@ class Source:
             done = done.and_(part)
             yield _Part(part, name, done.mark)
             if not raw.closed:  # it is after its last line
-                at = self._tell(at, raw.tell())
+                at = self._tell_bar(at, raw.tell())
         raw.close()
-        self._tell(at, _measure_size(path))
+        self._tell_bar(at, _measure_size(path))
 
-    def _tell(self, before: int, now: int) -> int:
+    def _tell_bar(self, before: int, now: int) -> int:
         if self._bar is not None:
             self._bar.update(now - before)
         return now

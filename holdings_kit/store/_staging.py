@@ -114,7 +114,7 @@ def stage(
     return Staged(deliveries, rejects=rejects, **rows)
 
 
-def _collect(plan: pl.LazyFrame) -> pl.DataFrame:
+def _run_plan(plan: pl.LazyFrame) -> pl.DataFrame:
     """Run a plan over the few rows of one append; streaming would cost more."""
     return plan.collect(engine="in-memory")
 
@@ -135,7 +135,7 @@ def _list_snapshots(snapshots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFram
         .with_row_index("number")
         .join(batches, on="snapshot_id", how="left", maintain_order="left")
     )
-    return _collect(each)
+    return _run_plan(each)
 
 
 def _find_runs(table: str, frame: pl.DataFrame) -> pl.LazyFrame:
@@ -178,7 +178,7 @@ def _number_rows(found: Iterable[pl.LazyFrame], each: pl.DataFrame) -> pl.DataFr
             length=pl.min_horizontal("length", copy - pl.col("row_no")),
         )
     )
-    runs = _collect(plan)
+    runs = _run_plan(plan)
     if runs["number"].has_nulls():
         orphan = runs.filter(pl.col("number").is_null())["snapshot_id"][0]
         raise StoreError(f"rows of snapshot {orphan!r}, which snapshots does not list")
@@ -212,7 +212,7 @@ def _take_rows(
         .explode("row", "row_no", empty_as_null=False)
         .with_columns(batch)
     )
-    known = _collect(plan)
+    known = _run_plan(plan)
     filled = [column.name for column in frame if column.null_count() < column.len()]
     whole = {
         **frame.head(known.height).to_dict(),  # where all is null, any rows will do
@@ -293,4 +293,6 @@ def _list_deliveries(
     whole = new.join(
         facts, on="snapshot_id", how="left", nulls_equal=True, maintain_order="left"
     )
-    return _collect(whole.with_columns(doubt=doubt).select(TABLES["snapshots"].names()))
+    return _run_plan(
+        whole.with_columns(doubt=doubt).select(TABLES["snapshots"].names())
+    )

@@ -247,7 +247,7 @@ class Store(StoreView):
         """
         if not reason.strip():
             raise ConfigError("promote needs a reason: it is kept in the log")
-        found = self._judged(pl.col("snapshot_id") == snapshot_id)
+        found = self._judge_stored(pl.col("snapshot_id") == snapshot_id)
         if found.is_empty():
             raise StoreError(f"no snapshot {snapshot_id!r} in {self!r}")
         row = found.row(0, named=True)
@@ -306,8 +306,8 @@ class Store(StoreView):
         (0, 1)
         1
         """
-        loaded = self._without_erased(_put_events_among_rejects(loaded))
-        new = self._new(loaded, look_up=look_up)
+        loaded = self._leave_out_erased(_put_events_among_rejects(loaded))
+        new = self._find_new(loaded, look_up=look_up)
         return Part(
             _describe_append(loaded, new), write_files(self._tables, new._asdict())
         )
@@ -340,7 +340,7 @@ class Store(StoreView):
         ...     store.commit([], marks={"dump": 3}), store.mark("dump")
         (Appended(deliveries=0, repeated=0, rejects=0), 3)
         """
-        self._make()
+        self._make_sure_of_tables()
         held = list(parts)
         files = [file for part in held for file in part.files]
         _refuse_erased(self._tables, files)
@@ -407,7 +407,7 @@ class Store(StoreView):
         ...     store.compact(), store.history().snapshots.height
         (3, 3)
         """
-        with self._naming_broken():
+        with self._name_broken():
             return sum(join_files(self._tables, table) for table in TABLES)
 
     def vacuum(self, *, keep: timedelta = _WEEK) -> int:
@@ -598,7 +598,7 @@ class Store(StoreView):
         """
         if not reason.strip() or not account_id:
             raise ConfigError("erase needs an account and a reason: both are logged")
-        self._make()
+        self._make_sure_of_tables()
         root = self._tables.folder
         mine = pl.col("account_id") == account_id
         named = account_id.encode()
@@ -612,7 +612,7 @@ class Store(StoreView):
             if root is not None:
                 when = require_zone(at or datetime.now(UTC), "at")
                 ErasedList(root).add(account_id, reason=reason, at=when)
-            with self._naming_broken():
+            with self._name_broken():
                 counts, files = remove_rows(
                     self._tables, gone, buckets=place, mention=named
                 )
@@ -663,9 +663,9 @@ class Store(StoreView):
         """
         if days < 1:
             raise ConfigError(f"days={days}: at least 1 is needed")
-        self._make()
+        self._make_sure_of_tables()
         since = require_zone(now or datetime.now(UTC), "now") - timedelta(days=days)
-        judged = self._judged(pl.lit(value=True))
+        judged = self._judge_stored(pl.lit(value=True))
         old = judged.filter(pl.coalesce("snapshot_at", "fetched_at") < since)
         accepted = old.filter(pl.col("status") != "quarantined")
         last = pl.concat(
@@ -677,7 +677,7 @@ class Store(StoreView):
         names = old.join(last, on="snapshot_id", how="anti")["snapshot_id"].implode()
         goes = pl.col("snapshot_id").is_in(names)
         gone = {table: goes for table in TABLES if table != "rejects"}
-        with self._naming_broken():
+        with self._name_broken():
             counts, files = remove_rows(self._tables, gone, buckets=None)
         rows = sum(counts[table] for table in ("holdings", "listings", "baskets"))
         return Erased(counts["snapshots"], rows, 0, files)
@@ -734,7 +734,7 @@ class Store(StoreView):
                 shutil.rmtree(part, ignore_errors=True)
         return Store(path, few_rows=self._few_rows, storage_options=options)
 
-    def _make(self) -> int:
+    def _make_sure_of_tables(self) -> int:
         """Make the tables that are not there; give the number of buckets."""
         buckets = self.buckets
         if not self._complete:
@@ -744,9 +744,9 @@ class Store(StoreView):
             self._complete = True
         return buckets
 
-    def _new(self, loaded: Loaded, *, look_up: bool = True) -> Staged:
+    def _find_new(self, loaded: Loaded, *, look_up: bool = True) -> Staged:
         """Make the tables that are not there; leave out what the store has."""
-        buckets, batch_id = self._make(), uuid4().hex
+        buckets, batch_id = self._make_sure_of_tables(), uuid4().hex
         placed = place(loaded, buckets=buckets)
         if not look_up:
             none = pl.DataFrame(schema=STORED)
@@ -757,14 +757,14 @@ class Store(StoreView):
             buckets=placed.snapshots["bucket"].unique().to_list(),
         )
         seen = self._tables.scan("rejects").select(REJECTS.names())
-        whole = self._without_short(known.collect(), placed)
+        whole = self._leave_out_short(known.collect(), placed)
         new = stage(placed, whole, batch_id, buckets=buckets)
         rejects = new.rejects.join(
             seen.collect(), on=REJECTS.names(), how="anti", nulls_equal=True
         )
         return new._replace(rejects=rejects)
 
-    def _without_erased(self, loaded: Loaded) -> Loaded:
+    def _leave_out_erased(self, loaded: Loaded) -> Loaded:
         """Leave out the accounts that were erased, and lines that name them."""
         root = self._tables.folder
         erased = None if root is None else ErasedList(root)
@@ -787,7 +787,7 @@ class Store(StoreView):
         }
         return loaded._replace(**frames)
 
-    def _without_short(self, known: pl.DataFrame, placed: Loaded) -> pl.DataFrame:
+    def _leave_out_short(self, known: pl.DataFrame, placed: Loaded) -> pl.DataFrame:
         """Leave out what is known but lacks rows, so that this append mends it."""
         again = known.join(placed.snapshots, on="snapshot_id", how="semi")
         if again.is_empty():
@@ -795,7 +795,7 @@ class Store(StoreView):
         marked = again.with_columns(missing=pl.lit(None, pl.String()))
         for batch in marked["batch_id"].unique():
             one = marked.filter(batch_id=batch).unique("snapshot_id")
-            lacking = with_missing(one, self._count_rows(one))
+            lacking = with_missing(one, self._count_stored(one))
             known = known.join(lacking, on=["snapshot_id", "batch_id"], how="anti")
         return known
 

@@ -514,11 +514,11 @@ class Tables(NamedTuple):
             facts = files.select("path", "size_bytes", "num_records")
             for path, size, rows in facts.iter_rows():
                 uri = f"{self.uri(table)}/{path}"
-                why = self._what_is_wrong(uri, size, rows if count else None)
+                why = self._say_what_is_wrong(uri, size, rows if count else None)
                 if why is not None:
                     yield table, uri, why
 
-    def _what_is_wrong(self, uri: str, size: int, rows: int | None) -> str | None:
+    def _say_what_is_wrong(self, uri: str, size: int, rows: int | None) -> str | None:
         if self.folder is not None:
             try:
                 there = Path(uri).stat().st_size

@@ -99,7 +99,7 @@ class StoreView:
         Rows come by account, in the order of the payload. `rejects` is empty: a line
         that could not be read belongs to no account; `history` has them.
         """
-        return self._read(_is("current"), account_ids)
+        return self._read_wanted(_is("current"), account_ids)
 
     def as_of(
         self, instant: datetime, *, account_ids: Collection[str] | None = None
@@ -108,7 +108,9 @@ class StoreView:
 
         Only snapshots with ``snapshot_at <= instant`` play a part.
         """
-        return self._read(_is("current"), account_ids, require_zone(instant, "instant"))
+        return self._read_wanted(
+            _is("current"), account_ids, require_zone(instant, "instant")
+        )
 
     def history(self, *, account_ids: Collection[str] | None = None) -> Loaded:
         """Read every snapshot, by account and `snapshot_at`, with its status.
@@ -116,7 +118,7 @@ class StoreView:
         `rejects` holds what could not be read, and ``events`` what was no holdings
         import, unless accounts are named.
         """
-        loaded = self._read(pl.lit(value=True), account_ids, whole=True)
+        loaded = self._read_wanted(pl.lit(value=True), account_ids, whole=True)
         if account_ids is not None or self._bucket:
             return loaded
         loaded = loaded._replace(rejects=self.rejects())
@@ -124,7 +126,7 @@ class StoreView:
 
     def rejects(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
         """Read what could not be read (`REJECTS`), of all files or those named."""
-        return self._collect(self._set_aside(files).filter(~is_event_reason()))
+        return self._run(self._set_aside(files).filter(~is_event_reason()))
 
     def events(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
         """Read the events that were no holdings import (`EVENTS`), each once.
@@ -148,7 +150,7 @@ class StoreView:
         0
         [('order', 'a1')]
         """
-        rows = self._collect(self._set_aside(files).filter(is_event_reason()))
+        rows = self._run(self._set_aside(files).filter(is_event_reason()))
         place = ["file", "line_no", "raw"]
         # of two loads the one that verified comes last, by the words of the reason
         once = rows.unique(place, keep="last", maintain_order=True)
@@ -177,7 +179,7 @@ class StoreView:
         ...     Store(folder).snapshots().height
         0
         """
-        return self._judged(pl.lit(value=True)).select(SNAPSHOTS.names())
+        return self._judge_stored(pl.lit(value=True)).select(SNAPSHOTS.names())
 
     def quarantine(self) -> pl.DataFrame:
         """List the quarantined snapshots (`SNAPSHOTS`), the reason in each row."""
@@ -199,19 +201,19 @@ class StoreView:
         ...     Store(folder).missing_rows().columns
         ['snapshot_id', 'account_id', 'problem']
         """
-        judged = self._judged(pl.lit(value=True)).rename({"missing": "problem"})
+        judged = self._judge_stored(pl.lit(value=True)).rename({"missing": "problem"})
         lacking = judged.filter(pl.col("problem").is_not_null())
         return lacking.select("snapshot_id", "account_id", "problem")
 
     def decisions(self) -> pl.DataFrame:
         """List the promotions: snapshot, account, reason, instant."""
-        return self._decisions().sort("decided_at", "snapshot_id", "reason")
+        return self._read_decisions().sort("decided_at", "snapshot_id", "reason")
 
     def scan(self, *, as_of: datetime | None = None) -> Scanned:
         """Scan what `current` or `as_of` reads, for more rows than memory holds."""
         instant = None if as_of is None else require_zone(as_of, "as_of")
-        judged = self._judged(_is("current"), until=instant)
-        scanned, over = self._scanned(judged), _list_superseded_parts(judged)
+        judged = self._judge_stored(_is("current"), until=instant)
+        scanned, over = self._scan_all(judged), _list_superseded_parts(judged)
         return _leave_out_parts(scanned, over) if over.height else scanned
 
     def scan_days(
@@ -223,27 +225,27 @@ class StoreView:
         both inclusive.
         """
         day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
-        judged = self._judged(~_is("quarantined"))
+        judged = self._judge_stored(~_is("quarantined"))
         days = judged.with_columns(day.alias("_day"))
         if first is not None:
             days = days.filter(pl.col("_day") >= first)
         if last is not None:
             days = days.filter(pl.col("_day") <= last)
         for part in days.sort("_day").partition_by("_day", maintain_order=True):
-            yield part["_day"][0], self._scanned(part.drop("_day"))
+            yield part["_day"][0], self._scan_all(part.drop("_day"))
 
     def known_at(self, instant: datetime) -> StoreView:
         """Look at the store as it was at an instant of its own clock (time travel).
 
         It reaches back as far as `vacuum` has not swept.
         """
-        return self._view(known_at=require_zone(instant, "instant"))
+        return self._narrow(known_at=require_zone(instant, "instant"))
 
     def bucket(self, number: int) -> StoreView:
         """Look at the accounts of one bucket only."""
         if not 0 <= number < self.buckets:
             raise ConfigError(f"bucket {number}: {self!r} has 0 to {self.buckets - 1}")
-        return self._view(bucket=number)
+        return self._narrow(bucket=number)
 
     def map(
         self, question: Callable[[StoreView], T], *, on: Mapper | None = None
@@ -263,19 +265,19 @@ class StoreView:
             `hk.cluster.connect`; None: this process, one bucket after the
             other.
         """
-        views = [self] if self._bucket is not None else self._every_bucket()
+        views = [self] if self._bucket is not None else self._list_buckets()
         if on is not None:
             return on.map(question, views)
         return [question(view) for view in views]
 
-    def _every_bucket(self) -> list[StoreView]:
+    def _list_buckets(self) -> list[StoreView]:
         parts = self._tables.by_bucket(self.buckets, self._known_at)
         return [
-            self._view(bucket=number, tables=tables)
+            self._narrow(bucket=number, tables=tables)
             for number, tables in enumerate(parts)
         ]
 
-    def _view(
+    def _narrow(
         self,
         *,
         bucket: int | None = None,
@@ -291,47 +293,52 @@ class StoreView:
         view._made_with = self._made_with
         return view
 
-    def _places(self, account_ids: Collection[str] | None) -> set[int] | None:
+    def _find_buckets(self, account_ids: Collection[str] | None) -> set[int] | None:
         """Tell the buckets to look into; None means all."""
         if account_ids is None:
             return None if self._bucket is None else {self._bucket}
         named = {bucket_of(account, self.buckets) for account in account_ids}
         return named if self._bucket is None else named & {self._bucket}
 
-    def _decisions(self) -> pl.DataFrame:
+    def _read_decisions(self) -> pl.DataFrame:
         log = self._tables.scan(
-            "decisions", buckets=self._places(None), known_at=self._known_at
+            "decisions", buckets=self._find_buckets(None), known_at=self._known_at
         )
-        return self._collect(log).unique()
+        return self._run(log).unique()
 
-    def _stored(
+    def _read_stored(
         self, account_ids: Collection[str] | None = None, until: datetime | None = None
     ) -> pl.DataFrame:
         stored = self._tables.scan(
-            "snapshots", buckets=self._places(account_ids), known_at=self._known_at
+            "snapshots",
+            buckets=self._find_buckets(account_ids),
+            known_at=self._known_at,
         )
         if account_ids is not None:
             stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
         if until is not None:
             stored = stored.filter(pl.col("snapshot_at") <= until)
-        return self._collect(stored).with_columns(missing=pl.lit(None, pl.String()))
+        return self._run(stored).with_columns(missing=pl.lit(None, pl.String()))
 
-    def _judged(
+    def _judge_stored(
         self,
         wanted: pl.Expr,
         account_ids: Collection[str] | None = None,
         until: datetime | None = None,
     ) -> pl.DataFrame:
         """Judge the snapshots and give those wanted, their rows counted."""
-        stored, decisions = self._stored(account_ids, until), self._decisions()
+        stored, decisions = (
+            self._read_stored(account_ids, until),
+            self._read_decisions(),
+        )
         while True:
             judged = judge(stored, decisions, few_rows=self._few_rows).filter(wanted)
-            lacking = with_missing(judged, self._count_rows(judged))
+            lacking = with_missing(judged, self._count_stored(judged))
             if lacking.is_empty():
                 return judged
             stored = stored.update(lacking, on=_KEY, how="left")
 
-    def _read(
+    def _read_wanted(
         self,
         wanted: pl.Expr,
         account_ids: Collection[str] | None = None,
@@ -343,10 +350,13 @@ class StoreView:
 
         Without `whole`, a snapshot is read for the parts that are current in it.
         """
-        stored, decisions = self._stored(account_ids, until), self._decisions()
+        stored, decisions = (
+            self._read_stored(account_ids, until),
+            self._read_decisions(),
+        )
         while True:
             judged = judge(stored, decisions, few_rows=self._few_rows).filter(wanted)
-            loaded, counts = self._loaded(judged)
+            loaded, counts = self._read_rows(judged)
             lacking = with_missing(judged, counts)
             if lacking.is_empty():
                 over = _list_superseded_parts(judged)
@@ -357,29 +367,26 @@ class StoreView:
                 return Loaded(*parts, rejects=loaded.rejects)
             stored = stored.update(lacking, on=_KEY, how="left")
 
-    def _count_rows(self, snapshots: pl.DataFrame) -> list[pl.DataFrame]:
+    def _count_stored(self, snapshots: pl.DataFrame) -> list[pl.DataFrame]:
         """Count the rows of snapshots, table by table, without reading them whole."""
-        plans = [
-            self._rows(table, snapshots).group_by("snapshot_id").len()
-            for table in ROW_TABLES
-        ]
-        return self._collect_all(plans)
+        plans = self._scan_rows(snapshots)
+        return self._run_all([rows.group_by("snapshot_id").len() for rows in plans])
 
-    def _collect(self, plan: pl.LazyFrame) -> pl.DataFrame:
-        return self._collect_all([plan])[0]
+    def _run(self, plan: pl.LazyFrame) -> pl.DataFrame:
+        return self._run_all([plan])[0]
 
-    def _collect_all(self, plans: list[pl.LazyFrame]) -> list[pl.DataFrame]:
+    def _run_all(self, plans: list[pl.LazyFrame]) -> list[pl.DataFrame]:
         """Run plans; where a file cannot be read, name it."""
-        with self._naming_broken():
+        with self._name_broken():
             return pl.collect_all(plans)
 
     @contextmanager
-    def _naming_broken(self) -> Generator[None]:
+    def _name_broken(self) -> Generator[None]:
         """Where a file cannot be read, name it."""
         try:
             yield
         except TORN as error:
-            broken = self._tables.find_broken(buckets=self._places(None))
+            broken = self._tables.find_broken(buckets=self._find_buckets(None))
             for _, path, why in broken:
                 raise StoreError(
                     f"{path}: {why}; `holdings-kit store check` lists all that is "
@@ -387,39 +394,38 @@ class StoreView:
                 ) from None
             raise StoreError(f"{self!r}: cannot be read: {error}") from None
 
-    def _rows(self, table: str, snapshots: pl.DataFrame) -> pl.LazyFrame:
-        """Scan the rows of snapshots, each from the one append it names."""
+    def _scan_rows(self, snapshots: pl.DataFrame) -> list[pl.LazyFrame]:
+        """Scan the rows of snapshots in each of `ROW_TABLES`, from the append named."""
         accounts = snapshots["account_id"].unique()
+        dates = snapshots["snapshot_at"].dt.date().unique().to_list()
         if self._bucket is None:
             picked = with_partition(snapshots, self.buckets)["bucket"].unique()
             buckets = picked.to_list()
         else:
             buckets = [self._bucket]
-        rows = self._tables.scan(
-            table,
-            dates=snapshots["snapshot_at"].dt.date().unique().to_list(),
-            buckets=buckets,
-        )
+        wanted = _APPENDED.is_in(snapshots.select(_APPENDED).to_series().implode())
         if accounts.len() <= _FEW_ACCOUNTS:
-            rows = rows.filter(
-                pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
+            named = pl.col("account_id").is_in(accounts.implode(), nulls_equal=True)
+            wanted = named & wanted
+        return [
+            self._tables.scan(table, dates=dates, buckets=buckets).filter(wanted)
+            for table in ROW_TABLES
+        ]
+
+    def _scan_all(self, snapshots: pl.DataFrame) -> Scanned:
+        rows = [
+            plan.select(schema.names())
+            for plan, schema in zip(
+                self._scan_rows(snapshots), ROW_TABLES.values(), strict=True
             )
-        wanted = snapshots.select(_APPENDED).to_series().implode()
-        return rows.filter(_APPENDED.is_in(wanted))
+        ]
+        return Scanned(snapshots.lazy().select(SNAPSHOTS.names()), *rows)
 
-    def _scanned(self, snapshots: pl.DataFrame) -> Scanned:
-        return Scanned(
-            snapshots.lazy().select(SNAPSHOTS.names()),
-            self._rows("holdings", snapshots).select(HOLDINGS.names()),
-            self._rows("listings", snapshots).select(LISTINGS.names()),
-            self._rows("baskets", snapshots).select(BASKETS.names()),
-        )
-
-    def _loaded(self, snapshots: pl.DataFrame) -> tuple[Loaded, list[pl.DataFrame]]:
+    def _read_rows(self, snapshots: pl.DataFrame) -> tuple[Loaded, list[pl.DataFrame]]:
         """Read the rows of snapshots, and count them."""
-        found = self._collect_all([self._rows(t, snapshots) for t in ROW_TABLES])
+        found = self._run_all(self._scan_rows(snapshots))
         names = snapshots.select("snapshot_id").with_row_index("place")
-        ordered = [_sort_rows(rows, names) for rows in found]
+        ordered = [_order_rows(rows, names) for rows in found]
         holdings, listings, baskets = (
             rows.select(schema.names())
             for (rows, _), schema in zip(ordered, ROW_TABLES.values(), strict=True)
@@ -509,7 +515,7 @@ def with_missing(snapshots: pl.DataFrame, counts: list[pl.DataFrame]) -> pl.Data
     return whole.filter(lacking).select(*_KEY, missing=reason)
 
 
-def _sort_rows(
+def _order_rows(
     rows: pl.DataFrame, names: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Put rows in the order of their snapshots and of the payload; and their places."""

@@ -332,11 +332,11 @@ def _read_fund_parts(body: bytes) -> _Parts:
     summary = found.get("summary", found)
     moves = found.get("transactions", found.get("dtTransaction", []))
     return _Parts(
-        shown, _list_rows(summary, "summary"), _list_rows(moves, "transactions")
+        shown, _list_parts(summary, "summary"), _list_parts(moves, "transactions")
     )
 
 
-def _list_rows(value: Json, name: str) -> list[Mapping[str, Json]]:
+def _list_parts(value: Json, name: str) -> list[Mapping[str, Json]]:
     """Give the rows of a part: its list, the list inside it, or itself as one row."""
     if is_object(value):
         parts = [part for part in value.values() if is_list(part)]

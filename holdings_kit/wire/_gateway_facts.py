@@ -434,7 +434,7 @@ def _read_table(
         )
     text = found.select(
         "doc",
-        *(_follow_path(path).alias(column) for column, path in table.fields.items()),
+        *(_open_path(path).alias(column) for column, path in table.fields.items()),
         *([] if "isin" in table.fields else [_find_isin(found)]),
         "at",
         "no",
@@ -461,7 +461,7 @@ def _read_table(
     return _Part(fill_holdings(read, table), listings, notices, faults, doubtful)
 
 
-def _follow_path(path: Sequence[str]) -> pl.Expr:
+def _open_path(path: Sequence[str]) -> pl.Expr:
     value = pl.col("item")
     for step in path:
         value = value.struct.field(step)

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, cast
 
 from holdings_kit.errors import ImportFailed, WireError, readable
+from holdings_kit.wire._refusals import as_mapping
 from holdings_kit.wire._sdk_errors import SDK_ERRORS, SdkError, import_failed
 from holdings_kit.wire._signing import Secret
 
@@ -140,14 +141,14 @@ def parse_transaction(payload: object) -> Transaction:
     data = _open_value(payload)
     payload, pointer = None, ""
     for name in ("data", "transactionDetails"):
-        inner = _as_mapping(data).get(name)
+        inner = as_mapping(data).get(name)
         if isinstance(inner, dict):
             data, pointer = cast("object", inner), f"{pointer}/{name}"
-    details = _as_mapping(data)
+    details = as_mapping(data)
     status = _take_word(details, "status")
     if status is None:
         raise WireError("transaction details", f"{pointer}/status", "is missing")
-    success = _as_mapping(_open_value(details.get("success")))
+    success = as_mapping(_open_value(details.get("success")))
     token = success.get("smallcaseAuthToken")
     return Transaction(
         _take_word(details, "transactionId") or _take_word(success, "transactionId"),
@@ -161,7 +162,7 @@ def parse_transaction(payload: object) -> Transaction:
 def _build_failure(status: str, error: object) -> ImportFailed | None:
     if isinstance(error, str) and error:
         return import_failed(error)
-    said = _as_mapping(error)
+    said = as_mapping(error)
     message, code = _take_word(said, "message"), said.get("code")
     if message is not None or code not in (None, ""):
         return import_failed(message, code)
@@ -176,14 +177,14 @@ def _flatten_result(payload: object) -> dict[str, object]:
     for _ in range(_DEPTH):
         if isinstance(inner, Secret):
             facts.setdefault("smallcaseAuthToken", inner)
-        layer = _as_mapping(inner)
+        layer = as_mapping(inner)
         facts |= {k: v for k, v in layer.items() if k != "data" and k not in facts}
         inner = _open_value(layer.get("data"))
     return facts
 
 
 def _raise_failure(facts: Mapping[str, object]) -> NoReturn:
-    error = _as_mapping(facts.get("error")) or facts
+    error = as_mapping(facts.get("error")) or facts
     message = next(
         (
             word
@@ -220,10 +221,6 @@ def _hide_tokens(value: object) -> object:
     if isinstance(token, str) and token:
         made["smallcaseAuthToken"] = Secret(token)
     return made
-
-
-def _as_mapping(value: object) -> Mapping[str, object]:
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def _take_word(facts: Mapping[str, object], name: str) -> str | None:

@@ -110,7 +110,7 @@ class _Reader:
         self.members: list[Path] = []
 
     def _require(self, schema: pl.Schema) -> object:
-        fields = [(name, self._type(kind)) for name, kind in schema.items()]
+        fields = [(name, self._translate_type(kind)) for name, kind in schema.items()]
         self._wanted: Any = self._pa.schema(fields)
         return self._json.ParseOptions(
             explicit_schema=self._wanted, unexpected_field_behavior="error"
@@ -127,9 +127,9 @@ class _Reader:
 
     def _take_all(self, text: bytes, places: Sequence[int]) -> int | None:
         """Read these lines; members that they bring are added to the schema."""
-        bad = self._take(text, places)
+        bad = self._read_all(text, places)
         while bad is not None and self._unexpected and self._add_member(text):
-            bad = self._take(text, places)
+            bad = self._read_all(text, places)
         return bad
 
     def _add_member(self, text: bytes) -> bool:
@@ -153,28 +153,28 @@ class _Reader:
             for body, place in zip(split, places, strict=True)
             if may_be_object(body)
         ]
-        if (tried and len(whole) == len(places)) or self._refuses(whole):
+        if (tried and len(whole) == len(places)) or self._refuse_any(whole):
             if self._unexpected:  # members that cannot be read as text
-                whole = [each for each in whole if not self._brings_more(each[0])]
-            if self._refuses(whole):
+                whole = [each for each in whole if not self._brings_unknown(each[0])]
+            if self._refuse_any(whole):
                 bodies = [self._bare.sub(rb'\1"\2"', body) for body, _ in whole]
-                self._piece(bodies, [place for _, place in whole])
+                self._read_between_bad(bodies, [place for _, place in whole])
 
-    def _refuses(self, lines: Sequence[tuple[bytes, int]]) -> bool:
+    def _refuse_any(self, lines: Sequence[tuple[bytes, int]]) -> bool:
         bodies, places = [body for body, _ in lines], [place for _, place in lines]
         return bool(lines) and self._take_all(b"\n".join(bodies), places) is not None
 
-    def _brings_more(self, line: bytes) -> bool:
+    def _brings_unknown(self, line: bytes) -> bool:
         return next(find_unknown(line, self._schema, self._published), None) is not None
 
-    def _piece(self, bodies: Sequence[bytes], places: Sequence[int]) -> None:
+    def _read_between_bad(self, bodies: Sequence[bytes], places: Sequence[int]) -> None:
         """Read lines; where one is refused, what is before it and what follows.
 
         Where most lines are refused (a new field on each), the rest is left.
         """
         first, end = 0, len(bodies)
         while first < end and not self._hopeless(places[first]):
-            bad = self._take(b"\n".join(bodies[first:end]), places[first:end])
+            bad = self._read_all(b"\n".join(bodies[first:end]), places[first:end])
             if bad is None:
                 return
             if bad < 0 and end - first > 1:
@@ -182,12 +182,12 @@ class _Reader:
                 for at in range(first, end, step):
                     if not self._hopeless(places[at]):
                         to = min(at + step, end)
-                        self._piece(bodies[at:to], places[at:to])
+                        self._read_between_bad(bodies[at:to], places[at:to])
                 return
             self._refused += 1
             if bad > 0:
                 to = first + bad
-                self._piece(bodies[first:to], places[first:to])
+                self._read_between_bad(bodies[first:to], places[first:to])
             first += max(bad, 0) + 1
 
     def _hopeless(self, seen: int) -> bool:
@@ -209,18 +209,20 @@ class _Reader:
             for name, kind in self._schema.items()
         )
 
-    def _type(self, kind: object) -> object:
+    def _translate_type(self, kind: object) -> object:
         """Translate a polars type, of the few kinds that wire schemas use."""
         if isinstance(kind, pl.List):
-            return self._pa.list_(self._type(kind.inner))
+            return self._pa.list_(self._translate_type(kind.inner))
         if isinstance(kind, pl.Struct):
-            fields = [(field.name, self._type(field.dtype)) for field in kind.fields]
+            fields = [
+                (field.name, self._translate_type(field.dtype)) for field in kind.fields
+            ]
             return self._pa.struct(fields)
         if isinstance(kind, pl.Decimal):
             return self._pa.decimal128(kind.precision, kind.scale)
         return self._pa.bool_() if isinstance(kind, pl.Boolean) else self._pa.string()
 
-    def _take(self, text: bytes, places: Sequence[int]) -> int | None:
+    def _read_all(self, text: bytes, places: Sequence[int]) -> int | None:
         """Read these lines if all of them can be.
 
         Gives None if they were, else the place of a line that cannot, or -1 where the

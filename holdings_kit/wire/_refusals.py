@@ -21,7 +21,7 @@ from holdings_kit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arrow_refusal", "gateway_refusal"]
+__all__ = ["arrow_refusal", "as_mapping", "gateway_refusal"]
 
 _FAILED: Final = frozenset({"error", "failure", "failed"})
 _SUCCESS, _SERVER = 2, 500  # hundreds of a success; first status of a failure
@@ -67,7 +67,7 @@ def arrow_refusal(
     >>> arrow_refusal(None, {"status": "failure", "errorCode": 400, "message": "No."})
     SourceError('arrow: 400: No.')
     """
-    body = _as_mapping(payload)
+    body = as_mapping(payload)
     failed = str(body.get("status", "")).lower() in _FAILED
     if not failed and not _is_refusal(status):
         return None
@@ -106,7 +106,7 @@ def gateway_refusal(
     >>> gateway_refusal(200, {"success": False, "errors": ["Invalid JWT"]})
     AuthError('gateway: 200: Invalid JWT')
     """
-    body = _as_mapping(payload)
+    body = as_mapping(payload)
     if body.get("success") is not False and not _is_refusal(status):
         return None
     message = _take_text(body, "errors", "error", "message")
@@ -148,7 +148,7 @@ def _is_refusal(status: int | None) -> bool:
     return status is not None and status // 100 != _SUCCESS
 
 
-def _as_mapping(payload: object) -> Mapping[str, object]:
+def as_mapping(payload: object) -> Mapping[str, object]:
     return cast("dict[str, object]", payload) if isinstance(payload, dict) else {}
 
 
