@@ -626,8 +626,8 @@ class Store(StoreView):
         """Delete snapshots older than so many days, for good.
 
         Of each account the last accepted one before that stays, of its securities and
-        of its funds: it is what the account
-        holds, or what the next is measured against.
+        of its funds: it is what the account holds, or what the next one is measured
+        against.
 
         Parameters
         ----------
