@@ -14,6 +14,7 @@ from holdings_kit.display.plot._style import (
     clip_name,
     colour,
     date_axis,
+    finish_bars,
     new_figure,
     nothing,
     tell,
@@ -45,8 +46,6 @@ _LOOKS: Final[dict[str, tuple[str, str]]] = {
 """Each cause has one colour and mark in every picture; no two have the same pair."""
 
 _MOST: Final = 30  # instruments a timeline can name legibly
-
-"""What a bridge is of, by the first of these steps that it has."""
 
 
 @themed
@@ -98,24 +97,17 @@ def cause_counts(
         nothing(axes, "no line changed")
         axes.set_title(title or quiet)
         return figure
-    places = list(range(len(shown)))
     doubtful = {"suspect_fetch", "unexplained"}
     shades = ["warn" if cause in doubtful else "bar" for cause, _ in shown]
     bars = axes.barh(
-        places,
+        range(len(shown)),
         [n for _, n in shown],
         height=0.62,
         color=[colour(shade) for shade in shades],
     )
     axes.bar_label(bars, [quantity(n) for _, n in shown], padding=4, fontsize=9)
-    axes.set_yticks(places, [cause.replace("_", " ") for cause, _ in shown])
-    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    finish_bars(axes, [cause.replace("_", " ") for cause, _ in shown], room=0.1)
     axes.invert_yaxis()
-    axes.grid(visible=False)
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
-    axes.axvline(0, color=colour("line2"), linewidth=0.9)
-    axes.margins(x=0.1)
     changed = sum(n for _, n in shown)
     most, count = max(shown, key=lambda pair: pair[1])
     odd = sum(n for cause, n in shown if cause in doubtful)
@@ -187,7 +179,7 @@ def quantity_ladder(
     parts += [
         (
             end,
-            "owned, buckets\nunknown",
+            _UNTOLD,
             "barsoft",
             float(line[f"owned_quantity_{end}"]),
         )

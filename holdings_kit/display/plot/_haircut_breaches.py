@@ -22,6 +22,7 @@ from holdings_kit.display.plot._style import (
     split_series,
     tell,
     themed,
+    write_beside,
 )
 from holdings_kit.haircuts import breaches, statistics
 
@@ -112,7 +113,8 @@ def breach_plot(
         ends: list[tuple[float, str, str]] = []
         for place, (model, shade) in enumerate(colours_of(models)):
             one = judged.filter(pl.col("model") == model)
-            name = f"{model}, × {number_of(hits_of[model], 'breach', 'breaches')}"
+            count = number_of(hits_of[model], "breach", "breaches")
+            name = f"{model}, × {count}"
             dense = one.height > _DENSE  # a step is then less than a point wide
             line = {"color": shade, "label": name, "linewidth": thin}
             line |= {} if dense else {"drawstyle": "steps-post"}
@@ -129,7 +131,6 @@ def breach_plot(
                 zorder=3,
                 **look,
             )
-            count = number_of(hits_of[model], "breach", "breaches")
             between = "\n" if len(models) <= _ROOMY else ", "
             words = f"{clip_name(model)}{between}{count}"
             ends.append((float(one["haircut"][-1]), words, shade))
@@ -265,15 +266,14 @@ def rolling_zones(
     for axes, models in zip(panels, parts, strict=True):
         for zone, low, high in bands:
             axes.axhspan(low, high, color=colour(_ZONES[zone]), linewidth=0)
-        for zone, ceiling in _list_ceilings(
-            _list_bands(window, level, top - 1)
-        ).items():
-            axes.annotate(
+        inside = _list_bands(window, level, top - 1)
+        for zone, ceiling in {zone: high for zone, _, high in inside}.items():
+            write_beside(
+                axes,
                 zone,
                 (0, ceiling),
+                (4, -2),
                 xycoords=("axes fraction", "data"),
-                xytext=(4, -2),
-                textcoords="offset points",
                 fontsize=8,
                 va="top",
                 color=colour("ink2"),
@@ -325,11 +325,6 @@ def _list_bands(window: int, level: float, top: int) -> list[tuple[str, float, f
     """Zones as stripes between counts."""
     zones = [_find_zone(x, window, level) for x in range(min(top, window) + 1)]
     return [(name, x - 0.5, x + 0.5) for x, name in enumerate(zones) if name]
-
-
-def _list_ceilings(bands: list[tuple[str, float, float]]) -> dict[str, float]:
-    """Where each zone ends."""
-    return {zone: high for zone, _, high in bands}
 
 
 def _find_first_red(window: int, level: float) -> int:

@@ -15,11 +15,13 @@ from holdings_kit.display.plot._style import (
     clip_name,
     colour,
     draw_cells,
+    finish_bars,
     new_figure,
     nothing,
     percent_axis,
     tell,
     themed,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -92,26 +94,13 @@ def model_comparison(
         right.set_axis_off()
         return figure
     kept = [p is None or p > _SET_SIZE for p in scores["confidence_set_p"]]
-    places = list(range(len(names)))
-    for place, loss, inside in zip(places, scores["mean_loss"], kept, strict=True):
+    for place, (loss, inside) in enumerate(zip(scores["mean_loss"], kept, strict=True)):
         full = colour("accent" if inside else "barsoft")
         left.barh(place, loss, height=0.62, color=full)
-        left.annotate(
-            f"{loss:.3g}",
-            (loss, place),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
-    left.set_yticks(places, [clip_name(name, 24) for name in names])
-    left.tick_params(axis="y", labelcolor=colour("ink"))
+        words = f"{loss:.3g}"
+        write_beside(left, words, (loss, place), (4, 0), va="center", fontsize=8.5)
+    finish_bars(left, [clip_name(name, 24) for name in names], room=0.22)
     left.set_ylim(len(names) - 0.5, -0.5)
-    left.set_xticks([])
-    left.grid(visible=False)
-    left.spines["bottom"].set_visible(False)
-    left.axvline(0, color=colour("line2"), linewidth=0.9)
-    left.margins(x=0.22)
     _draw_duel_cells(right, comparison.duels, names)
     losers = len(names) - sum(kept)
     finding = f"{names[0]} has the lowest mean loss of {of}"
@@ -192,12 +181,8 @@ def margin_reproduction(
         .select(pl.coalesce("symbol", "instrument_id"), "exchange_haircut", "haircut")
         .iter_rows()
     ):
-        words = {
-            "xytext": (5, (5, -10)[place % 2]),
-            "textcoords": "offset points",
-            "fontsize": 8,
-        }
-        left.annotate(clip_name(symbol, 16), (across, up), **words)
+        away = (5, (5, -10)[place % 2])
+        write_beside(left, clip_name(symbol, 16), (across, up), away, fontsize=8)
     left.grid(visible=True)
     percent_axis(left.xaxis, "the exchange's margin")
     percent_axis(left.yaxis, "ours, from closes")

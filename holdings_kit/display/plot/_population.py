@@ -20,6 +20,7 @@ from holdings_kit.display.plot._style import (
     colour,
     colours_of,
     date_axis,
+    draw_nothing,
     draw_unknown,
     end_labels,
     new_figure,
@@ -28,6 +29,7 @@ from holdings_kit.display.plot._style import (
     split_series,
     tell,
     themed,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -78,13 +80,10 @@ def distribution_bars(
     """
     rows = distribution.to_dicts()
     measure = rows[0]["measure"] if rows else "nothing"
+    known = [row for row in rows if row["known"]]
     count = sum(row["accounts_count"] for row in rows)
-    unknown = sum(row["accounts_count"] for row in rows if not row["known"])
-    most = max(
-        (row for row in rows if row["known"]),
-        key=lambda row: row["accounts_count"],
-        default=None,
-    )
+    unknown = count - sum(row["accounts_count"] for row in known)
+    most = max(known, key=lambda row: row["accounts_count"], default=None)
     where = (
         f"; most ({quantity(most['accounts_count'])}) {_name_class(most)}"
         if most
@@ -99,7 +98,6 @@ def distribution_bars(
     if not count:
         nothing(axes, "no accounts")
         return figure
-    known = [row for row in rows if row["known"]]
     signed = measure.endswith(("return", "pnl", "twr"))
     for place, row in enumerate(known):
         below = signed and row["upper"] is not None and row["upper"] <= 0
@@ -112,15 +110,8 @@ def distribution_bars(
     counts = [row["accounts_count"] for row in known] + ([unknown] if unknown else [])
     spots = [*range(len(known)), *([len(known) + 0.5] if unknown else [])]
     for spot, number in zip(spots, counts, strict=True):
-        axes.annotate(
-            quantity(number),
-            (spot, number),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            color=colour("ink2"),
-        )
+        look = {"ha": "center", "fontsize": 9, "color": colour("ink2")}
+        write_beside(axes, quantity(number), (spot, number), (0, 3), **look)
     kind = kind_of_number(measure)
     labels = [
         *(_name_range(row, kind) for row in known),
@@ -225,11 +216,11 @@ def stress_curve(
     """
     rows = stress.sort("haircut_add").to_dicts()
     if not rows:
-        figure, (axes,) = new_figure(
-            "Accounts short of margin: nothing asked.", ax=ax, figsize=figsize
+        alt, words = (
+            "Accounts short of margin: nothing asked.",
+            "no additions asked for",
         )
-        nothing(axes, "no additions asked for")
-        return figure
+        return draw_nothing(alt, words, ax=ax, figsize=figsize)
     first, last = rows[0], rows[-1]
     figure, (axes,) = new_figure(
         "Accounts short of margin: "
@@ -246,14 +237,8 @@ def stress_curve(
     axes.fill_between(steps, short, color=colour("barsoft"), linewidth=0)
     axes.plot(steps, short, marker="o", markersize=4, color=colour("accent"))
     for row in (first, last) if len(rows) > 1 else (first,):
-        axes.annotate(
-            quantity(row["short_count"]),
-            (row["haircut_add"], row["short_count"]),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-        )
+        place, words = (row["haircut_add"], row["short_count"]), row["short_count"]
+        write_beside(axes, quantity(words), place, (0, 6), ha="center", fontsize=9)
     axes.set_ylim(0, 1.15 * max(*short, 1))
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xticks(steps, [f"{100 * step:+g}" for step in steps])

@@ -12,15 +12,17 @@ from holdings_kit.display.plot._style import (
     clip_name,
     colour,
     date_axis,
+    draw_nothing,
     end_labels,
+    finish_bars,
     need,
     new_figure,
-    nothing,
     percent_axis,
     rupee_axis,
     rupees,
     tell,
     themed,
+    write_beside,
 )
 from holdings_kit.errors import FrameError
 from holdings_kit.schema import POSITIONS, conform
@@ -77,10 +79,8 @@ def pnl_bars(
     )
     unknown = rows.height - known.height
     if shown.is_empty():
-        words = "Unrealised P&L by position: none is known."
-        figure, (axes,) = new_figure(words, ax=ax, figsize=figsize)
-        nothing(axes, "no P&L is known")
-        return figure
+        alt = "Unrealised P&L by position: none is known."
+        return draw_nothing(alt, "no P&L is known", ax=ax, figsize=figsize)
     low, high = shown.row(0, named=True), shown.row(-1, named=True)
     figure, (axes,) = new_figure(
         f"Unrealised P&L by position: from {rupees(low['pnl'])} ({low['name']}) to "
@@ -89,34 +89,27 @@ def pnl_bars(
         ax=ax,
         figsize=figsize,
     )
-    names = [clip_name(name) for name in shown["name"]]
-    places = list(range(shown.height))
     axes.barh(
-        places,
+        range(shown.height),
         shown["pnl"].to_list(),
         height=0.62,
         color=[colour("gainbar" if pnl >= 0 else "lossbar") for pnl in shown["pnl"]],
     )
-    for place, pnl in zip(places, shown["pnl"], strict=True):
+    for place, pnl in enumerate(shown["pnl"]):
         mark = "▲" if pnl > 0 else "▼" if pnl < 0 else "="
-        axes.annotate(
+        write_beside(
+            axes,
             f"{mark} {rupees(pnl, sign=True)}",
             (pnl, place),
-            xytext=(5 if pnl >= 0 else -5, 0),
-            textcoords="offset points",
+            (5 if pnl >= 0 else -5, 0),
             va="center",
             ha="left" if pnl >= 0 else "right",
             fontsize=9,
             color=colour("gain" if pnl >= 0 else "loss"),
         )
-    axes.set_yticks(places, names)
-    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    names = [clip_name(name) for name in shown["name"]]
+    finish_bars(axes, names, room=0.2, zero="ink3")
     axes.set_ylim(-0.6, shown.height - 0.4)
-    axes.margins(x=0.2)
-    axes.grid(visible=False)
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
-    axes.axvline(0, color=colour("ink3"), linewidth=0.9)
     left = known.height - shown.height
     gained = int((known["unrealized_pnl"] > 0).sum())
     most = high["name"] if high["pnl"] > 0 else low["name"]
@@ -181,9 +174,8 @@ def performance_lines(
     if rows["date"].is_duplicated().any():
         raise FrameError("performance", "date", "several series; filter one of them")
     if rows.is_empty():
-        figure, axes = new_figure("Performance: no day is known.", size=figsize)
-        nothing(axes[0], "no day is known")
-        return figure
+        alt = "Performance: no day is known."
+        return draw_nothing(alt, "no day is known", size=figsize)
     last = rows.row(-1, named=True)
     index = percent(last["twr"], places=2, sign=True)
     value = rupees(last["value_after"])

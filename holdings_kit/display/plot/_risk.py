@@ -15,12 +15,14 @@ from holdings_kit.display.plot._style import (
     Axes,
     clip_name,
     colour,
+    finish_bars,
     need,
     new_figure,
     nothing,
     rupees,
     tell,
     themed,
+    write_beside,
 )
 from holdings_kit.portfolio import concentration as measure
 
@@ -108,30 +110,23 @@ def concentration(
     if shown.is_empty():
         nothing(axes, "no position has a price")
         return figure
-    places = list(range(shown.height))
     same = shown["before"].equals(shown["after"])
     bars = [("before", 0.19, "barsoft"), ("after", -0.19, "accent")]
     for name, offset, shade in [("after", 0.0, "accent")] if same else bars:
         high = 0.62 if same else 0.36
-        at = [place + offset for place in places]
+        at = [place + offset for place in range(shown.height)]
         axes.barh(at, shown[name].to_list(), height=high, color=colour(shade))
         for spot, share in zip(at, shown[name], strict=True):
-            axes.annotate(
+            write_beside(
+                axes,
                 percent(share),
                 (share, spot),
-                xytext=(4, 0),
-                textcoords="offset points",
+                (4, 0),
                 va="center",
                 fontsize=9 if same else 8,
                 color=colour("ink2" if name == "before" else "ink"),
             )
-    axes.set_yticks(places, [clip_name(label) for label in shown["label"]])
-    axes.tick_params(axis="y", labelcolor=colour("ink"))
-    axes.grid(visible=False)
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
-    axes.axvline(0, color=colour("line2"), linewidth=0.9)
-    axes.margins(x=0.12)
+    finish_bars(axes, [clip_name(label) for label in shown["label"]], room=0.12)
     axes.set_ylim(-0.6, shown.height - 0.4)
     way = f"{numbers[0]} before look-through, {numbers[1]} after"
     counts = [
@@ -228,27 +223,21 @@ def pledge_plan(
 
 def _draw_holdings(axes: Axes, rows: pl.DataFrame) -> None:
     """Draw what each holding gives: pledged now, and left free."""
-    places = list(range(rows.height))
+    places = range(rows.height)
     now, free = rows["now"].to_list(), rows["left"].to_list()
     axes.barh(places, now, height=0.62, color=colour("accent"))
     axes.barh(places, free, left=now, height=0.62, color=colour("barsoft"))
     for place, (taken, rest) in enumerate(zip(now, free, strict=True)):
-        axes.annotate(
+        write_beside(
+            axes,
             rupees(taken) if taken else f"{rupees(rest)} free",
             (taken + rest, place),
-            xytext=(4, 0),
-            textcoords="offset points",
+            (4, 0),
             va="center",
             fontsize=8.5,
             color=colour("ink" if taken else "ink3"),
         )
-    axes.set_yticks(places, [clip_name(label, 20) for label in rows["label"]])
-    axes.tick_params(axis="y", labelcolor=colour("ink"))
-    axes.grid(visible=False)
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
-    axes.margins(x=0.24)
-    axes.axvline(0, color=colour("line2"), linewidth=0.9)
+    finish_bars(axes, [clip_name(label, 20) for label in rows["label"]], room=0.24)
 
 
 def _draw_need(axes: Axes, plan: PledgePlan, usable: float, need: float) -> None:
@@ -267,12 +256,12 @@ def _draw_need(axes: Axes, plan: PledgePlan, usable: float, need: float) -> None
     axes.bar([1], [usable], color=colour("bar"), width=0.6)
     _write_inside(axes, 1, 0.0, usable, f"counts\n{rupees(usable)}")
     axes.axhline(need, color=colour("ink"), linestyle=(0, (3, 2)), linewidth=1.2)
-    axes.annotate(
+    write_beside(
+        axes,
         f"need {rupees(need)}",
         (0.5, need),
+        (0, 3),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
         ha="center",
         fontsize=9,
     )

@@ -11,13 +11,14 @@ from holdings_kit.display.plot._style import (
     Axes,
     colour,
     draw_cells,
+    draw_nothing,
     need,
     new_figure,
-    nothing,
     rupee_axis,
     rupees,
     tell,
     themed,
+    write_beside,
 )
 
 if TYPE_CHECKING:
@@ -80,11 +81,9 @@ def shock_grid(
     rises = table["haircut_add"].unique().sort().to_list()
     known = table[value].drop_nulls()
     if known.is_empty():
-        figure, (axes,) = new_figure(
-            f"Heat map of {name}: nothing is known.", ax=ax, figsize=figsize
-        )
-        nothing(axes, f"{name}: unknown in every cell")
-        return figure
+        alt = f"Heat map of {name}: nothing is known."
+        words = f"{name}: unknown in every cell"
+        return draw_nothing(alt, words, ax=ax, figsize=figsize)
     low, high = (float(edge) for edge in known.sort().gather([0, -1]))
     figure, (axes,) = new_figure(
         f"Heat map of {name}, {number_of(len(falls), 'price shock')} by "
@@ -189,11 +188,8 @@ def shock_effects(
     )
     known = [name for name in _EFFECTS if changes[name].count()]
     if not known:
-        figure, (axes,) = new_figure(
-            "Effects of a shock: nothing to show.", ax=ax, figsize=figsize
-        )
-        nothing(axes, "no effect is known")
-        return figure
+        alt = "Effects of a shock: nothing to show."
+        return draw_nothing(alt, "no effect is known", ax=ax, figsize=figsize)
     steps = changes["step"].to_list()
     parts = [
         f"{step}: "
@@ -220,11 +216,11 @@ def shock_effects(
             if change is None:
                 continue
             axes.barh(at, change, height=0.86 * thick, color=shade)
-            axes.annotate(
+            write_beside(
+                axes,
                 f"{name} {rupees(change, sign=True)}",
                 (change, at),
-                xytext=(-5 if change < 0 else 5, 0),
-                textcoords="offset points",
+                (-5 if change < 0 else 5, 0),
                 va="center",
                 ha="right" if change < 0 else "left",
                 fontsize=8.5,

@@ -42,8 +42,10 @@ __all__ = [
     "colours_of",
     "date_axis",
     "draw_cells",
+    "draw_nothing",
     "draw_unknown",
     "end_labels",
+    "finish_bars",
     "need",
     "new_figure",
     "nothing",
@@ -55,6 +57,7 @@ __all__ = [
     "tell",
     "themed",
     "tidy",
+    "write_beside",
 ]
 
 _Asked = ParamSpec("_Asked")
@@ -68,8 +71,8 @@ _PATH: Final = re.compile(r' d="[^"]*"')
 _NAME: Final = 28  # characters of a name in a picture
 _GAP: Final = 11.5  # points between two labels
 _LETTER: Final = {12.5: 0.103, 9.5: 0.074, 8.0: 0.062}  # inches of a letter, by size
-_SMALL: Final = 8.0
 _BRIGHT: Final = 0.5
+_SIZE: Final = (7.4, 4.1)  # inches of a picture, unless it says another
 
 
 def style(theme: Theme = "light", *, transparent: bool = False) -> dict[Any, Any]:
@@ -224,13 +227,12 @@ def _write_variables(names: list[str], theme: Theme) -> str:
 def new_figure(
     alt: str,
     *,
-    size: tuple[float, float] = (7.4, 4.1),
+    size: tuple[float, float] = _SIZE,
     columns: int = 1,
     rows: int = 1,
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
     width_ratios: Sequence[float] | None = None,
-    height_ratios: Sequence[float] | None = None,
     share_x: bool = False,
 ) -> tuple[Any, list[Axes]]:
     """Make a figure that carries its alt text, and its axes row by row.
@@ -263,7 +265,6 @@ def new_figure(
                 squeeze=False,
                 sharex=share_x,
                 width_ratios=width_ratios,
-                height_ratios=height_ratios,
             ).flat
         )
     else:
@@ -300,49 +301,24 @@ def tell(
         axes.set_title(words)
         return
     high, wide = figure.get_figheight(), figure.get_figwidth()
-    head = _wrap(words, wide, 12.5)
-    lines = _wrap(unit, wide, 9.5)
-    last = _wrap(foot, wide, _SMALL)
-    top = 0.10
-    figure.text(
-        0.12 / wide,
-        1 - top / high,
-        "\n".join(head),
-        va="top",
-        fontsize=12.5,
-        fontweight="bold",
-    )
-    top += 0.22 * len(head) + 0.04
-    if lines:
-        figure.text(
-            0.12 / wide,
-            1 - top / high,
-            "\n".join(lines),
-            va="top",
-            fontsize=9.5,
-            color=colour("ink2"),
-        )
-        top += 0.17 * len(lines)
-    low = 0.08
-    if last:
-        figure.text(
-            0.12 / wide,
-            low / high,
-            "\n".join(last),
-            va="bottom",
-            fontsize=_SMALL,
-            color=colour("ink3"),
-        )
-        low += 0.14 * len(last)
+
+    def write(text: str, size: float, at: float, **look: str) -> int:
+        """Write at the left edge, as high as `at` says; gives how many lines it is."""
+        lines = wrap(text, max(20, int((wide - 0.3) / _LETTER[size])))
+        if lines:
+            figure.text(0.12 / wide, at, "\n".join(lines), fontsize=size, **look)
+        return len(lines)
+
+    top, low = 0.10, 0.08  # inches from either edge
+    count = write(words, 12.5, 1 - top / high, va="top", fontweight="bold")
+    top += 0.22 * count + 0.04
+    top += 0.17 * write(unit, 9.5, 1 - top / high, va="top", color=colour("ink2"))
+    low += 0.14 * write(foot, 8.0, low / high, va="bottom", color=colour("ink3"))
     top, low = top + 0.08, low + 0.05
     rect = (0.06 / wide, low / high, 1 - 0.14 / wide, 1 - (top + low) / high)
     engine: Any = figure.get_layout_engine()
     if engine is not None:
         engine.set(rect=rect)
-
-
-def _wrap(text: str, wide: float, size: float) -> list[str]:
-    return wrap(text, max(20, int((wide - 0.3) / _LETTER[size])))
 
 
 def split_series(names: Sequence[str], *, ax: Axes | None = None) -> list[list[str]]:
@@ -481,6 +457,44 @@ def nothing(axes: Axes, words: str) -> None:
     )
 
 
+def draw_nothing(
+    alt: str,
+    words: str,
+    *,
+    size: tuple[float, float] = _SIZE,
+    ax: Axes | None = None,
+    figsize: tuple[float, float] | None = None,
+) -> Figure:
+    """Make a figure that says nothing but that there is nothing to show, and why."""
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
+    nothing(axes, words)
+    return figure
+
+
+def write_beside(
+    axes: Axes,
+    words: str,
+    place: tuple[object, object],
+    away: tuple[float, float],
+    **look: object,
+) -> None:
+    """Write beside a place, so many points away from it."""
+    axes.annotate(words, place, xytext=away, textcoords="offset points", **look)
+
+
+def finish_bars(
+    axes: Axes, names: Sequence[str], *, room: float, zero: str = "line2"
+) -> None:
+    """Leave of the axes of lying bars their names, and the line at zero."""
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", labelcolor=colour("ink"))
+    axes.grid(visible=False)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.axvline(0, color=colour(zero), linewidth=0.9)
+    axes.margins(x=room)
+
+
 def end_labels(
     axes: Axes,
     ends: Sequence[tuple[float, str, str]],
@@ -502,12 +516,12 @@ def end_labels(
     heights = [_GAP * (1 + words.count("\n")) for _, words, _ in ordered]
     places = _spread(spots, heights, points + _GAP)
     for spot, place, (_, words, shade) in zip(spots, places, ordered, strict=True):
-        axes.annotate(
+        write_beside(
+            axes,
             words,
             (1, spot / points),
+            (6, place - spot),
             xycoords="axes fraction",
-            xytext=(6, place - spot),
-            textcoords="offset points",
             va="center",
             fontsize=9,
             color=shade,

@@ -9,12 +9,13 @@ from holdings_kit.display._numbers import number_of, rupees as exact_rupees
 from holdings_kit.display.plot._style import (
     Axes,
     colour,
+    draw_nothing,
     new_figure,
-    nothing,
     rupee_axis,
     rupees,
     tell,
     themed,
+    write_beside,
 )
 from holdings_kit.errors import FrameError
 
@@ -117,11 +118,8 @@ def value_waterfall(
     figures = bridge.select("value_before", *steps, "value_after").row(0, named=True)
     if figures["value_before"] is None and figures["value_after"] is None:
         words = "nothing in it has a known value"
-        figure, (axes,) = new_figure(
-            f"Waterfall: {words}.", size=(5.0, 2.5), ax=ax, figsize=figsize
-        )
-        nothing(axes, words)
-        return figure
+        alt = f"Waterfall: {words}."
+        return draw_nothing(alt, words, size=(5.0, 2.5), ax=ax, figsize=figsize)
     row = {name: float(value or 0) for name, value in figures.items()}
     names = {step: step.removesuffix("_effect").replace("_", " ") for step in steps}
     told = ", ".join(f"{names[s]} {rupees(row[s])}" for s in steps if row[s])
@@ -143,13 +141,14 @@ def value_waterfall(
         axes.plot(top, (place - 0.29, place + 1.29), color=colour("line2"), lw=0.9)
         mark = ("▲ " if size > 0 else "▼ ") if step in _MADE and size else ""
         words = mark + exact_rupees(size, sign=True)
-        _write_beside(axes, words, max(level, level + size), place, quiet=not size)
+        shade = "ink" if size else "ink3"
+        _write_amount(axes, words, (max(level, level + size), place), shade)
         level += size
     last = len(steps)
     total = after - before
     axes.barh(last, total, height=0.58, color=colour("bar"))
     words = exact_rupees(total, sign=True)
-    _write_beside(axes, words, max(0.0, total), last, weight="bold")
+    _write_amount(axes, words, (max(0.0, total), last), fontweight="bold")
     labels = [names[step].capitalize() for step in steps]
     axes.set_yticks(range(last + 1), [*labels, "Change"])
     axes.invert_yaxis()
@@ -185,25 +184,15 @@ def _choose_look(step: str, size: float) -> dict[str, Any]:
     return {"color": colour("ink3" if step == "unexplained_effect" else "flow")}
 
 
-def _write_beside(
+def _write_amount(
     axes: Axes,
     words: str,
-    end: float,
-    place: int,
-    *,
-    quiet: bool = False,
-    weight: str = "normal",
+    end: tuple[float, int],
+    shade: str = "ink",
+    **look: str,
 ) -> None:
-    axes.annotate(
-        words,
-        (end, place),
-        textcoords="offset points",
-        xytext=(5, 0),
-        va="center",
-        fontsize=9.5,
-        fontweight=weight,
-        color=colour("ink3" if quiet else "ink"),
-    )
+    look |= {"va": "center", "color": colour(shade)}
+    write_beside(axes, words, end, (5, 0), fontsize=9.5, **look)
 
 
 def _say_finding(kind: str, steps: list[str], row: dict[str, float]) -> str:
