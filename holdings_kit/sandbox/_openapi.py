@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from starlette.routing import Route
 
 from holdings_kit.sandbox._candles import INTERVALS
+from holdings_kit.sandbox._imports import MF_INTENT
 from holdings_kit.sandbox._personas import BROKERS
 from holdings_kit.sandbox._render import html_reply, render_document
 from holdings_kit.sandbox._replies import ARROW_CODES, json_reply, world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -32,13 +33,22 @@ _TEXT: Final[Schema] = {"type": "string"}
 _WHOLE: Final[Schema] = {"type": "integer"}
 _NUMBER: Final[Schema] = {"type": "number"}
 _FLAG: Final[Schema] = {"type": "boolean"}
+_NULL: Final[Schema] = {"type": "null"}
+_ANY: Final[Schema] = {"type": "object"}
 _INSTANT: Final[Schema] = {"type": "string", "format": "date-time"}
-_TICKER: Final[Schema] = {"type": ["string", "null"]}
+_TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
 _DIGITS: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,9}$"}
 _ARROW_NUMBER: Final[Schema] = {
     "type": "string",
     "pattern": r"^(-?[0-9]+(\.[0-9]+)?)?$",
     "description": "A number as text; empty is unknown.",
+}
+_ARROW_KEY: Final[Schema] = {"appID": [], "token": []}
+_KEYS: Final = {
+    "gatewaySecret": "x-gateway-secret",
+    "gatewayToken": "x-gateway-authtoken",
+    "appID": "appID",
+    "token": "token",
 }
 
 
@@ -67,6 +77,11 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
     gateway
         The one gateway name that is answered.
     """
+    calls = {**_list_gateway_calls(gateway), **_list_arrow_calls()}
+    paths: dict[str, object] = {}
+    for place, call in calls.items():
+        method, path = place.split()
+        paths[path] = {method.lower(): call}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -76,104 +91,81 @@ def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
             "against what is published, field by field.",
         },
         "tags": [{"name": "Gateway"}, {"name": "Arrow"}],
-        "paths": {**_describe_gateway_paths(gateway), **_describe_arrow_paths()},
+        "paths": paths,
         "webhooks": {
-            "holdingsImport": {
-                "post": {
-                    "summary": "An import has completed",
-                    "description": "checksum is the hex HMAC-SHA256 of timestamp + "
-                    "smallcaseAuthId with the API secret; it does not cover the "
-                    "holdings. Retried after 15 minutes, 24 and 48 hours.",
-                    "requestBody": _describe_body(_refer_to("HoldingsWebhook")),
-                    "responses": {"2XX": {"description": "Received"}},
-                }
-            },
-            "fundImport": {
-                "post": {
-                    "summary": "An import of mutual funds has completed",
-                    "description": "checksum covers timestamp + transactionId.",
-                    "requestBody": _describe_body(_refer_to("FundImportWebhook")),
-                    "responses": {"2XX": {"description": "Received"}},
-                }
-            },
+            "holdingsImport": _describe_hook(
+                "An import has completed",
+                "checksum is the hex HMAC-SHA256 of timestamp + smallcaseAuthId with "
+                "the API secret; it does not cover the holdings. Retried after 15 "
+                "minutes, 24 and 48 hours.",
+                "HoldingsWebhook",
+            ),
+            "fundImport": _describe_hook(
+                "An import of mutual funds has completed",
+                "checksum covers timestamp + transactionId.",
+                "FundImportWebhook",
+            ),
         },
         "components": {
-            "schemas": _list_schemas(),
+            "schemas": {**_list_gateway_schemas(), **_list_arrow_schemas()},
             "securitySchemes": {
-                "gatewaySecret": _describe_header_key("x-gateway-secret"),
-                "gatewayToken": _describe_header_key("x-gateway-authtoken"),
-                "appID": _describe_header_key("appID"),
-                "token": _describe_header_key("token"),
+                name: {"type": "apiKey", "in": "header", "name": header}
+                for name, header in _KEYS.items()
             },
         },
     }
 
 
-def _describe_gateway_paths(gateway: str) -> dict[str, object]:
-    name = {
-        "name": "gateway",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "enum": [gateway]},
-    }
+def _list_gateway_calls(gateway: str) -> dict[str, Schema]:
+    """List method and path of each call of the Gateway, and what it is."""
+    name = _describe_path("gateway", {"type": "string", "enum": [gateway]})
     version = _describe_query("version", {"type": "string", "enum": ["v1", "v2"]})
     funds = _describe_query("mfHoldings", {"type": "string", "enum": ["true", "false"]})
     transaction = _describe_query("transactionId", _TEXT, required=True)
+    details = [_refer_to("NestedDetails"), _refer_to("TransactionDetails")]
     fetch = _describe_gateway_call(
         "Fetch the holdings of a connected user",
         _refer_to("GatewayHoldings"),
+        (400, 401, 403),
         parameters=[name, version, funds],
-        refusals=(400, 401, 403),
     )
     return {
-        "/gateway/{gateway}/transaction": {
-            "post": _describe_gateway_call(
-                "Create a transaction: five minutes, one use",
-                _refer_to("NewTransaction"),
-                parameters=[name],
-                body=_refer_to("CreateTransaction"),
-                refusals=(400, 401),
-            )
-        },
-        "/v1/{gateway}/engine/transactiondetails": {
-            "get": _describe_gateway_call(
-                "Read a transaction",
-                {
-                    "anyOf": [
-                        _refer_to("NestedDetails"),
-                        _refer_to("TransactionDetails"),
-                    ]
-                },
-                parameters=[name, transaction],
-                refusals=(400, 401, 403),
-            )
-        },
-        "/v1/{gateway}/engine/user/holdings": {"get": fetch},
-        "/gateway/mf/getOtp": {
-            "post": _describe_gateway_call(
-                "Mutual funds: name the investor, an OTP is sent",
-                _describe_object({"transactionId": _TEXT, "message": _TEXT}),
-                parameters=[],
-                body=_refer_to("AskOtp"),
-                refusals=(400, 401, 422, 429),
-            )
-        },
-        "/gateway/mf/verifyOtp": {
-            "post": _describe_gateway_call(
-                "Mutual funds: give the OTP; the import completes",
-                _describe_object({"transactionId": _TEXT, "status": _TEXT}),
-                parameters=[],
-                body=_refer_to("VerifyOtp"),
-                refusals=(400, 401, 406, 429),
-            )
-        },
-        "/gateway/{gateway}/user/holdings": {
-            "get": {**fetch, "deprecated": True, "x-trust": "partner"}
+        "POST /gateway/{gateway}/transaction": _describe_gateway_call(
+            "Create a transaction: five minutes, one use",
+            _refer_to("NewTransaction"),
+            (400, 401),
+            parameters=[name],
+            body=_refer_to("CreateTransaction"),
+        ),
+        "GET /v1/{gateway}/engine/transactiondetails": _describe_gateway_call(
+            "Read a transaction",
+            {"anyOf": details},
+            (400, 401, 403),
+            parameters=[name, transaction],
+        ),
+        "GET /v1/{gateway}/engine/user/holdings": fetch,
+        "POST /gateway/mf/getOtp": _describe_gateway_call(
+            "Mutual funds: name the investor, an OTP is sent",
+            _describe_object(_share("transactionId message", _TEXT)),
+            (400, 401, 422, 429),
+            body=_refer_to("AskOtp"),
+        ),
+        "POST /gateway/mf/verifyOtp": _describe_gateway_call(
+            "Mutual funds: give the OTP; the import completes",
+            _describe_object(_share("transactionId status", _TEXT)),
+            (400, 401, 406, 429),
+            body=_refer_to("VerifyOtp"),
+        ),
+        "GET /gateway/{gateway}/user/holdings": {
+            **fetch,
+            "deprecated": True,
+            "x-trust": "partner",
         },
     }
 
 
-def _describe_arrow_paths() -> dict[str, object]:
+def _list_arrow_calls() -> dict[str, Schema]:
+    """List method and path of each call of Arrow, and what it is."""
     mode = _describe_path("mode", {"type": "string", "enum": ["ltp", "ohlcv", "full"]})
     quote = {"anyOf": [_refer_to("Ltp"), _refer_to("Ohlcv"), _refer_to("FullQuote")]}
     asked = _refer_to("QuoteRequest")
@@ -186,239 +178,184 @@ def _describe_arrow_paths() -> dict[str, object]:
         _describe_query("to", _TEXT, required=True),
         _describe_query("oi", {"type": "integer", "enum": [0, 1]}),
     ]
-    candles = _describe_arrow_call(
-        "Price history: [begins at, open, high, low, close, volume], in paise",
-        None,
-        parameters=candle,
-        refusals=(400, 401, 404, 422, 429),
-    )
-    cast("dict[str, object]", candles["responses"])["200"] = _describe_json(
-        _refer_to("Candles")
-    )
-    answers: dict[str, Schema] = {
-        "200": {
-            "description": "CSV",
-            "content": {"application/octet-stream": {"schema": _TEXT}},
-        },
-        **_list_arrow_refusals((401, 429)),
-    }
-    key: dict[str, list[str]] = {"appID": [], "token": []}
     csv: Schema = {
-        "get": {
-            "tags": ["Arrow"],
-            "summary": "Instruments as CSV",
-            "security": [key],
-            "responses": answers,
-        }
+        "tags": ["Arrow"],
+        "summary": "Instruments as CSV",
+        "security": [_ARROW_KEY],
+        "responses": {
+            "200": {
+                "description": "CSV",
+                "content": {"application/octet-stream": {"schema": _TEXT}},
+            },
+            **_list_refusals("ArrowError", (401, 429)),
+        },
     }
     return {
-        "/auth/app/authenticate-token": {
-            "post": _describe_arrow_call(
-                "Trade a request token for a session; checkSum is SHA-256 of "
-                "appID:appSecret:request-token",
-                _refer_to("Session"),
-                body=_refer_to("Authenticate"),
-                refusals=(400, 401, 429),
-                secured=False,
-            )
-        },
-        "/auth/app/login": {
-            "post": _describe_arrow_call(
-                "Log in by password",
-                _describe_object({"requestId": _TEXT}),
-                body=_refer_to("PasswordLogin"),
-                refusals=(400, 401, 429),
-                secured=False,
-            )
-        },
-        "/auth/validate-2fa": {
-            "post": _describe_arrow_call(
-                "Give the TOTP code",
-                _describe_object({"redirectUrl": {"type": "string", "format": "uri"}}),
-                body=_refer_to("SecondFactor"),
-                refusals=(400, 401, 429),
-                secured=False,
-            )
-        },
-        "/user/holdings": {
-            "get": _describe_arrow_call("Holdings", _list(_refer_to("ArrowHolding")))
-        },
-        "/user/limits": {
-            "get": _describe_arrow_call("Cash and margin", _refer_to("Limits"))
-        },
-        "/user/details": {
-            "get": _describe_arrow_call("Who the user is", _refer_to("User"))
-        },
-        "/info/holidays": {
-            "get": _describe_arrow_call("Trading holidays", _refer_to("Holidays"))
-        },
-        "/info/quote/{mode}": {
-            "post": _describe_arrow_call(
-                "The quote of one instrument, in paise",
-                quote,
-                parameters=[mode],
-                body=asked,
-                refusals=(400, 401, 404, 429),
-            )
-        },
-        "/info/quotes/{mode}": {
-            "post": _describe_arrow_call(
-                "Quotes of at most 100 instruments, in any order, in paise",
-                _list(quote),
-                parameters=[mode],
-                body={**_list(asked), "maxItems": 100},
-                refusals=(400, 401, 429),
-            )
-        },
-        "/candle/{exchange}/{token}/{interval}": {"get": candles},
-        **{f"/{name}": csv for name in ("all", "nse", "bse", "mcx")},
+        "POST /auth/app/authenticate-token": _describe_arrow_call(
+            "Trade a request token for a session; checkSum is SHA-256 of "
+            "appID:appSecret:request-token",
+            _refer_to("Session"),
+            (400, 401, 429),
+            body=_refer_to("Authenticate"),
+            secured=False,
+        ),
+        "POST /auth/app/login": _describe_arrow_call(
+            "Log in by password",
+            _describe_object({"requestId": _TEXT}),
+            (400, 401, 429),
+            body=_refer_to("PasswordLogin"),
+            secured=False,
+        ),
+        "POST /auth/validate-2fa": _describe_arrow_call(
+            "Give the TOTP code",
+            _describe_object({"redirectUrl": {"type": "string", "format": "uri"}}),
+            (400, 401, 429),
+            body=_refer_to("SecondFactor"),
+            secured=False,
+        ),
+        "GET /user/holdings": _describe_arrow_call(
+            "Holdings", _list(_refer_to("ArrowHolding"))
+        ),
+        "GET /user/limits": _describe_arrow_call(
+            "Cash and margin", _refer_to("Limits")
+        ),
+        "GET /user/details": _describe_arrow_call("Who the user is", _refer_to("User")),
+        "GET /info/holidays": _describe_arrow_call(
+            "Trading holidays", _refer_to("Holidays")
+        ),
+        "POST /info/quote/{mode}": _describe_arrow_call(
+            "The quote of one instrument, in paise",
+            quote,
+            (400, 401, 404, 429),
+            parameters=[mode],
+            body=asked,
+        ),
+        "POST /info/quotes/{mode}": _describe_arrow_call(
+            "Quotes of at most 100 instruments, in any order, in paise",
+            _list(quote),
+            (400, 401, 429),
+            parameters=[mode],
+            body={**_list(asked), "maxItems": 100},
+        ),
+        "GET /candle/{exchange}/{token}/{interval}": _describe_call(
+            "Arrow",
+            "Price history: [begins at, open, high, low, close, volume], in paise",
+            _refer_to("Candles"),
+            (400, 401, 404, 422, 429),
+            security=[_ARROW_KEY],
+            parameters=candle,
+        ),
+        **{f"GET /{name}": csv for name in ("all", "nse", "bse", "mcx")},
     }
-
-
-def _list_schemas() -> dict[str, Schema]:
-    return {**_list_gateway_schemas(), **_list_arrow_schemas()}
 
 
 def _list_gateway_schemas() -> dict[str, Schema]:
-    quantity = {"type": ["integer", "null"]}
     price = {"type": ["number", "null"], "description": "null is unknown, never 0"}
-    position = _describe_object({"quantity": quantity, "averagePrice": price})
+    position = _describe_object(
+        {"quantity": {"type": ["integer", "null"]}, "averagePrice": price}
+    )
     account: dict[str, Schema] = {
         "securities": {
             "anyOf": [_list(_refer_to("SecurityV2")), _refer_to("SecuritiesV1")]
         },
         "smallcases": _refer_to("Smallcases"),
-        "lastUpdate": _INSTANT,
-        "snapshotDate": _INSTANT,
+        **_share("lastUpdate snapshotDate", _INSTANT),
         "smallcaseAuthId": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
         "broker": {"type": "string", "description": f"{', '.join(BROKERS)} and more"},
     }
     funds = {
         "mutualFunds": _describe_object({"holdings": _list(_refer_to("MutualFund"))})
     }
-    transaction = {"type": "string", "pattern": "^TRX_[0-9a-f]{32}$"}
+    transaction = {"transactionId": {"type": "string", "pattern": "^TRX_[0-9a-f]{32}$"}}
+    announced = {
+        **transaction,
+        "timestamp": _INSTANT,
+        "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    }
     statuses = (
         "INITIALIZED USED PROCESSING ACTION_REQUIRED ERRORED COMPLETED CANCELLED "
         "EXPIRED"
     )
-    basket = _describe_object(
-        {
-            "scid": _TEXT,
-            "name": _TEXT,
-            "imageUrl": _TEXT,
-            "stats": _refer_to("Stats"),
-            "constituents": _list(
-                _describe_object({"ticker": _TEXT, "shares": _NUMBER})
-            ),
-        },
-        {"shortDescription": _TEXT},
+    stats = {"stats": _refer_to("Stats")}
+    part = _describe_object({"ticker": _TEXT, "shares": _NUMBER})
+    basket = _list(
+        _describe_object(
+            {
+                **_share("scid name imageUrl", _TEXT),
+                **stats,
+                "constituents": _list(part),
+            },
+            {"shortDescription": _TEXT},
+        )
     )
     return {
         "GatewayError": _describe_object(
-            {
-                "success": {"const": False},
-                "errors": _list(_TEXT),
-                "data": {"type": "null"},
-            },
+            {"success": {"const": False}, "errors": _list(_TEXT), "data": _NULL},
             trust="partner",
         ),
         "CreateTransaction": _describe_object(
-            {
-                "intent": {
-                    "type": "string",
-                    "enum": ["HOLDINGS_IMPORT", "MF_HOLDINGS_IMPORT"],
-                }
-            },
+            {"intent": {"type": "string", "enum": ["HOLDINGS_IMPORT", MF_INTENT]}},
             {
                 "version": {"type": "string", "enum": ["v1", "v2"]},
                 "assetConfig": _describe_object(
                     {},
                     {
                         "mfHoldings": {"enum": [True, False, "true", "false"]},
-                        **dict.fromkeys(
-                            ["fromDate", "pan", "phone", "email", "flow"], _TEXT
-                        ),
+                        **_share("fromDate pan phone email flow", _TEXT),
                     },
                 ),
                 "responseConfig": _describe_object(
-                    {}, {"casDetail": _FLAG, "casSummary": _FLAG}
+                    {}, _share("casDetail casSummary", _FLAG)
                 ),
                 "notes": {"type": "string", "maxLength": 256},
             },
         ),
         "AskOtp": _describe_object(
-            {"transactionId": _TEXT, "pan": _TEXT}, {"phone": _TEXT, "email": _TEXT}
+            _share("transactionId pan", _TEXT), _share("phone email", _TEXT)
         ),
-        "VerifyOtp": _describe_object({"transactionId": _TEXT, "otp": _TEXT}),
+        "VerifyOtp": _describe_object(_share("transactionId otp", _TEXT)),
         "FundImportWebhook": _describe_object(
-            {
-                "transactionId": transaction,
-                "timestamp": _INSTANT,
-                "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            },
-            {
-                "summary": {"type": "object"},
-                "transactions": _list({"type": "object"}),
-                "notes": _TEXT,
-            },
+            announced,
+            {"summary": _ANY, "transactions": _list(_ANY), "notes": _TEXT},
         ),
-        "NewTransaction": _describe_object(
-            {"transactionId": transaction, "expireAt": _INSTANT}
-        ),
+        "NewTransaction": _describe_object({**transaction, "expireAt": _INSTANT}),
         "NestedDetails": _describe_object(
             {"transactionDetails": _refer_to("TransactionDetails")}
         ),
         "TransactionDetails": _describe_object(
             {
-                "transactionId": transaction,
+                **transaction,
                 "intent": _TEXT,
                 "status": {"type": "string", "enum": statuses.split()},
                 "expireAt": _INSTANT,
-                "notes": {"type": ["string", "null"]},
-                "success": {
-                    "anyOf": [
-                        {"type": "null"},
-                        _describe_object(
-                            {"transactionId": transaction},
-                            {"smallcaseAuthToken": _TEXT, "broker": _TEXT},
-                        ),
-                    ]
-                },
-                "error": {
-                    "anyOf": [
-                        {"type": "null"},
-                        _describe_object(
-                            {"value": _FLAG, "message": _TEXT, "code": _WHOLE}
-                        ),
-                    ]
-                },
+                "notes": _TEXT_OR_NULL,
+                "success": _describe_nullable(
+                    transaction, _share("smallcaseAuthToken broker", _TEXT)
+                ),
+                "error": _describe_nullable(
+                    {"value": _FLAG, "message": _TEXT, "code": _WHOLE}
+                ),
             }
         ),
         "GatewayHoldings": _describe_object({**account, "updating": _FLAG}, funds),
         "HoldingsWebhook": _describe_object(
-            {
-                **account,
-                "transactionId": transaction,
-                "timestamp": _INSTANT,
-                "checksum": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-            },
-            {**funds, "notes": _TEXT},
+            {**account, **announced}, {**funds, "notes": _TEXT}
         ),
         "SecurityV2": _describe_object(
             {
                 "holdings": position,
-                "positions": _describe_object({"nse": position, "bse": position}),
-                "transactableQuantity": _WHOLE,
-                "smallcaseQuantity": _WHOLE,
-                "nseTicker": _TICKER,
-                "bseTicker": _TICKER,
+                "positions": _describe_object(_share("nse bse", position)),
+                **_share("transactableQuantity smallcaseQuantity", _WHOLE),
+                **_share("nseTicker bseTicker", _TEXT_OR_NULL),
                 "isin": {"type": "string", "pattern": "^[A-Z]{2}[A-Z0-9]{9}[0-9]$"},
                 "name": _TEXT,
             },
             {
                 "collateralQuantity": {**_WHOLE, "x-trust": "partner"},
-                "isSuspendedOrDelistedOnNSE": {**_FLAG, "x-trust": "partner"},
-                "isSuspendedOrDelistedOnBSE": {**_FLAG, "x-trust": "partner"},
+                **_share(
+                    "isSuspendedOrDelistedOnNSE isSuspendedOrDelistedOnBSE",
+                    {**_FLAG, "x-trust": "partner"},
+                ),
             },
         ),
         "SecuritiesV1": _describe_object(
@@ -438,36 +375,27 @@ def _list_gateway_schemas() -> dict[str, Schema]:
         ),
         "Smallcases": _describe_object(
             {
-                "public": _list(basket),
+                "public": basket,
                 "private": {
                     "anyOf": [
-                        _list(basket),
-                        _describe_object({"stats": _refer_to("Stats")}),
-                        _describe_object(
-                            {"investments": _list(basket)},
-                            {"stats": _refer_to("Stats")},
-                        ),
+                        basket,
+                        _describe_object(stats),
+                        _describe_object({"investments": basket}, stats),
                     ]
                 },
             }
         ),
         "Stats": _describe_object(
-            {"currentValue": _NUMBER, "totalReturns": _NUMBER},
-            {"currentReturns": _NUMBER},
+            _share("currentValue totalReturns", _NUMBER), {"currentReturns": _NUMBER}
         ),
         "MutualFund": _describe_object(
             {
-                "folio": _TICKER,
-                "fund": _TICKER,
-                "isin": _TICKER,
-                "quantity": price,
-                "averagePrice": price,
-                "lastPrice": price,
-                "lastPriceDate": {"type": ["string", "null"]},
-                "pnl": price,
-                "xirr": price,
+                **_share("folio fund isin", _TEXT_OR_NULL),
+                **_share("quantity averagePrice lastPrice", price),
+                "lastPriceDate": _TEXT_OR_NULL,
+                **_share("pnl xirr", price),
             },
-            {"tradingsymbol": _TICKER},
+            {"tradingsymbol": _TEXT_OR_NULL},
         ),
     }
 
@@ -478,84 +406,59 @@ def _list_arrow_schemas() -> dict[str, Schema]:
         "authorizedQty unPledgedQty nonPOAQty haircut effectiveQty sellableQty ltp pnl "
         "close"
     )
-    kinds = ("cash", "cashEq", "nonCash")
-    allocation = {
-        f"{kind}{moment}": _ARROW_NUMBER
-        for kind in kinds
-        for moment in ("Current", "Opening")
-    }
+    allocation = (
+        "cashCurrent cashOpening cashEqCurrent cashEqOpening nonCashCurrent "
+        "nonCashOpening"
+    )
     margin = (
         "allocated utilized brokerage buyOptionPremium cashUsed exposureMargin "
         "intradayCashMargin otherMargin realizedPnl sellOptionPremium spanMargin "
         "totalMargin unrealizedPnl totalCash totalCashEq totalNoncash usableMargin "
         "netPnl mtmLoss cashAvailableForCNC"
     )
-    ltp = {"close": _WHOLE, "ltp": _WHOLE, "token": _WHOLE}
-    ohlcv = ltp | dict.fromkeys(["open", "high", "low", "volume", "ltt", "oi"], _WHOLE)
-    level = _describe_object(
-        {"price": _WHOLE, "quantity": _WHOLE, "orders": _WHOLE}, trust="invented"
-    )
+    bank = "id vpa bankName accountType accountNumber"
+    ltp = _share("close ltp token", _WHOLE)
+    ohlcv = ltp | _share("open high low volume ltt oi", _WHOLE)
+    more = "avgPrice ltq time upperLimit lowerLimit totalBuyQty totalSellQty"
+    level = _describe_object(_share("price quantity orders", _WHOLE), trust="invented")
     depth = {**_list(level), "minItems": 5, "maxItems": 5}
-    full = (
-        ohlcv
-        | dict.fromkeys(
-            [
-                "avgPrice",
-                "ltq",
-                "time",
-                "upperLimit",
-                "lowerLimit",
-                "totalBuyQty",
-                "totalSellQty",
-            ],
-            _WHOLE,
-        )
-        | {"bids": depth, "asks": depth, "symbol": _TEXT}
-    )
+    full = ohlcv | _share(more, _WHOLE) | _share("bids asks", depth) | {"symbol": _TEXT}
+    at = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0530$"}
     bar = {
         "type": "array",
-        "prefixItems": [
-            {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0530$"},
-            *[_WHOLE] * 5,
-        ],
+        "prefixItems": [at, *[_WHOLE] * 5],
         "minItems": 6,
         "maxItems": 7,
     }
+    codes = [*ARROW_CODES.values(), "INVALID_DATE_RANGE"]
     return {
         "ArrowError": _describe_object(
             {
                 "status": {"const": "error"},
                 "message": _TEXT,
-                "errorCode": {
-                    "type": "string",
-                    "enum": [*ARROW_CODES.values(), "INVALID_DATE_RANGE"],
-                },
+                "errorCode": {"type": "string", "enum": codes},
             },
             {"code": {"const": "INVALID_DATE_RANGE"}},
         ),
         "Authenticate": _describe_object(
-            {"checkSum": _TEXT, "token": _TEXT, "appID": _TEXT}, closed=False
+            _share("checkSum token appID", _TEXT), closed=False
         ),
         "PasswordLogin": _describe_object(
-            {"userID": _TEXT, "password": _TEXT, "appID": _TEXT},
-            closed=False,
-            trust="client",
+            _share("userID password appID", _TEXT), closed=False, trust="client"
         ),
         "SecondFactor": _describe_object(
-            {"userID": _TEXT, "requestId": _TEXT, "code": _TEXT},
-            closed=False,
-            trust="client",
+            _share("userID requestId code", _TEXT), closed=False, trust="client"
         ),
-        "Session": _describe_object({"name": _TEXT, "token": _TEXT, "userID": _TEXT}),
+        "Session": _describe_object(_share("name token userID", _TEXT)),
         "ArrowHolding": _describe_object(
             {
                 "symbols": _list(
                     _describe_object(
                         {"symbol": _TEXT, "exchange": _TEXT, "token": _DIGITS},
-                        {"tradingSymbol": _TEXT, "isin": _TEXT},
+                        _share("tradingSymbol isin", _TEXT),
                     )
                 ),
-                **dict.fromkeys(numbers.split(), _ARROW_NUMBER),
+                **_share(numbers, _ARROW_NUMBER),
             },
             {"pendingCollateralQty": _ARROW_NUMBER},
         ),
@@ -565,41 +468,22 @@ def _list_arrow_schemas() -> dict[str, Schema]:
                     _describe_object(
                         {
                             "segment": {"type": "string", "enum": ["CM", "FO", "MCX"]},
-                            **allocation,
+                            **_share(allocation, _ARROW_NUMBER),
                         }
                     )
                 ),
-                "margin": _describe_object(
-                    dict.fromkeys(margin.split(), _ARROW_NUMBER)
-                ),
+                "margin": _describe_object(_share(margin, _ARROW_NUMBER)),
             }
         ),
         "User": _describe_object(
             {
-                **dict.fromkeys(
-                    ["id", "name", "email", "pan", "phone", "image", "userType"], _TEXT
-                ),
+                **_share("id name email pan phone image userType", _TEXT),
                 "totpEnabled": _FLAG,
                 "ordersTypes": _WHOLE,
-                "exchanges": _list(_TEXT),
-                "products": _list(_TEXT),
-                "depository": _list(_describe_object({"dp": _TEXT, "id": _TEXT})),
+                **_share("exchanges products", _list(_TEXT)),
+                "depository": _list(_describe_object(_share("dp id", _TEXT))),
                 "bankDetails": _list(
-                    _describe_object(
-                        {
-                            **dict.fromkeys(
-                                [
-                                    "id",
-                                    "vpa",
-                                    "bankName",
-                                    "accountType",
-                                    "accountNumber",
-                                ],
-                                _TEXT,
-                            ),
-                            "isDefault": _FLAG,
-                        }
-                    )
+                    _describe_object({**_share(bank, _TEXT), "isDefault": _FLAG})
                 ),
             },
             {"userID": {**_TEXT, "x-trust": "invented"}},
@@ -607,11 +491,11 @@ def _list_arrow_schemas() -> dict[str, Schema]:
         "Holidays": _describe_object(
             {
                 "holidays": {"type": "object", "additionalProperties": _TEXT},
-                "specialTradingDays": {"type": "object"},
+                "specialTradingDays": _ANY,
             }
         ),
         "QuoteRequest": _describe_object(
-            {"symbol": _TEXT, "exchange": _TEXT}, closed=False
+            _share("symbol exchange", _TEXT), closed=False
         ),
         "Ltp": _describe_object(ltp),
         "Ohlcv": _describe_object(ohlcv),
@@ -640,6 +524,17 @@ def _describe_object(
     return found
 
 
+def _describe_nullable(
+    required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None
+) -> Schema:
+    return {"anyOf": [_NULL, _describe_object(required, optional)]}
+
+
+def _share(names: str, schema: Schema) -> dict[str, Schema]:
+    """Describe several members alike."""
+    return dict.fromkeys(names.split(), schema)
+
+
 def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
@@ -656,10 +551,6 @@ def _describe_query(name: str, schema: Schema, *, required: bool = False) -> Sch
     return {"name": name, "in": "query", "required": required, "schema": schema}
 
 
-def _describe_header_key(name: str) -> Schema:
-    return {"type": "apiKey", "in": "header", "name": name}
-
-
 def _describe_body(schema: Schema) -> Schema:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
@@ -668,65 +559,85 @@ def _describe_json(schema: Schema, words: str = "OK") -> Schema:
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
+def _describe_hook(summary: str, more: str, body: str) -> Schema:
+    return {
+        "post": {
+            "summary": summary,
+            "description": more,
+            "requestBody": _describe_body(_refer_to(body)),
+            "responses": {"2XX": {"description": "Received"}},
+        }
+    }
+
+
 def _describe_gateway_call(
     summary: str,
     data: Schema,
-    *,
-    parameters: list[Schema],
     refusals: tuple[int, ...],
+    *,
+    parameters: Sequence[Schema] = (),
     body: Schema | None = None,
 ) -> Schema:
-    envelope = _describe_object(
-        {"success": {"const": True}, "errors": {"type": "null"}, "data": data}
+    """Describe a call by what its answer has under ``data``."""
+    answer = {"success": {"const": True}, "errors": _NULL, "data": data}
+    return _describe_call(
+        "Gateway",
+        summary,
+        _describe_object(answer),
+        refusals,
+        security=[{"gatewaySecret": [], "gatewayToken": []}],
+        parameters=parameters,
+        body=body,
     )
-    found: dict[str, object] = {
-        "tags": ["Gateway"],
-        "summary": summary,
-        "security": [{"gatewaySecret": [], "gatewayToken": []}],
-        "parameters": parameters,
-        "responses": {
-            "200": _describe_json(envelope),
-            **{
-                str(status): _describe_json(_refer_to("GatewayError"), "Refused")
-                for status in (*refusals, 405)
-            },
-        },
-    }
-    if body is not None:
-        found["requestBody"] = _describe_body(body)
-    return found
 
 
 def _describe_arrow_call(
     summary: str,
-    data: Schema | None,
-    *,
-    parameters: list[Schema] | None = None,
+    data: Schema,
     refusals: tuple[int, ...] = (401, 429),
+    *,
+    parameters: Sequence[Schema] = (),
     body: Schema | None = None,
     secured: bool = True,
 ) -> Schema:
-    envelope = _describe_object({"data": data or {}, "status": {"const": "success"}})
+    """Describe a call by what its answer has under ``data``."""
+    return _describe_call(
+        "Arrow",
+        summary,
+        _describe_object({"data": data, "status": {"const": "success"}}),
+        refusals,
+        security=[_ARROW_KEY] if secured else [],
+        parameters=parameters,
+        body=body,
+    )
+
+
+def _describe_call(
+    tag: str,
+    summary: str,
+    answer: Schema,
+    refusals: tuple[int, ...],
+    *,
+    security: list[Schema],
+    parameters: Sequence[Schema] = (),
+    body: Schema | None = None,
+) -> Schema:
     found: dict[str, object] = {
-        "tags": ["Arrow"],
+        "tags": [tag],
         "summary": summary,
-        "security": [{"appID": [], "token": []}] if secured else [],
-        "parameters": parameters or [],
+        "security": security,
+        "parameters": list(parameters),
         "responses": {
-            "200": _describe_json(envelope),
-            **_list_arrow_refusals(refusals),
+            "200": _describe_json(answer),
+            **_list_refusals(f"{tag}Error", refusals),
         },
     }
-    if body is not None:
-        found["requestBody"] = _describe_body(body)
-    return found
+    return found if body is None else found | {"requestBody": _describe_body(body)}
 
 
-def _list_arrow_refusals(statuses: tuple[int, ...]) -> dict[str, Schema]:
-    return {
-        str(status): _describe_json(_refer_to("ArrowError"), "Refused")
-        for status in (*statuses, 405)
-    }
+def _list_refusals(error: str, statuses: tuple[int, ...]) -> dict[str, Schema]:
+    refused = _describe_json(_refer_to(error), "Refused")
+    return {str(status): refused for status in (*statuses, 405)}
 
 
 def _render_contracts(document: Mapping[str, object]) -> str:
