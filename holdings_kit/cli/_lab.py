@@ -30,6 +30,7 @@ from urllib.parse import quote
 
 from holdings_kit.cli._site import serve_site
 from holdings_kit.cli._start import ROOMS, write_start_page
+from holdings_kit.cli._terminal import catch_stop
 from holdings_kit.display import number_of
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, serve
@@ -168,23 +169,19 @@ def run_lab(
             folder=html.escape(str((state / "notebooks").relative_to(root))),
         )
         start = state / "start.html"
+        place = (state / "notebooks").relative_to(root).as_posix()
+
+        def link(room: str, name: str) -> str:
+            in_lab = f"/lab/tree/{place}/{room}/{name}"
+            return quote(in_lab if server == "lab" else f"/voila/render/{name}")
+
+        rooms = ROOMS if server == "lab" else ROOMS[:1]
+        page = write_start_page(
+            book, originals / "notebooks", link, footer, rooms=rooms
+        )
         if server == "lab":
-            place = (state / "notebooks").relative_to(root).as_posix()
-            page = write_start_page(
-                book,
-                originals / "notebooks",
-                lambda room, name: quote(f"/lab/tree/{place}/{room}/{name}"),
-                footer,
-            )
             start.write_text(page, encoding="utf-8")
         else:
-            page = write_start_page(
-                book,
-                originals / "notebooks",
-                lambda _, name: quote(f"/voila/render/{name}"),
-                footer,
-                rooms=ROOMS[:1],
-            )
             _write_template(state / "jupyter", page)
         token, number = secrets.token_urlsafe(24), port or find_free_port()
         places = [str(state / "jupyter"), os.environ.get("JUPYTER_PATH", "")]
@@ -202,7 +199,7 @@ def run_lab(
             where = "start" if server == "lab" else ""
             url = f"http://127.0.0.1:{number}/{where}?token={token}"
             up = Running(url=url, sandbox_url=sandbox.url, store=store, process=process)
-            stopped = _catch_stop()
+            stopped = catch_stop()
             tell(up)
             if open_page is not None:
                 _write_redirect(opened, url)
@@ -368,18 +365,6 @@ def _wait_for_server(
             return
         finally:
             probe.close()
-
-
-def _catch_stop() -> threading.Event:
-    """Take Ctrl-C, SIGTERM and a closed terminal as the wish to stop, from now on."""
-    stopped = threading.Event()
-
-    def stop(*_signal: object) -> None:
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    return stopped
 
 
 def _wait_for_end(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 from urllib.parse import urlsplit
 
 import typer
 
-from holdings_kit.cli._terminal import say
+from holdings_kit.cli._terminal import catch_stop, say
 from holdings_kit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdings_kit.sandbox._world import World
 
 __all__ = ["listen", "resend", "sandbox", "trigger"]
 
 _HERE: Final = "http://127.0.0.1:8400"
 _PATIENCE: Final = 30.0
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _OK: Final = range(200, 300)
 _REFUSED: Final = range(400, 500)
 
@@ -110,16 +112,11 @@ def sandbox(
             say(f"inspector      {access['inspector']}")
             say(f"contracts      {sb.url}/docs, {access['openapi']}")
             say(f"base URL       {sb.base_url} (Gateway and Arrow)")
-            for name in (
-                "gateway",
-                "api_secret",
-                "shared_secret",
-                "app_id",
-                "app_secret",
-            ):
+            secrets = ("gateway", "api_secret", "shared_secret", "app_id", "app_secret")
+            for name in secrets:
                 say(f"{name:<14} {access[name]}")
             say("The secrets are invented. Ctrl-C stops it.", at_once=True)
-        _wait_for_stop_signal()
+        catch_stop().wait()
 
 
 def trigger(
@@ -162,25 +159,18 @@ def trigger(
     2xx and everything forged refused with a 4xx; 1: not so, or no answer; 2: wrong use.
     With --sandbox it happens there, so that `resend` and a fetch know of it.
     """
-    asked: dict[str, object] = {
-        "event": event,
-        "persona": persona,
-        "late": late,
-        "duplicate": duplicate,
-        "forged": forged,
-        "reorder": reorder,
-    }
+    flags = {"duplicate": duplicate, "forged": forged, "reorder": reorder}
     if running is not None:
-        said = _ask_sandbox(running, "trigger", {**asked, "url": to})
+        asked = {"event": event, "persona": persona, "late": late, "url": to}
+        said = _ask_sandbox(running, "trigger", asked | flags)
         sent = cast("list[dict[str, object]]", said)
     else:
         if to is None:
             raise ConfigError("trigger: name the receiver, --to http://127.0.0.1:…")
-        sent = _fire_once(
-            asked, to, seed=seed, start=start, allow_host=tuple(allow_host or ())
-        )
-    good = _print_deliveries(sent, as_json=as_json)
-    if not good:
+        world = _make_world(seed, start, allow_host or ())
+        made = world.trigger(event, persona, url=to, late=late, **flags)
+        sent = [one.shown() for one in made]
+    if not _print_deliveries(sent, as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -219,9 +209,10 @@ def listen(
     is printed.
     """
     from holdings_kit.clients import serving
+    from holdings_kit.clients._policy import LOOPBACK
     from holdings_kit.sandbox._listen import make_relay
 
-    hosts = _LOOPBACK | {name.lower() for name in allow_host or ()}
+    hosts = LOOPBACK | {name.lower() for name in allow_host or ()}
     parts = urlsplit(forward_to)
     if parts.scheme != "http" or parts.hostname not in hosts:
         raise ConfigError(
@@ -249,7 +240,7 @@ def listen(
         else:
             say(f"webhooks   {hook} → {forward_to}")
             say(f"sandbox    {source or 'none answers at ' + running}", at_once=True)
-        _wait_for_stop_signal()
+        catch_stop().wait()
 
 
 def read_instant(text: str) -> datetime:
@@ -262,23 +253,14 @@ def read_instant(text: str) -> datetime:
         ) from None
 
 
-def _fire_once(
-    asked: dict[str, object],
-    to: str,
-    *,
-    seed: int,
-    start: str,
-    allow_host: tuple[str, ...],
-) -> list[dict[str, object]]:
-    """Let an event happen in a sandbox that nobody serves, and deliver it."""
+def _make_world(seed: int, start: str, allow_host: Sequence[str]) -> World:
+    """Make a sandbox that nobody serves."""
     from holdings_kit.sandbox import Clock
-    from holdings_kit.sandbox._clock import read_duration
     from holdings_kit.sandbox._faults import Faults
-    from holdings_kit.sandbox._trigger import Manner, trigger as fire
     from holdings_kit.sandbox._webhooks import post_json
     from holdings_kit.sandbox._world import Settings, World
 
-    world = World(
+    return World(
         seed=seed,
         clock=Clock(read_instant(start)),
         faults=Faults(),
@@ -286,20 +268,6 @@ def _fire_once(
         settings=Settings(hosts=frozenset(name.lower() for name in allow_host)),
         api_secret=os.environ.get("GATEWAY_API_SECRET") or None,
     )
-    late = str(asked["late"])
-    sent = fire(
-        world,
-        str(asked["event"]),
-        str(asked["persona"]),
-        url=to,
-        manner=Manner(
-            late=read_duration(late) if late else timedelta(),
-            duplicate=asked["duplicate"] is True,
-            forged=asked["forged"] is True,
-            reorder=asked["reorder"] is True,
-        ),
-    )
-    return [one.shown() for one in sent]
 
 
 def _print_deliveries(sent: list[dict[str, object]], *, as_json: bool) -> bool:
@@ -329,7 +297,7 @@ def _print_deliveries(sent: list[dict[str, object]], *, as_json: bool) -> bool:
     return whole
 
 
-def _ask_sandbox(running: str, path: str, body: dict[str, object]) -> object:
+def _ask_sandbox(running: str, path: str, body: Mapping[str, object]) -> object:
     """Ask a running sandbox; what it refuses is an error with its words."""
     parts = urlsplit(running)
     if parts.scheme != "http" or not parts.hostname:
@@ -352,14 +320,3 @@ def _ask_sandbox(running: str, path: str, body: dict[str, object]) -> object:
         reason = cast("dict[str, object]", said).get("error", said)
         raise ConfigError(f"the sandbox at {running} refuses: {reason}")
     return said
-
-
-def _wait_for_stop_signal() -> None:
-    stopped = threading.Event()
-
-    def stop(*_signal: object) -> None:
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    stopped.wait()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdings_kit.cli._terminal import say
+
+if TYPE_CHECKING:
+    from holdings_kit.store import Store
 
 __all__ = ["store_app"]
 
@@ -15,6 +18,17 @@ store_app = typer.Typer(
     no_args_is_help=True,
     help="Look a store over, copy it, bring a copy back.",
 )
+
+
+def _open_store(folder: Path) -> Store:
+    """Open a store that is there; a command makes none."""
+    from holdings_kit.errors import StoreError
+    from holdings_kit.store import Store
+
+    if not folder.exists():
+        raise StoreError(f"{folder}: there is no store")
+    return Store(folder)
+
 
 _Folder = Annotated[Path, typer.Argument(help="Folder of the snapshot store.")]
 
@@ -29,26 +43,19 @@ def check(
     ] = False,
 ) -> None:
     """Open every file and count the rows of every snapshot; exit 1 on a problem."""
-    import holdings_kit as hk
     from holdings_kit.display import number_of
-    from holdings_kit.errors import StoreError
 
-    if not folder.exists():
-        raise StoreError(f"{folder}: there is no store")
-    store = hk.Store(folder)
+    store = _open_store(folder)
     problems = store.check(repair=repair)
     for row in problems.iter_rows(named=True):
         what = row["file"] or row["snapshot_id"] or row["table"]
         say(f"{what}: {row['problem']}".replace("\n", " "))
     if problems.height:
-        say(f"{number_of(problems.height, 'problem', 'problems')}")
+        say(number_of(problems.height, "problem"))
         raise typer.Exit(1)
     held = store.snapshots()
-    accounts = held["account_id"].n_unique()
-    say(
-        f"clean: {number_of(held.height, 'snapshot', 'snapshots')} of "
-        f"{number_of(accounts, 'account', 'accounts')}"
-    )
+    accounts = number_of(held["account_id"].n_unique(), "account")
+    say(f"clean: {number_of(held.height, 'snapshot')} of {accounts}")
 
 
 @store_app.command()
@@ -61,7 +68,7 @@ def backup(
     from holdings_kit.display import number_of
 
     held = hk.Store(folder).backup(into).snapshots()
-    say(f"{number_of(held.height, 'snapshot', 'snapshots')} copied into {into}")
+    say(f"{number_of(held.height, 'snapshot')} copied into {into}")
 
 
 @store_app.command()
@@ -84,12 +91,7 @@ def erase(
     ] = None,
 ) -> None:
     """Take an account out for good: tables, past, logs, inboxes; it stays out."""
-    import holdings_kit as hk
-    from holdings_kit.errors import StoreError
-
-    if not folder.exists():
-        raise StoreError(f"{folder}: there is no store")
-    done = hk.Store(folder).erase(account, reason=reason, inboxes=inbox or ())
+    done = _open_store(folder).erase(account, reason=reason, inboxes=inbox or ())
     say(
         f"erased: snapshots {done.snapshots}, rows {done.rows}, rejects "
         f"{done.rejects}, inbox bodies {done.inbox_files}; not in backups"
@@ -102,10 +104,5 @@ def retain(
     days: Annotated[int, typer.Argument(help="How long snapshots stay.")],
 ) -> None:
     """Delete older snapshots, but the last that counts of each account."""
-    import holdings_kit as hk
-    from holdings_kit.errors import StoreError
-
-    if not folder.exists():
-        raise StoreError(f"{folder}: there is no store")
-    done = hk.Store(folder).retain(days)
+    done = _open_store(folder).retain(days)
     say(f"deleted: snapshots {done.snapshots}, rows {done.rows}")

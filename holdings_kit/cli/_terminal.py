@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from inspect import cleandoc
 
 from holdings_kit.errors import printable
 
-__all__ = ["join_lines", "say"]
+__all__ = ["catch_stop", "join_lines", "say"]
 
 
 def say(text: object, *, error: bool = False, at_once: bool = False) -> None:
@@ -22,6 +24,18 @@ def say(text: object, *, error: bool = False, at_once: bool = False) -> None:
     """
     into = sys.stderr if error else None
     print(printable(text), file=into, flush=at_once)
+
+
+def catch_stop() -> threading.Event:
+    """Take Ctrl-C, SIGTERM and a closed terminal as the wish to stop, from now on."""
+    stopped = threading.Event()
+
+    def stop(*_signal: object) -> None:
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    return stopped
 
 
 def join_lines(text: str | None) -> str:

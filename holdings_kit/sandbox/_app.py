@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from holdings_kit.clients._policy import LOOPBACK
 from holdings_kit.sandbox import (
     _arrow as arrow,
     _arrow_login as arrow_login,
@@ -24,7 +25,6 @@ from holdings_kit.sandbox import (
 )
 from holdings_kit.sandbox._replies import RefusedError, refusal
 from holdings_kit.sandbox._request_log import RequestLogger
-from holdings_kit.sandbox._webhooks import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

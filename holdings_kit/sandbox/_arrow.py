@@ -25,6 +25,7 @@ from holdings_kit.sandbox._payloads import write_limits
 from holdings_kit.sandbox._personas import derive_secret
 from holdings_kit.sandbox._replies import (
     RefusedError,
+    arrow_reply,
     body_of,
     json_reply,
     with_faults,
@@ -136,13 +137,13 @@ async def _answer_holdings(request: Request) -> Response:
 
 async def _answer_limits(request: Request) -> Response:
     world, persona = world_of(request), persona_of(request)
-    return _reply_success(write_limits(world.view(persona)))
+    return arrow_reply(write_limits(world.view(persona)))
 
 
 async def _answer_user(request: Request) -> Response:
     """Tell who the user is; what the published reply masks is masked."""
     persona, seed = persona_of(request), world_of(request).seed
-    return _reply_success(
+    return arrow_reply(
         {
             "id": persona.account_id,
             "userID": persona.account_id,
@@ -173,7 +174,7 @@ async def _answer_user(request: Request) -> Response:
 
 async def _answer_holidays(request: Request) -> Response:
     persona_of(request)
-    return _reply_success(HOLIDAYS)
+    return arrow_reply(HOLIDAYS)
 
 
 async def _answer_quotes(request: Request) -> Response:
@@ -201,7 +202,7 @@ async def _answer_quotes(request: Request) -> Response:
     if single and not found:
         raise RefusedError(404, "There is no such instrument")
     found.sort(key=lambda quote: -cast("int", quote["token"]))  # not the order asked
-    return _reply_success(found[0] if single else found)
+    return arrow_reply(found[0] if single else found)
 
 
 async def _answer_candles(request: Request) -> Response:
@@ -357,7 +358,3 @@ def _write_csv_row(item: Instrument, listing: Listing) -> Mapping[str, object]:
         "PricePrecision": 2,
         "ExchangeID": listing.exchange,
     }
-
-
-def _reply_success(data: object) -> Response:
-    return json_reply({"data": data, "status": "success"})

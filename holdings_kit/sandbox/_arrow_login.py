@@ -7,7 +7,7 @@ import hmac
 from datetime import UTC, datetime, time, timedelta
 from html import escape
 from time import time as real_seconds
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlencode, urlsplit
 
 import jwt
@@ -19,8 +19,8 @@ from holdings_kit.sandbox._personas import derive_secret
 from holdings_kit.sandbox._render import PIN, html_reply, render_document
 from holdings_kit.sandbox._replies import (
     RefusedError,
-    body_of,
-    json_reply,
+    arrow_reply,
+    object_of,
     with_faults,
     world_of,
 )
@@ -47,6 +47,7 @@ _DAY: Final = timedelta(hours=24)
 _LAST_SECOND: Final = time(23, 59, 59)
 _REQUEST_LIFE: Final = timedelta(minutes=5)
 _STEP: Final = 30
+_UNTYPED: Any = jwt  # for want of its optional parts
 
 
 def arrow_token(world: World, persona: Persona) -> str:
@@ -61,7 +62,7 @@ def arrow_token(world: World, persona: Persona) -> str:
         "iat": int(now.timestamp()),
         "exp": int(ends.timestamp()),
     }
-    return _sign_token().encode(claims, world.credentials.app_secret, algorithm="HS256")
+    return _UNTYPED.encode(claims, world.credentials.app_secret, algorithm="HS256")
 
 
 def persona_of(request: Request) -> Persona:
@@ -76,7 +77,7 @@ def persona_of(request: Request) -> Persona:
     if headers.get("appid") != world.credentials.app_id:
         raise RefusedError(401, "Unknown appID")
     try:
-        claims = _sign_token().decode(
+        claims: dict[str, object] = _UNTYPED.decode(
             headers.get("token", ""),
             world.credentials.app_secret,
             algorithms=["HS256"],
@@ -229,12 +230,10 @@ async def _start_login(request: Request) -> Response:
     if expires_at <= world.clock.now():
         raise RefusedError(401, "Invalid or expired request token")
     persona = world.by_account[account_id]
-    data = {
-        "name": persona.name,
-        "token": arrow_token(world, persona),
-        "userID": persona.account_id,
-    }
-    return json_reply({"data": data, "status": "success"})
+    token = arrow_token(world, persona)
+    return arrow_reply(
+        {"name": persona.name, "token": token, "userID": persona.account_id}
+    )
 
 
 async def _answer_login(request: Request) -> Response:
@@ -247,7 +246,7 @@ async def _answer_login(request: Request) -> Response:
         raise RefusedError(401, "Wrong user or password")
     made = world.next_id("login")
     world.logins[made] = user
-    return json_reply({"data": {"requestId": made}, "status": "success"})
+    return arrow_reply({"requestId": made})
 
 
 async def _answer_second_factor(request: Request) -> Response:
@@ -256,10 +255,8 @@ async def _answer_second_factor(request: Request) -> Response:
     if not user or user != asked.get("userID"):
         raise RefusedError(401, "Unknown login request")
     secret = base64.b32decode(user_login(world.seed, user)["totp_secret"])
-    moments = (
-        world.clock.now().timestamp(),
-        real_seconds(),
-    )  # a client's clock is real
+    # a client's clock is real
+    moments = (world.clock.now().timestamp(), real_seconds())
     codes = {
         _compute_totp(secret, int(moment) // _STEP + drift)
         for moment in moments
@@ -269,20 +266,7 @@ async def _answer_second_factor(request: Request) -> Response:
         raise RefusedError(401, "Wrong code")
     made = request_token(world, world.by_account[user])
     back = redirect_url(world, str(request.base_url), made)
-    return json_reply({"data": {"redirectUrl": back}, "status": "success"})
-
-
-class _Jwt(Protocol):
-    """The two calls of `jwt` in use, typed for want of its optional parts."""
-
-    def encode(self, payload: object, key: str, *, algorithm: str) -> str: ...
-    def decode(
-        self, jwt: str, key: str, *, algorithms: list[str], options: dict[str, bool]
-    ) -> dict[str, object]: ...
-
-
-def _sign_token() -> _Jwt:
-    return cast("_Jwt", jwt)
+    return arrow_reply({"redirectUrl": back})
 
 
 def _compute_totp(secret: bytes, step: int) -> str:
@@ -294,8 +278,5 @@ def _compute_totp(secret: bytes, step: int) -> str:
 
 
 async def _read_form(request: Request) -> Mapping[str, str]:
-    body = await body_of(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    fields = cast("Mapping[str, object]", body)
+    fields = await object_of(request)
     return {key: value for key, value in fields.items() if isinstance(value, str)}

@@ -27,37 +27,24 @@ __all__ = [
     "read_local",
 ]
 
-INTERVALS: Final = {
-    "min": 1,
-    "3min": 3,
-    "5min": 5,
-    "10min": 10,
-    "15min": 15,
-    "30min": 30,
-    "hour": 60,
-    "2hours": 120,
-    "3hours": 180,
-    "4hours": 240,
-    "day": 375,
-    "week": 0,
-    "month": 0,
-}
+_INTERVALS: Final = (
+    ("min", 1, 60),
+    ("3min", 3, 100),
+    ("5min", 5, 100),
+    ("10min", 10, 100),
+    ("15min", 15, 200),
+    ("30min", 30, 200),
+    ("hour", 60, 400),
+    ("2hours", 120, 400),
+    ("3hours", 180, 400),
+    ("4hours", 240, 400),
+    ("day", 375, 2000),
+    ("week", 0, 8000),
+    ("month", 0, 8000),
+)
+INTERVALS: Final = {name: minutes for name, minutes, _ in _INTERVALS}
 """Published interval → its minutes of trading; 0 where it is longer than a session."""
-LONGEST_RANGE: Final = {
-    "min": timedelta(days=60),
-    "3min": timedelta(days=100),
-    "5min": timedelta(days=100),
-    "10min": timedelta(days=100),
-    "15min": timedelta(days=200),
-    "30min": timedelta(days=200),
-    "hour": timedelta(days=400),
-    "2hours": timedelta(days=400),
-    "3hours": timedelta(days=400),
-    "4hours": timedelta(days=400),
-    "day": timedelta(days=2000),
-    "week": timedelta(days=8000),
-    "month": timedelta(days=8000),
-}
+LONGEST_RANGE: Final = {name: timedelta(days=most) for name, _, most in _INTERVALS}
 """Interval → the longest range in one request; Arrow publishes no figures, invented."""
 HISTORY: Final = 1300
 """Sessions before the first: about five years."""
@@ -160,10 +147,8 @@ class Candles:
                 return market.last_price(key, opens + timedelta(minutes=minute))
 
             return price
-        opened, closed = (
-            self._close_before(key, session - 1),
-            self._close_before(key, session),
-        )
+        opened = self._close_before(key, session - 1)
+        closed = self._close_before(key, session)
 
         def walked(minute: int) -> int:
             if minute >= _MINUTES:
@@ -210,10 +195,9 @@ def _list_sessions_before(first: date) -> list[date]:
 
 
 def _find_end(bar: Bar, minutes: int) -> datetime:
-    if minutes == _MINUTES:
-        opens = datetime.combine(bar.at.date(), _OPENS, IST)
-        return opens + timedelta(minutes=minutes)
     closes = datetime.combine(bar.at.date(), _OPENS, IST) + timedelta(minutes=_MINUTES)
+    if minutes == _MINUTES:  # it begins at midnight
+        return closes
     return min(bar.at + timedelta(minutes=minutes), closes)
 
 

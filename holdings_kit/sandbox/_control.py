@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route
 
@@ -14,13 +15,11 @@ from holdings_kit.sandbox._clock import format_iso, read_duration
 from holdings_kit.sandbox._fund_import import OTP, ask_for_otp, pan_of, verify_otp
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._imports import MF_INTENT, StepRefusedError, Transaction
-from holdings_kit.sandbox._inspector import render_inspector
-from holdings_kit.sandbox._render import html_reply
-from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
-from holdings_kit.sandbox._trigger import Manner, trigger
+from holdings_kit.sandbox._render import html_reply, render_inspector
+from holdings_kit.sandbox._replies import RefusedError, json_reply, object_of, world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -144,29 +143,25 @@ async def _take_step(request: Request) -> Response:
     transaction_id = _require_text(asked, "transactionId")
     persona, broker = (str(asked.get(name, "")) for name in ("persona", "broker"))
     try:
-        done = play(world, step, transaction_id, persona=persona, broker=broker)
+        with _refuse_wrong_use():
+            done = play(world, step, transaction_id, persona=persona, broker=broker)
     except StepRefusedError as error:
         said = {"message": error.message, "code": error.code, "error": error.reason}
         return json_reply(said, 409)
-    except ConfigError as error:
-        raise RefusedError(400, str(error)) from None
     await asyncio.to_thread(world.pump)
     return json_reply(details(world, done))
 
 
 async def _answer_clock(request: Request) -> Response:
     world, asked = world_of(request), await _read_body(request)
-    try:
+    with _refuse_wrong_use(400, ValueError):
         if "set" in asked:
             world.clock.set(datetime.fromisoformat(_require_text(asked, "set")))
         if "advance" in asked:
-            world.clock.advance(
-                seconds=read_duration(_require_text(asked, "advance")).total_seconds()
-            )
+            length = read_duration(_require_text(asked, "advance"))
+            world.clock.advance(seconds=length.total_seconds())
         if "speed" in asked:
             world.clock.speed = float(_require_text(asked, "speed"))
-    except (ConfigError, ValueError) as error:
-        raise RefusedError(400, str(error)) from None
     await asyncio.to_thread(world.pump)
     return json_reply(
         {"now": format_iso(world.clock.now()), "speed": world.clock.speed}
@@ -176,10 +171,8 @@ async def _answer_clock(request: Request) -> Response:
 async def _answer_faults(request: Request) -> Response:
     world, asked = world_of(request), await _read_body(request)
     if request.method == "POST":
-        try:
+        with _refuse_wrong_use():
             world.faults.load(_require_text(asked, "plan"))
-        except ConfigError as error:
-            raise RefusedError(400, str(error)) from None
     return json_reply({"left": world.faults.left()})
 
 
@@ -219,12 +212,9 @@ async def _answer_personas(request: Request) -> Response:
 
 async def _register_webhook(request: Request) -> Response:
     world, asked = world_of(request), await _read_body(request)
-    try:
-        world.webhooks.register(
-            _require_text(asked, "url") if request.method == "POST" else None
-        )
-    except ConfigError as error:
-        raise RefusedError(400, str(error)) from None
+    url = _require_text(asked, "url") if request.method == "POST" else None
+    with _refuse_wrong_use():
+        world.webhooks.register(url)
     return json_reply({"url": world.webhooks.url})
 
 
@@ -233,10 +223,8 @@ async def _answer_deliveries(request: Request) -> Response:
 
 
 async def _explain_checksum(request: Request) -> Response:
-    try:
+    with _refuse_wrong_use(404):
         found = world_of(request).webhooks.explain(str(request.path_params["id"]))
-    except ConfigError as error:
-        raise RefusedError(404, str(error)) from None
     return json_reply(found)
 
 
@@ -244,36 +232,26 @@ async def _trigger_event(request: Request) -> Response:
     world, asked = world_of(request), await _read_body(request)
     event, persona = (_require_text(asked, name) for name in ("event", "persona"))
     url = asked.get("url")
-    try:
-        late = asked.get("late")
-        manner = Manner(
-            late=read_duration(str(late)) if late else timedelta(),
-            duplicate=asked.get("duplicate") is True,
-            forged=asked.get("forged") is True,
-            reorder=asked.get("reorder") is True,
-        )
+    flags = ("duplicate", "forged", "reorder")
+    with _refuse_wrong_use():
         sent = await asyncio.to_thread(
-            trigger,
-            world,
+            world.trigger,
             event,
             persona,
             url=str(url) if url else None,
-            manner=manner,
+            late=str(asked.get("late") or ""),
+            **{name: asked.get(name) is True for name in flags},
         )
-    except ConfigError as error:
-        raise RefusedError(400, str(error)) from None
     return json_reply([one.shown() for one in sent])
 
 
 async def _resend_delivery(request: Request) -> Response:
     world, asked = world_of(request), await _read_body(request)
     wanted, url = _require_text(asked, "id"), asked.get("url")
-    try:
+    with _refuse_wrong_use():
         sent = await asyncio.to_thread(
             world.webhooks.resend, wanted, str(url) if url else None
         )
-    except ConfigError as error:
-        raise RefusedError(400, str(error)) from None
     return json_reply(sent.shown())
 
 
@@ -305,19 +283,22 @@ async def _answer_request_token(request: Request) -> Response:
 
 
 def _read_query(request: Request) -> Persona:
-    try:
+    with _refuse_wrong_use(404):
         return world_of(request).persona(request.query_params.get("persona", "sample"))
-    except ConfigError as error:
-        raise RefusedError(404, str(error)) from None
+
+
+@contextmanager
+def _refuse_wrong_use(status: int = 400, *also: type[Exception]) -> Generator[None]:
+    """Refuse a request in the words of what it was found to ask wrongly."""
+    try:
+        yield
+    except (ConfigError, *also) as error:
+        raise RefusedError(status, str(error)) from None
 
 
 async def _read_body(request: Request) -> Mapping[str, object]:
-    body = await body_of(request) if request.method == "POST" else None
-    if body is None:
-        return {}
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    return cast("Mapping[str, object]", body)
+    asked = request.method == "POST"
+    return await object_of(request, optional=True) if asked else {}
 
 
 def _require_text(asked: Mapping[str, object], name: str) -> str:

@@ -12,15 +12,24 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from holdings_kit.sandbox._lots import Lot, bought, overnight, sold, split
-from holdings_kit.sandbox._market import add_check_digit
-from holdings_kit.sandbox._payloads import (
+from holdings_kit.sandbox._lots import (
+    Lot,
+    bought,
+    overnight,
     round_to_paisa,
+    sold,
+    split,
+)
+from holdings_kit.sandbox._market import add_check_digit, write_base36
+from holdings_kit.sandbox._payloads import (
     to_bytes,
+    wrap_arrow,
+    wrap_gateway,
     write_account_body,
     write_arrow_holdings,
     write_arrow_row,
     write_gateway_holdings,
+    write_v1_row,
     write_v2_row,
 )
 
@@ -40,7 +49,6 @@ __all__ = [
     "write_seen_gateway",
 ]
 
-_LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BEGIN: Final = 2  # the session on which a story begins
 _OTHERS: Final = 4  # shares of an account of which only prices move
 _NO_SMALLCASES: Final[dict[str, list[object]]] = {"public": [], "private": []}
@@ -134,8 +142,7 @@ class Account:
     def invent_share(self, symbol: str, rupees: int, *, form: str = "01") -> Share:
         """Invent a share that is not held yet."""
         number = self.number * 20 + len(self.shares)
-        body = "".join(_LETTERS[number // 36**place % 36] for place in (1, 0))
-        isin = add_check_digit(f"INEZE{body}{form}01"[:11])
+        isin = add_check_digit(f"INEZE{write_base36(number, 2)}{form}01")
         share = Share(symbol, isin, 700_000 + number, rupees * 100)
         self.shares[symbol] = share
         return share
@@ -165,23 +172,22 @@ class Account:
 
     def announce(self, share: Share, kind: str, offset: int, **more: object) -> None:
         """Put a row into the actions table, by the ISIN a share has now."""
-        self.actions.append(
-            {
-                "instrument_id": share.isin,
-                "session": _BEGIN + offset,
-                "kind": kind,
-                **more,
-            }
-        )
+        row = {"instrument_id": share.isin, "session": _BEGIN + offset, "kind": kind}
+        self.actions.append({**row, **more})
 
     def rename(self, share: Share) -> None:
         """Give a share the next ISIN of its class."""
-        share.isin = add_check_digit(f"{share.isin[:9]}02")
+        share.isin = _find_next_isin(share)
         share.token += 10_000
 
     def price_of(self, share: Share) -> Decimal:
         """Give the price of a share in rupees."""
         return Decimal(share.paise) / 100
+
+
+def _find_next_isin(share: Share) -> str:
+    """Find the ISIN that the next class of a share has."""
+    return add_check_digit(f"{share.isin[:9]}02")
 
 
 def _merge_shares(account: Account, *, held: bool) -> None:
@@ -210,14 +216,8 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
     """Give one child for five, and divide the cost, on the broker's own days."""
     parent = account.hold("ZPARENT", 100, 640)
     child = account.invent_share("ZCHILD", 600)
-    account.announce(
-        parent,
-        "demerger",
-        0,
-        ratio="1:5",
-        new_instrument_id=child.isin,
-        cost_share=0.2,
-    )
+    after = {"new_instrument_id": child.isin, "cost_share": 0.2}
+    account.announce(parent, "demerger", 0, ratio="1:5", **after)
 
     def leave() -> None:
         parent.paise = parent.paise * 4 // 5 // 5 * 5
@@ -326,14 +326,8 @@ def _delist_share(account: Account) -> None:
 
 def _reduce_capital(account: Account) -> None:
     share = account.hold("ZSHRINK", 107, 6)
-    old = share.isin
-    account.announce(
-        share,
-        "capital_reduction",
-        0,
-        ratio="10:1",
-        new_instrument_id=add_check_digit(f"{old[:9]}02"),
-    )
+    after = {"new_instrument_id": _find_next_isin(share)}
+    account.announce(share, "capital_reduction", 0, ratio="10:1", **after)
 
     def shrink() -> None:
         account.rename(share)
@@ -434,7 +428,7 @@ def write_arrow(account: Account) -> bytes:
                     pnl="",
                 )
             )
-    return to_bytes({"data": rows, "status": "success"})
+    return to_bytes(wrap_arrow(rows))
 
 
 def write_gateway(account: Account, at: str, *, version: str = "v2") -> bytes:
@@ -446,7 +440,7 @@ def write_gateway(account: Account, at: str, *, version: str = "v2") -> bytes:
         auth_id=account.auth_id,
         broker="kite",
     )
-    return to_bytes({"success": True, "errors": None, "data": data})
+    return to_bytes(wrap_gateway(data))
 
 
 def _write_securities(account: Account, version: str) -> object:
@@ -454,13 +448,7 @@ def _write_securities(account: Account, version: str) -> object:
     if version != "v2":
         return {
             "holdings": [
-                {
-                    "ticker": symbol,
-                    "shares": lot.owned,
-                    "name": f"Invented {symbol.title()} Ltd",
-                    "exchange": "NSE",
-                    "averagePrice": lot.average,
-                }
+                write_v1_row(symbol, lot.owned, _name_company(symbol), lot.average)
                 for symbol, lot in account.lots.items()
                 if lot.owned
             ]
@@ -473,7 +461,7 @@ def _write_securities(account: Account, version: str) -> object:
             "nse": symbol,
             "bse": None,
             "isin": account.shares[symbol].isin,
-            "name": f"Invented {symbol.title()} Ltd",
+            "name": _name_company(symbol),
         }
         rows.append(
             write_v2_row(
@@ -486,6 +474,10 @@ def _write_securities(account: Account, version: str) -> object:
             )
         )
     return rows
+
+
+def _name_company(symbol: str) -> str:
+    return f"Invented {symbol.title()} Ltd"
 
 
 def _see_account(view: View) -> Account:

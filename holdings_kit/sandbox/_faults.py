@@ -155,9 +155,7 @@ class Faults:
 
     def load(self, plan: str) -> None:
         """Forget what was to come; follow `plan` from here on."""
-        parsed = parse_faults(plan)
-        with self._lock:
-            self._queues = {name: deque(faults) for name, faults in parsed.items()}
+        self.restore(parse_faults(plan))
 
     def left_plan(self) -> dict[str, tuple[Fault, ...]]:
         """Give the faults still to come, for `restore`."""

@@ -10,7 +10,7 @@ import asyncio
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from starlette.routing import Route
 
@@ -20,8 +20,8 @@ from holdings_kit.sandbox._imports import MF_INTENT, StepRefusedError, Transacti
 from holdings_kit.sandbox._market import FUNDS
 from holdings_kit.sandbox._replies import (
     RefusedError,
-    body_of,
-    json_reply,
+    gateway_reply,
+    object_of,
     with_faults,
     world_of,
 )
@@ -181,7 +181,7 @@ async def _get_otp(request: Request) -> Response:
             pan=str(asked.get("pan", "")),
             contact=str(contact),
         )
-    return _reply({"transactionId": found.id, "message": "OTP sent"})
+    return gateway_reply({"transactionId": found.id, "message": "OTP sent"})
 
 
 async def _verify_otp(request: Request) -> Response:
@@ -191,19 +191,12 @@ async def _verify_otp(request: Request) -> Response:
             world, str(asked.get("transactionId", "")), str(asked.get("otp", ""))
         )
     await asyncio.to_thread(world.pump)
-    return _reply({"transactionId": found.id, "status": found.status})
+    return gateway_reply({"transactionId": found.id, "status": found.status})
 
 
 async def _read_call(request: Request) -> tuple[World, Mapping[str, object]]:
     check_headers(request, world_of(request).credentials.gateway)
-    body = await body_of(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    return world_of(request), cast("Mapping[str, object]", body)
-
-
-def _reply(data: Mapping[str, object]) -> Response:
-    return json_reply({"success": True, "errors": None, "data": data})
+    return world_of(request), await object_of(request)
 
 
 def _round(value: Decimal) -> Decimal:

@@ -12,8 +12,8 @@ from holdings_kit.sandbox._clock import format_iso
 from holdings_kit.sandbox._imports import MF_INTENT, StepRefusedError, Transaction
 from holdings_kit.sandbox._replies import (
     RefusedError,
-    body_of,
-    json_reply,
+    gateway_reply,
+    object_of,
     with_faults,
     world_of,
 )
@@ -116,10 +116,7 @@ def check_headers(request: Request, name: str | None = None) -> Claims:
 
 async def _create_transaction(request: Request) -> Response:
     world, claims = world_of(request), check_headers(request)
-    body = await body_of(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    asked = cast("Mapping[str, object]", body)
+    asked = await object_of(request)
     intent, notes = asked.get("intent"), asked.get("notes")
     version = asked.get("version", "v1")
     if intent not in _INTENTS:
@@ -141,7 +138,7 @@ async def _create_transaction(request: Request) -> Response:
             auth_id=claims.auth_id,
         )
         made.response_config = _read_config(asked, "responseConfig")
-    return _reply_gateway_success(
+    return gateway_reply(
         {"transactionId": made.id, "expireAt": format_iso(made.expires_at)}
     )
 
@@ -159,7 +156,7 @@ async def _answer_transaction(request: Request) -> Response:
         raise RefusedError(403, "The transaction belongs to another user")
     shown = details(world, found)
     nested = world.settings.nested_details
-    return _reply_gateway_success({"transactionDetails": shown} if nested else shown)
+    return gateway_reply({"transactionDetails": shown} if nested else shown)
 
 
 async def _answer_gateway_holdings(request: Request) -> Response:
@@ -181,7 +178,7 @@ async def _answer_gateway_holdings(request: Request) -> Response:
         )
     if data is None:
         raise RefusedError(403, "The user has not imported holdings here")
-    return _reply_gateway_success(data)
+    return gateway_reply(data)
 
 
 def _is_asking_for_funds(asked: Mapping[str, object]) -> bool:
@@ -191,7 +188,3 @@ def _is_asking_for_funds(asked: Mapping[str, object]) -> bool:
 def _read_config(asked: Mapping[str, object], name: str) -> Mapping[str, object]:
     config = asked.get(name)
     return cast("Mapping[str, object]", config) if isinstance(config, dict) else {}
-
-
-def _reply_gateway_success(data: object) -> Response:
-    return json_reply({"success": True, "errors": None, "data": data})

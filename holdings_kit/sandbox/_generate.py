@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TextIO
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.market import MUMBAI
+from holdings_kit.sandbox._market import add_check_digit, write_base36
 from holdings_kit.sandbox._payloads import (
     write_account_body,
     write_arrow_row,
@@ -366,15 +367,7 @@ def invent_market(
 
 def _invent_isin(number: int, *, serial: int = 1) -> str:
     """Invent an ISIN; issuer codes in use begin with a digit, so nobody has this."""
-    letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    issuer = "".join(letters[number // 36**place % 36] for place in (2, 1, 0))
-    body = f"INEZ{issuer}01{serial:02}"
-    digits = "".join(str(int(letter, 36)) for letter in body)
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        twice = int(digit) * (2 - place % 2)
-        total += twice // 10 + twice % 10
-    return f"{body}{-total % 10}"
+    return add_check_digit(f"INEZ{write_base36(number, 3)}01{serial:02}")
 
 
 def write_prices(path: Path, market: Market) -> None:

@@ -194,10 +194,10 @@ class Imports:
             found.fault, found.wait = fault.name, fault.length
         allowed = BROKERS if found.brokers is None else found.brokers
         if broker not in BROKERS or broker not in allowed:
-            return self._end_with_error(found, "no_broker")
+            return self.end(found, "no_broker")
         found.broker = broker
         if found.fault in _AT_CHOOSER:
-            return self._end_with_error(found, found.fault)
+            return self.end(found, found.fault)
         return found
 
     def login(self, transaction_id: str, persona: Persona) -> Transaction:
@@ -218,14 +218,14 @@ class Imports:
             )
         found.persona, found.status = persona, "USED"
         if found.auth_id not in {None, persona.auth_id}:
-            return self._end_with_error(found, "user_mismatch")
+            return self.end(found, "user_mismatch")
         return found
 
     def consent(self, transaction_id: str) -> Transaction:
         """Allow the import; it completes at once unless a fault delays it."""
         found = self._find_transaction(transaction_id, "USED")
         if found.fault == "internal_error":
-            return self._end_with_error(found, found.fault)
+            return self.end(found, found.fault)
         found.status = "PROCESSING"
         found.ready_at = self._clock.now()
         if found.fault == "processing" and found.wait is not None:
@@ -235,9 +235,8 @@ class Imports:
 
     def deny(self, transaction_id: str) -> Transaction:
         """Refuse the holdings consent."""
-        return self._end_with_error(
-            self._find_transaction(transaction_id, "USED"), "consent_denied"
-        )
+        found = self._find_transaction(transaction_id, "USED")
+        return self.end(found, "consent_denied")
 
     def cancel(self, transaction_id: str) -> Transaction:
         """Leave the flow: 1010 at the chooser, 1011 before the login, 1012 after it."""
@@ -246,19 +245,16 @@ class Imports:
         found.status, found.error = "CANCELLED", ("user_cancelled", place)
         return found
 
-    def end(self, found: Transaction, message: str) -> None:
+    def end(self, found: Transaction, message: str) -> Transaction:
         """End a transaction with an error."""
-        self._end_with_error(found, message)
+        found.status, found.error = "ERRORED", (message, SDK_CODES[message])
+        return found
 
     def _find_transaction(self, transaction_id: str, *statuses: str) -> Transaction:
         found = self.get(transaction_id)
         if found.status not in statuses:
             message, code = found.error or ("transaction_expired", USED_UP)
             raise StepRefusedError(message, code, f"the transaction is {found.status}")
-        return found
-
-    def _end_with_error(self, found: Transaction, message: str) -> Transaction:
-        found.status, found.error = "ERRORED", (message, SDK_CODES[message])
         return found
 
     def _advance_status(self, found: Transaction) -> None:

@@ -18,6 +18,7 @@ from holdings_kit.sandbox._corporate import (
 from holdings_kit.sandbox._payloads import (
     View,
     to_bytes,
+    wrap_gateway,
     write_arrow_holdings,
     write_gateway_holdings,
 )
@@ -227,7 +228,7 @@ def _list_payloads(
     bodies = [("arrow", "arrow", persona.account_id, write_arrow_holdings(view))]
     for version in ("v1", "v2"):
         data = write_gateway_holdings(view, version=version, mutual_funds=True)
-        body = to_bytes({"success": True, "errors": None, "data": data})
+        body = to_bytes(wrap_gateway(data))
         bodies.append(("gateway", f"gateway-{version}", persona.auth_id, body))
     return [(day, instant, persona.key, *rest) for rest in bodies]
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-__all__ = ["Lot", "bonus", "bought", "overnight", "pledged", "sold", "split"]
+__all__ = [
+    "Lot",
+    "bonus",
+    "bought",
+    "overnight",
+    "pledged",
+    "round_to_paisa",
+    "sold",
+    "split",
+]
 
 _PAISA: Final = Decimal("0.01")
 
@@ -66,7 +75,7 @@ def bought(lot: Lot, quantity: int, price: Decimal) -> Lot:
         average = None
     else:
         cost = lot.average * lot.owned + price * quantity
-        average = _round_price(cost / (lot.owned + quantity))
+        average = round_to_paisa(cost / (lot.owned + quantity))
     return replace(
         lot,
         t1=lot.t1 + quantity,
@@ -95,7 +104,7 @@ def pledged(lot: Lot, quantity: int) -> Lot:
 
 def split(lot: Lot, new: int, old: int) -> Lot:
     """Turn `old` shares into `new` ones; the cost stays, fractions are dropped."""
-    average = None if lot.average is None else _round_price(lot.average * old / new)
+    average = None if lot.average is None else round_to_paisa(lot.average * old / new)
     return replace(
         lot,
         settled=lot.settled * new // old,
@@ -112,5 +121,6 @@ def bonus(lot: Lot, new: int, old: int) -> Lot:
     return replace(grown, settled=lot.settled + added, pledged=lot.pledged)
 
 
-def _round_price(value: Decimal) -> Decimal:
+def round_to_paisa(value: Decimal) -> Decimal:
+    """Round rupees to the paisa, a half up."""
     return value.quantize(_PAISA, ROUND_HALF_UP)

@@ -5,14 +5,18 @@ All arithmetic is in whole paise, so no machine rounds otherwise than another.
 
 from __future__ import annotations
 
+import string
 import threading
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import IST, trading_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "FUNDS",
@@ -24,6 +28,7 @@ __all__ = [
     "Market",
     "add_check_digit",
     "sessions_between",
+    "write_base36",
 ]
 
 
@@ -189,8 +194,6 @@ class Instrument:
     listings: tuple[Listing, ...]
     paise: int
     haircut: str  # percent, as Arrow writes it
-    asset_class: str = "equity"
-    invented: bool = False
     delisted: bool = False
 
 
@@ -221,138 +224,70 @@ def add_check_digit(body: str) -> str:
     return f"{body}{-total % 10}"
 
 
-def _make_real_instrument(
-    symbol: str,
-    isin: str,
-    name: str,
-    tokens: tuple[str, str],
-    *,
-    paise: int,
-    haircut: str,
-) -> Instrument:
-    listings = (
-        Listing("NSE", symbol, f"{symbol}-EQ", tokens[0]),
-        Listing("BSE", symbol, symbol, tokens[1]),
+def write_base36(number: int, length: int) -> str:
+    """Write a number in digits and capitals.
+
+    >>> write_base36(37, 3)
+    '011'
+    """
+    letters = string.digits + string.ascii_uppercase
+    places = reversed(range(length))
+    return "".join(letters[number // 36**place % 36] for place in places)
+
+
+def _list_on(symbol: str, nse: str, bse: str) -> tuple[Listing, ...]:
+    """List a share by its tokens on both exchanges; an empty one: not there."""
+    both = (
+        Listing("NSE", symbol, f"{symbol}-EQ", nse),
+        Listing("BSE", symbol, symbol, bse),
     )
-    kind = "etf" if symbol.startswith("GOLD") else "equity"
-    held = tuple(listing for listing in listings if listing.token)
-    return Instrument(symbol, isin, name, held, paise, haircut, kind)
+    return tuple(listing for listing in both if listing.token)
 
 
-def _invent_instrument(
-    number: int,
-    symbol: str,
-    name: str,
-    paise: int,
-    haircut: str,
-    *,
-    bse_only: bool,
-) -> Instrument:
-    listings = (
-        Listing("NSE", symbol, f"{symbol}-EQ", str(900_000 + number)),
-        Listing("BSE", symbol, symbol, str(1_990_000 + number)),
-    )
-    return Instrument(
-        symbol,
-        add_check_digit(f"INEZ{number:02d}A0101"),
-        f"{name} (invented)",
-        listings[1:] if bse_only else listings,
-        paise,
-        haircut,
-        invented=True,
-    )
+# symbol, ISIN, tokens on NSE and BSE (- for none), close in paise, haircut, name
+_REAL: Final = """
+GROWW INE0HOQ01053 759806 1543603 15733 16.62 Billionbrains Garage Ventures
+IDEA INE669E01016 14366 1531822 993 27.07 Vodafone Idea
+BSE INE118H01025 19585 - 288660 24.67 BSE
+GOLDETF INF769K01JP9 14286 1542781 12503 12.50 Mirae Asset Gold ETF
+YESBANK INE528G01035 11915 1531648 2245 16.90 Yes Bank
+SBIN INE062A01020 3045 1499112 97310 12.50 State Bank of India
+GOLDBEES INF204KB17I5 14428 1589095 10672 12.50 Nippon India ETF Gold BeES
+NSDL INE301O01023 - 1543467 109600 14.46 National Securities Depository
+"""
+# symbol, close in paise, haircut, name
+_INVENTED: Final = """
+ZASPLIT 250000 20.00 Asha Splitting Mills
+ZBONUS 60000 18.50 Bela Bonus Foods
+ZCHANGE 32000 25.00 Chitra Changing Cables
+ZDELIST 4150 60.00 Dhara Departing Dyes
+ZENTER 87500 22.75 Esha Entering Engines
+ZFERRY 14900 30.00 Farid Ferrying Freight
+ZGREEN 112000 17.25 Gita Green Grids
+ZHARBOUR 5480 35.00 Hari Harbour Holdings
+"""
+_BSE_ONLY: Final = "ZHARBOUR"
 
 
-_REAL: Final = (
-    _make_real_instrument(
-        "GROWW",
-        "INE0HOQ01053",
-        "Billionbrains Garage Ventures",
-        ("759806", "1543603"),
-        paise=15733,
-        haircut="16.62",
-    ),
-    _make_real_instrument(
-        "IDEA",
-        "INE669E01016",
-        "Vodafone Idea",
-        ("14366", "1531822"),
-        paise=993,
-        haircut="27.07",
-    ),
-    _make_real_instrument(
-        "BSE", "INE118H01025", "BSE", ("19585", ""), paise=288660, haircut="24.67"
-    ),
-    _make_real_instrument(
-        "GOLDETF",
-        "INF769K01JP9",
-        "Mirae Asset Gold ETF",
-        ("14286", "1542781"),
-        paise=12503,
-        haircut="12.50",
-    ),
-    _make_real_instrument(
-        "YESBANK",
-        "INE528G01035",
-        "Yes Bank",
-        ("11915", "1531648"),
-        paise=2245,
-        haircut="16.90",
-    ),
-    _make_real_instrument(
-        "SBIN",
-        "INE062A01020",
-        "State Bank of India",
-        ("3045", "1499112"),
-        paise=97310,
-        haircut="12.50",
-    ),
-    _make_real_instrument(
-        "GOLDBEES",
-        "INF204KB17I5",
-        "Nippon India ETF Gold BeES",
-        ("14428", "1589095"),
-        paise=10672,
-        haircut="12.50",
-    ),
-    _make_real_instrument(
-        "NSDL",
-        "INE301O01023",
-        "National Securities Depository",
-        ("", "1543467"),
-        paise=109600,
-        haircut="14.46",
-    ),
-)
+def _read_universe() -> Iterator[Instrument]:
+    for line in _REAL.strip().splitlines():
+        symbol, isin, nse, bse, paise, haircut, name = line.split(maxsplit=6)
+        held = _list_on(symbol, nse.strip("-"), bse.strip("-"))
+        yield Instrument(symbol, isin, name, held, int(paise), haircut)
+    for number, line in enumerate(_INVENTED.strip().splitlines(), 1):
+        symbol, paise, haircut, name = line.split(maxsplit=3)
+        nse = "" if symbol == _BSE_ONLY else str(900_000 + number)
+        yield Instrument(
+            symbol,
+            add_check_digit(f"INEZ{number:02d}A0101"),
+            f"{name} (invented)",
+            _list_on(symbol, nse, str(1_990_000 + number)),
+            int(paise),
+            haircut,
+        )
 
-_INVENTED: Final = (
-    _invent_instrument(
-        1, "ZASPLIT", "Asha Splitting Mills", 250_000, "20.00", bse_only=False
-    ),
-    _invent_instrument(
-        2, "ZBONUS", "Bela Bonus Foods", 60_000, "18.50", bse_only=False
-    ),
-    _invent_instrument(
-        3, "ZCHANGE", "Chitra Changing Cables", 32_000, "25.00", bse_only=False
-    ),
-    _invent_instrument(
-        4, "ZDELIST", "Dhara Departing Dyes", 4_150, "60.00", bse_only=False
-    ),
-    _invent_instrument(
-        5, "ZENTER", "Esha Entering Engines", 87_500, "22.75", bse_only=False
-    ),
-    _invent_instrument(
-        6, "ZFERRY", "Farid Ferrying Freight", 14_900, "30.00", bse_only=False
-    ),
-    _invent_instrument(
-        7, "ZGREEN", "Gita Green Grids", 112_000, "17.25", bse_only=False
-    ),
-    _invent_instrument(
-        8, "ZHARBOUR", "Hari Harbour Holdings", 5_480, "35.00", bse_only=True
-    ),
-)
 
-UNIVERSE: Final = {item.key: item for item in (*_REAL, *_INVENTED)}
+UNIVERSE: Final = {item.key: item for item in _read_universe()}
 """Key (first symbol) → instrument, as on the first day."""
 
 FUNDS: Final = (

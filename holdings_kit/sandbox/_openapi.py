@@ -1,4 +1,4 @@
-"""Both contracts as OpenAPI 3.1, and a page to browse them: nothing from elsewhere.
+"""Both contracts as OpenAPI 3.1.
 
 Beside every field stands on whose word it is: ``x-trust`` is ``documented``, ``client``
 (an official client or SDK), ``partner`` (seen at partners), or ``invented``. Without it
@@ -7,16 +7,14 @@ a field is documented.
 
 from __future__ import annotations
 
-import json
-from html import escape
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from starlette.routing import Route
 
 from holdings_kit.sandbox._candles import INTERVALS
 from holdings_kit.sandbox._imports import MF_INTENT
 from holdings_kit.sandbox._personas import BROKERS
-from holdings_kit.sandbox._render import html_reply, render_document
+from holdings_kit.sandbox._render import html_reply, render_contracts
 from holdings_kit.sandbox._replies import ARROW_CODES, json_reply, world_of
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ async def _answer_document(request: Request) -> Response:
 
 async def _show_document(request: Request) -> Response:
     document = describe_contracts(world_of(request).credentials.gateway)
-    return html_reply(_render_contracts(document))
+    return html_reply(render_contracts(document))
 
 
 def describe_contracts(gateway: str = "sandboxgateway") -> dict[str, object]:
@@ -638,70 +636,3 @@ def _describe_call(
 def _list_refusals(error: str, statuses: tuple[int, ...]) -> dict[str, Schema]:
     refused = _describe_json(_refer_to(error), "Refused")
     return {str(status): refused for status in (*statuses, 405)}
-
-
-def _render_contracts(document: Mapping[str, object]) -> str:
-    """Write the description as a page: an anchor for every call and every schema."""
-    paths = cast("dict[str, dict[str, Schema]]", document["paths"])
-    components = cast("dict[str, dict[str, Schema]]", document["components"])
-    hooks = cast("dict[str, dict[str, Schema]]", document["webhooks"])
-    calls = [
-        (method.upper(), path, call)
-        for path, methods in paths.items()
-        for method, call in methods.items()
-    ]
-    calls += [("WEBHOOK", name, methods["post"]) for name, methods in hooks.items()]
-    links = "".join(
-        f'<li><a href="#{_name_anchor(method, path)}">'
-        f"<code>{method} {escape(path)}</code></a></li>"
-        for method, path, _call in calls
-    )
-    sections = "".join(_render_call(*each) for each in calls)
-    schemas = "".join(
-        f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>'
-        f"<pre>{_link_schemas(schema)}</pre></details>"
-        for name, schema in components["schemas"].items()
-    )
-    return render_document(
-        "Contracts",
-        '<p>Both APIs as the sandbox answers them: <a href="/openapi.json">openapi.json'
-        f'</a>, OpenAPI 3.1.</p><ul class="calls">{links}</ul>{sections}'
-        f"<h2>Schemas</h2>{schemas}",
-        wide=True,
-    )
-
-
-def _render_call(method: str, path: str, call: Schema) -> str:
-    inputs = "".join(
-        f"<li><code>{escape(str(one['name']))}</code> in {escape(str(one['in']))}: "
-        f"<code>{escape(json.dumps(one['schema']))}</code></li>"
-        for one in cast("list[Schema]", call.get("parameters", []))
-    )
-    body = call.get("requestBody")
-    answers = "".join(
-        f"<h4>{escape(status)}</h4><pre>{_link_schemas(answer)}</pre>"
-        for status, answer in cast("dict[str, Schema]", call["responses"]).items()
-    )
-    return (
-        f'<section class="call"><h2 id="{_name_anchor(method, path)}">'
-        f"<code>{method} {escape(path)}</code></h2>"
-        f"<p>{escape(str(call['summary']))}</p>"
-        + (f"<ul>{inputs}</ul>" if inputs else "")
-        + (f"<h3>Body</h3><pre>{_link_schemas(body)}</pre>" if body else "")
-        + f"<details><summary>Answers</summary>{answers}</details></section>"
-    )
-
-
-def _name_anchor(method: str, path: str) -> str:
-    return escape(f"{method}{path}".replace("{", "").replace("}", "").replace("/", "-"))
-
-
-def _link_schemas(value: object) -> str:
-    """Write a schema with a link to each one it names."""
-    start = "&quot;#/components/schemas/"
-    head, *rest = escape(json.dumps(value, indent=2)).split(start)
-    linked = [head]
-    for part in rest:
-        name, tail = part.split("&quot;", 1)
-        linked.append(f'<a href="#{name}">&quot;{name}&quot;</a>{tail}')
-    return "".join(linked)

@@ -27,7 +27,7 @@ from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.read import read_gateway
 from holdings_kit.sandbox._clock import IST
 from holdings_kit.sandbox._market import UNIVERSE
-from holdings_kit.sandbox._payloads import to_bytes
+from holdings_kit.sandbox._payloads import to_bytes, wrap_gateway
 from holdings_kit.sandbox._personas import BROKERS
 from holdings_kit.schema import MONEY
 
@@ -72,7 +72,7 @@ def show_holdings(world: World, persona: Persona, *, funds: bool) -> Outcome | N
         prices = _list_prices(world, now)
     if data is None:
         return None
-    answer = {"success": True, "errors": None, "data": data}
+    answer = wrap_gateway(data)
     loaded = read_gateway(to_bytes(answer), fetched_at=now)
     held = loaded.holdings
     positions = consolidate(held, prices=prices, on=now.astimezone(IST).date())

@@ -36,7 +36,13 @@ from holdings_kit.sandbox._render import (
     render_login,
     render_welcome,
 )
-from holdings_kit.sandbox._replies import RefusedError, body_of, json_reply, world_of
+from holdings_kit.sandbox._replies import (
+    RefusedError,
+    body_of,
+    json_reply,
+    object_of,
+    world_of,
+)
 from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
@@ -62,10 +68,10 @@ def routes() -> list[Route]:
     """List the browser's routes."""
     return [
         Route("/scdk/2.0.0/scdk.js", _send_static),
-        Route("/scdk/tokens.css", _send_static),
-        Route("/scdk/pages.css", _send_static),
-        Route("/scdk/try.js", _send_static),
-        Route("/scdk/inspector.js", _send_static),
+        *(
+            Route(f"/scdk/{name}", _send_static)
+            for name in ("tokens.css", "pages.css", "try.js", "inspector.js")
+        ),
         Route("/", _show_welcome),
         Route("/_sandbox/try", _start_import, methods=["POST"]),
         Route("/_sandbox/try/outcome", _show_outcome, methods=["POST"]),
@@ -90,10 +96,7 @@ async def _send_static(request: Request) -> Response:
 
 async def _answer_sdk(request: Request) -> Response:
     """Answer the SDK stand-in: always 200, an ``error`` where something is wrong."""
-    world, body = world_of(request), await body_of(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body is not a JSON object")
-    fields = cast("dict[str, object]", body)
+    world, fields = world_of(request), await object_of(request)
     asked = {name: str(value) for name, value in fields.items()}
     call = request.url.path.rsplit("/", 1)[-1]
     try:

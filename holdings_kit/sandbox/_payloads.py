@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from holdings_kit.sandbox._clock import IST, format_iso, market_open
+from holdings_kit.sandbox._lots import round_to_paisa
 from holdings_kit.sandbox._market import FUNDS, Instrument, Listing
 from holdings_kit.sandbox._personas import SHOWS_PLEDGES, published_sample
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "View",
     "to_bytes",
+    "wrap_arrow",
+    "wrap_gateway",
     "write_account_body",
     "write_arrow_holdings",
     "write_arrow_row",
@@ -30,12 +33,12 @@ __all__ = [
     "write_limits",
     "write_order",
     "write_pending_action",
+    "write_v1_row",
     "write_v2_row",
 ]
 
 Position: TypeAlias = "tuple[int, object]"  # quantity, average price
 
-_CENT: Final = Decimal("0.01")
 _NOTHING_USED: Final = (
     "utilized",
     "cashUsed",
@@ -94,7 +97,7 @@ def write_arrow_holdings(view: View) -> bytes:
         for k, lot in view.lots.items()
         if lot.owned
     ]
-    return to_bytes({"data": rows, "status": "success"})
+    return to_bytes(wrap_arrow(rows))
 
 
 def write_gateway_holdings(
@@ -107,20 +110,10 @@ def write_gateway_holdings(
 ) -> dict[str, object]:
     """Write the ``data`` of a holdings reply, which is also a webhook's body."""
     lots: Mapping[str, Lot] = {} if empty else view.lots
-    securities: object = [
-        row
-        for key, lot in lots.items()
-        if (row := _write_persona_v2_row(view, key, lot))
-    ]
-    if version != "v2":
-        v1 = [
-            row
-            for key, lot in lots.items()
-            if (row := _write_persona_v1_row(view, key, lot))
-        ]
-        securities = {"holdings": v1}
+    write = _write_persona_v2_row if version == "v2" else _write_persona_v1_row
+    rows = [row for key, lot in lots.items() if (row := write(view, key, lot))]
     data = write_account_body(
-        securities,
+        rows if version == "v2" else {"holdings": rows},
         _write_smallcases(view, () if empty else view.persona.baskets),
         at=format_iso(view.instant),
         auth_id=view.persona.auth_id,
@@ -221,6 +214,16 @@ def write_limits(view: View) -> dict[str, object]:
     }
 
 
+def wrap_arrow(data: object) -> dict[str, object]:
+    """Put data into the envelope of Arrow's answers."""
+    return {"data": data, "status": "success"}
+
+
+def wrap_gateway(data: object) -> dict[str, object]:
+    """Put data into the envelope of the Gateway's answers."""
+    return {"success": True, "errors": None, "data": data}
+
+
 def to_bytes(value: object) -> bytes:
     """Write JSON the same way every time; exact decimals as plain numbers."""
     return json.dumps(value, separators=(",", ":"), default=float).encode()
@@ -255,6 +258,19 @@ def write_arrow_row(
         "ltp": figures["last"],
         "pnl": figures["pnl"],
         "close": figures["close"],
+    }
+
+
+def write_v1_row(
+    ticker: str, shares: int, name: str, average: object
+) -> dict[str, object]:
+    """Write a security of format v1, on the NSE."""
+    return {
+        "ticker": ticker,
+        "shares": shares,
+        "name": name,
+        "exchange": "NSE",
+        "averagePrice": average,
     }
 
 
@@ -391,36 +407,26 @@ def _write_persona_v1_row(view: View, key: str, lot: Lot) -> dict[str, object] |
     shares = lot.owned - lot.in_smallcase
     if nse is None or shares == 0:
         return None
-    return {
-        "ticker": nse.symbol,
-        "shares": shares,
-        "name": item.name,
-        "exchange": "NSE",
-        "averagePrice": lot.average,
-    }
+    return write_v1_row(nse.symbol, shares, item.name, lot.average)
 
 
 def _write_smallcases(view: View, baskets: tuple[Basket, ...]) -> dict[str, object]:
-    public = [
-        _write_persona_basket(view, one)
-        for one in baskets
-        if one.visibility == "public"
-    ]
-    private = [
-        _write_persona_basket(view, one)
-        for one in baskets
-        if one.visibility == "private"
-    ]
-    value = sum(
-        (_value_basket(view, b) for b in baskets if b.visibility == "private"), 0
+    public, own = (
+        [one for one in baskets if one.visibility == kind]
+        for kind in ("public", "private")
     )
+    private = [_write_persona_basket(view, one) for one in own]
+    value = sum((_value_basket(view, one) for one in own), 0)
     stats = {"currentValue": value, "totalReturns": 0}
     forms: dict[str, object] = {
         "list": private,
         "stats": {"stats": stats},
         "investments": {"investments": private, "stats": stats},
     }
-    return {"public": public, "private": forms[view.persona.private_form]}
+    return {
+        "public": [_write_persona_basket(view, one) for one in public],
+        "private": forms[view.persona.private_form],
+    }
 
 
 def _write_persona_basket(view: View, one: Basket) -> dict[str, object]:
@@ -473,10 +479,6 @@ def _write_fund_rows(view: View) -> list[dict[str, object]]:
 
 def _is_in_maintenance(instant: datetime) -> bool:
     return instant.astimezone(IST).hour == 0
-
-
-def round_to_paisa(value: Decimal) -> Decimal:
-    return value.quantize(_CENT, ROUND_HALF_UP)
 
 
 def _format_money(value: Decimal) -> str:

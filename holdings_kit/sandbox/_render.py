@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from starlette.responses import HTMLResponse, Response
 
 from holdings_kit.display._tokens import write_icon
 from holdings_kit.sandbox._personas import BROKERS
+from holdings_kit.sandbox._world import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,11 +24,13 @@ __all__ = [
     "html_reply",
     "render_chooser",
     "render_consent",
+    "render_contracts",
     "render_document",
     "render_done",
     "render_failed",
     "render_fund_otp",
     "render_fund_pan",
+    "render_inspector",
     "render_login",
     "render_welcome",
 ]
@@ -312,3 +316,135 @@ def _write_site(title: str) -> str:
         for name, path in _SITE.items()
     )
     return f'<nav aria-label="Pages">{links}</nav>'
+
+
+def render_inspector(index: Mapping[str, str]) -> str:
+    """Write the page on what was asked, answered and delivered, with the clock.
+
+    Its data come from the controls of the sandbox, listed in `index`, and are written
+    as text, never as HTML (``static/inspector.js``).
+    """
+    rows = "".join(
+        f'<tr><th scope="row"><code>{escape(call)}</code></th>'
+        f"<td>{escape(what)}</td></tr>"
+        for call, what in index.items()
+    )
+    lengths = {"1m": "1 min", "15m": "15 min", "1h": "1 h", "1d": "1 day"}
+    steps = "".join(
+        f'<button type="button" data-advance="{length}">+{words}</button>'
+        for length, words in lengths.items()
+    )
+    shown = {"webhooks": "Webhooks", "requests": "Requests"}
+    shown["transactions"] = "Transactions"
+    tabs = "".join(
+        f'<button type="button" data-show="{name}" '
+        f'aria-pressed="{str(name == "webhooks").lower()}">{words}</button>'
+        for name, words in shown.items()
+    )
+    events = "".join(f"<option>{event}</option>" for event in EVENTS)
+    flags = "".join(
+        f'<label><input type="checkbox" name="{name}"> {name}</label>'
+        for name in ("duplicate", "forged", "reorder")
+    )
+    return render_document(
+        "Inspector",
+        '<section class="bar" aria-label="Clock">'
+        '<p>It is <strong id="now">…</strong></p>'
+        f'<div class="row">{steps}'
+        '<button type="button" id="reset" class="quiet">Reset everything</button></div>'
+        "</section>"
+        '<section class="bar" aria-label="Webhooks">'
+        '<form id="register" class="row"><label for="url">Webhook URL</label>'
+        '<input id="url" name="url" type="url" required '
+        'placeholder="http://127.0.0.1:8000/hook" size="30">'
+        "<button>Register</button></form>"
+        '<form id="fire" class="row"><label for="event">Event</label>'
+        f'<select id="event" name="event">{events}</select>'
+        '<label for="persona">of</label>'
+        '<select id="persona" name="persona"></select>'
+        '<label for="late">late by</label>'
+        '<input id="late" name="late" placeholder="24h" size="5">'
+        f"{flags}<button>Fire</button></form></section>"
+        '<p id="said" role="status" aria-live="polite"></p>'
+        '<div class="split"><section aria-label="What happened">'
+        '<div class="row" role="group" aria-label="Show">'
+        f"{tabs}</div>"
+        '<ul id="list" class="events"></ul></section>'
+        '<section id="details" aria-label="Details" tabindex="-1">'
+        '<p class="help">Choose one on the left; the arrow keys move.</p>'
+        "</section></div>"
+        f"<details><summary>Controls</summary><table>{rows}</table></details>"
+        '<script type="module" src="/scdk/inspector.js"></script>',
+        wide=True,
+    )
+
+
+def render_contracts(document: Mapping[str, object]) -> str:
+    """Write the contracts (OpenAPI) as a page: an anchor for each call and schema."""
+    paths = cast("dict[str, dict[str, Mapping[str, object]]]", document["paths"])
+    components = cast(
+        "dict[str, dict[str, Mapping[str, object]]]", document["components"]
+    )
+    hooks = cast("dict[str, dict[str, Mapping[str, object]]]", document["webhooks"])
+    calls = [
+        (method.upper(), path, call)
+        for path, methods in paths.items()
+        for method, call in methods.items()
+    ]
+    calls += [("WEBHOOK", name, methods["post"]) for name, methods in hooks.items()]
+    links = "".join(
+        f'<li><a href="#{_name_anchor(method, path)}">'
+        f"<code>{method} {escape(path)}</code></a></li>"
+        for method, path, _call in calls
+    )
+    sections = "".join(_render_call(*each) for each in calls)
+    schemas = "".join(
+        f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>'
+        f"<pre>{_link_schemas(schema)}</pre></details>"
+        for name, schema in components["schemas"].items()
+    )
+    return render_document(
+        "Contracts",
+        '<p>Both APIs as the sandbox answers them: <a href="/openapi.json">openapi.json'
+        f'</a>, OpenAPI 3.1.</p><ul class="calls">{links}</ul>{sections}'
+        f"<h2>Schemas</h2>{schemas}",
+        wide=True,
+    )
+
+
+def _render_call(method: str, path: str, call: Mapping[str, object]) -> str:
+    inputs = "".join(
+        f"<li><code>{escape(str(one['name']))}</code> in {escape(str(one['in']))}: "
+        f"<code>{escape(json.dumps(one['schema']))}</code></li>"
+        for one in cast("list[Mapping[str, object]]", call.get("parameters", []))
+    )
+    body = call.get("requestBody")
+    answers = "".join(
+        f"<h4>{escape(status)}</h4><pre>{_link_schemas(answer)}</pre>"
+        for status, answer in cast(
+            "dict[str, Mapping[str, object]]", call["responses"]
+        ).items()
+    )
+    return (
+        f'<section class="call"><h2 id="{_name_anchor(method, path)}">'
+        f"<code>{method} {escape(path)}</code></h2>"
+        f"<p>{escape(str(call['summary']))}</p>"
+        + (f"<ul>{inputs}</ul>" if inputs else "")
+        + (f"<h3>Body</h3><pre>{_link_schemas(body)}</pre>" if body else "")
+        + f"<details><summary>Answers</summary>{answers}</details></section>"
+    )
+
+
+def _name_anchor(method: str, path: str) -> str:
+    return escape(f"{method}{path}".replace("{", "").replace("}", "").replace("/", "-"))
+
+
+def _link_schemas(value: object) -> str:
+    """Write a schema with a link to each one it names."""
+    start = "&quot;#/components/schemas/"
+    head, *rest = escape(json.dumps(value, indent=2)).split(start)
+    linked = [head]
+    for part in rest:
+        name, tail = part.split("&quot;", 1)
+        linked.append(f'<a href="#{name}">&quot;{name}&quot;</a>{tail}')
+    return "".join(linked)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from holdings_kit.sandbox._payloads import to_bytes
+from holdings_kit.sandbox._payloads import to_bytes, wrap_arrow, wrap_gateway
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,8 +24,11 @@ __all__ = [
     "ARROW_CODES",
     "Endpoint",
     "RefusedError",
+    "arrow_reply",
     "body_of",
+    "gateway_reply",
     "json_reply",
+    "object_of",
     "refusal",
     "with_faults",
     "world_of",
@@ -98,6 +101,32 @@ def world_of(request: Request) -> World:
 def json_reply(value: object, status: int = 200) -> Response:
     """Answer JSON, written the same way every time."""
     return Response(to_bytes(value), status, media_type="application/json")
+
+
+def arrow_reply(data: object) -> Response:
+    """Answer as Arrow does where a call went well."""
+    return json_reply(wrap_arrow(data))
+
+
+def gateway_reply(data: object) -> Response:
+    """Answer as the Gateway does where a call went well."""
+    return json_reply(wrap_gateway(data))
+
+
+async def object_of(request: Request, *, optional: bool = False) -> dict[str, object]:
+    """Read a JSON body that is an object, or nothing where it is optional.
+
+    Raises
+    ------
+    RefusedError
+        It is too large, or something else.
+    """
+    body = await body_of(request)
+    if body is None and optional:
+        return {}
+    if not isinstance(body, dict):
+        raise RefusedError(400, "The body is not a JSON object")
+    return cast("dict[str, object]", body)
 
 
 async def body_of(request: Request) -> object:

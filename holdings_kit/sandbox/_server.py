@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 from urllib.parse import urlsplit
@@ -11,13 +10,12 @@ from holdings_kit.clients import ArrowClient, Background, GatewayClient
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.sandbox._app import make_app
 from holdings_kit.sandbox._arrow_login import arrow_token, request_token, user_login
-from holdings_kit.sandbox._clock import Clock, read_duration
+from holdings_kit.sandbox._clock import Clock
 from holdings_kit.sandbox._control import play
 from holdings_kit.sandbox._corporate import STORIES
 from holdings_kit.sandbox._faults import Faults
 from holdings_kit.sandbox._gateway import details
 from holdings_kit.sandbox._personas import read_personas
-from holdings_kit.sandbox._trigger import Manner, trigger
 from holdings_kit.sandbox._webhooks import Sender, post_json
 from holdings_kit.sandbox._world import Settings, World
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
 
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.sandbox._imports import Transaction
@@ -304,17 +301,14 @@ class Sandbox:
             The same bytes twice; a checksum of another secret; two imports, the newer
             one first.
         """
-        sent = trigger(
-            self._world,
+        sent = self._world.trigger(
             event,
             persona,
             url=url,
-            manner=Manner(
-                late=read_duration(late) if late else timedelta(),
-                duplicate=duplicate,
-                forged=forged,
-                reorder=reorder,
-            ),
+            late=late,
+            duplicate=duplicate,
+            forged=forged,
+            reorder=reorder,
         )
         return [one.shown() for one in sent]
 
@@ -371,12 +365,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
+from holdings_kit.clients._policy import LOOPBACK
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._clock import format_iso
 from holdings_kit.sandbox._payloads import to_bytes
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._clock import Clock
     from holdings_kit.sandbox._faults import Fault, Faults
 
-__all__ = ["LOOPBACK", "RETRIES", "Delivery", "Sender", "Webhooks", "post_json"]
+__all__ = ["RETRIES", "Delivery", "Notice", "Sender", "Webhooks", "post_json"]
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 RETRIES: Final = (timedelta(minutes=15), timedelta(hours=24), timedelta(hours=48))
 """Time from the first attempt to each later one."""
 Sender = Callable[[str, bytes], int]
@@ -33,6 +33,18 @@ _PATIENCE: Final = 5.0
 _HELD: Final = timedelta(hours=1)
 _OK: Final = range(200, 300)
 _FORGED: Final = "forged"  # the secret of who does not know the secret
+
+
+class Notice(NamedTuple):
+    """What a webhook tells of: a kind, a transaction, its facts.
+
+    `subject` is what its checksum covers beside the timestamp.
+    """
+
+    kind: str
+    transaction_id: str
+    facts: Mapping[str, object]
+    subject: str
 
 
 @dataclass(slots=True)
@@ -148,25 +160,12 @@ class Webhooks:
         with self._lock:
             self._all.clear()
 
-    def add(
-        self,
-        kind: str,
-        transaction_id: str,
-        facts: Mapping[str, object],
-        subject: str,
-    ) -> None:
+    def add(self, notice: Notice) -> None:
         """Queue the webhook of an event, as the fault plan wants it."""
         fault, now = self._faults.take("webhook"), self._clock.now()
         name = fault.name if fault else None
         with self._lock:
-            made = self._sign(
-                kind,
-                transaction_id,
-                facts,
-                subject,
-                at=now,
-                forged=name == "bad checksum",
-            )
+            made = self._sign(notice, at=now, forged=name == "bad checksum")
             made.fault, made.due_at = name, now + _read_delay(fault)
             made.first_at = made.due_at
             if name == "missing":
@@ -176,25 +175,14 @@ class Webhooks:
             self._release_reordered(made)
             self._all.append(made)
             if name == "duplicate":
-                again = self._sign(kind, transaction_id, facts, subject, at=now)
+                again = self._sign(notice, at=now)
                 again.fault, again.status, again.number = name, made.status, made.number
                 self._all.append(again)
 
-    def prepare(
-        self,
-        kind: str,
-        transaction_id: str,
-        facts: Mapping[str, object],
-        subject: str,
-        *,
-        at: datetime,
-        forged: bool = False,
-    ) -> Delivery:
+    def prepare(self, notice: Notice, *, at: datetime, forged: bool) -> Delivery:
         """Make a delivery of an event of `at`, for `send_now`; no fault touches it."""
         with self._lock:
-            made = self._sign(
-                kind, transaction_id, facts, subject, at=at, forged=forged
-            )
+            made = self._sign(notice, at=at, forged=forged)
             made.status = "unregistered"
             self._all.append(made)
             return made
@@ -266,30 +254,20 @@ class Webhooks:
             "fits": expected == body["checksum"],
         }
 
-    def _sign(
-        self,
-        kind: str,
-        transaction_id: str,
-        facts: Mapping[str, object],
-        subject: str,
-        *,
-        at: datetime,
-        forged: bool = False,
-    ) -> Delivery:
+    def _sign(self, notice: Notice, *, at: datetime, forged: bool = False) -> Delivery:
         stamp = format_iso(at)
         secret = _FORGED if forged else self._api_secret
-        checksum = webhook_checksum(secret, timestamp=stamp, subject=subject)
-        body = to_bytes({**facts, "timestamp": stamp, "checksum": checksum})
+        checksum = webhook_checksum(secret, timestamp=stamp, subject=notice.subject)
         number = len(self._all)
         return Delivery(
             f"dlv_{number + 1:04d}",
             float(number),
-            kind,
-            transaction_id,
-            subject,
-            body,
-            at,
-            at,
+            notice.kind,
+            notice.transaction_id,
+            notice.subject,
+            to_bytes({**notice.facts, "timestamp": stamp, "checksum": checksum}),
+            first_at=at,
+            due_at=at,
             forged=forged,
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.sandbox._candles import Candles
-from holdings_kit.sandbox._clock import trading_date
+from holdings_kit.sandbox._clock import read_duration, trading_date
 from holdings_kit.sandbox._corporate import write_seen_gateway
 from holdings_kit.sandbox._fund_import import write_fund_import
 from holdings_kit.sandbox._imports import MF_INTENT, Imports, Transaction
@@ -23,7 +23,7 @@ from holdings_kit.sandbox._payloads import (
 from holdings_kit.sandbox._personas import Persona, derive_secret, invent_crowd
 from holdings_kit.sandbox._request_log import RequestLog
 from holdings_kit.sandbox._timeline import Timeline
-from holdings_kit.sandbox._webhooks import Webhooks
+from holdings_kit.sandbox._webhooks import Notice, Webhooks
 from holdings_kit.wire import mint_token
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._webhooks import Delivery, Sender
 
-__all__ = ["Credentials", "Settings", "Throttle", "World"]
-
+__all__ = ["EVENTS", "Credentials", "Settings", "Throttle", "World"]
 
 TOKEN_LIFE: Final = timedelta(hours=1)
+EVENTS: Final = ("holdings-import", "order", "pending-action", "mf-import")
+"""What can be made to happen at once (`World.trigger`)."""
+_EARLIER: Final = timedelta(hours=1)
 LONG_LIVED: Final = {"kite": timedelta(days=30)}
 """Broker → how long a fetch may refresh the holdings after an import."""
 
@@ -252,65 +254,97 @@ class World:
             self.imports.ripen()
         self.webhooks.pump()
 
-    def happen(
-        self, event: str, persona: Persona, at: datetime, *, forged: bool = False
-    ) -> Delivery:
-        """Let an event that is no holdings import happen, and give its webhook."""
-        with self.lock:
-            intent = MF_INTENT if event == "mf-import" else "TRANSACTION"
-            done = self.imports.create(
-                intent=intent,
-                version="v2",
-                mutual_funds=event == "mf-import",
-                notes=None,
-                auth_id=persona.auth_id,
-            )
-            self.imports.complete(done, persona, at)
-            subject = persona.auth_id
-            if event == "mf-import":
-                facts, subject = self._write_import(done, persona, at)
-            elif event == "order":
-                facts = write_order(self.view(persona, at), done.id)
-            else:
-                facts = write_pending_action(persona, done.id)
-            return self.webhooks.prepare(
-                event, done.id, facts, subject, at=at, forged=forged
-            )
+    def trigger(
+        self,
+        event: str,
+        persona: str,
+        *,
+        url: str | None,
+        late: str = "",
+        duplicate: bool = False,
+        forged: bool = False,
+        reorder: bool = False,
+    ) -> list[Delivery]:
+        """Let a persona do something, and deliver its webhooks at once.
 
-    def import_at_once(
-        self, persona: Persona, at: datetime, *, forged: bool = False
-    ) -> Delivery:
-        """Import for a persona as of `at`, and give the webhook that tells of it."""
+        No broker's page, no waiting, no fault plan; a fetch then gives the same
+        holdings.
+
+        Parameters
+        ----------
+        event
+            One of `EVENTS`.
+        persona
+            Its key, Arrow user id or smallcaseAuthId.
+        url
+            Where to; ``None`` is the registered address.
+        late
+            The event is of so long ago, and is delivered only now.
+        duplicate, forged, reorder
+            The same bytes twice; a checksum of another secret; two events an hour
+            apart, the newer one delivered first.
+
+        Returns
+        -------
+        list of Delivery
+            In the order of delivery, each with its answer.
+
+        Raises
+        ------
+        ConfigError
+            No such event or persona, no duration, or an address the sandbox does not
+            send to.
+        """
+        happened = self.clock.now() - (read_duration(late) if late else timedelta())
+        if event not in EVENTS:
+            raise ConfigError(f"no event {event!r}; there are {', '.join(EVENTS)}")
+        found = self.persona(persona)
+        target = self.webhooks.check_url(url or self.webhooks.url)
+        moments = [happened - _EARLIER, happened] if reorder else [happened]
         with self.lock:
-            done = self.imports.create(
-                intent="HOLDINGS_IMPORT",
-                version="v2",
-                mutual_funds=persona.mutual_funds,
-                notes=None,
-                auth_id=None,
-            )
-            self.imports.complete(done, persona, at)
-            facts, subject = self._write_import(done, persona, at)
-            return self.webhooks.prepare(
-                "holdings-import", done.id, facts, subject, at=at, forged=forged
-            )
+            made = [
+                self.webhooks.prepare(self._do(event, found, at), at=at, forged=forged)
+                for at in moments
+            ]
+        sent = [one for one in reversed(made) for _ in range(2 if duplicate else 1)]
+        for one in sent:
+            self.webhooks.send_now(one, target)
+        return sent
+
+    def _do(self, event: str, persona: Persona, at: datetime) -> Notice:
+        """Let an event have happened at `at`, and give what its webhook says."""
+        intents = {"mf-import": MF_INTENT, "holdings-import": "HOLDINGS_IMPORT"}
+        imports = event == "holdings-import"
+        done = self.imports.create(
+            intent=intents.get(event, "TRANSACTION"),
+            version="v2",
+            mutual_funds=persona.mutual_funds if imports else event == "mf-import",
+            notes=None,
+            auth_id=None if imports else persona.auth_id,
+        )
+        self.imports.complete(done, persona, at)
+        if event in intents:
+            return self._write_import(done, persona, at)
+        if event == "order":
+            facts = write_order(self.view(persona, at), done.id)
+        else:
+            facts = write_pending_action(persona, done.id)
+        return Notice(event, done.id, facts, persona.auth_id)
 
     def _announce_import(self, done: Transaction) -> None:
-        persona, at = done.persona, done.completed_at
-        if persona is None or at is None:
-            return
-        facts, subject = self._write_import(done, persona, at)
-        kind = "mf-import" if done.intent == MF_INTENT else "holdings-import"
-        self.webhooks.add(kind, done.id, facts, subject)
+        if done.persona is not None and done.completed_at is not None:
+            notice = self._write_import(done, done.persona, done.completed_at)
+            self.webhooks.add(notice)
 
     def _write_import(
         self, done: Transaction, persona: Persona, at: datetime
-    ) -> tuple[dict[str, object], str]:
-        """Note that an import is done; give its webhook's facts and subject."""
-        notes = {} if done.notes is None else {"notes": done.notes}
+    ) -> Notice:
+        """Note that an import is done; give what its webhook says."""
+        more = {} if done.notes is None else {"notes": done.notes}
+        more["transactionId"] = done.id
         if done.intent == MF_INTENT:
             facts = write_fund_import(done, at)
-            return {**facts, **notes, "transactionId": done.id}, done.id
+            return Notice("mf-import", done.id, facts | more, done.id)
         self._links[persona.auth_id] = _Link(at, at, done.fault == "empty")
         facts = write_seen_gateway(
             self.view(persona, at),
@@ -319,7 +353,7 @@ class World:
             empty=done.fault == "empty",
         )
         del facts["updating"]
-        return {**facts, **notes, "transactionId": done.id}, persona.auth_id
+        return Notice("holdings-import", done.id, facts | more, persona.auth_id)
 
 
 class Throttle:
