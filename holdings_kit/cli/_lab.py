@@ -23,12 +23,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import quote
 
-from holdings_kit.cli._site import serve_site
 from holdings_kit.cli._start import ROOMS, write_start_page
 from holdings_kit.cli._terminal import catch_stop
 from holdings_kit.display import number_of
@@ -37,7 +39,8 @@ from holdings_kit.sandbox import Clock, Sandbox, arrow_client, gateway_client, s
 from holdings_kit.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from holdings_kit.schema import Loaded
 
@@ -383,3 +386,30 @@ def _stop_server(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files; what was asked for is written nowhere."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def serve_site(folder: Path) -> Generator[str]:
+    """Serve a folder of pages until the end of the block; empty where it has none.
+
+    The pages are the same for everybody and hold no secret, so they need no token.
+    """
+    if not (folder / "index.html").is_file():
+        yield ""
+        return
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()

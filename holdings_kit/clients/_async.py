@@ -25,11 +25,7 @@ from holdings_kit.clients._http import (
     await_steps,
 )
 from holdings_kit.market._freshness import Clock, utc_now
-from holdings_kit.wire import (
-    Secret,
-    Transaction,
-    _arrow as arrow,
-)
+from holdings_kit.wire import Secret, Transaction, _arrow as arrow
 
 if TYPE_CHECKING:
     from datetime import datetime

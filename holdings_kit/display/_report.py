@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.display._numbers import UNKNOWN, number_of, percent, quantity, rupees
+from holdings_kit.display._numbers import (
+    UNKNOWN,
+    format_value,
+    number_of,
+    percent,
+    quantity,
+    rupees,
+)
 from holdings_kit.display._report_facts import (
     describe_costed,
     describe_priced,
     describe_smallcases,
     explain_difference,
 )
-from holdings_kit.display._report_text import Section, write_column, write_text
+from holdings_kit.errors import printable
 from holdings_kit.portfolio import consolidate, look_through, summarize
 from holdings_kit.portfolio._prices import BASES
 from holdings_kit.read import unresolved
@@ -23,6 +30,7 @@ from holdings_kit.schema import any_known
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from holdings_kit.display._numbers import Kind
     from holdings_kit.display._report_facts import Row
     from holdings_kit.schema import FrameLike, Loaded
     from holdings_kit.store import StoreView
@@ -62,6 +70,7 @@ _QUANTITIES: Final[tuple[tuple[Quantity, str], ...]] = (
     ("pledged", "what counts today"),
     ("pledgeable", "what could be pledged: settled shares"),
 )
+_FIGURE: Final = r"^([+−]?₹?\d[\d,]*(\.\d+)?(\u202f%)?|–)$"
 
 
 def read_for_report(store: StoreView) -> Loaded:
@@ -184,15 +193,15 @@ def _report_positions(positions: pl.DataFrame) -> Section | None:
         return None
     shown = positions.head(_ROWS).select(
         pl.col("symbol").fill_null(pl.col("instrument_id")).alias("instrument"),
-        write_column("owned_quantity", "quantity").alias("quantity"),
-        write_column("average_price", "rupees").alias("average, ₹"),
-        write_column("price", "rupees").alias("price, ₹"),
+        _write_column("owned_quantity", "quantity").alias("quantity"),
+        _write_column("average_price", "rupees").alias("average, ₹"),
+        _write_column("price", "rupees").alias("price, ₹"),
         pl.col("price_basis").fill_null(UNKNOWN).alias("basis"),
         pl.col("price_date").dt.strftime("%Y-%m-%d").fill_null(UNKNOWN).alias("of"),
-        write_column("cost_value", "rupees").alias("cost, ₹"),
-        write_column("market_value", "rupees").alias("value, ₹"),
-        write_column("unrealized_pnl", "rupees").alias("P&L, ₹"),
-        write_column("weight", "percent"),
+        _write_column("cost_value", "rupees").alias("cost, ₹"),
+        _write_column("market_value", "rupees").alias("value, ₹"),
+        _write_column("unrealized_pnl", "rupees").alias("P&L, ₹"),
+        _write_column("weight", "percent"),
     )
     more = positions.height - shown.height
     points = (f"and {more} more",) if more > 0 else ()
@@ -311,3 +320,85 @@ def list_names(rows: pl.DataFrame) -> str:
 def format_line_no(line_no: int | None) -> str:
     """Write the number of a line after the name of its file."""
     return "" if line_no is None else f":{line_no}"
+
+
+class Section(NamedTuple):
+    """One part of a report: a title, a sentence, a table, points."""
+
+    title: str
+    text: str = ""
+    table: pl.DataFrame | None = None  # text, ready to be shown
+    points: Sequence[str] = ()
+
+
+def write_text(parts: Sequence[Section]) -> str:
+    """Set a report for a terminal."""
+    written = ("\n".join(_write_section(part)) for part in parts)
+    return printable("\n\n".join(written))  # names are a stranger's
+
+
+def _write_section(part: Section) -> Iterator[str]:
+    yield f"{part.title.upper():<11} {part.text}".rstrip()
+    if part.table is not None:
+        yield _write_table(part.table)
+    yield from (f"  · {point}" for point in part.points)
+
+
+def _write_table(frame: pl.DataFrame) -> str:
+    """Columns of text without borders, figures to the right."""
+    texts = _write_cells(frame)
+    right = _find_figure_columns(texts)
+    columns = [
+        _align_cells([name, *texts[name]], to_the_right=name in right)
+        for name in texts.columns
+    ]
+    lines = zip(*columns, strict=True)
+    return "\n".join(("  " + "  ".join(cells)).rstrip() for cells in lines)
+
+
+def _align_cells(cells: list[str], *, to_the_right: bool) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]
+
+
+def _write_column(column: str, kind: Kind) -> pl.Expr:
+    """Write a column as everywhere: Indian groups, a true minus, a dash for unknown.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> held = pl.DataFrame({"n": [Decimal("152300.0000"), Decimal("-24.6900"), None]})
+    >>> held.select(_write_column("n", "quantity"))["n"].to_list()
+    ['1,52,300', '−24.69', '–']
+    """
+
+    def write(value: object) -> str:
+        return format_value(value, kind)
+
+    return (
+        pl.col(column)
+        .map_elements(write, return_dtype=pl.String(), skip_nulls=False)
+        .alias(column)
+    )
+
+
+def _write_cells(frame: pl.DataFrame) -> pl.DataFrame:
+    """Write every cell as text, a dash for null."""
+    return frame.select(pl.all().cast(pl.String()).fill_null(UNKNOWN))
+
+
+def _find_figure_columns(texts: pl.DataFrame) -> frozenset[str]:
+    """Name the columns that hold figures only: they are set to the right.
+
+    Examples
+    --------
+    >>> _find_figure_columns(
+    ...     pl.DataFrame({"P&L": ["−1,200.50", "–"], "basis": ["close", "ltp"]})
+    ... )
+    frozenset({'P&L'})
+    """
+    return frozenset(
+        name
+        for name in texts.columns
+        if texts[name].str.contains(_FIGURE).all() and texts.height
+    )

@@ -14,11 +14,7 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from holdings_kit.display._report import (
-    format_line_no,
-    list_names,
-    report_notices,
-)
+from holdings_kit.display._report import format_line_no, list_names, report_notices
 from holdings_kit.display._report_facts import sum_known
 from holdings_kit.read import unresolved
 

@@ -10,11 +10,7 @@ import polars as pl
 from holdings_kit.changes import ACTIONS, MOVES
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.sandbox._clock import IST
-from holdings_kit.sandbox._corporate import (
-    list_accounts,
-    write_arrow,
-    write_gateway,
-)
+from holdings_kit.sandbox._corporate import list_accounts, write_arrow, write_gateway
 from holdings_kit.sandbox._payloads import (
     View,
     to_bytes,

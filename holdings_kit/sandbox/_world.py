@@ -15,11 +15,7 @@ from holdings_kit.sandbox._clock import read_duration, trading_date
 from holdings_kit.sandbox._corporate import write_seen_gateway
 from holdings_kit.sandbox._fund_import import write_fund_import
 from holdings_kit.sandbox._imports import MF_INTENT, Imports, Transaction
-from holdings_kit.sandbox._payloads import (
-    View,
-    write_order,
-    write_pending_action,
-)
+from holdings_kit.sandbox._payloads import View, write_order, write_pending_action
 from holdings_kit.sandbox._personas import Persona, derive_secret, invent_crowd
 from holdings_kit.sandbox._request_log import RequestLog
 from holdings_kit.sandbox._timeline import Timeline

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdings_kit.cli._site import serve_site
+from holdings_kit.cli._lab import serve_site
 
 
 def test_a_folder_of_pages_is_served_until_the_end(

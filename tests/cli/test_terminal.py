@@ -19,7 +19,7 @@ import holdings_kit as hk
 from benchmarks.deliveries import SECRET, webhook
 from holdings_kit.cli import app
 from holdings_kit.clients import Inbox
-from holdings_kit.display._report_text import Section, write_text
+from holdings_kit.display._report import Section, write_text
 from holdings_kit.errors import ConfigError, HoldingsError, WireError, printable
 from tests.market.test_any_exchange_bytes import SEEDS as MARKET
 

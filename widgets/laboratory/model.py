@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import polars as pl
 from traitlets import Dict, Enum, Float, Int, List, Unicode
@@ -10,16 +11,50 @@ from traitlets import Dict, Enum, Float, Int, List, Unicode
 from holdings_kit import haircuts as lab
 from holdings_kit.errors import ConfigError, HoldingsError
 from widgets.job import Job, Result
-from widgets.laboratory.recipes import LABELS, MODELS, Model, call_model, split_prices
 from widgets.laboratory.verdicts import name_instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LabModel"]
+__all__ = ["LabModel", "Model"]
 
+Model: TypeAlias = "Callable[..., pl.DataFrame]"
+"""A function prices → HAIRCUTS; a researcher's own is one too."""
+
+_OURS: Final = (
+    ("ewma", "EWMA", lab.ewma),
+    ("historical", "Historical", lab.historical),
+    ("filtered_historical", "Filtered historical", lab.filtered_historical),
+    ("student_t", "Student t", lab.student_t),
+    ("evt", "Extreme value", lab.evt),
+    ("expected_shortfall", "Expected shortfall", lab.expected_shortfall),
+    ("garch", "GARCH", lab.garch),
+    ("sebi_2020", "SEBI 2020", lab.sebi_2020),
+    ("sebi_2005", "SEBI 2005", lab.sebi_2005),
+    ("basel", "Basel", lab.basel),
+)
+MODELS: Final[Mapping[str, Model]] = {key: model for key, _, model in _OURS}
+LABELS: Final = {key: label for key, label, _ in _OURS}
+_BATCH: Final = 25
 _SHARE: Final = 0.7  # of the time that building the models takes
 _MODEL_OPTIONS: Final = ("level", "horizon", "window", "decay", "seed")
+
+
+def _call_model(
+    model: Model, prices: pl.DataFrame, options: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Call a model with those of the options that its signature names."""
+    known = inspect.signature(model).parameters
+    return model(prices, **{k: v for k, v in options.items() if k in known})
+
+
+def _split_prices(prices: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Split prices by instrument, so that work can report and be cancelled."""
+    names = prices["instrument_id"].unique(maintain_order=True).to_list()
+    for start in range(0, len(names), _BATCH):
+        yield prices.filter(
+            pl.col("instrument_id").is_in(names[start : start + _BATCH])
+        )
 
 
 class LabModel(Job):
@@ -124,12 +159,12 @@ class LabModel(Job):
     ) -> list[pl.DataFrame]:
         """Build one model, in batches where it is one of ours."""
         own = name not in MODELS
-        parts = [self.prices] if own else list(split_prices(self.prices))
+        parts = [self.prices] if own else list(_split_prices(self.prices))
         options = {key: used[key] for key in _MODEL_OPTIONS}
         built = []
         for number, part in enumerate(parts):
             built.append(
-                await self.run_in_thread(call_model, self.recipes[name], part, options)
+                await self.run_in_thread(_call_model, self.recipes[name], part, options)
             )
             whole = (done + (number + 1) / len(parts)) / len(used["models"])
             self.progress = _SHARE * whole

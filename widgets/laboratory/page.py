@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from holdings_kit.display import number_of
-from holdings_kit.display._numbers import (
-    format_value,
-    percent,
-    probability,
-    quantity,
-)
+from holdings_kit.display._numbers import format_value, percent, probability, quantity
 from holdings_kit.display._page import unknown
 from widgets.board import rest_row
 from widgets.laboratory.verdicts import test_names

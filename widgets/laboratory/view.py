@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from widgets.laboratory.recipes import Model
+    from widgets.laboratory.model import Model
 
 __all__ = ["HaircutLab"]
 

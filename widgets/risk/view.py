@@ -11,11 +11,11 @@ from holdings_kit.display._numbers import compact_rupees, name_class, percent, q
 from widgets.board import Board
 from widgets.page import bars, notice
 from widgets.panel import Panel, Results, controls as c
-from widgets.risk.losses import draw_losses
 from widgets.risk.model import RiskModel
 from widgets.risk.page import (
     REST,
     count_known,
+    draw_losses,
     list_beside,
     write_figures,
     write_plan,

@@ -1,17 +1,17 @@
 from ._changes import (
     cause_counts as cause_counts,
     change_timeline as change_timeline,
+    collateral_bridge as collateral_bridge,
     quantity_ladder as quantity_ladder,
-)
-from ._haircut_adequacy import (
-    adequacy_heatmap as adequacy_heatmap,
-    haircut_drawdown as haircut_drawdown,
+    value_waterfall as value_waterfall,
 )
 from ._haircut_breaches import (
     breach_plot as breach_plot,
     rolling_zones as rolling_zones,
 )
 from ._haircut_models import (
+    adequacy_heatmap as adequacy_heatmap,
+    haircut_drawdown as haircut_drawdown,
     margin_reproduction as margin_reproduction,
     model_comparison as model_comparison,
     procyclicality as procyclicality,
@@ -21,16 +21,13 @@ from ._population import (
     distribution_bars as distribution_bars,
     stress_curve as stress_curve,
 )
-from ._portfolio import (
-    performance_lines as performance_lines,
-    pnl_bars as pnl_bars,
+from ._portfolio import performance_lines as performance_lines, pnl_bars as pnl_bars
+from ._risk import (
+    concentration as concentration,
+    pledge_plan as pledge_plan,
+    shock_effects as shock_effects,
+    shock_grid as shock_grid,
 )
-from ._risk import concentration as concentration, pledge_plan as pledge_plan
-from ._shocks import shock_effects as shock_effects, shock_grid as shock_grid
 from ._style import alt_text as alt_text, style as style
-from ._waterfalls import (
-    collateral_bridge as collateral_bridge,
-    value_waterfall as value_waterfall,
-)
 
 __all__: list[str]  # noqa: PYI035, made of the names above
