@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Tone",
     "bars",
-    "listing",
     "notice",
     "picture",
     "read_script",
     "read_style",
-    "tiles",
 ]
 
 Tone: TypeAlias = Literal["plain", "good", "warn", "bad", "stale"]
@@ -54,24 +52,6 @@ def notice(text: str, tone: Tone = "plain") -> str:
     """
     role = ' role="status"' if tone == "stale" else ""
     return f'<p class="hk-notice hk-{tone}"{role}>{escape(text)}</p>' if text else ""
-
-
-def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
-    """Show figures side by side: label, value, and a remark below."""
-    cells = "".join(
-        f"<div><dt>{escape(label)}</dt><dd>{escape(value)}"
-        f"<small>{escape(remark)}</small></dd></div>"
-        for label, value, remark in figures
-    )
-    return f'<dl class="hk-tiles">{cells}</dl>'
-
-
-def listing(rows: Iterable[tuple[str, str]]) -> str:
-    """List pairs of a name and a text."""
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows
-    )
-    return f'<dl class="hk-listing">{items}</dl>'
 
 
 def bars(

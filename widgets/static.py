@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets
 from IPython.display import HTML, display
 
+from holdings_kit.display._frame_view import NUMBERS
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display._page import Cell, wrap_page, write_cell
 from widgets.panel import Panel
@@ -36,7 +37,6 @@ _STYLE: Final = (
     + ",".join(f"{host}:has(.hk-panel,.hk-table) .hks" for host in _HOSTS)
     + "{display:none}"
 )
-_NUMBERS: Final = ("rupees", "percent", "rate", "probability", "quantity", "number")
 
 
 class StaticFallback:
@@ -132,7 +132,7 @@ def _write_beside(panel: Panel) -> str:
 
 def _write_table(table: Any) -> str:
     places = [
-        ' class="n"' if column["kind"] in _NUMBERS else "" for column in table.columns
+        ' class="n"' if column["kind"] in NUMBERS else "" for column in table.columns
     ]
     heads = "".join(
         f'<th scope="col"{place}>{escape(column["label"])}</th>'

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+Dumps = typer.Argument(help="Dumps: files, folders or globs.")
+Master = Annotated[Path | None, typer.Option(help="Instrument master, the Arrow CSV.")]
+Folder = Annotated[
+    Path | None, typer.Argument(help="For copies of the notebooks, store, logs.")
+]
+Port = Annotated[int, typer.Option(help="0 takes a free one.")]
+Seed = Annotated[int, typer.Option(help="Of the sandbox.")]
+Browser = Annotated[bool, typer.Option(help="Open the start page.")]
+
 
 def demo(
     *,
@@ -45,15 +54,11 @@ def demo(
 
 
 def load(
-    dumps: Annotated[
-        list[Path], typer.Argument(help="Dumps: files, folders or globs.")
-    ],
+    dumps: Annotated[list[Path], Dumps],
     *,
     into: Annotated[Path, typer.Option(help="Folder of the snapshot store.")],
     arrow: Annotated[bool, typer.Option(help="The lines are Arrow replies.")] = False,
-    instruments: Annotated[
-        Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
-    ] = None,
+    instruments: Master = None,
 ) -> None:
     """Load dumps of any size into a store; the same dumps again load nothing.
 
@@ -101,16 +106,12 @@ def _print_rejects(rejects: pl.DataFrame) -> None:
 
 
 def report(
-    dumps: Annotated[
-        list[Path] | None, typer.Argument(help="Dumps: files, folders or globs.")
-    ] = None,
+    dumps: Annotated[list[Path] | None, Dumps] = None,
     *,
     store: Annotated[
         Path | None, typer.Option(help="The current snapshots of this store.")
     ] = None,
-    instruments: Annotated[
-        Path | None, typer.Option(help="Instrument master, the Arrow CSV.")
-    ] = None,
+    instruments: Master = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Write an HTML page and parquet files into this folder."),
@@ -187,9 +188,9 @@ def _read_price_folder(
     files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
     own = [file for file in files if file.suffix in {".csv", ".parquet"}]
     found = hk.read_market(str(folder))
-    known = found.files.filter(pl.col("kind").is_not_null())["file"].to_list()
+    known = {Path(name).name for name in found.files.drop_nulls("kind")["file"]}
     tables = [found.prices]
-    tables += [hk.read_prices(file) for file in own if not _is_among(file, known)]
+    tables += [hk.read_prices(file) for file in own if file.name not in known]
     rows = pl.concat(tables, how="diagonal_relaxed")
     if rows.is_empty():
         raise ConfigError(
@@ -197,10 +198,6 @@ def _read_price_folder(
         )
     # of two tables with one day the exchange's stands
     return found, rows.unique(["instrument_id", "date"], keep="first")
-
-
-def _is_among(file: Path, names: list[str]) -> bool:
-    return any(Path(name).name == file.name for name in names)
 
 
 def generate(
@@ -285,14 +282,11 @@ def receive(
 
 
 def lab(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(help="For copies of the notebooks, store, logs."),
-    ] = None,
+    folder: Folder = None,
     *,
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
-    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+    port: Port = 0,
+    seed: Seed = 7,
+    browser: Browser = True,
 ) -> None:
     """Start sandbox, store and JupyterLab on this machine until stopped.
 
@@ -302,14 +296,11 @@ def lab(
 
 
 def app_(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(help="For copies of the notebooks, store, logs."),
-    ] = None,
+    folder: Folder = None,
     *,
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the sandbox.")] = 7,
-    browser: Annotated[bool, typer.Option(help="Open the start page.")] = True,
+    port: Port = 0,
+    seed: Seed = 7,
+    browser: Browser = True,
 ) -> None:
     """Serve the explore notebooks as pages (Voilà) until stopped."""
     _serve("app", folder, port=port, seed=seed, browser=browser)

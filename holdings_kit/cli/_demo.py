@@ -90,9 +90,8 @@ def run(
             f"arrow       {arrow.holdings.height} holdings, master of {master.height} "
             f"listings, {quotes['last_price'].count()} quotes"
         )
-        fetched = fetch_many(
-            accounts, partial(gateway.holdings, mutual_funds=True), progress=False
-        )
+        fetch = partial(gateway.holdings, mutual_funds=True)
+        fetched = fetch_many(accounts, fetch, progress=False)
         say(
             f"fetched     {number_of(fetched.snapshots.height, 'account')} in v2, "
             f"{fetched.rejects.height} failed and set aside"
@@ -101,9 +100,7 @@ def run(
         simulated.advance(hours=73)  # late deliveries and retries come in
         later = dict(_import_personas(gateway, simulated, _say_nothing))
         arrow_later, _, quotes_later = _fetch_arrow(simulated)
-        fetched_later = fetch_many(
-            later, partial(gateway.holdings, mutual_funds=True), progress=False
-        )
+        fetched_later = fetch_many(later, fetch, progress=False)
         say(
             f"imported    {number_of(len(later), 'account')} again three days later, "
             f"and fetched, {fetched_later.rejects.height} failed and set aside"

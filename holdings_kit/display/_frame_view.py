@@ -33,12 +33,21 @@ from holdings_kit.errors import ConfigError, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NOTES", "SIGNED", "FrameView", "find_reason", "put_plus", "show"]
+__all__ = [
+    "NOTES",
+    "NUMBERS",
+    "SIGNED",
+    "FrameView",
+    "find_reason",
+    "put_plus",
+    "show",
+    "write_heading",
+]
 
 Row: TypeAlias = dict[str, Any]
 Value: TypeAlias = Any  # whatever a frame can hold
 
-_NUMBERS: Final = ("rupees", "percent", "rate", "probability", "quantity", "number")
+NUMBERS: Final = ("rupees", "percent", "rate", "probability", "quantity", "number")
 _MOST_COLUMNS: Final = 16
 _BESIDE: Final = 4  # facts of one row that are read beside each other
 _WIDEST: Final = 120  # characters of a line in a terminal
@@ -256,8 +265,8 @@ def show(
     hidden = [name for name in data.columns if name not in names]
     return FrameView(
         cells,
-        [_write_heading(name, kinds[name]) for name in names],
-        [kinds[name] in _NUMBERS for name in names],
+        [write_heading(name, kinds[name]) for name in names],
+        [kinds[name] in NUMBERS for name in names],
         total=sums,
         title=title,
         notes=[
@@ -279,7 +288,7 @@ def _make_cell(name: str, kind: Kind, row: Row, reasons: Counter[str]) -> Cell:
         return Cell(text, why=why or NO_VALUE)
     if len(text) > _LONGEST:
         return Cell(_end_early(text, _LONGEST), more=_end_early(text, _WHOLE))
-    positive = isinstance(value, int | float) or kind in _NUMBERS
+    positive = isinstance(value, int | float) or kind in NUMBERS
     signed = positive and name.endswith(SIGNED)
     tone = ("loss", "", "gain")[(value > 0) - (value < 0) + 1] if signed else ""
     return Cell(
@@ -361,7 +370,8 @@ def _sum_columns(data: pl.DataFrame, kinds: dict[str, Kind]) -> list[Cell]:
     return cells
 
 
-def _write_heading(column: str, kind: Kind) -> str:
+def write_heading(column: str, kind: Kind) -> str:
+    """Write the heading of a column, with its unit."""
     return label_of_column(column) + (", ₹" if kind == "rupees" else "")
 
 

@@ -322,7 +322,7 @@ def _group_digits(value: Decimal, places: int) -> tuple[str, str]:
     return mark, tail + (f".{fraction}" if fraction else "")
 
 
-def number_of(number: int, one: str, many: str | None = None) -> str:
+def number_of(number: int | Decimal, one: str, many: str | None = None) -> str:
     """Write a number with its noun; `many` where more than an s is added.
 
     Examples

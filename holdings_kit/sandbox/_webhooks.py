@@ -216,10 +216,6 @@ class Webhooks:
             while (found := self._find_next_due()) is not None:
                 self._send_due(found)
 
-    def due(self) -> bool:
-        """Tell whether `pump` has something to do."""
-        return self._find_next_due() is not None
-
     def shown(self) -> list[dict[str, object]]:
         """List all deliveries in the order of their imports."""
         with self._lock:

@@ -112,7 +112,9 @@ def list_steps(changes: pl.DataFrame, total: Row) -> list[Step]:
         traded = {k: row[name] for k, row in by_cause.items() if row[name]}
         named = [k for k in _TRADES if k in traded]
         steps += [
-            Step(_word(k), number_of(counts[k], "line"), traded[k], price=False)
+            Step(
+                label_of_column(k), number_of(counts[k], "line"), traded[k], price=False
+            )
             for k in [*named, *(k for k in traded if k not in named)]
         ] or [Step(label, "", _ZERO, price=False)]
     return steps
@@ -179,10 +181,6 @@ def _paise(value: Decimal) -> Decimal:
 
 def _short(value: object) -> str:
     return rupees(value).removesuffix(".00")
-
-
-def _word(cause: str) -> str:
-    return label_of_column(cause)
 
 
 def _write_tiles(changes: pl.DataFrame, total: Row) -> str:
@@ -494,18 +492,13 @@ def write_footer(shown: int, matched: int, total: int, step: int) -> str:
 
 def write_evidence(row: Row, found: Sequence[Source]) -> str:
     """Write why a change is called so, what was reported, and how sure that is."""
-    by_side = {
-        side: [s for s in found if s.side == side] for side in ("before", "after")
-    }
-    sides = [
-        _write_side(
-            side, by_side[side], by_side["after" if side == "before" else "before"]
-        )
-        for side in ("before", "after")
-    ]
+    before, after = (
+        [one for one in found if one.side == side] for side in ("before", "after")
+    )
+    sides = _write_side("before", before, after) + _write_side("after", after, before)
     return (
         f'<div class="hk-why-row"><p>{_say_change(row)}</p><div class="hk-diff">'
-        f'{"".join(sides)}</div><p class="hk-small">{escape(_say_sure(row))}</p></div>'
+        f'{sides}</div><p class="hk-small">{escape(_say_sure(row))}</p></div>'
     )
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "name_control",
     "read_value",
     "select",
-    "slide",
     "write_value",
 ]
 
@@ -63,26 +62,6 @@ def field(name: str, label: str, *, kind: str = "text", **more: Any) -> Control:
 def check(name: str, label: str, **more: Any) -> Control:
     """Ask yes or no."""
     return {"kind": "check", "name": name, "label": label, **more}
-
-
-def slide(
-    name: str,
-    label: str,
-    low: float,
-    high: float,
-    step: float,
-    **more: Any,
-) -> Control:
-    """Offer a number between two limits; fractions are shown as percentages."""
-    return {
-        "kind": "range",
-        "name": name,
-        "label": label,
-        "min": low,
-        "max": high,
-        "step": step,
-        **more,
-    }
 
 
 def chips(name: str, label: str, options: Options, **more: Any) -> Control:

@@ -48,12 +48,10 @@ const labelled = (control, input, ...more) =>
   node("label", { className: `hk-${control.kind}` }, node("span", {}, control.label), input, ...more);
 
 // A rail filled from its zero, and beside it the value, to read or to type.
-function slider(limits, label, unit, send, typed) {
+function slider(limits, label, unit, send) {
   const input = node("input", { type: "range", "aria-label": label, ...limits });
-  const out = typed
-    ? node("input", { type: "text", inputMode: "decimal", autocomplete: "off" })
-    : node("output");
-  if (typed) out.setAttribute("aria-label", `${label}, typed`);
+  const out = node("input", { type: "text", inputMode: "decimal", autocomplete: "off" });
+  out.setAttribute("aria-label", `${label}, typed`);
   const { min, max } = limits;
   const place = (value) => Math.min(1, Math.max(0, (value - min) / (max - min)));
   input.style.setProperty("--zero", place(0));
@@ -61,8 +59,7 @@ function slider(limits, label, unit, send, typed) {
     input.value = String(value ?? 0);
     input.style.setProperty("--at", place(Number(value ?? 0)));
     const text = written(Number(value ?? 0), unit); // the slider itself snaps
-    if (!typed) out.textContent = text;
-    else if (out !== document.activeElement || out.value === out.dataset.sent) {
+    if (out !== document.activeElement || out.value === out.dataset.sent) {
       out.value = out.dataset.sent = text; // not typed: a later value may replace it
     }
     input.setAttribute("aria-valuetext", text);
@@ -71,16 +68,14 @@ function slider(limits, label, unit, send, typed) {
     show(input.value);
     send(Number(input.value));
   });
-  if (typed) {
-    const read = () => {
-      out.dataset.sent = out.value;
-      const number = Number(out.value.replace("−", "-").replace(/[^0-9.eE+-]/g, "") || NaN);
-      send(Number.isFinite(number) ? Number((number / 100).toFixed(6)) : out.value);
-    };
-    out.addEventListener("change", read);
-    out.addEventListener("keydown", (event) => event.key === "Enter" && read());
-    out.addEventListener("focus", () => out.select());
-  }
+  const read = () => {
+    out.dataset.sent = out.value;
+    const number = Number(out.value.replace("−", "-").replace(/[^0-9.eE+-]/g, "") || NaN);
+    send(Number.isFinite(number) ? Number((number / 100).toFixed(6)) : out.value);
+  };
+  out.addEventListener("change", read);
+  out.addEventListener("keydown", (event) => event.key === "Enter" && read());
+  out.addEventListener("focus", () => out.select());
   return { input, out, show };
 }
 
@@ -135,11 +130,6 @@ const KINDS = {
     const input = node("input", { type: "checkbox", onchange: () => send(input.checked) });
     const root = node("label", { className: "hk-check" }, input, node("span", {}, control.label));
     return { root, input, show: (v) => (input.checked = Boolean(v)) };
-  },
-  range(control, send) {
-    const { min, max, step, percent } = control;
-    const made = slider({ min, max, step }, control.label, percent ? "%" : "", send);
-    return { ...made, root: labelled(control, made.input, made.out) };
   },
   button(control, send, press) {
     const input = node("button", {
@@ -202,7 +192,7 @@ const KINDS = {
           if (typeof value === "number") all = next;
           send(next);
         };
-        const cell = slider({ min, max, step }, `${label}: ${head}`, unit, set, true);
+        const cell = slider({ min, max, step }, `${label}: ${head}`, unit, set);
         cells.push([row, column, cell]);
         return node("td", {}, cell.input, cell.out);
       });
@@ -316,10 +306,9 @@ function render({ model, el }) {
   }
 
   function build(control) {
-    const slides = control.kind === "range" || control.kind === "grid";
     const send = (value) => {
       const message = { type: "set", name: control.name, value };
-      if (slides) slide(message);
+      if (control.kind === "grid") slide(message);
       else model.send(message);
     };
     const made = KINDS[control.kind](control, send, () => press(control));

@@ -51,6 +51,9 @@ class RiskModel(Job):
         The published scenario that a custom one was changed from; empty if none.
     result
         SHOCKED, one row.
+    positions, kinds, collateral
+        `holdings` netted and valued (POSITIONS); the asset class of each position; what
+        they are worth as collateral without a shock (COLLATERAL).
     effects
         Each position before and after (`holdings_kit.risk.shock_positions`).
     plan
@@ -116,24 +119,9 @@ class RiskModel(Job):
         return self._select_account(self._through)
 
     @property
-    def positions(self) -> pl.DataFrame:
-        """The same, netted and valued (POSITIONS)."""
-        return self._positions
-
-    @property
     def classes(self) -> list[str]:
         """The asset classes in the book."""
-        return self._positions["asset_class"].drop_nulls().unique().sort().to_list()
-
-    @property
-    def kinds(self) -> pl.DataFrame:
-        """The asset class of each position: ``instrument_id, asset_class``."""
-        return self._kinds
-
-    @property
-    def collateral(self) -> pl.DataFrame:
-        """What the holdings are worth as collateral, without a shock (COLLATERAL)."""
-        return self._collateral
+        return self.positions["asset_class"].drop_nulls().unique().sort().to_list()
 
     def class_of(self, instrument_id: str) -> str:
         """Give the asset class of an instrument; empty where it is not known."""
@@ -142,17 +130,17 @@ class RiskModel(Job):
     @property
     def value(self) -> Decimal | None:
         """What the positions with a price are worth; null where none has one."""
-        known = self._positions["market_value"].drop_nulls().to_list()
+        known = self.positions["market_value"].drop_nulls().to_list()
         return sum(known, Decimal(0)) if known else None
 
     @property
     def single(self) -> bool:
         """Whether this is one account: cash and need are facts about an account."""
-        return self._collateral["account_id"].n_unique() <= 1
+        return self.collateral["account_id"].n_unique() <= 1
 
     def concentration(self) -> pl.DataFrame:
         """Measure concentration as reported and after look-through, a row each."""
-        after = before = hk.concentration(self._positions)
+        after = before = hk.concentration(self.positions)
         if self._reported is not self._through:
             reported = self._select_account(self._reported)
             before = hk.concentration(hk.consolidate(reported))
@@ -163,7 +151,7 @@ class RiskModel(Job):
         """Give the instrument named in `add` sliders of its own."""
         said = self.add.strip().upper()
         text = pl.col("symbol", "instrument_id", "isin").str.to_uppercase()
-        rows = self._positions.filter(pl.any_horizontal(text == said))
+        rows = self.positions.filter(pl.any_horizontal(text == said))
         if rows.is_empty():
             raise ConfigError(f"{self.add!r} is not in this book; write its symbol")
         key = rows["instrument_id"][0]
@@ -240,7 +228,7 @@ class RiskModel(Job):
         used = self.capture_inputs("losses")
         try:
             losses = hk.value_at_risk(
-                self._positions,
+                self.positions,
                 self.prices,
                 level=self.level,
                 horizon_days=self.loss_days,
@@ -267,7 +255,7 @@ class RiskModel(Job):
     @observe("quantity")
     def _plan_again(self, _change: object) -> None:
         if self._ready:
-            self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+            self.collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
             self._ready_book = None
             self._apply_shock()
 
@@ -278,14 +266,14 @@ class RiskModel(Job):
 
     def _value_book(self) -> None:
         """Value the book once; a slider then only moves it."""
-        self._positions = hk.consolidate(self.holdings)
-        self._kinds = self._positions.select("instrument_id", "asset_class").unique(
+        self.positions = hk.consolidate(self.holdings)
+        self.kinds = self.positions.select("instrument_id", "asset_class").unique(
             "instrument_id", maintain_order=True
         )
-        self._classes = {key: kind or "" for key, kind in self._kinds.iter_rows()}
-        self._collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
+        self._classes = {key: kind or "" for key, kind in self.kinds.iter_rows()}
+        self.collateral = hk.collateral(self.holdings, quantity=self.quantity)  # pyright: ignore[reportArgumentType]
         self._ready_book = None
-        largest = self._positions.filter(pl.col("market_value").is_not_null())
+        largest = self.positions.filter(pl.col("market_value").is_not_null())
         top = largest.select("instrument_id", "symbol").head(_NAMES)
         self.names = [(key, symbol or key) for key, symbol in top.iter_rows()]
         self._ready = True
@@ -320,8 +308,8 @@ class RiskModel(Job):
         if self._ready_book is None or self._ready_figures != figures:
             self._ready_figures = figures
             self._ready_book = ReadyBook(
-                self._positions,
-                self._collateral,
+                self.positions,
+                self.collateral,
                 cash=_read_amount(self.cash) if self.single else None,
                 need=_read_amount(self.need) if self.single else None,
                 rules=self.rules,  # pyright: ignore[reportArgumentType]

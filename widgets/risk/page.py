@@ -332,7 +332,7 @@ def _write_order(plan: PledgePlan, chosen: pl.DataFrame) -> str:
         so_far += worth
         name = escape(str(row["symbol"] or row["instrument_id"]))
         shares = f"{quantity(row['pledge_quantity'])} of "
-        shares += number_of(int(row["available_quantity"]), "share")
+        shares += number_of(row["available_quantity"], "share")
         items += (
             f'<tr><td class="hk-rank"><span>{number}</span></td>'
             f'<th scope="row">{name} <small>{shares}</small>'
@@ -379,9 +379,7 @@ def _write_left_out(plan: pl.DataFrame) -> str:
 
 
 def _say_shares(units: Decimal | None) -> str:
-    if units is None:
-        return ""
-    return f"{quantity(units)} {'share' if units == 1 else 'shares'}"
+    return "" if units is None else number_of(units, "share")
 
 
 def _write_free(row: Row) -> str:

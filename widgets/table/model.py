@@ -10,7 +10,13 @@ import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
 
 from holdings_kit.display._export import guard_formulas
-from holdings_kit.display._frame_view import NOTES, SIGNED, find_reason, put_plus
+from holdings_kit.display._frame_view import (
+    NOTES,
+    SIGNED,
+    find_reason,
+    put_plus,
+    write_heading,
+)
 from holdings_kit.display._numbers import (
     UNKNOWN,
     Kind,
@@ -123,7 +129,7 @@ class TableModel(HasTraits):
         )
         self.shown = names
         self.columns = [
-            {"name": name, "label": _head(name, kind), "kind": kind}
+            {"name": name, "label": write_heading(name, kind), "kind": kind}
             | {"bar": _find_bar(name, kind)}
             for name, kind in zip(names, self._kinds, strict=True)
         ]
@@ -323,7 +329,3 @@ def _write_cell(column: str, value: Any, kind: Kind) -> str:
     if value is None and column in NOTES:
         return ""  # no note: nothing is to be said
     return put_plus(column, value, format_value(value, kind))
-
-
-def _head(column: str, kind: Kind) -> str:
-    return label_of_column(column) + (", ₹" if kind == "rupees" else "")
