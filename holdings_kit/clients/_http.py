@@ -232,7 +232,8 @@ class _Door:
         if isinstance(error, _UnwantedEncodingError):
             words = f"content-encoding {error} was not asked for"
             return SourceError(self.source, None, "encoding", words)
-        words = self._cleared(str(error), call) or "no answer"
+        said = scrub(str(error).encode(), self._secrets(call)).decode()
+        words = said or "no answer"
         return SourceUnavailable(self.source, None, type(error).__name__, words)
 
     def _bound(self, call: Call) -> int:
@@ -278,9 +279,6 @@ class _Door:
 
     def _closed(self) -> ConfigError:
         return _ClosedError(f"this client of {self.source} is closed; make another one")
-
-    def _cleared(self, words: str, call: Call) -> str:
-        return scrub(words.encode(), self._secrets(call)).decode()
 
     def _secrets(self, call: Call) -> tuple[Secret, ...]:
         return (*self.headers.values(), *call.headers.values(), *call.secrets)

@@ -39,6 +39,7 @@ __all__ = [
     "Figures",
     "Section",
     "figures",
+    "find_partly_old",
     "format_line_no",
     "list_names",
     "portfolio_report",
@@ -281,10 +282,7 @@ def _open_points(loaded: Loaded, positions: pl.DataFrame) -> Section | None:
         f"quarantined {row['account_id']}: {row['status_reason']}"
         for row in held.head(_ROWS).iter_rows(named=True)
     ]
-    older = loaded.snapshots.filter(
-        (pl.col("status") == "current")
-        & pl.col("status_reason").str.contains("superseded by", literal=True)
-    )
+    older = find_partly_old(loaded.snapshots)
     points += [
         f"{row['account_id']}: a part is still that of {row['snapshot_at']:%Y-%m-%d}, "
         f"newer ones were not asked for it ({row['status_reason']})"
@@ -315,6 +313,12 @@ def list_names(rows: pl.DataFrame) -> str:
     names = rows["symbol"].fill_null(rows["instrument_id"]).unique(maintain_order=True)
     shown = ", ".join(names.head(_NAMES))
     return shown + (f" and {left} more" if (left := names.len() - _NAMES) > 0 else "")
+
+
+def find_partly_old(snapshots: pl.DataFrame) -> pl.DataFrame:
+    """Find the current snapshots of which newer ones were asked for one part only."""
+    replaced = pl.col("status_reason").str.contains("superseded by", literal=True)
+    return snapshots.filter(replaced, status="current")
 
 
 def format_line_no(line_no: int | None) -> str:

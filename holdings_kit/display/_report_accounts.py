@@ -12,9 +12,11 @@ from holdings_kit.display._page import unknown
 from holdings_kit.display._report_facts import NO_COST, say_no_value
 from holdings_kit.display._report_marks import (
     safe,
+    span,
     write_amount,
     write_card,
     write_gain,
+    write_partly,
     write_share,
 )
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["write_accounts", "write_population"]
 
 _ACCOUNTS: Final = 20
-_ALL: Final = 0.9995  # written as 100.0 %
 _EDGES: Final = (-0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.5)
 
 
@@ -90,27 +91,19 @@ def _write_account(row: Row, whole: float) -> str:
     empty = not row["positions_count"]
     why = "no holdings in the reply" if empty else say_no_value(row)
     bar = (
-        f'<span class="faint s">{why}</span>'
+        span("faint s", why)
         if value is None
         else write_share(float(value) / whole, abs(float(value)) / whole)
     )
-    partly = (
-        f'<span class="nm">on {percent(share)}</span>'
-        if share is not None and share < _ALL and pnl is not None
-        else ""
-    )
-    unpriced = row["unpriced_count"]
-    less = (
-        f'<span class="nm">{quantity(row["positions_count"] - unpriced)} priced</span>'
-        if unpriced
-        else ""
-    )
+    partly = write_partly(share) if pnl is not None else ""
+    count, unpriced = row["positions_count"], row["unpriced_count"]
+    less = span("nm", f"{quantity(count - unpriced)} priced") if unpriced else ""
     figure = unknown(why if value is None else NO_COST)
     if pnl is not None:
         figure = write_gain(pnl)
     return (
         f"{_write_name(row)}"
-        f'<td class="r cnt">{quantity(row["positions_count"])}{less}</td><td class="r">'
+        f'<td class="r cnt">{quantity(count)}{less}</td><td class="r">'
         f"{unknown(why) if value is None else write_amount(value)}</td>"
         f'<td class="wt">{bar}</td><td class="r nw">{partly}{figure}</td></tr>'
     )

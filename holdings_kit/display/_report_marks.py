@@ -19,19 +19,34 @@ __all__ = [
     "cover",
     "delta",
     "safe",
+    "span",
     "way_of",
     "write_amount",
     "write_card",
+    "write_change",
     "write_gain",
+    "write_partly",
     "write_share",
 ]
 
+_ALL: Final = 0.9995  # written as 100.0 %
 ARROWS: Final = {"up": "▲", "down": "▼", "flat": "="}
 
 
 def safe(text: object) -> str:
     """Escape a text from outside, its control characters shown."""
     return escape(printable(text))
+
+
+def span(kind: str, text: str) -> str:
+    """Write a text in a class of its own; no text is nothing."""
+    return f'<span class="{kind}">{safe(text)}</span>' if text else ""
+
+
+def write_partly(share: float | None, of: str = "") -> str:
+    """Say on what share a figure is, where that is not written as 100.0 %."""
+    whole = share is None or share >= _ALL
+    return "" if whole else span("nm", f"on {percent(share)}{of}")
 
 
 def way_of(value: float | Decimal) -> str:
@@ -66,6 +81,11 @@ def write_card(title: str, body: str, *, sub: str = "", place: str = "c12") -> s
 def write_amount(value: object, *, sign: bool = False) -> str:
     """Write rupees in a column: bare, its heading has the sign of the rupee."""
     return rupees(value, sign=sign).replace("₹", "")
+
+
+def write_change(value: Decimal) -> str:
+    """Write a gain or loss of rupees with the sign of the rupee."""
+    return delta(value, rupees(value, sign=True))
 
 
 def write_gain(value: Decimal) -> str:

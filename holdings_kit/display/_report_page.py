@@ -23,8 +23,10 @@ from holdings_kit.display._report_marks import (
     cover,
     delta,
     safe,
+    span,
     write_amount,
     write_card,
+    write_change,
     write_gain,
     write_share,
 )
@@ -64,7 +66,7 @@ def write_headline(
             describe_priced(positions, total),
         )
         if count
-        else '<span class="s quiet">no positions</span>'
+        else span("s quiet", "no positions")
     )
     items = "".join(
         f'<li><i class="hatch"></i><div>{safe(point.title)}'
@@ -107,7 +109,7 @@ def _list_metrics(
     return [
         _write_metric(
             "Unrealised P&L",
-            None if pnl is None else delta(pnl, rupees(pnl, sign=True)),
+            None if pnl is None else write_change(pnl),
             lacks,
             _write_cover(total["costed_value_share"]),
         ),
@@ -115,13 +117,13 @@ def _list_metrics(
             "Return on known cost",
             None if gain is None else delta(gain, percent(gain, sign=True)),
             lacks if pnl is None else "the known cost is 0: no return on it",
-            f'<span class="s quiet">cost {rupees(costed)}</span>',
+            span("s quiet", f"cost {rupees(costed)}"),
         ),
         _write_moves(moves)
         if day is None and moves is not None
         else _write_metric(
             "Day change",
-            None if day is None else delta(day, rupees(day, sign=True)),
+            None if day is None else write_change(day),
             _NO_DAY if held else lacks,
             _write_cover(_share_with_day(positions)),
         ),
@@ -135,22 +137,23 @@ def _write_moves(moves: Moves) -> str:
         rest += f", {rupees(moves.unknown, sign=True)} unexplained"
     return _write_metric(
         f"By price since {moves.since}",
-        delta(moves.price, rupees(moves.price, sign=True)),
+        write_change(moves.price),
         "",
-        f'<span class="s quiet">{safe(rest)}</span>',
+        span("s quiet", rest),
     )
 
 
 def _write_cover(share: float | None) -> str:
     """Say on what part of the value a figure is; of a value of 0 there is no part."""
     if share is None:
-        return '<span class="s quiet">on a value of 0</span>'
+        return span("s quiet", "on a value of 0")
     return cover(share, f"on {percent(share)} of value")
 
 
 def _write_metric(label: str, figure: str | None, why: str, below: str) -> str:
-    shown = unknown(why) if figure is None else figure
-    under = f'<span class="s quiet">{safe(why)}</span>' if figure is None else below
+    shown, under = figure, below
+    if figure is None:
+        shown, under = unknown(why), span("s quiet", why)
     return (
         f'<div><div class="lab">{safe(label)}</div><div class="met">{shown}</div>'
         f"{under}</div>"
@@ -255,22 +258,16 @@ def _write_position(row: Row, *, on: date | None, scale: float, heaviest: float)
         long = abs(float(value)) / heaviest
         weight = write_share(float(value) / row["_whole"], long)
     isin = f' <span class="isin">{safe(row["isin"])}</span>' if row["isin"] else ""
-    long_name = f'<span class="nm">{safe(row["name"])}</span>' if row["name"] else ""
+    long_name = span("nm", row["name"] or "")
     units = unknown("units unknown") if owned is None else quantity(owned)
-    priced = unknown(row["price_note"] or "no price")
-    if price is not None:
-        priced = write_amount(price)
+    no_price = unknown(row["price_note"] or "no price")
+    priced = no_price if price is None else write_amount(price)
     at = "no price" if price is None else rupees(price)
     figure = unknown(why) if pnl is None else write_gain(pnl)
-    returned = unknown(why if pnl is None else "cost is 0")
-    if gain is not None:
-        returned = percent(gain, sign=True)
-    in_part = (
-        _say_part(row, "unrealized_pnl", "costed_quantity") if pnl is not None else ""
-    )
-    valued = (
-        _say_part(row, "market_value", "priced_quantity") if value is not None else ""
-    )
+    returned = "" if gain is None else percent(gain, sign=True)
+    no_return = unknown(why if pnl is None else "cost is 0")
+    in_part = _say_part(row, pnl, "unrealized_pnl", "costed_quantity")
+    valued = _say_part(row, value, "market_value", "priced_quantity")
     return (
         f'<tr><th scope="row" class="inst"><span class="sym">{safe(name_of(row))}'
         f'</span>{isin}{long_name}<span class="more">{units} × {at} {chip}</span></th>'
@@ -281,21 +278,20 @@ def _write_position(row: Row, *, on: date | None, scale: float, heaviest: float)
         f"{unknown(unvalued) if value is None else write_amount(value)}{valued}</td>"
         f'<td class="wt wth">{weight}</td>'
         f'<td class="r">{figure}{in_part}<span class="more r">'
-        f"{'' if gain is None else percent(gain, sign=True)}</span></td>"
-        f'<td class="pl plc wide">{bar}</td>'
-        f'<td class="r wide">{returned}</td></tr>'
+        f'{returned}</span></td><td class="pl plc wide">{bar}</td>'
+        f'<td class="r wide">{returned or no_return}</td></tr>'
     )
 
 
-def _say_part(row: Row, whole: str, units: str) -> str:
-    """Say of how many units a figure is that is not known of all of them."""
-    if row[whole] is not None:
+def _say_part(row: Row, known: object, whole: str, units: str) -> str:
+    """Say of how many units a figure is that is known, but not of all of them."""
+    if known is None or row[whole] is not None:
         return ""
     owned = row["owned_quantity"]
     of = "an unknown number of" if owned is None else quantity(owned)
     part = row[units]
     on = "some" if part is None else quantity(part)
-    return f'<span class="nm">on {safe(on)} of {safe(of)} units</span>'
+    return span("nm", f"on {on} of {of} units")
 
 
 def _say_no_average(row: Row) -> str:

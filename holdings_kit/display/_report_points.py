@@ -14,7 +14,12 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from holdings_kit.display._report import format_line_no, list_names, report_notices
+from holdings_kit.display._report import (
+    find_partly_old,
+    format_line_no,
+    list_names,
+    report_notices,
+)
 from holdings_kit.display._report_facts import sum_known
 from holdings_kit.read import unresolved
 
@@ -197,11 +202,7 @@ def _find_unread(loaded: Loaded, totals: pl.DataFrame) -> Iterator[Point]:
             f"Snapshots of {quantity(kinds.height - _ROWS)} more accounts quarantined"
         )
         yield Point("reading", title, "See snapshots.parquet", "Check the senders")
-    older = shots.filter(
-        (pl.col("status") == "current")
-        & pl.col("status_reason").str.contains("superseded by", literal=True)
-    )
-    for row in older.head(_ROWS).iter_rows(named=True):
+    for row in find_partly_old(shots).head(_ROWS).iter_rows(named=True):
         yield Point(
             "reading",
             f"{row['account_id']}: a part is still that of "

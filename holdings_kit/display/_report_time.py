@@ -22,9 +22,11 @@ from holdings_kit.display._report_facts import name_of, shorten, sum_known
 from holdings_kit.display._report_marks import (
     delta,
     safe,
+    span,
     write_amount,
     write_card,
     write_gain,
+    write_partly,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Moves", "Past", "find_moves", "write_changes", "write_performance"]
 
 _MONTH: Final = 30  # days; a yearly rate of less misleads
-_ALL: Final = 0.9995  # written as 100.0 %
 _ROWS: Final = 20
 _SIDES: Final = 8
 _ZERO: Final = Decimal(0)
@@ -176,15 +177,12 @@ def _write_whole(
     day = at.split(",", maxsplit=1)[0] or side
     part = max(0.0, float(size or 0)) / most * 100
     figure = unknown("no line has a known value") if size is None else rupees(size)
-    less = (
-        f'<span class="s quiet">without {number_of(without, "line")} of unknown value'
-        "</span>"
-        if without and size is not None
-        else ""
-    )
+    less = f"without {number_of(without, 'line')} of unknown value"
+    if not without or size is None:
+        less = ""
     return (
         f'<div><span>{day}</span><span class="wh"><i style="width:{part:.2f}%"></i>'
-        f'</span><b class="num">{figure}</b>{less}</div>'
+        f'</span><b class="num">{figure}</b>{span("s quiet", less)}</div>'
     )
 
 
@@ -267,7 +265,7 @@ def _write_side(row: Row, side: str) -> str:
     why, value = row[f"why_{side}"], row[f"value_{side}"]
     if not why:
         return f'<td class="r">{write_amount(value)}</td>'
-    return f'<td class="r">{unknown(why)} <span class="s quiet">{safe(why)}</span></td>'
+    return f'<td class="r">{unknown(why)} {span("s quiet", why)}</td>'
 
 
 def _say_unknown_change(row: Row) -> str:
@@ -405,12 +403,7 @@ def _write_span(row: Row) -> str:
         unknown(why) if twr is None else percent(twr, places=2, sign=True),
         unknown(year) if xirr is None else percent(xirr, sign=True),
     )
-    share = row["covered_share"]
-    covered = (
-        f'<span class="nm">on {percent(share)} of lines</span>'
-        if share is not None and share < _ALL
-        else ""
-    )
+    covered = write_partly(row["covered_share"], " of lines")
     figures = "".join(f'<td class="r">{cell}</td>' for cell in cells)
     return (
         '<tr><th scope="row">'

@@ -25,35 +25,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from holdings_kit.sandbox._personas import Persona
+    from holdings_kit.sandbox._replies import Endpoint
     from holdings_kit.sandbox._world import World
 
 __all__ = ["play", "routes"]
 
 STEPS: Final = ("choose", "login", "consent", "deny", "cancel", "drop", "import")
-_INDEX: Final = {
-    **{
-        f"POST /_sandbox/{step}": "play the user: {transactionId, persona?, broker?}"
-        for step in STEPS
-    },
-    "GET /_sandbox/transactions": "all transactions, oldest first",
-    "GET /_sandbox/webhooks": "all deliveries, with body and answers",
-    "GET /_sandbox/webhooks/{id}/checksum": "how its checksum is made",
-    "POST /_sandbox/trigger": "fire an event now: {event, persona, url?, late?, "
-    "duplicate?, forged?, reorder?}",
-    "POST /_sandbox/resend": "send a delivery again: {id, url?}",
-    "POST /_sandbox/webhook": "announce events at {url}",
-    "DELETE /_sandbox/webhook": "announce no more",
-    "GET /_sandbox/requests": "the last 500 requests and their answers",
-    "GET /_sandbox/calls": "how often each call was made",
-    "GET /_sandbox/clock": "what the clock shows",
-    "POST /_sandbox/clock": "turn it: {set?, advance?, speed?}",
-    "GET /_sandbox/faults": "the faults still to come",
-    "POST /_sandbox/faults": "follow another plan: {plan}",
-    "GET /_sandbox/personas": "everybody who can log in",
-    "GET /_sandbox/access": "gateway, secrets and addresses",
-    "GET /_sandbox/arrow/access": "a token of ?persona=",
-    "GET /_sandbox/arrow/request-token": "a request token of ?persona=",
-    "POST /_sandbox/reset": "forget all that happened, back to the first instant",
+_CONTRACTS: Final = {
     "GET /openapi.json": "both contracts, OpenAPI 3.1",
     "GET /docs": "the same as a page",
 }
@@ -61,25 +39,51 @@ _INDEX: Final = {
 
 def routes() -> list[Route]:
     """List the control routes."""
+    answers: dict[str, tuple[Endpoint, list[str]]] = {}
+    for call, (endpoint, _) in _list_calls().items():
+        method, path = call.split()
+        answers.setdefault(path, (endpoint, []))[1].append(method)
     return [
         Route("/_sandbox/", _answer_index),
-        *(Route(f"/_sandbox/{step}", _take_step, methods=["POST"]) for step in STEPS),
-        Route("/_sandbox/clock", _answer_clock, methods=["GET", "POST"]),
-        Route("/_sandbox/faults", _answer_faults, methods=["GET", "POST"]),
-        Route("/_sandbox/calls", _answer_calls),
-        Route("/_sandbox/requests", _answer_requests),
-        Route("/_sandbox/personas", _answer_personas),
-        Route("/_sandbox/transactions", _answer_transactions),
-        Route("/_sandbox/webhook", _register_webhook, methods=["POST", "DELETE"]),
-        Route("/_sandbox/webhooks", _answer_deliveries),
-        Route("/_sandbox/webhooks/{id}/checksum", _explain_checksum),
-        Route("/_sandbox/trigger", _trigger_event, methods=["POST"]),
-        Route("/_sandbox/resend", _resend_delivery, methods=["POST"]),
-        Route("/_sandbox/reset", _reset_world, methods=["POST"]),
-        Route("/_sandbox/access", _answer_access),
-        Route("/_sandbox/arrow/access", _answer_arrow_access),
-        Route("/_sandbox/arrow/request-token", _answer_request_token),
+        *(
+            Route(f"/_sandbox/{path}", endpoint, methods=methods)
+            for path, (endpoint, methods) in answers.items()
+        ),
     ]
+
+
+def _list_calls() -> dict[str, tuple[Endpoint, str]]:
+    """List method and path of each control, what answers it, and what it is for."""
+    step = "play the user: {transactionId, persona?, broker?}"
+    event = "event, persona, url?, late?, duplicate?, forged?, reorder?"
+    fire = f"fire an event now: {{{event}}}"
+    return {
+        **{f"POST {name}": (_take_step, step) for name in STEPS},
+        "GET transactions": (_answer_transactions, "all transactions, oldest first"),
+        "GET webhooks": (_answer_deliveries, "all deliveries, with body and answers"),
+        "GET webhooks/{id}/checksum": (_explain_checksum, "how its checksum is made"),
+        "POST trigger": (_trigger_event, fire),
+        "POST resend": (_resend_delivery, "send a delivery again: {id, url?}"),
+        "POST webhook": (_register_webhook, "announce events at {url}"),
+        "DELETE webhook": (_register_webhook, "announce no more"),
+        "GET requests": (_answer_requests, "the last 500 requests and their answers"),
+        "GET calls": (_answer_calls, "how often each call was made"),
+        "GET clock": (_answer_clock, "what the clock shows"),
+        "POST clock": (_answer_clock, "turn it: {set?, advance?, speed?}"),
+        "GET faults": (_answer_faults, "the faults still to come"),
+        "POST faults": (_answer_faults, "follow another plan: {plan}"),
+        "GET personas": (_answer_personas, "everybody who can log in"),
+        "GET access": (_answer_access, "gateway, secrets and addresses"),
+        "GET arrow/access": (_answer_arrow_access, "a token of ?persona="),
+        "GET arrow/request-token": (
+            _answer_request_token,
+            "a request token of ?persona=",
+        ),
+        "POST reset": (
+            _reset_world,
+            "forget all that happened, back to the first instant",
+        ),
+    }
 
 
 def play(
@@ -132,9 +136,13 @@ def _import_funds(world: World, transaction_id: str, persona: str) -> Transactio
 
 async def _answer_index(request: Request) -> Response:
     """Show the inspector to a browser, and the list of controls to all others."""
+    index = {
+        call.replace(" ", " /_sandbox/"): what
+        for call, (_, what) in _list_calls().items()
+    } | _CONTRACTS
     if "text/html" in request.headers.get("accept", ""):
-        return html_reply(render_inspector(_INDEX))
-    return json_reply(_INDEX)
+        return html_reply(render_inspector(index))
+    return json_reply(index)
 
 
 async def _take_step(request: Request) -> Response:

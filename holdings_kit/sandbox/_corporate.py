@@ -175,10 +175,19 @@ class Account:
         row = {"instrument_id": share.isin, "session": _BEGIN + offset, "kind": kind}
         self.actions.append({**row, **more})
 
+    def change(self, symbol: str, **amounts: object) -> None:
+        """Change amounts of a lot that is held."""
+        self.lots[symbol] = replace(self.lots[symbol], **amounts)
+
     def rename(self, share: Share) -> None:
         """Give a share the next ISIN of its class."""
         share.isin = _find_next_isin(share)
         share.token += 10_000
+
+    def sell(self, share: Share, units: int) -> None:
+        """Sell at the price of the session."""
+        lot = self.lots[share.symbol]
+        self.lots[share.symbol] = sold(lot, units, self.price_of(share))
 
     def price_of(self, share: Share) -> Decimal:
         """Give the price of a share in rupees."""
@@ -235,8 +244,8 @@ def _demerge(account: Account, *, credited: int, follows: int | None) -> None:
         lot = account.lots["ZPARENT"]
         share = round_to_paisa(_compute_cost(lot) / 5 / 20)
         rest = round_to_paisa((_compute_cost(lot) - share * 20) / lot.owned)
-        account.lots["ZPARENT"] = replace(lot, average=rest)
-        account.lots["ZCHILD"] = replace(account.lots["ZCHILD"], average=share)
+        account.change("ZPARENT", average=rest)
+        account.change("ZCHILD", average=share)
         if follows:
             account.note("ZPARENT", "average_restated")
             account.note("ZCHILD", "average_restated")
@@ -260,14 +269,12 @@ def _offer_rights(account: Account, *, taken: bool) -> None:
         del account.lots[right.symbol]
         lot = account.lots["ZRIGHT"]
         average = round_to_paisa((_compute_cost(lot) + 5000) / (lot.owned + 10))
-        account.lots["ZRIGHT"] = replace(lot, settled=lot.settled + 10, average=average)
+        account.change("ZRIGHT", settled=lot.settled + 10, average=average)
         account.note("ZRIGHT", "rights", 10)
         account.note(right.symbol, "rights", -10)
 
     def renounce() -> None:
-        account.lots[right.symbol] = sold(
-            account.lots[right.symbol], 10, account.price_of(right)
-        )
+        account.sell(right, 10)
         account.note(right.symbol, "rights_renounced", -10, arrow="closed")
 
     account.at(0, give)
@@ -279,8 +286,8 @@ def _buy_back(account: Account) -> None:
     account.announce(share, "buyback", 0, ratio="1:15", cash_per_unit=Decimal(800))
 
     def tender() -> None:
-        lot = account.lots["ZTENDER"]
-        account.lots["ZTENDER"] = replace(lot, settled=lot.settled - 10)
+        settled = account.lots["ZTENDER"].settled
+        account.change("ZTENDER", settled=settled - 10)
         account.note("ZTENDER", "buyback", -10)
 
     account.at(0, tender)
@@ -296,15 +303,14 @@ def _credit_late(account: Account, *, follows: int | None) -> None:
         account.note("ZLATE", "bonus_pending", arrow="pending_action")
 
     def come() -> None:
-        lot = account.lots["ZLATE"]
-        account.lots["ZLATE"] = replace(lot, settled=lot.settled * 2)
-        account.note("ZLATE", "bonus", lot.settled)
+        settled = account.lots["ZLATE"].settled
+        account.change("ZLATE", settled=settled * 2)
+        account.note("ZLATE", "bonus", settled)
 
     def restate() -> None:
         lot = account.lots["ZLATE"]
-        account.lots["ZLATE"] = replace(
-            lot, average=round_to_paisa(_compute_cost(lot) / lot.owned / 2)
-        )
+        average = round_to_paisa(_compute_cost(lot) / lot.owned / 2)
+        account.change("ZLATE", average=average)
         account.note("ZLATE", "average_restated")
 
     account.at(0, fall)
@@ -345,9 +351,8 @@ def _sell_unsettled(account: Account) -> None:
     share = account.hold("ZQUICK", 100, 300)
 
     def buy() -> None:
-        account.lots["ZQUICK"] = bought(
-            account.lots["ZQUICK"], 60, account.price_of(share)
-        )
+        lot, price = account.lots["ZQUICK"], account.price_of(share)
+        account.lots["ZQUICK"] = bought(lot, 60, price)
         account.note("ZQUICK", "bought", 60)
 
     def sell() -> None:
@@ -356,9 +361,7 @@ def _sell_unsettled(account: Account) -> None:
             for one in account.happened
             if (one.session, one.event) != (account.session, "settled")
         ]
-        account.lots["ZQUICK"] = sold(
-            account.lots["ZQUICK"], 60, account.price_of(share)
-        )
+        account.sell(share, 60)
         account.note("ZQUICK", "btst", -60, arrow="sold")
 
     account.at(0, buy)
@@ -370,8 +373,8 @@ def _receive(account: Account) -> None:
     account.hold("ZGIFT", 100, 250)
 
     def come() -> None:
-        lot = account.lots["ZGIFT"]
-        account.lots["ZGIFT"] = replace(lot, settled=lot.settled + 14, average=None)
+        settled = account.lots["ZGIFT"].settled
+        account.change("ZGIFT", settled=settled + 14, average=None)
         account.note("ZGIFT", "received", 14)
 
     account.at(0, come)

@@ -61,18 +61,8 @@ _IMPORT: Final = {
 }
 _SDK: Final = {"ok": "", "no_compatible_browser": "", "internal_error": ""}
 _CALLS: Final = (
-    "create",
-    "transaction",
-    "holdings",
-    "gateway.holdings",
-    "arrow.holdings",
-    "limits",
-    "quotes",
-    "candles",
-    "instruments",
-    "mf",
-    "details",
-    "holidays",
+    *("create", "transaction", "holdings", "gateway.holdings", "arrow.holdings"),
+    *("limits", "quotes", "candles", "instruments", "mf", "details", "holidays"),
     "login",
 )
 TARGETS: Final = {

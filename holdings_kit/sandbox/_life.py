@@ -22,7 +22,7 @@ from holdings_kit.sandbox._timeline import Event, Timeline
 from holdings_kit.schema import INSTANT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from holdings_kit.sandbox._personas import Persona
 
@@ -61,7 +61,6 @@ _LISTED: Final = {
 }
 """Action of the market → kind and ratio in the table; the others are not listed."""
 _EVENING: Final = time(15, 0)
-_VERSIONS: Final = ("v1", "v2")
 
 
 @readable
@@ -156,8 +155,12 @@ def life(
         for event in timeline.events(day)
         for row in _list_truths(timeline, event)
     ]
-    actions = _list_actions(timeline, days)
-    return _make_life(payloads, events, actions, _list_moves(timeline))
+    return Life(
+        pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
+        pl.DataFrame(events, schema=EVENTS, orient="row"),
+        pl.DataFrame(_list_actions(timeline, days), schema=ACTIONS),
+        pl.DataFrame(_list_moves(timeline), schema=MOVES, orient="row"),
+    )
 
 
 def _play_corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -> Life:
@@ -168,15 +171,23 @@ def _play_corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -
     for account in accounts:
         isins: list[dict[str, str]] = []
         for day in account.live(days):
-            at = _find_evening(date_of(day))
+            local = datetime.combine(date_of(day), _EVENING, IST)
+            at = local.astimezone(UTC)
             stamp = f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
             isins.append({name: one.isin for name, one in account.shares.items()})
-            gateway = [
-                write_gateway(account, stamp, version=version) for version in _VERSIONS
-            ]
-            ids = (account.account_id, account.auth_id)
-            bodies = _list_bodies(ids, write_arrow(account), gateway)
-            payloads += [(day, at, account.story, *body) for body in bodies]
+            for kind, who, body in (
+                ("arrow", account.account_id, write_arrow(account)),
+                *(
+                    (
+                        f"gateway-{version}",
+                        account.auth_id,
+                        write_gateway(account, stamp, version=version),
+                    )
+                    for version in ("v1", "v2")
+                ),
+            ):
+                source = kind.partition("-")[0]
+                payloads.append((day, at, account.story, source, kind, who, body))
         for one in account.happened:
             now, before = isins[one.session], isins[max(one.session - 1, 0)]
             shared = (now[one.symbol], before[one.symbol])
@@ -194,59 +205,28 @@ def _play_corporate_life(seed: int, days: int, date_of: Callable[[int], date]) -
             if row["session"] < days
         ]
     moves = [(one.account_id, one.account_id) for one in accounts]
-    return _make_life(payloads, events, actions, moves)
-
-
-def _make_life(
-    payloads: list[tuple[object, ...]],
-    events: list[tuple[object, ...]],
-    actions: Sequence[Mapping[str, object]],
-    moves: list[tuple[str, str]],
-) -> Life:
-    told = pl.DataFrame(events, schema=EVENTS, orient="row")
     return Life(
         pl.DataFrame(payloads, schema=PAYLOADS, orient="row"),
-        told.sort("day", maintain_order=True),
+        pl.DataFrame(events, schema=EVENTS, orient="row").sort(
+            "day", maintain_order=True
+        ),
         pl.DataFrame(actions, schema=ACTIONS),
         pl.DataFrame(moves, schema=MOVES, orient="row"),
     )
 
 
-def _find_evening(day: date) -> datetime:
-    """Find the instant at which the snapshots of a day are taken."""
-    return datetime.combine(day, _EVENING, IST).astimezone(UTC)
-
-
-def _list_bodies(
-    ids: tuple[str, str], arrow: bytes, gateway: Sequence[bytes]
-) -> list[tuple[object, ...]]:
-    """List what both APIs say of one account: source, format, its id, the bytes."""
-    account_id, auth_id = ids
-    return [
-        ("arrow", "arrow", account_id, arrow),
-        *(
-            ("gateway", f"gateway-{version}", auth_id, body)
-            for version, body in zip(_VERSIONS, gateway, strict=True)
-        ),
-    ]
-
-
 def _list_payloads(
     timeline: Timeline, persona: Persona, day: int
 ) -> list[tuple[object, ...]]:
-    instant = _find_evening(timeline.market.date_of(day))
+    local = datetime.combine(timeline.market.date_of(day), _EVENING, IST)
+    instant = local.astimezone(UTC)
     view = View(timeline, persona, instant)
-    gateway = [
-        to_bytes(
-            wrap_gateway(
-                write_gateway_holdings(view, version=version, mutual_funds=True)
-            )
-        )
-        for version in _VERSIONS
-    ]
-    ids = (persona.account_id, persona.auth_id)
-    bodies = _list_bodies(ids, write_arrow_holdings(view), gateway)
-    return [(day, instant, persona.key, *body) for body in bodies]
+    bodies = [("arrow", "arrow", persona.account_id, write_arrow_holdings(view))]
+    for version in ("v1", "v2"):
+        data = write_gateway_holdings(view, version=version, mutual_funds=True)
+        body = to_bytes(wrap_gateway(data))
+        bodies.append(("gateway", f"gateway-{version}", persona.auth_id, body))
+    return [(day, instant, persona.key, *rest) for rest in bodies]
 
 
 def _list_truths(timeline: Timeline, event: Event) -> list[tuple[object, ...]]:

@@ -218,21 +218,17 @@ async def _submit_step(request: Request) -> Response:
             return _answer_step(
                 request, "login", "That is a customer of another broker."
             )
-        page = render_failed(error.message, error.code, error.reason)
-        return html_reply(page, 409, origins=world.settings.origins)
+        return _answer_failure(world, error, 409)
     await asyncio.to_thread(world.pump)
-    goal = _name_next_step(done)
-    return RedirectResponse(f"/connect/{done.id}/{goal}", 303, PAGE_HEADERS)
+    return _lead_on(done)
 
 
 async def _submit_fund_step(
     request: Request, step: str, form: Mapping[str, object]
 ) -> Response:
     """Take PAN or OTP; what is wrong with it stands on the same page."""
-    world, transaction_id = (
-        world_of(request),
-        str(request.path_params["transaction_id"]),
-    )
+    world = world_of(request)
+    transaction_id = str(request.path_params["transaction_id"])
     try:
         with world.lock:
             if step == "pan":
@@ -243,9 +239,18 @@ async def _submit_fund_step(
     except RefusedError as error:
         return _answer_step(request, step, f"{error.message}.")
     await asyncio.to_thread(world.pump)
-    return RedirectResponse(
-        f"/connect/{done.id}/{_name_next_step(done)}", 303, PAGE_HEADERS
-    )
+    return _lead_on(done)
+
+
+def _lead_on(done: Transaction) -> Response:
+    """Send the browser to the step that comes next."""
+    goal = f"/connect/{done.id}/{_name_next_step(done)}"
+    return RedirectResponse(goal, 303, PAGE_HEADERS)
+
+
+def _answer_failure(world: World, error: StepRefusedError, status: int) -> Response:
+    page = render_failed(error.message, error.code, error.reason)
+    return html_reply(page, status, origins=world.settings.origins)
 
 
 def _name_next_step(done: Transaction) -> str:
@@ -265,13 +270,10 @@ def _answer_step(request: Request, step: str, problem: str = "") -> Response:
         with world.lock:
             found = world.imports.get(transaction_id)
     except StepRefusedError as error:
-        page = render_failed(error.message, error.code, error.reason)
-        return html_reply(page, 404, origins=world.settings.origins)
+        return _answer_failure(world, error, 404)
     page = _render_step(world, found, step, problem)
     if page is None:
-        return RedirectResponse(
-            f"/connect/{found.id}/{_name_next_step(found)}", 303, PAGE_HEADERS
-        )
+        return _lead_on(found)
     return html_reply(page, 422 if problem else 200, origins=world.settings.origins)
 
 

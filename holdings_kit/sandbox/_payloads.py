@@ -40,19 +40,9 @@ __all__ = [
 Position: TypeAlias = "tuple[int, object]"  # quantity, average price
 
 _NOTHING_USED: Final = (
-    "utilized",
-    "cashUsed",
-    "netPnl",
-    "mtmLoss",
-    "realizedPnl",
-    "unrealizedPnl",
-    "brokerage",
-    "buyOptionPremium",
-    "sellOptionPremium",
-    "exposureMargin",
-    "spanMargin",
-    "intradayCashMargin",
-    "otherMargin",
+    *("utilized", "cashUsed", "netPnl", "mtmLoss", "realizedPnl", "unrealizedPnl"),
+    *("brokerage", "buyOptionPremium", "sellOptionPremium", "exposureMargin"),
+    *("spanMargin", "intradayCashMargin", "otherMargin"),
 )
 """Published fields of ``margin`` that stay at nothing: the sandbox trades no margin."""
 

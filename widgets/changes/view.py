@@ -33,12 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SnapshotComparison"]
 
 _EXPORTED: Final = [
-    "account_id",
-    "symbol",
-    "instrument_id",
-    "cause",
-    "effect",
-    "confidence",
+    *("account_id", "symbol", "instrument_id", "cause", "effect", "confidence"),
     "evidence",
     *(
         f"{name}_{side}"

@@ -34,18 +34,9 @@ _LOST: Final = (
     "before. Run the cell again to import."
 )
 _SHOWN: Final = [
-    "symbol",
-    "name",
-    "asset_class",
-    "owned_quantity",
-    "settled_quantity",
-    "t1_quantity",
-    "pledged_quantity",
-    "average_price",
-    "last_price",
-    "close_price",
-    "haircut",
-    "isin",
+    *("symbol", "name", "asset_class", "owned_quantity", "settled_quantity"),
+    *("t1_quantity", "pledged_quantity", "average_price", "last_price"),
+    *("close_price", "haircut", "isin"),
 ]
 _GATEWAY: Final = {"source": "gateway"}
 _ARROW: Final = {"source": "arrow"}
@@ -166,17 +157,8 @@ class ImportTrigger(StaticFallback, VBox):
 
     def _show_steps(self, _change: object) -> None:
         model = self.model
-        self.steps.markup = (
-            write_status(
-                model.source,
-                model.states,
-                model.remarks,
-                model.failure,
-                model.transaction_id,
-            )
-            if model.states
-            else ""
-        )
+        told = (model.states, model.remarks, model.failure, model.transaction_id)
+        self.steps.markup = write_status(model.source, *told) if model.states else ""
 
     def _show_clock(self, _change: object) -> None:
         self.clock.value = write_clock(

@@ -31,19 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["HaircutLab"]
 
 _COVERAGE: Final = [
-    "instrument",
-    "model",
-    "windows",
-    "breaches",
-    "expected",
-    "ratio",
-    "mean_haircut",
-    "break_even_haircut",
-    "worst_loss_above_haircut",
-    "side",
-    "offsets_p",
-    "GARCH_p",
-    "traffic_light",
+    *("instrument", "model", "windows", "breaches", "expected", "ratio"),
+    *("mean_haircut", "break_even_haircut", "worst_loss_above_haircut", "side"),
+    *("offsets_p", "GARCH_p", "traffic_light"),
 ]
 """As many as a page is wide; the table offers the others."""
 _DAILY: Final = ["instrument", "date", "model", "haircut", "volatility", "floor_hit"]

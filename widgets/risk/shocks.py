@@ -90,32 +90,15 @@ def shocks_of(
         found = (sliders.get(key, {}).get(column) for key in path)
         return next((number for number in found if number), 0.0)
 
-    rows: list[tuple[str, str | None, tuple[str, ...], float | None]] = [
-        ("all", None, ("all",), None)
-    ]
-    rows += [("asset_class", key, (key, "all"), None) for key in own_classes]
-    rows += [
-        (
-            "instrument_id",
-            key,
-            (key, classes[key], "all"),
-            floor if key in off_list else None,
-        )
-        for key in dict.fromkeys([*named, *extra])
-    ]
-    return pl.DataFrame(
-        [
-            (
-                "explorer",
-                "now",
-                scope,
-                key,
-                value("price", *path),
-                value("haircut", *path),
-                least,
-            )
-            for scope, key, path, least in rows
-        ],
-        schema=SHOCKS,
-        orient="row",
-    )
+    def row(
+        scope: str, key: str | None, *path: str, least: float | None = None
+    ) -> tuple[object, ...]:
+        moved = (value("price", *path), value("haircut", *path))
+        return ("explorer", "now", scope, key, *moved, least)
+
+    rows = [row("all", None, "all")]
+    rows += [row("asset_class", key, key, "all") for key in own_classes]
+    for key in dict.fromkeys([*named, *extra]):
+        least = floor if key in off_list else None
+        rows.append(row("instrument_id", key, key, classes[key], "all", least=least))
+    return pl.DataFrame(rows, schema=SHOCKS, orient="row")

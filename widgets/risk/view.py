@@ -41,14 +41,8 @@ _SHARES: Final = (
     ("HHI", "hhi"),
 )
 _PLAN: Final = [
-    "symbol",
-    "pledge_quantity",
-    "available_quantity",
-    "pledged_quantity",
-    "price",
-    "haircut",
-    "collateral_value",
-    "why",
+    *("symbol", "pledge_quantity", "available_quantity", "pledged_quantity"),
+    *("price", "haircut", "collateral_value", "why"),
 ]
 _NOTHING: Final = "there is no result; correct the field that is marked"
 
