@@ -227,7 +227,7 @@ class _Door:
 
         return ask_again
 
-    def _explain(self, error: Exception, call: Call) -> SourceError:
+    def _explain_failure(self, error: Exception, call: Call) -> SourceError:
         """Make an error of the tree out of one of the HTTP library."""
         if isinstance(error, _UnwantedEncodingError):
             words = f"content-encoding {error} was not asked for"
@@ -256,12 +256,12 @@ class _Door:
                 secrets=self._secrets(call),
                 json_only=call.json_only,
             )
-        self._log(call, None if reply is None else reply.status, began, error)
+        self._log_attempt(call, None if reply is None else reply.status, began, error)
         if error is not None:
             raise error
         return b"" if reply is None else reply.body
 
-    def _log(
+    def _log_attempt(
         self, call: Call, status: int | None, began: float, error: Exception | None
     ) -> None:
         """Log an attempt; neither a header nor what follows the path is named."""
@@ -317,10 +317,10 @@ class Http(_Door):
         deadline = _Deadline(self.options.timeout)
         retrying = stamina.RetryingCaller(**self._waits())
         return retrying(
-            self._hook(call, deadline), partial(self._attempt, call, deadline)
+            self._hook(call, deadline), partial(self._try_once, call, deadline)
         )
 
-    def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
+    def _try_once(self, call: Call, deadline: _Deadline) -> bytes:
         if self.options.pace is not None:
             deadline.extend(self.options.pace.wait())
         if not self.close.alive:
@@ -330,7 +330,7 @@ class Http(_Door):
         try:
             reply = self._in_time(call, deadline, self._bound(call))
         except (httpx.HTTPError, httpx.InvalidURL, _UnwantedEncodingError) as error:
-            failure = self._explain(error, call)
+            failure = self._explain_failure(error, call)
         except BaseException as error:  # an interrupt keeps its kind, not their frames
             error.__traceback__, error.__suppress_context__ = None, True
             raise
@@ -409,10 +409,10 @@ class AsyncHttp(_Door):
         deadline = _Deadline(self.options.timeout)
         retrying = stamina.AsyncRetryingCaller(**self._waits())
         return await retrying(
-            self._hook(call, deadline), partial(self._attempt, call, deadline)
+            self._hook(call, deadline), partial(self._try_once, call, deadline)
         )
 
-    async def _attempt(self, call: Call, deadline: _Deadline) -> bytes:
+    async def _try_once(self, call: Call, deadline: _Deadline) -> bytes:
         if self.options.pace is not None:  # it waits in a thread
             deadline.extend(await asyncio.to_thread(self.options.pace.wait))
         if self._client.is_closed:
@@ -424,9 +424,9 @@ class AsyncHttp(_Door):
                 reply = await self._exchange(call, deadline, self._bound(call))
         except TimeoutError:
             late = httpx.ReadTimeout("the reply was not complete in time")
-            failure = self._explain(late, call)
+            failure = self._explain_failure(late, call)
         except (httpx.HTTPError, httpx.InvalidURL, _UnwantedEncodingError) as error:
-            failure = self._explain(error, call)
+            failure = self._explain_failure(error, call)
         except BaseException as error:  # a cancelled task too, without their frames
             error.__traceback__, error.__suppress_context__ = None, True
             raise

@@ -145,10 +145,10 @@ def decide(body: bytes, api_secret: Secrets) -> Verdict:
     Verdict(status=401, reason='the checksum does not fit', day='2026-01-05')
     """
     api_secret = as_secrets(api_secret)
-    return _judge(body, api_secret)[0]
+    return _judge_body(body, api_secret)[0]
 
 
-def _judge(body: bytes, secrets: tuple[Secret, ...]) -> tuple[Verdict, int | None]:
+def _judge_body(body: bytes, secrets: tuple[Secret, ...]) -> tuple[Verdict, int | None]:
     """Judge a body, and tell by its index which secret its checksum fits."""
     if len(body) > _SMALL and not _may_fit(body, secrets):
         if b'"checksum"' not in body:
@@ -235,7 +235,7 @@ class Inbox:
         self._verifying = threading.Lock()
         self._made: set[Path] = set()
         for name in ("incoming", "refused", "seen", "events", *_KEPT):
-            self._make(self.folder / name)
+            self._make_folder(self.folder / name)
         sizes = [path.stat().st_size for path in (self.folder / "refused").iterdir()]
         self._refused, self._refused_bytes = len(sizes), sum(sizes)
 
@@ -267,7 +267,7 @@ class Inbox:
         ...     Inbox(folder, api_secret="sandbox_api_secret").judge(b"{").status
         400
         """
-        return _judge(body, self._secrets)[0]
+        return _judge_body(body, self._secrets)[0]
 
     def receive(self, body: bytes) -> Receipt:
         """Judge a body and keep it; when this returns 200, it is on disk for good.
@@ -277,8 +277,8 @@ class Inbox:
         OSError
             The disk refused: nothing is promised, answer 503.
         """
-        verdict, index = _judge(body, self._secrets)
-        self._log(verdict, index)
+        verdict, index = _judge_body(body, self._secrets)
+        self._log_verdict(verdict, index)
         digest = hashlib.sha256(body).hexdigest()
         if verdict.status != HTTPStatus.OK:
             return self._refuse(digest, body, verdict)
@@ -308,7 +308,7 @@ class Inbox:
         except Exception:  # noqa: BLE001, the caller's own; the delivery is safe
             _LOG.exception(_FAILED, printable(path))
 
-    def _log(self, verdict: Verdict, index: int | None) -> None:
+    def _log_verdict(self, verdict: Verdict, index: int | None) -> None:
         facts: dict[str, object] = {
             "source": "webhook",
             "status": verdict.status,
@@ -323,7 +323,7 @@ class Inbox:
         Every body is noted before it is written, and looks for others after. So of two
         that come at once the later one sees the other.
         """
-        noted = self._note(name, _read_checksum(body))
+        noted = self._note_checksum(name, _read_checksum(body))
         if self._contradicting(name, body, noted):
             return self._distrust_all(name, body, noted)
         path = self._write_safe("accepted", name, body)
@@ -332,7 +332,7 @@ class Inbox:
         self._announce(path)
         return Receipt(200, "stored", path)
 
-    def _note(self, name: str, checksum: str) -> Path:
+    def _note_checksum(self, name: str, checksum: str) -> Path:
         """Note that a body came with a checksum; gives the folder of such notes.
 
         A note is a link, made at once or not at all; that it leads nowhere is fine.
@@ -340,7 +340,7 @@ class Inbox:
         noted = self.folder / "seen" / Path(name).parent / checksum
 
         def link() -> None:
-            self._make(noted)
+            self._make_folder(noted)
             with suppress(FileExistsError):
                 (noted / Path(name).stem).symlink_to(name)
                 flush_folder(noted)
@@ -452,7 +452,7 @@ class Inbox:
                 if due_only and time.monotonic() < due:
                     outcomes.append("waiting")
                     continue
-                outcome = self._verify(path, self._fetch)
+                outcome = self._verify_delivery(path, self._fetch)
                 if outcome == "waiting":
                     wait = min(_FIRST_WAIT * 2**tried, _LONGEST_WAIT)
                     self._attempts[path.stem] = (tried + 1, time.monotonic() + wait)
@@ -466,7 +466,7 @@ class Inbox:
         waits = [due - time.monotonic() for _, due in list(self._attempts.values())]
         return max(0.0, min(waits)) if waits else None
 
-    def _verify(self, path: Path, fetch: Fetch) -> str:
+    def _verify_delivery(self, path: Path, fetch: Fetch) -> str:
         try:
             same, fetched = check(path, fetch)
             if same:
@@ -483,7 +483,7 @@ class Inbox:
 
     def _move(self, path: Path, folder: str) -> str:
         target = self.folder / folder / path.parent.name / path.name
-        self._make(target.parent)
+        self._make_folder(target.parent)
         path.rename(target)
         flush_folder(target.parent)
         flush_folder(path.parent)
@@ -508,8 +508,8 @@ class Inbox:
         """Write beside, flush, rename, flush the folder."""
 
         def add() -> None:
-            self._make(target.parent)
-            self._make(self.folder / "incoming")
+            self._make_folder(target.parent)
+            self._make_folder(self.folder / "incoming")
             add_file(body, target, writing=self.folder / "incoming")
 
         self._do_even_if_moved(add)
@@ -523,7 +523,7 @@ class Inbox:
             self._made.clear()
             work()
 
-    def _make(self, folder: Path) -> None:
+    def _make_folder(self, folder: Path) -> None:
         """Make a folder so that it is there after a power cut too."""
         if folder in self._made and folder.is_dir():
             return

@@ -89,7 +89,7 @@ def webhook_app(
             return _answer(408, "the body did not come in time")
         except _TooLargeError:
             return await refuse(413, f"more than {max_bytes} bytes")
-        verdict = await _judge(inbox, body)
+        verdict = await _judge_by_size(inbox, body)
         if verdict.status != HTTPStatus.OK:
             if not keeping.locked():  # a copy for a look, never a queue of them
                 async with keeping:
@@ -110,7 +110,7 @@ def webhook_app(
     return Starlette(routes=[Route(path, receive, methods=["POST"])])
 
 
-async def _judge(inbox: Inbox, body: bytes) -> Verdict:
+async def _judge_by_size(inbox: Inbox, body: bytes) -> Verdict:
     """Judge a small body at once, a long one in a thread."""
     if len(body) > _SMALL:
         return await run_in_threadpool(inbox.judge, body)
@@ -265,14 +265,14 @@ class _GuardedProtocol(H11Protocol):
         if self.transport.is_closing():
             self._stop_waiting()
         elif cycle is None or cycle.response_complete:
-            self._wait()
+            self._begin_to_wait()
         elif cycle.more_body:
-            self._wait()
+            self._begin_to_wait()
             self._timers[0].cancel()  # the headers are there
         else:
             self._stop_waiting()
 
-    def _wait(self) -> None:
+    def _begin_to_wait(self) -> None:
         if self._peer is not None:
             return
         self._peer = peer = self.client[0] if self.client else ""
@@ -341,13 +341,13 @@ class Verifying:
     """
 
     def __init__(self, inbox: Inbox) -> None:
-        self._inbox, self._run = inbox, _run_one_at_a_time(self._verify)
+        self._inbox, self._run = inbox, _run_one_at_a_time(self._verify_due)
         self._timer: threading.Timer | None = None
 
     def __call__(self) -> None:
         self._run()
 
-    def _verify(self) -> None:
+    def _verify_due(self) -> None:
         self._inbox.verify(due_only=True)
         if self._timer is not None:
             self._timer.cancel()

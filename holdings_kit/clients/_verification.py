@@ -92,7 +92,7 @@ def same_facts(delivered: Loaded, fetched: Loaded) -> bool:
         return False
     besides = (*_ONE_SIDED, *(_MOVING if later else ()))
     return all(
-        _list_facts(one, besides).equals(_list_facts(other, besides))
+        _list_comparable(one, besides).equals(_list_comparable(other, besides))
         for one, other in (
             (delivered.holdings, fetched.holdings),
             (delivered.baskets, fetched.baskets),
@@ -100,6 +100,6 @@ def same_facts(delivered: Loaded, fetched: Loaded) -> bool:
     )
 
 
-def _list_facts(frame: pl.DataFrame, besides: tuple[str, ...]) -> pl.DataFrame:
+def _list_comparable(frame: pl.DataFrame, besides: tuple[str, ...]) -> pl.DataFrame:
     facts = frame.drop(name for name in besides if name in frame.columns)
     return facts.sort(facts.columns, nulls_last=True)

@@ -70,14 +70,14 @@ def describe(shown: object) -> Card:
     for kind in type(shown).__mro__:
         if kind.__name__ in _CARDS:
             return _CARDS[kind.__name__](shown)
-    facts = _list_facts(shown)
+    facts = _list_fields(shown)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(shown).__name__)
     plain = not facts and type(shown).__repr__.__name__ != "_write_text"
     about = _hide_user(repr(shown)) if plain else ""
     return Card(
         name[:1] + name[1:].lower() if " " in name else name,
         about,
-        tuple((label_of_column(key), _make_cell(key, value)) for key, value in facts),
+        tuple((label_of_column(key), _write_field(key, value)) for key, value in facts),
     )
 
 
@@ -100,7 +100,7 @@ def write_text(shown: object) -> str:
     card = describe(shown)
     if card.lines is not None:
         return printable("\n".join(card.lines[:_LINES]))
-    parts = ", ".join(f"{key}={_shorten(value)}" for key, value in _list_facts(shown))
+    parts = ", ".join(f"{key}={_shorten(value)}" for key, value in _list_fields(shown))
     return printable(f"{type(shown).__name__}({parts})")
 
 
@@ -108,7 +108,7 @@ def _write_line(text: str) -> str:
     return escape(printable(text))
 
 
-def _list_facts(shown: Value) -> list[tuple[str, Any]]:
+def _list_fields(shown: Value) -> list[tuple[str, Any]]:
     """List what a record holds; nothing of an object that is none."""
     told: dict[str, Any] = {}
     if hasattr(shown, "_asdict"):
@@ -122,7 +122,7 @@ def _list_facts(shown: Value) -> list[tuple[str, Any]]:
 def _shorten(value: Value) -> str:
     """Write a field in a few words, as code where it is short."""
     if isinstance(value, pl.DataFrame | pl.LazyFrame):
-        return _count_rows(value)
+        return _say_row_count(value)
     if isinstance(value, bytes):
         return f"<{number_of(len(value), 'byte')}>"
     if type(value) in {dict, list, set, frozenset} and len(value) > _FEW:
@@ -131,7 +131,7 @@ def _shorten(value: Value) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
-def _count_rows(frame: pl.DataFrame | pl.LazyFrame) -> str:
+def _say_row_count(frame: pl.DataFrame | pl.LazyFrame) -> str:
     if isinstance(frame, pl.LazyFrame):
         return "rows not counted"
     return f"<{number_of(frame.height, 'row')}>"
@@ -142,7 +142,7 @@ def _hide_user(text: str) -> str:
     return _USER_OF_URL.sub("", text)
 
 
-def _make_cell(name: str, value: Value) -> Cell:
+def _write_field(name: str, value: Value) -> Cell:
     """Write a field as a person reads it."""
     if value is None:
         return Cell(UNKNOWN, why="not known, or not asked for")
@@ -157,7 +157,7 @@ def _make_cell(name: str, value: Value) -> Cell:
     return Cell(f"₹{text}".replace("₹−", "−₹") if kind == "rupees" else text)
 
 
-def _pick(frame: pl.DataFrame, *names: str) -> list[str]:
+def _pick_filled(frame: pl.DataFrame, *names: str) -> list[str]:
     """Keep the columns that hold something."""
     return [name for name in names if name in frame.columns and frame[name].count()]
 
@@ -170,7 +170,7 @@ def _describe_loaded(loaded: Loaded) -> Card:
     counts += [("events", loaded.events.height)] if loaded.events.height else []
     mark = f" ({quantity(odd)} quarantined)" if odd else ""
     accounts = number_of(snapshots["account_id"].n_unique(), "account")
-    columns = _pick(
+    columns = _pick_filled(
         holdings,
         *("account_id", "symbol", "owned_quantity", "average_price"),
         *("last_price", "close_price"),
@@ -312,7 +312,7 @@ def _describe_test(test: TestResult) -> Card:
         line,
         f"{test.note}" + (f"; {test.side}" if test.side else ""),
         (
-            ("Statistic", Cell(_round(test.statistic), why=test.note)),
+            ("Statistic", Cell(_round_to_digits(test.statistic), why=test.note)),
             ("p-value", Cell(probability(test.p_value), why=test.note)),
             ("Degrees of freedom", Cell(str(test.df)))
             if test.df is not None
@@ -340,7 +340,7 @@ def _list_findings(test: TestResult) -> list[str]:
     return [*said, "no p-value"]
 
 
-def _round(value: float) -> str:
+def _round_to_digits(value: float) -> str:
     return quantity(float(f"{value:.4g}"))
 
 

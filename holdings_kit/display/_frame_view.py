@@ -119,14 +119,14 @@ class FrameView:
         self._title, self._notes = printable(title), [printable(n) for n in notes]
 
     def __repr__(self) -> str:
-        lines = self._list_facts() if self._is_one_fact() else self._list_lines()
+        lines = self._list_fact_lines() if self._is_one_fact() else self._list_lines()
         return "\n".join(filter(None, [self._title, *lines, *self._notes]))
 
     def _is_one_fact(self) -> bool:
         """Tell whether it is one row, such as a total: read from top to bottom."""
         return len(self._rows) == 1 and not self._total and len(self._heads) > _BESIDE
 
-    def _list_facts(self) -> list[str]:
+    def _list_fact_lines(self) -> list[str]:
         wide = max(map(len, self._heads))
         right = max(
             (
@@ -183,8 +183,8 @@ class FrameView:
             f'<th scope="col"{place}>{escape(text)}</th>'
             for text, place in zip(self._heads, right, strict=True)
         )
-        body = "".join(_write_row(row, self._right) for row in self._rows)
-        foot = f"<tfoot>{_write_row(self._total, self._right)}</tfoot>"
+        body = "".join(_write_table_row(row, self._right) for row in self._rows)
+        foot = f"<tfoot>{_write_table_row(self._total, self._right)}</tfoot>"
         label = escape(self._title or "Table")
         return (
             f'{title}<div class="w" role="region" tabindex="0" aria-label="{label}">'
@@ -375,7 +375,7 @@ def write_heading(column: str, kind: Kind) -> str:
     return label_of_column(column) + (", ₹" if kind == "rupees" else "")
 
 
-def _write_row(row: list[Cell] | None, right: list[bool]) -> str:
+def _write_table_row(row: list[Cell] | None, right: list[bool]) -> str:
     cells = "".join(
         write_cell(cell, number=number, head=not place)
         for place, (cell, number) in enumerate(zip(row or [], right, strict=False))

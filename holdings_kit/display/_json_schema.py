@@ -111,21 +111,23 @@ def _describe_rows(title: str, columns: pl.Schema) -> dict[str, Any]:
         "type": "array",
         "items": {
             "type": "object",
-            "properties": {name: _describe(it, name) for name, it in columns.items()},
+            "properties": {
+                name: _describe_type(it, name) for name, it in columns.items()
+            },
             "required": list(columns),
             "additionalProperties": False,
         },
     }
 
 
-def _describe(dtype: pl.DataType, column: str) -> dict[str, Any]:
+def _describe_type(dtype: pl.DataType, column: str) -> dict[str, Any]:
     if isinstance(dtype, pl.Decimal):
         whole = max(1, (dtype.precision or 38) - dtype.scale)
         places = f"(\\.[0-9]{{1,{dtype.scale}}})?" if dtype.scale else ""
         return _allow_null("string", pattern=f"^-?[0-9]{{1,{whole}}}{places}$")
     if isinstance(dtype, pl.List | pl.Array):
         inner = pl.Schema({column: dtype.inner})[column]
-        return _allow_null("array", items=_describe(inner, column))
+        return _allow_null("array", items=_describe_type(inner, column))
     if isinstance(dtype, pl.Struct):
         fields = pl.Schema({field.name: field.dtype for field in dtype.fields})
         return _allow_null("object", **_describe_rows("", fields)["items"])

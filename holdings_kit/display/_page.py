@@ -104,7 +104,7 @@ def wrap_page(*parts: str) -> str:
     return f'<div class="hkr"><style>{style}</style><div>{"".join(parts)}</div></div>'
 
 
-def _write_cover(share: float, words: str) -> str:
+def _write_coverage_mark(share: float, words: str) -> str:
     """Write the coverage mark: solid is known, hatched is not."""
     label = escape(f"{percent(share)} known")
     bar = f'<i role="img" aria-label="{label}" style="--p:{100 * share:.2f}%"></i>'
@@ -135,7 +135,7 @@ def _write_content(cell: Cell) -> str:
         text = f'<span title="{escape(printable(cell.more))}">{text}</span>'
     if cell.tone:
         text = f'<span class="{cell.tone}">{text}</span>'
-    return text + (_write_cover(*cell.cover) if cell.cover else "")
+    return text + (_write_coverage_mark(*cell.cover) if cell.cover else "")
 
 
 def write_facts(facts: Iterable[tuple[str, Cell]]) -> str:

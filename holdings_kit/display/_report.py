@@ -118,7 +118,7 @@ def figures(
 def sections(loaded: Loaded, made: Figures) -> list[Section]:
     """Say what was read, what it is worth, and what is not known, part by part."""
     parts = [
-        _read(loaded),
+        _report_reading(loaded),
         _report_positions(made.positions),
         *_report_totals(made),
         _report_collateral(made.collateral),
@@ -161,7 +161,7 @@ def portfolio_report(
     return write_text(sections(loaded, made))
 
 
-def _read(loaded: Loaded) -> Section:
+def _report_reading(loaded: Loaded) -> Section:
     shots = loaded.snapshots.sort("format", "broker", nulls_last=True)
     kinds = shots.group_by("format", "broker", maintain_order=True).agg(
         pl.len().alias("snapshots"),

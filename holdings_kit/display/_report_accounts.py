@@ -181,7 +181,7 @@ def _write_unjudged(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
     reasons = whys.group_by("why").len().sort("len", descending=True)
     items = "".join(
         f'<div><dt>{safe(why)}</dt><dd>{quantity(count)}</dd><dd class="s quiet">'
-        f"{_list_accounts(whys.filter(why=why))}</dd></div>"
+        f"{_list_first_accounts(whys.filter(why=why))}</dd></div>"
         for why, count in reasons.iter_rows()
     )
     return write_card(
@@ -191,7 +191,7 @@ def _write_unjudged(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
     )
 
 
-def _list_accounts(rows: pl.DataFrame) -> str:
+def _list_first_accounts(rows: pl.DataFrame) -> str:
     names = rows["account_id"].sort()
     shown = safe(", ".join(names.head(_ACCOUNTS)))
     left = names.len() - _ACCOUNTS

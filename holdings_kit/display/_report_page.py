@@ -84,14 +84,14 @@ def write_headline(
     return (
         '<section class="card c12 hero" aria-label="Headline"><div>'
         f'<div class="lab">Value</div><div class="big" id="value">'
-        f"{_write_value(total)}</div>{whole}"
+        f"{_write_headline_value(total)}</div>{whole}"
         f'<div class="mets">{mets}</div></div>'
         f'<div class="gaps"><h2>{title} {link}</h2>{gaps}</div>'
         "</section>"
     )
 
 
-def _write_value(total: Row) -> str:
+def _write_headline_value(total: Row) -> str:
     if total["market_value"] is None:
         return unknown(say_no_value(total))
     head, _, paise = rupees(total["market_value"]).partition(".")
@@ -111,7 +111,7 @@ def _list_metrics(
             "Unrealised P&L",
             None if pnl is None else write_change(pnl),
             lacks,
-            _write_cover(total["costed_value_share"]),
+            _write_share_known(total["costed_value_share"]),
         ),
         _write_metric(
             "Return on known cost",
@@ -125,7 +125,7 @@ def _list_metrics(
             "Day change",
             None if day is None else write_change(day),
             _NO_DAY if held else lacks,
-            _write_cover(_share_with_day(positions)),
+            _write_share_known(_share_with_day(positions)),
         ),
     ]
 
@@ -143,7 +143,7 @@ def _write_moves(moves: Moves) -> str:
     )
 
 
-def _write_cover(share: float | None) -> str:
+def _write_share_known(share: float | None) -> str:
     """Say on what part of the value a figure is; of a value of 0 there is no part."""
     if share is None:
         return span("s quiet", "on a value of 0")
@@ -182,7 +182,7 @@ def write_positions(
     scale = _largest(rows, "known_pnl") or 1.0
     heaviest = _largest(rows, "known_market_value") or 1.0
     body = "".join(
-        _write_position(row, on=on, scale=scale, heaviest=heaviest)
+        _write_position_row(row, on=on, scale=scale, heaviest=heaviest)
         for row in shown.iter_rows(named=True)
     )
     if rest.height:
@@ -238,7 +238,9 @@ def _largest(rows: pl.DataFrame, column: str) -> float | None:
     return float(most) if isinstance(most, Decimal) and most else None
 
 
-def _write_position(row: Row, *, on: date | None, scale: float, heaviest: float) -> str:
+def _write_position_row(
+    row: Row, *, on: date | None, scale: float, heaviest: float
+) -> str:
     price, value, pnl = (
         row[name] for name in ("price", "known_market_value", "known_pnl")
     )

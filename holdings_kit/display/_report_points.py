@@ -100,8 +100,8 @@ def _find_uncosted(positions: pl.DataFrame, value: Decimal | None) -> Iterator[P
         costed = rows.select("known_pnl_cost_value", "known_pnl").fill_null(Decimal(0))
         outside = worth - sum(map(sum, costed.iter_rows()), Decimal(0))
         said = (
-            f"{rupees(outside)}, {_share(outside, value)} of value, is outside P&L and "
-            "return"
+            f"{rupees(outside)}, {_say_share(outside, value)} of value, is outside P&L "
+            "and return"
         )
         if unpriced:
             said += f", and {number_of(unpriced, 'position')} of unknown value"
@@ -127,7 +127,7 @@ def _find_old(
         yield Point(
             "price",
             f"{number_of(undated.height, 'price')} of an unknown day",
-            f"{rupees(worth)}, {_share(worth, value)} of value",
+            f"{rupees(worth)}, {_say_share(worth, value)} of value",
             "Give a price file with dates (--prices)",
         )
     old = positions.filter(pl.col("price_date") < on)
@@ -137,13 +137,13 @@ def _find_old(
         yield Point(
             "price",
             f"{number_of(old.height, 'price')} older than the report's day",
-            f"{rupees(worth)}, {_share(worth, value)} of value; the oldest is of "
+            f"{rupees(worth)}, {_say_share(worth, value)} of value; the oldest is of "
             f"{format_value(first, 'date')}",
             "Give the day's price file (--prices)",
         )
 
 
-def _share(part: Decimal | None, whole: Decimal | None) -> str:
+def _say_share(part: Decimal | None, whole: Decimal | None) -> str:
     if part is None or not whole:
         return "an unknown share"
     return percent(float(part / whole))
@@ -174,7 +174,7 @@ def _find_uncollateralized(rows: pl.DataFrame) -> Iterator[Point]:
 def _find_unread(loaded: Loaded, totals: pl.DataFrame) -> Iterator[Point]:
     idle = totals.filter(pl.col("positions_count") == 0)
     if idle.height:
-        names = _list_accounts(idle, loaded)
+        names = _name_accounts(idle, loaded)
         yield Point(
             "reading",
             f"{number_of(idle.height, 'account')} answered with no holdings",
@@ -221,7 +221,7 @@ def _find_unread(loaded: Loaded, totals: pl.DataFrame) -> Iterator[Point]:
         yield Point("reading", title[:1].upper() + title[1:], detail, "No action")
 
 
-def _list_accounts(idle: pl.DataFrame, loaded: Loaded) -> str:
+def _name_accounts(idle: pl.DataFrame, loaded: Loaded) -> str:
     brokers = dict(loaded.snapshots.select("account_id", "broker").rows())
     names = [
         f"{brokers.get(account) or 'account'} {account}"

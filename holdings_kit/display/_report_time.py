@@ -115,7 +115,7 @@ def write_changes(past: Past) -> str:
         ("after", said[1], after, total["unknown_after_count"]),
     )
     most = max((abs(float(size)) for size in (before, after) if size), default=1.0)
-    wholes = "".join(_write_whole(*end, most=most) for end in ends)
+    wholes = "".join(_write_side_value(*end, most=most) for end in ends)
     note = f'<p class="note">{safe(total["note"])}</p>' if total["note"] else ""
     return write_card(
         _say_what_moved(before, after, steps),
@@ -171,7 +171,7 @@ def find_moves(past: Past) -> Moves | None:
     return Moves(since, **sums)
 
 
-def _write_whole(
+def _write_side_value(
     side: str, at: str, size: Decimal | None, without: int, *, most: float
 ) -> str:
     day = at.split(",", maxsplit=1)[0] or side

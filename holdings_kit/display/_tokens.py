@@ -33,7 +33,7 @@ def colours_of_theme(theme: Theme) -> dict[str, str]:
     >>> colours_of_theme("light")["gain"], colours_of_theme("dark")["gain"]
     ('#00695f', '#4fd0bd')
     """
-    light, _, rest = _read_file().partition("@media")
+    light, _, rest = _read_display_file().partition("@media")
     dark = rest[rest.index(_DARK_FROM) :]
     return dict(_COLOUR.findall(light if theme == "light" else dark))
 
@@ -46,7 +46,7 @@ def read_stylesheet() -> str:
     >>> print(read_stylesheet()[-16:])
     --hk-page:#fff}}
     """
-    text = _read_file()
+    text = _read_display_file()
     light = text.split("{", 1)[1].split("}", 1)[0]
     paper = f"@media print{{:root:root:root{{{light}--hk-page:#fff}}}}"
     return text + read_dash_rules() + paper
@@ -60,7 +60,7 @@ def read_mark() -> str:
     >>> read_mark()[:40]
     '<svg xmlns="http://www.w3.org/2000/svg" '
     """
-    return _read_file("mark.svg")
+    return _read_display_file("mark.svg")
 
 
 def write_icon() -> str:
@@ -77,10 +77,10 @@ def write_icon() -> str:
 
 def read_dash_rules() -> str:
     """Read how the dash for what is not known looks, and its reason."""
-    return _read_file("unknown.css").partition("*/")[2]
+    return _read_display_file("unknown.css").partition("*/")[2]
 
 
-def _read_file(name: str = "tokens.css") -> str:
+def _read_display_file(name: str = "tokens.css") -> str:
     folder = files("holdings_kit").joinpath("display")
     return folder.joinpath(name).read_text(encoding="utf-8")
 

@@ -131,8 +131,8 @@ def write_fund_import(done: Transaction, at: datetime) -> dict[str, object]:
                 "closingBalance": units,
                 "nav": nav,
                 "lastNavDate": f"{today - timedelta(days=1):%d-%b-%Y}".upper(),
-                "costValue": _round(units * price),
-                "marketValue": _round(units * nav),
+                "costValue": _round_amount(units * price),
+                "marketValue": _round_amount(units * nav),
             }
         )
         moves.append(
@@ -143,7 +143,7 @@ def write_fund_import(done: Transaction, at: datetime) -> dict[str, object]:
                 "trxnDesc": "Purchase",
                 "trxnUnits": units,
                 "purchasePrice": price,
-                "trxnAmount": _round(units * price),
+                "trxnAmount": _round_amount(units * price),
             }
         )
     wanted = done.response_config
@@ -199,5 +199,5 @@ async def _read_call(request: Request) -> tuple[World, Mapping[str, object]]:
     return world_of(request), await object_of(request)
 
 
-def _round(value: Decimal) -> Decimal:
+def _round_amount(value: Decimal) -> Decimal:
     return value.quantize(Decimal("0.01"))

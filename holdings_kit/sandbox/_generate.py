@@ -156,11 +156,11 @@ class Account:
         """Yield every day's number, the account as it stood that evening."""
         for day in range(len(market.days)):
             if day:
-                self._settle(market, day)
-                self._trade(market, day)
+                self._settle_lots(market, day)
+                self._trade_today(market, day)
             yield day
 
-    def _settle(self, market: Market, day: int) -> None:
+    def _settle_lots(self, market: Market, day: int) -> None:
         for lot in self.lots.values():
             lot.settled, lot.t1 = lot.settled + lot.t1, 0
         if day == market.split_day and market.split in self.lots:
@@ -168,7 +168,7 @@ class Account:
             lot.settled, lot.pledged = lot.settled * SPLIT, lot.pledged * SPLIT
             lot.average //= SPLIT
 
-    def _trade(self, market: Market, day: int) -> None:
+    def _trade_today(self, market: Market, day: int) -> None:
         chance = self.draw.random
         if chance() < _CHANCES.buys:
             self._buy(market, day, known=True)

@@ -35,13 +35,13 @@ def make_relay(forward_to: str, show: Callable[[dict[str, object]], None]) -> St
             answer = str(status)
         except (OSError, HTTPException) as error:
             status, answer = 502, type(error).__name__
-        show({**_read_event(body), "answer": answer})
+        show({**_summarize_event(body), "answer": answer})
         return Response(status_code=status)
 
     return Starlette(routes=[Route("/webhook", relay, methods=["POST"])])
 
 
-def _read_event(body: bytes) -> dict[str, object]:
+def _summarize_event(body: bytes) -> dict[str, object]:
     try:
         said = json.loads(body)
     except ValueError:

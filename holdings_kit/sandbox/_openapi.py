@@ -144,13 +144,13 @@ def _list_gateway_calls(gateway: str) -> dict[str, Schema]:
         "GET /v1/{gateway}/engine/user/holdings": fetch,
         "POST /gateway/mf/getOtp": _describe_gateway_call(
             "Mutual funds: name the investor, an OTP is sent",
-            _describe_object(_share("transactionId message", _TEXT)),
+            _describe_object(_describe_alike("transactionId message", _TEXT)),
             (400, 401, 422, 429),
             body=_refer_to("AskOtp"),
         ),
         "POST /gateway/mf/verifyOtp": _describe_gateway_call(
             "Mutual funds: give the OTP; the import completes",
-            _describe_object(_share("transactionId status", _TEXT)),
+            _describe_object(_describe_alike("transactionId status", _TEXT)),
             (400, 401, 406, 429),
             body=_refer_to("VerifyOtp"),
         ),
@@ -257,7 +257,7 @@ def _list_gateway_schemas() -> dict[str, Schema]:
             "anyOf": [_list(_refer_to("SecurityV2")), _refer_to("SecuritiesV1")]
         },
         "smallcases": _refer_to("Smallcases"),
-        **_share("lastUpdate snapshotDate", _INSTANT),
+        **_describe_alike("lastUpdate snapshotDate", _INSTANT),
         "smallcaseAuthId": {"type": "string", "pattern": "^[0-9a-f]{24}$"},
         "broker": {"type": "string", "description": f"{', '.join(BROKERS)} and more"},
     }
@@ -279,7 +279,7 @@ def _list_gateway_schemas() -> dict[str, Schema]:
     basket = _list(
         _describe_object(
             {
-                **_share("scid name imageUrl", _TEXT),
+                **_describe_alike("scid name imageUrl", _TEXT),
                 **stats,
                 "constituents": _list(part),
             },
@@ -299,19 +299,20 @@ def _list_gateway_schemas() -> dict[str, Schema]:
                     {},
                     {
                         "mfHoldings": {"enum": [True, False, "true", "false"]},
-                        **_share("fromDate pan phone email flow", _TEXT),
+                        **_describe_alike("fromDate pan phone email flow", _TEXT),
                     },
                 ),
                 "responseConfig": _describe_object(
-                    {}, _share("casDetail casSummary", _FLAG)
+                    {}, _describe_alike("casDetail casSummary", _FLAG)
                 ),
                 "notes": {"type": "string", "maxLength": 256},
             },
         ),
         "AskOtp": _describe_object(
-            _share("transactionId pan", _TEXT), _share("phone email", _TEXT)
+            _describe_alike("transactionId pan", _TEXT),
+            _describe_alike("phone email", _TEXT),
         ),
-        "VerifyOtp": _describe_object(_share("transactionId otp", _TEXT)),
+        "VerifyOtp": _describe_object(_describe_alike("transactionId otp", _TEXT)),
         "FundImportWebhook": _describe_object(
             announced,
             {"summary": _ANY, "transactions": _list(_ANY), "notes": _TEXT},
@@ -328,7 +329,7 @@ def _list_gateway_schemas() -> dict[str, Schema]:
                 "expireAt": _INSTANT,
                 "notes": _TEXT_OR_NULL,
                 "success": _describe_nullable(
-                    transaction, _share("smallcaseAuthToken broker", _TEXT)
+                    transaction, _describe_alike("smallcaseAuthToken broker", _TEXT)
                 ),
                 "error": _describe_nullable(
                     {"value": _FLAG, "message": _TEXT, "code": _WHOLE}
@@ -342,15 +343,15 @@ def _list_gateway_schemas() -> dict[str, Schema]:
         "SecurityV2": _describe_object(
             {
                 "holdings": position,
-                "positions": _describe_object(_share("nse bse", position)),
-                **_share("transactableQuantity smallcaseQuantity", _WHOLE),
-                **_share("nseTicker bseTicker", _TEXT_OR_NULL),
+                "positions": _describe_object(_describe_alike("nse bse", position)),
+                **_describe_alike("transactableQuantity smallcaseQuantity", _WHOLE),
+                **_describe_alike("nseTicker bseTicker", _TEXT_OR_NULL),
                 "isin": {"type": "string", "pattern": "^[A-Z]{2}[A-Z0-9]{9}[0-9]$"},
                 "name": _TEXT,
             },
             {
                 "collateralQuantity": {**_WHOLE, "x-trust": "partner"},
-                **_share(
+                **_describe_alike(
                     "isSuspendedOrDelistedOnNSE isSuspendedOrDelistedOnBSE",
                     {**_FLAG, "x-trust": "partner"},
                 ),
@@ -384,14 +385,15 @@ def _list_gateway_schemas() -> dict[str, Schema]:
             }
         ),
         "Stats": _describe_object(
-            _share("currentValue totalReturns", _NUMBER), {"currentReturns": _NUMBER}
+            _describe_alike("currentValue totalReturns", _NUMBER),
+            {"currentReturns": _NUMBER},
         ),
         "MutualFund": _describe_object(
             {
-                **_share("folio fund isin", _TEXT_OR_NULL),
-                **_share("quantity averagePrice lastPrice", price),
+                **_describe_alike("folio fund isin", _TEXT_OR_NULL),
+                **_describe_alike("quantity averagePrice lastPrice", price),
                 "lastPriceDate": _TEXT_OR_NULL,
-                **_share("pnl xirr", price),
+                **_describe_alike("pnl xirr", price),
             },
             {"tradingsymbol": _TEXT_OR_NULL},
         ),
@@ -415,12 +417,19 @@ def _list_arrow_schemas() -> dict[str, Schema]:
         "netPnl mtmLoss cashAvailableForCNC"
     )
     bank = "id vpa bankName accountType accountNumber"
-    ltp = _share("close ltp token", _WHOLE)
-    ohlcv = ltp | _share("open high low volume ltt oi", _WHOLE)
+    ltp = _describe_alike("close ltp token", _WHOLE)
+    ohlcv = ltp | _describe_alike("open high low volume ltt oi", _WHOLE)
     more = "avgPrice ltq time upperLimit lowerLimit totalBuyQty totalSellQty"
-    level = _describe_object(_share("price quantity orders", _WHOLE), trust="invented")
+    level = _describe_object(
+        _describe_alike("price quantity orders", _WHOLE), trust="invented"
+    )
     depth = {**_list(level), "minItems": 5, "maxItems": 5}
-    full = ohlcv | _share(more, _WHOLE) | _share("bids asks", depth) | {"symbol": _TEXT}
+    full = (
+        ohlcv
+        | _describe_alike(more, _WHOLE)
+        | _describe_alike("bids asks", depth)
+        | {"symbol": _TEXT}
+    )
     at = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0530$"}
     bar = {
         "type": "array",
@@ -439,24 +448,28 @@ def _list_arrow_schemas() -> dict[str, Schema]:
             {"code": {"const": "INVALID_DATE_RANGE"}},
         ),
         "Authenticate": _describe_object(
-            _share("checkSum token appID", _TEXT), closed=False
+            _describe_alike("checkSum token appID", _TEXT), closed=False
         ),
         "PasswordLogin": _describe_object(
-            _share("userID password appID", _TEXT), closed=False, trust="client"
+            _describe_alike("userID password appID", _TEXT),
+            closed=False,
+            trust="client",
         ),
         "SecondFactor": _describe_object(
-            _share("userID requestId code", _TEXT), closed=False, trust="client"
+            _describe_alike("userID requestId code", _TEXT),
+            closed=False,
+            trust="client",
         ),
-        "Session": _describe_object(_share("name token userID", _TEXT)),
+        "Session": _describe_object(_describe_alike("name token userID", _TEXT)),
         "ArrowHolding": _describe_object(
             {
                 "symbols": _list(
                     _describe_object(
                         {"symbol": _TEXT, "exchange": _TEXT, "token": _DIGITS},
-                        _share("tradingSymbol isin", _TEXT),
+                        _describe_alike("tradingSymbol isin", _TEXT),
                     )
                 ),
-                **_share(numbers, _ARROW_NUMBER),
+                **_describe_alike(numbers, _ARROW_NUMBER),
             },
             {"pendingCollateralQty": _ARROW_NUMBER},
         ),
@@ -466,22 +479,24 @@ def _list_arrow_schemas() -> dict[str, Schema]:
                     _describe_object(
                         {
                             "segment": {"type": "string", "enum": ["CM", "FO", "MCX"]},
-                            **_share(allocation, _ARROW_NUMBER),
+                            **_describe_alike(allocation, _ARROW_NUMBER),
                         }
                     )
                 ),
-                "margin": _describe_object(_share(margin, _ARROW_NUMBER)),
+                "margin": _describe_object(_describe_alike(margin, _ARROW_NUMBER)),
             }
         ),
         "User": _describe_object(
             {
-                **_share("id name email pan phone image userType", _TEXT),
+                **_describe_alike("id name email pan phone image userType", _TEXT),
                 "totpEnabled": _FLAG,
                 "ordersTypes": _WHOLE,
-                **_share("exchanges products", _list(_TEXT)),
-                "depository": _list(_describe_object(_share("dp id", _TEXT))),
+                **_describe_alike("exchanges products", _list(_TEXT)),
+                "depository": _list(_describe_object(_describe_alike("dp id", _TEXT))),
                 "bankDetails": _list(
-                    _describe_object({**_share(bank, _TEXT), "isDefault": _FLAG})
+                    _describe_object(
+                        {**_describe_alike(bank, _TEXT), "isDefault": _FLAG}
+                    )
                 ),
             },
             {"userID": {**_TEXT, "x-trust": "invented"}},
@@ -493,7 +508,7 @@ def _list_arrow_schemas() -> dict[str, Schema]:
             }
         ),
         "QuoteRequest": _describe_object(
-            _share("symbol exchange", _TEXT), closed=False
+            _describe_alike("symbol exchange", _TEXT), closed=False
         ),
         "Ltp": _describe_object(ltp),
         "Ohlcv": _describe_object(ohlcv),
@@ -528,7 +543,7 @@ def _describe_nullable(
     return {"anyOf": [_NULL, _describe_object(required, optional)]}
 
 
-def _share(names: str, schema: Schema) -> dict[str, Schema]:
+def _describe_alike(names: str, schema: Schema) -> dict[str, Schema]:
     """Describe several members alike."""
     return dict.fromkeys(names.split(), schema)
 

@@ -110,7 +110,7 @@ def render_holdings(
         return _write_heading(said, below) + _write_unread(unread)
     value = rupees(total["market_value"])
     said = f"{value}: {number_of(positions.height, 'holding')} of {owner}"
-    rows = "".join(_write_row(row) for row in positions.iter_rows(named=True))
+    rows = "".join(_write_holding_row(row) for row in positions.iter_rows(named=True))
     heads = "".join(
         f'<th scope="col"{_write_class(kind)}>{head}</th>' for head, kind in _HEADS
     )
@@ -138,7 +138,7 @@ def _write_unread(count: int) -> str:
     return f'<p class="problem">{said}</p>' if count else ""
 
 
-def _write_row(row: Mapping[str, Any]) -> str:
+def _write_holding_row(row: Mapping[str, Any]) -> str:
     name = escape(printable(row["name"] or row["symbol"] or row["instrument_id"]))
     symbol = escape(printable(row["symbol"] or ""))
     owned = quantity(row["owned_quantity"])
@@ -154,7 +154,7 @@ def _write_row(row: Mapping[str, Any]) -> str:
     )
     tones = {4: row["unrealized_pnl"], 5: row["return"]}
     written = "".join(
-        f"<td{_write_class(kind)}>{_write_value(text, why, tones.get(place))}</td>"
+        f"<td{_write_class(kind)}>{_write_toned(text, why, tones.get(place))}</td>"
         for place, (text, kind, why) in enumerate(cells)
     )
     return (
@@ -171,10 +171,10 @@ def _write_total(total: Mapping[str, Any]) -> str:
         priced / count, f"{priced} of {count} priced"
     )
     pnl = total["unrealized_pnl"]
-    change = _write_value(rupees(pnl, sign=True), _NO_COST, pnl)
+    change = _write_toned(rupees(pnl, sign=True), _NO_COST, pnl)
     if share is not None:
         change += _write_cover(share, f"on {percent(share)} of value")
-    back = _write_value(percent(total["return"], sign=True), _NO_COST, total["return"])
+    back = _write_toned(percent(total["return"], sign=True), _NO_COST, total["return"])
     return (
         '<tr><th scope="row">Total</th><td class="beside"></td>'
         '<td class="beside"></td><td class="beside"></td>'
@@ -218,7 +218,7 @@ def _format_change(value: object) -> str:
     return rupees(value, sign=True).replace("₹", "")
 
 
-def _write_value(text: str, why: str, change: float | Decimal | None = None) -> str:
+def _write_toned(text: str, why: str, change: float | Decimal | None = None) -> str:
     """Write a number, its gain or loss, or the dash that says why."""
     if text == UNKNOWN:
         return unknown(why)

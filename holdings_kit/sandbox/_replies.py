@@ -195,7 +195,7 @@ async def _apply_fault(fault: Fault, request: Request, endpoint: Endpoint) -> Re
         page = "<html><body><h1>502 Bad Gateway</h1></body></html>"
         return HTMLResponse(page, 502)
     if fault.name == "timeout":
-        await _wait(request, seconds)
+        await _wait_unless_closing(request, seconds)
         raise RefusedError(504)
     if fault.name == "success false":
         said, gateway = _WORDS[500], _is_gateway_path(request.url.path)
@@ -239,11 +239,11 @@ async def _send_slowly(
 ) -> AsyncIterator[bytes]:
     size = max(len(body) // parts, 1)
     for start in range(0, len(body), size):
-        await _wait(request, seconds / parts)
+        await _wait_unless_closing(request, seconds / parts)
         yield body[start : start + size]
 
 
-async def _wait(request: Request, seconds: float) -> None:
+async def _wait_unless_closing(request: Request, seconds: float) -> None:
     """Wait in real time, but not on a sandbox that is closing."""
     closing: asyncio.Event = request.app.state.closing
     with contextlib.suppress(TimeoutError):

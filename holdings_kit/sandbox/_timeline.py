@@ -137,16 +137,16 @@ class Timeline:
         day = _Day({key: dict(lots) for key, lots in before.lots.items()})
         for persona in day.lots:
             if persona not in _STILL:
-                self._settle(day, persona, session)
+                self._settle_trades(day, persona, session)
         if step := self._steps.get(session):
-            self._follow(day, session, *step)
+            self._follow_script(day, session, *step)
         for persona in day.lots:
             scripted = persona in {"asha", "asha2"} and session <= max(self._steps) + 2
             if persona not in _STILL and not scripted:
-                self._trade(day, persona, session)
+                self._trade_at_random(day, persona, session)
         return day
 
-    def _settle(self, day: _Day, persona: str, session: int) -> None:
+    def _settle_trades(self, day: _Day, persona: str, session: int) -> None:
         for key, lot in list(day.lots[persona].items()):
             if lot.today == 0:
                 continue
@@ -157,7 +157,7 @@ class Timeline:
             if after.owned == 0:
                 del day.lots[persona][key]
 
-    def _follow(
+    def _follow_script(
         self, day: _Day, session: int, kind: str, key: str, quantity: int
     ) -> None:
         lots = day.lots["asha"]
@@ -231,7 +231,7 @@ class Timeline:
             added = after.owned - lot.owned
             day.put(Event(session, persona, key, kind, arrow, gateway, added), after)
 
-    def _trade(self, day: _Day, persona: str, session: int) -> None:
+    def _trade_at_random(self, day: _Day, persona: str, session: int) -> None:
         random = Random(f"{self.seed}:{persona}:{session}")
         if random.random() > 1 / 3:
             return

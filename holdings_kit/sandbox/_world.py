@@ -299,7 +299,9 @@ class World:
         moments = [happened - _EARLIER, happened] if reorder else [happened]
         with self.lock:
             made = [
-                self.webhooks.prepare(self._do(event, found, at), at=at, forged=forged)
+                self.webhooks.prepare(
+                    self._let_happen(event, found, at), at=at, forged=forged
+                )
                 for at in moments
             ]
         sent = [one for one in reversed(made) for _ in range(2 if duplicate else 1)]
@@ -307,7 +309,7 @@ class World:
             self.webhooks.send_now(one, target)
         return sent
 
-    def _do(self, event: str, persona: Persona, at: datetime) -> Notice:
+    def _let_happen(self, event: str, persona: Persona, at: datetime) -> Notice:
         """Let an event have happened at `at`, and give what its webhook says."""
         intents = {"mf-import": MF_INTENT, "holdings-import": "HOLDINGS_IMPORT"}
         imports = event == "holdings-import"

@@ -507,14 +507,14 @@ def end_labels(
     ends are given as it maps them.
     """
     low, high = (scale(edge) for edge in axes.get_ylim())
-    points = 0.72 * axes.figure.get_figheight() * 72 / max(1, _count_rows(axes))
+    points = 0.72 * axes.figure.get_figheight() * 72 / max(1, _count_panel_rows(axes))
     ordered = sorted(ends)
     spots = [
         (min(max(end, low), high) - low) / ((high - low) or 1) * points
         for end, *_ in ordered
     ]
     heights = [_GAP * (1 + words.count("\n")) for _, words, _ in ordered]
-    places = _spread(spots, heights, points + _GAP)
+    places = _spread_labels(spots, heights, points + _GAP)
     for spot, place, (_, words, shade) in zip(spots, places, ordered, strict=True):
         write_beside(
             axes,
@@ -529,10 +529,10 @@ def end_labels(
         )
 
 
-def _spread(spots: list[float], heights: list[float], top: float) -> list[float]:
+def _spread_labels(spots: list[float], heights: list[float], top: float) -> list[float]:
     """Move labels apart that would touch: up, and down again from the top.
 
-    >>> _spread([0.0, 1.0, 99.0], [10.0, 10.0, 10.0], 100.0)
+    >>> _spread_labels([0.0, 1.0, 99.0], [10.0, 10.0, 10.0], 100.0)
     [0.0, 10.0, 95.0]
     """
     places, free = list[float](), -inf
@@ -546,7 +546,7 @@ def _spread(spots: list[float], heights: list[float], top: float) -> list[float]
     return places
 
 
-def _count_rows(axes: Axes) -> int:
+def _count_panel_rows(axes: Axes) -> int:
     spec = axes.get_subplotspec()
     return spec.get_gridspec().nrows if spec else 1
 
