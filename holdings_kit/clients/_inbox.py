@@ -492,17 +492,20 @@ class Inbox:
     def _refuse(self, digest: str, body: bytes, verdict: Verdict) -> Receipt:
         path = self.folder / "refused" / f"{digest}.body"
         if not path.exists():
-            total = self._refused_bytes + len(body)
-            if self._refused >= self._keep_refused or total > self._keep_refused_bytes:
-                return Receipt(verdict.status, verdict.reason, None)
-            try:
-                if _measure_free_bytes(self.folder) < _SPARE * len(body) + total:
-                    return Receipt(verdict.status, verdict.reason, None)
-                self._write(path, body)
-            except OSError:  # the answer is the same without a copy
-                return Receipt(verdict.status, verdict.reason, None)
-            self._refused, self._refused_bytes = self._refused + 1, total
-        return Receipt(verdict.status, verdict.reason, path)
+            with suppress(OSError):  # the answer is the same without a copy
+                self._copy_refused(path, body)
+        kept = path if path.exists() else None
+        return Receipt(verdict.status, verdict.reason, kept)
+
+    def _copy_refused(self, path: Path, body: bytes) -> None:
+        """Keep a refused body for a look, where there is room for it."""
+        total = self._refused_bytes + len(body)
+        if self._refused >= self._keep_refused or total > self._keep_refused_bytes:
+            return
+        if _measure_free_bytes(self.folder) < _SPARE * len(body) + total:
+            return
+        self._write(path, body)
+        self._refused, self._refused_bytes = self._refused + 1, total
 
     def _write(self, target: Path, body: bytes) -> Path:
         """Write beside, flush, rename, flush the folder."""

@@ -266,15 +266,10 @@ def _write_quote(
 ) -> dict[str, object]:
     market, now = world.timeline.market, world.clock.now()
     session = market.session(now)
-    close, last = (
-        market.previous_close(item.key, session),
-        market.last_price(item.key, now),
-    )
-    quote: dict[str, object] = {
-        "close": close,
-        "ltp": last,
-        "token": int(listing.token),
-    }
+    close = market.previous_close(item.key, session)
+    last = market.last_price(item.key, now)
+    quote: dict[str, object] = {"close": close, "ltp": last}
+    quote["token"] = int(listing.token)
     if mode == "ltp":
         return quote
     opens, traded_at = _find_last_trade(world, session)

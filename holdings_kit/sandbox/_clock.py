@@ -69,12 +69,8 @@ class Clock:
         speed: float = 0.0,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ticks = ticks
-        self._base, self._mark, self._speed = (
-            require_zone(start, "start").astimezone(UTC),
-            ticks(),
-            _check_speed(speed),
-        )
+        self._ticks, self._speed = ticks, _check_speed(speed)
+        self.set(require_zone(start, "start"))
 
     @property
     def speed(self) -> float:
@@ -94,10 +90,8 @@ class Clock:
 
     def set(self, instant: datetime) -> None:
         """Show `instant` from now on; it may lie in the past."""
-        self._base, self._mark = (
-            require_zone(instant, "instant").astimezone(UTC),
-            self._ticks(),
-        )
+        self._base = require_zone(instant, "instant").astimezone(UTC)
+        self._mark = self._ticks()
 
     def advance(
         self,

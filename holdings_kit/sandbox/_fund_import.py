@@ -122,12 +122,12 @@ def write_fund_import(done: Transaction, at: datetime) -> dict[str, object]:
     for number, fund in enumerate(FUNDS if held else (), 1):
         nav = Decimal(fund.nav)
         common = {"folio": f"INV{number:05d}", "isin": fund.isin}
+        common["schemeName"] = fund.name
         units, bought = Decimal("12.3450") * number, nav * Decimal("0.95")
         price = bought.quantize(Decimal("0.0001"))
         summary.append(
             {
                 **common,
-                "schemeName": fund.name,
                 "closingBalance": units,
                 "nav": nav,
                 "lastNavDate": f"{today - timedelta(days=1):%d-%b-%Y}".upper(),
@@ -138,7 +138,6 @@ def write_fund_import(done: Transaction, at: datetime) -> dict[str, object]:
         moves.append(
             {
                 **common,
-                "schemeName": fund.name,
                 "trxnDate": f"{today - timedelta(days=400):%d-%b-%Y}".upper(),
                 "trxnDesc": "Purchase",
                 "trxnUnits": units,

@@ -144,13 +144,13 @@ def _list_gateway_calls(gateway: str) -> dict[str, Schema]:
         "GET /v1/{gateway}/engine/user/holdings": fetch,
         "POST /gateway/mf/getOtp": _describe_gateway_call(
             "Mutual funds: name the investor, an OTP is sent",
-            _describe_object(_describe_alike("transactionId message", _TEXT)),
+            _describe_object("transactionId message"),
             (400, 401, 422, 429),
             body=_refer_to("AskOtp"),
         ),
         "POST /gateway/mf/verifyOtp": _describe_gateway_call(
             "Mutual funds: give the OTP; the import completes",
-            _describe_object(_describe_alike("transactionId status", _TEXT)),
+            _describe_object("transactionId status"),
             (400, 401, 406, 429),
             body=_refer_to("VerifyOtp"),
         ),
@@ -199,7 +199,7 @@ def _list_arrow_calls() -> dict[str, Schema]:
         ),
         "POST /auth/app/login": _describe_arrow_call(
             "Log in by password",
-            _describe_object({"requestId": _TEXT}),
+            _describe_object("requestId"),
             (400, 401, 429),
             body=_refer_to("PasswordLogin"),
             secured=False,
@@ -283,7 +283,7 @@ def _list_gateway_schemas() -> dict[str, Schema]:
                 **stats,
                 "constituents": _list(part),
             },
-            {"shortDescription": _TEXT},
+            "shortDescription",
         )
     )
     return {
@@ -309,10 +309,10 @@ def _list_gateway_schemas() -> dict[str, Schema]:
             },
         ),
         "AskOtp": _describe_object(
-            _describe_alike("transactionId pan", _TEXT),
-            _describe_alike("phone email", _TEXT),
+            "transactionId pan",
+            "phone email",
         ),
-        "VerifyOtp": _describe_object(_describe_alike("transactionId otp", _TEXT)),
+        "VerifyOtp": _describe_object("transactionId otp"),
         "FundImportWebhook": _describe_object(
             announced,
             {"summary": _ANY, "transactions": _list(_ANY), "notes": _TEXT},
@@ -328,9 +328,7 @@ def _list_gateway_schemas() -> dict[str, Schema]:
                 "status": {"type": "string", "enum": statuses.split()},
                 "expireAt": _INSTANT,
                 "notes": _TEXT_OR_NULL,
-                "success": _describe_nullable(
-                    transaction, _describe_alike("smallcaseAuthToken broker", _TEXT)
-                ),
+                "success": _describe_nullable(transaction, "smallcaseAuthToken broker"),
                 "error": _describe_nullable(
                     {"value": _FLAG, "message": _TEXT, "code": _WHOLE}
                 ),
@@ -447,20 +445,18 @@ def _list_arrow_schemas() -> dict[str, Schema]:
             },
             {"code": {"const": "INVALID_DATE_RANGE"}},
         ),
-        "Authenticate": _describe_object(
-            _describe_alike("checkSum token appID", _TEXT), closed=False
-        ),
+        "Authenticate": _describe_object("checkSum token appID", closed=False),
         "PasswordLogin": _describe_object(
-            _describe_alike("userID password appID", _TEXT),
+            "userID password appID",
             closed=False,
             trust="client",
         ),
         "SecondFactor": _describe_object(
-            _describe_alike("userID requestId code", _TEXT),
+            "userID requestId code",
             closed=False,
             trust="client",
         ),
-        "Session": _describe_object(_describe_alike("name token userID", _TEXT)),
+        "Session": _describe_object("name token userID"),
         "ArrowHolding": _describe_object(
             {
                 "symbols": _list(
@@ -492,7 +488,7 @@ def _list_arrow_schemas() -> dict[str, Schema]:
                 "totpEnabled": _FLAG,
                 "ordersTypes": _WHOLE,
                 **_describe_alike("exchanges products", _list(_TEXT)),
-                "depository": _list(_describe_object(_describe_alike("dp id", _TEXT))),
+                "depository": _list(_describe_object("dp id")),
                 "bankDetails": _list(
                     _describe_object(
                         {**_describe_alike(bank, _TEXT), "isDefault": _FLAG}
@@ -507,9 +503,7 @@ def _list_arrow_schemas() -> dict[str, Schema]:
                 "specialTradingDays": _ANY,
             }
         ),
-        "QuoteRequest": _describe_object(
-            _describe_alike("symbol exchange", _TEXT), closed=False
-        ),
+        "QuoteRequest": _describe_object("symbol exchange", closed=False),
         "Ltp": _describe_object(ltp),
         "Ohlcv": _describe_object(ohlcv),
         "FullQuote": _describe_object(full),
@@ -518,17 +512,24 @@ def _list_arrow_schemas() -> dict[str, Schema]:
 
 
 def _describe_object(
-    required: Mapping[str, Schema],
-    optional: Mapping[str, Schema] | None = None,
+    required: Mapping[str, Schema] | str,
+    optional: Mapping[str, Schema] | str = "",
     *,
     closed: bool = True,
     trust: str = "",
 ) -> Schema:
-    """Describe an object; a closed one has no member that is not described."""
+    """Describe an object by its members; names alone are those of texts.
+
+    A closed one has no member that is not described.
+    """
+    if isinstance(required, str):
+        required = _describe_alike(required, _TEXT)
+    if isinstance(optional, str):
+        optional = _describe_alike(optional, _TEXT)
     found: dict[str, object] = {
         "type": "object",
         "required": list(required),
-        "properties": {**required, **(optional or {})},
+        "properties": {**required, **optional},
     }
     if closed:
         found["additionalProperties"] = False
@@ -538,7 +539,7 @@ def _describe_object(
 
 
 def _describe_nullable(
-    required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None
+    required: Mapping[str, Schema], optional: Mapping[str, Schema] | str = ""
 ) -> Schema:
     return {"anyOf": [_NULL, _describe_object(required, optional)]}
 

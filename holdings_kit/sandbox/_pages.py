@@ -310,9 +310,7 @@ def _render_broker_step(
         return render_chooser(found.id, offered)
     if step == "login" and found.status == "INITIALIZED" and found.broker:
         customers = [one for one in world.named if one.broker == found.broker]
-        return render_login(
-            found.id, BROKERS[found.broker], customers, pin=PIN, problem=problem
-        )
+        return render_login(found.id, BROKERS[found.broker], customers, problem=problem)
     if step == "consent" and found.status == "USED" and found.persona:
         return render_consent(
             found.id,

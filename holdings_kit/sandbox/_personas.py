@@ -333,11 +333,8 @@ def _read_lots(part: _Part) -> dict[str, Lot]:
         whole = {"quantity": value} if isinstance(value, int) else value
         lot = _Part(f"{listed.place}/{symbol}", whole)
         lot.allow(_LOT)
-        quantity, t1, pledged = (
-            lot.count("quantity"),
-            lot.count("t1", 0),
-            lot.count("pledged", 0),
-        )
+        quantity = lot.count("quantity")
+        t1, pledged = lot.count("t1", 0), lot.count("pledged", 0)
         if t1 + pledged > quantity:
             raise lot.refuse("quantity", "is less than t1 and pledged together")
         average = lot.members.get("average")

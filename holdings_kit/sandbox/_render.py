@@ -148,7 +148,6 @@ def render_login(
     broker: str,
     customers: Iterable[Persona],
     *,
-    pin: str,
     problem: str,
 ) -> str:
     """Ask who logs in, and for the PIN."""
@@ -170,7 +169,7 @@ def render_login(
         '<label for="pin">PIN</label>'
         '<input id="pin" name="pin" type="password" inputmode="numeric" required '
         f'autocomplete="off" aria-describedby="{described}"{invalid}>'
-        f'<p class="help" id="pin-help">Every PIN here is {escape(pin)}.</p>'
+        f'<p class="help" id="pin-help">Every PIN here is {PIN}.</p>'
         "<button>Log in</button></form>" + _render_cancel_form(transaction_id),
     )
 

@@ -50,7 +50,7 @@ def every_page(text: str) -> dict[str, str]:
     return {
         "welcome": pages.render_welcome(text, [who]),
         "chooser": pages.render_chooser(text, {text: text}),
-        "login": pages.render_login(text, text, [who], pin=text, problem=text),
+        "login": pages.render_login(text, text, [who], problem=text),
         "consent": pages.render_consent(text, text, text, who, funds=True),
         "done": pages.render_done(processing=False),
         "processing": pages.render_done(processing=True),
