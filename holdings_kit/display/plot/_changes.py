@@ -108,13 +108,12 @@ def cause_counts(
     calm = sum(counts.pop(cause, 0) for cause in _QUIET)
     shown = [(cause, counts[cause]) for cause in CAUSES if cause in counts]
     told = ", ".join(f"{cause.replace('_', ' ')} {n}" for cause, n in shown)
-    figure, (axes,) = new_figure(
+    alt = (
         f"Lines by cause: {told or 'none changed'}; "
-        f"{calm} moved in price only or not at all.",
-        size=(7.4, 1.5 + 0.32 * max(len(shown), 2)),
-        ax=ax,
-        figsize=figsize,
+        f"{calm} moved in price only or not at all."
     )
+    size = (7.4, 1.5 + 0.32 * max(len(shown), 2))
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     quiet = f"{number_of(calm, 'line')} moved in price only or not at all"
     if not shown:
         nothing(axes, "no line changed")
@@ -210,12 +209,8 @@ def quantity_ladder(
         if end not in told and line[f"owned_quantity_{end}"] is not None
     ]
     words = ", ".join(f"{n:g} {name} {end}" for end, name, _, n in parts if n)
-    figure, (axes,) = new_figure(
-        f"Quantities of {symbol} before and after ({cause}): {words or 'none'}.",
-        size=(5.2, 4.2),
-        ax=ax,
-        figsize=figsize,
-    )
+    alt = f"Quantities of {symbol} before and after ({cause}): {words or 'none'}."
+    figure, (axes,) = new_figure(alt, size=(5.2, 4.2), ax=ax, figsize=figsize)
     top = {"before": 0.0, "after": 0.0}
     for end, name, shade, size in parts:
         if not size:
@@ -306,12 +301,9 @@ def change_timeline(
         f"{cause.replace('_', ' ')} {n}"
         for cause, n in told["cause"].value_counts().rows()
     )
-    figure, (axes,) = new_figure(
-        f"Timeline of account {account_id}: {words or 'nothing happened'}.",
-        size=(9.0, 2.0 + 0.3 * max(len(names), 3)),
-        ax=ax,
-        figsize=figsize,
-    )
+    alt = f"Timeline of account {account_id}: {words or 'nothing happened'}."
+    size = (9.0, 2.0 + 0.3 * max(len(names), 3))
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     if not names:
         nothing(axes, "nothing happened")
         return figure
@@ -449,13 +441,12 @@ def value_waterfall(
     told = ", ".join(f"{names[s]} {rupees(row[s])}" for s in steps if row[s])
     before, after = row["value_before"], row["value_after"]
     kind = next((_KINDS[step] for step in _KINDS if step in steps), "value")
-    figure, (axes,) = new_figure(
+    alt = (
         f"Waterfall of {kind} from {rupees(before)} to {rupees(after)}: "
-        f"{told or 'no step'}.",
-        size=(7.4, 1.6 + 0.34 * (len(steps) + 1)),
-        ax=ax,
-        figsize=figsize,
+        f"{told or 'no step'}."
     )
+    inches = (7.4, 1.6 + 0.34 * (len(steps) + 1))
+    figure, (axes,) = new_figure(alt, size=inches, ax=ax, figsize=figsize)
     level = 0.0
     for place, step in enumerate(steps):
         size = row[step]

@@ -95,13 +95,9 @@ def breach_plot(
     days = number_of(horizon, "day")
     alt = f"Losses of {instrument_id} over {days} against its haircut: "
     parts = split_series(counts["model"].to_list(), ax=ax)
-    figure, panels = new_figure(
-        alt + (said or "nothing to judge") + ".",
-        size=(9.0, 1.3 + 2.9 * len(parts)),
-        rows=len(parts),
-        ax=ax,
-        figsize=figsize,
-    )
+    alt = alt + (said or "nothing to judge") + "."
+    size = (9.0, 1.3 + 2.9 * len(parts))
+    figure, panels = new_figure(alt, size=size, rows=len(parts), ax=ax, figsize=figsize)
     if judged.height == 0:
         nothing(panels[0], f"No haircut of {instrument_id} with a loss after it.")
         return figure

@@ -96,13 +96,10 @@ def model_comparison(
     names = scores["model"].to_list()
     of = number_of(len(names), "model")
     best = f"{names[0]} has the lowest mean loss of {of}." if names else ""
+    alt = best or "No model to compare."
+    size = (4.5 + max(4.5, 1.5 + 0.62 * len(names)), 2.6 + 0.36 * len(names))
     figure, (left, right) = new_figure(
-        best or "No model to compare.",
-        size=(4.5 + max(4.5, 1.5 + 0.62 * len(names)), 2.6 + 0.36 * len(names)),
-        columns=2,
-        ax=ax,
-        figsize=figsize,
-        width_ratios=[2, 3],
+        alt, size=size, columns=2, ax=ax, figsize=figsize, width_ratios=[2, 3]
     )
     if not names:
         nothing(left, "No model to compare.")
@@ -262,12 +259,9 @@ def procyclicality(
         for model, ratio in medians.sort("model").iter_rows()
     )
     alt = f"Median ratio of the highest to the lowest haircut: {said or 'none'}."
+    size = (9.0, 1.9 + 0.34 * max(len(models), 4))
     figure, (left, right) = new_figure(
-        alt,
-        size=(9.0, 1.9 + 0.34 * max(len(models), 4)),
-        columns=2,
-        ax=ax,
-        figsize=figsize,
+        alt, size=size, columns=2, ax=ax, figsize=figsize
     )
     if not models:
         nothing(left, "No haircut to measure.")
@@ -397,13 +391,9 @@ def adequacy_heatmap(
     columns = min(len(models), 2 if len(years) > _WIDE else 3) or 1
     rows = -(-len(models) // columns) or 1
     wide, high = 1.4 + 0.62 * len(years), 0.8 + 0.3 * len(names)
+    size = (max(7.4, columns * wide), max(3.0, 1.2 + rows * high))
     figure, panels = new_figure(
-        alt,
-        size=(max(7.4, columns * wide), max(3.0, 1.2 + rows * high)),
-        rows=rows,
-        columns=columns,
-        ax=ax,
-        figsize=figsize,
+        alt, size=size, rows=rows, columns=columns, ax=ax, figsize=figsize
     )
     if not names:
         nothing(panels[0], "No coverage to show.")
@@ -509,12 +499,9 @@ def haircut_drawdown(
     alt = f"Haircut against the worst loss within {number_of(horizon, 'day')}: "
     alt += f"{below} points lie above the line y = x."
     parts = split_series(worst["model"].unique().sort().to_list(), ax=ax)
+    size = (max(7.4, 5.5 * len(parts)), 5.8)
     figure, panels = new_figure(
-        alt,
-        size=(max(7.4, 5.5 * len(parts)), 5.8),
-        columns=len(parts),
-        ax=ax,
-        figsize=figsize,
+        alt, size=size, columns=len(parts), ax=ax, figsize=figsize
     )
     if worst.height == 0:
         nothing(panels[0], "No haircut with a loss after it.")

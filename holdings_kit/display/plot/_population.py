@@ -89,12 +89,11 @@ def distribution_bars(
         if most
         else ""
     )
-    figure, (axes,) = new_figure(
+    alt = (
         f"Accounts by {measure.replace('_', ' ')}: {number_of(count, 'account')}, "
-        f"{quantity(unknown)} of them unknown{where}.",
-        ax=ax,
-        figsize=figsize,
+        f"{quantity(unknown)} of them unknown{where}."
     )
+    figure, (axes,) = new_figure(alt, ax=ax, figsize=figsize)
     if not count:
         nothing(axes, "no accounts")
         return figure
@@ -222,16 +221,15 @@ def stress_curve(
         )
         return draw_nothing(alt, words, ax=ax, figsize=figsize)
     first, last = rows[0], rows[-1]
-    figure, (axes,) = new_figure(
+    alt = (
         "Accounts short of margin: "
         f"{quantity(first['short_count'])} of {quantity(first['accounts_count'])} "
         f"at +{first['haircut_add']:.0%}, "
         f"{quantity(last['short_count'])} of {quantity(last['accounts_count'])} "
         f"at +{last['haircut_add']:.0%}, "
-        f"{rupees(float(last['shortfall_value']))} missing there.",
-        ax=ax,
-        figsize=figsize,
+        f"{rupees(float(last['shortfall_value']))} missing there."
     )
+    figure, (axes,) = new_figure(alt, ax=ax, figsize=figsize)
     steps = [row["haircut_add"] for row in rows]
     short = [row["short_count"] for row in rows]
     axes.fill_between(steps, short, color=colour("barsoft"), linewidth=0)
@@ -296,13 +294,10 @@ def activity_lines(
     instants = shown["after_at"].n_unique()
     said = ", ".join(f"{cause} {totals[cause]}" for cause in causes) or "none"
     parts = split_series(causes, ax=ax)
+    alt = f"Changed lines by cause over {instants} instants: {said}."
+    size = (7.4, 1.2 + 3.0 * len(parts))
     figure, panels = new_figure(
-        f"Changed lines by cause over {instants} instants: {said}.",
-        size=(7.4, 1.2 + 3.0 * len(parts)),
-        rows=len(parts),
-        share_x=True,
-        ax=ax,
-        figsize=figsize,
+        alt, size=size, rows=len(parts), share_x=True, ax=ax, figsize=figsize
     )
     if not causes:
         nothing(panels[0], "nothing changed")

@@ -82,13 +82,12 @@ def pnl_bars(
         alt = "Unrealised P&L by position: none is known."
         return draw_nothing(alt, "no P&L is known", ax=ax, figsize=figsize)
     low, high = shown.row(0, named=True), shown.row(-1, named=True)
-    figure, (axes,) = new_figure(
+    alt = (
         f"Unrealised P&L by position: from {rupees(low['pnl'])} ({low['name']}) to "
-        f"{rupees(high['pnl'])} ({high['name']}); {unknown} unknown.",
-        size=(7.4, 1.4 + 0.28 * shown.height),
-        ax=ax,
-        figsize=figsize,
+        f"{rupees(high['pnl'])} ({high['name']}); {unknown} unknown."
     )
+    size = (7.4, 1.4 + 0.28 * shown.height)
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     axes.barh(
         range(shown.height),
         shown["pnl"].to_list(),

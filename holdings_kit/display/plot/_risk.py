@@ -110,14 +110,13 @@ def concentration(
         .head(top)
         .reverse()
     )
-    figure, (axes,) = new_figure(
+    alt = (
         f"Weights of {number_of(shown.height, 'instrument')} before and after "
         "look-through; "
-        f"effective number of instruments {numbers[0]} before, {numbers[1]} after.",
-        size=(7.4, 1.5 + 0.36 * max(shown.height, 3)),
-        ax=ax,
-        figsize=figsize,
+        f"effective number of instruments {numbers[0]} before, {numbers[1]} after."
     )
+    size = (7.4, 1.5 + 0.36 * max(shown.height, 3))
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     if shown.is_empty():
         nothing(axes, "no position has a price")
         return figure
@@ -197,14 +196,13 @@ def pledge_plan(
     chosen = rows.filter(pl.col("now") > 0).height
     cost = "none" if plan.cost is None else exact_rupees(plan.cost)
     usable, need = float(plan.usable_value), float(plan.need_value)
-    figure, (left, right) = new_figure(
+    alt = (
         f"Pledge plan, {plan.status}: {number_of(chosen, 'holding')} to pledge, "
-        f"cost {cost}; usable {rupees(usable)} of {rupees(need)} needed.",
-        size=(9.0, 1.7 + 0.3 * max(rows.height, 5)),
-        columns=2,
-        ax=ax,
-        figsize=figsize,
-        width_ratios=[3, 2],
+        f"cost {cost}; usable {rupees(usable)} of {rupees(need)} needed."
+    )
+    size = (9.0, 1.7 + 0.3 * max(rows.height, 5))
+    figure, (left, right) = new_figure(
+        alt, size=size, columns=2, ax=ax, figsize=figsize, width_ratios=[3, 2]
     )
     if rows.is_empty():
         nothing(left, "no holdings")
@@ -352,14 +350,13 @@ def shock_grid(
         words = f"{name}: unknown in every cell"
         return draw_nothing(alt, words, ax=ax, figsize=figsize)
     low, high = (float(edge) for edge in known.sort().gather([0, -1]))
-    figure, (axes,) = new_figure(
+    alt = (
         f"Heat map of {name}, {number_of(len(falls), 'price shock')} by "
         f"{number_of(len(rises), 'haircut rise')}; "
-        f"from {rupees(low)} to {rupees(high)}.",
-        size=(max(5.0, 2.0 + 0.85 * len(falls)), 1.9 + 0.42 * len(rises)),
-        ax=ax,
-        figsize=figsize,
+        f"from {rupees(low)} to {rupees(high)}."
     )
+    size = (max(5.0, 2.0 + 0.85 * len(falls)), 1.9 + 0.42 * len(rises))
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     span = max(abs(low), abs(high)) or 1.0
     figures = len(falls) * len(rises) <= _LABELLED
     cells = [
@@ -469,12 +466,9 @@ def shock_effects(
     ]
     absent = [name for name in _EFFECTS if name not in known]
     unknown = f" Unknown: {', '.join(absent)}." if absent else ""
-    figure, (axes,) = new_figure(
-        f"Effects of a shock in rupees. {'; '.join(parts)}.{unknown}",
-        size=(7.4, 1.5 + (0.3 * len(known) + 0.16) * len(steps)),
-        ax=ax,
-        figsize=figsize,
-    )
+    alt = f"Effects of a shock in rupees. {'; '.join(parts)}.{unknown}"
+    size = (7.4, 1.5 + (0.3 * len(known) + 0.16) * len(steps))
+    figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     thick = 0.8 / len(known)
     for place, name in enumerate(known):
         shade = colour(_EFFECTS[name][2])
