@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets
 from IPython.display import HTML, display
 
-from holdings_kit.display._frame_view import NUMBERS
+from holdings_kit.display._frame_view import NUMBERS, write_table_row
 from holdings_kit.display._numbers import number_of
 from holdings_kit.display._page import Cell, wrap_page, write_cell
 from widgets.panel import Panel
@@ -22,6 +22,7 @@ __all__ = ["StaticFallback"]
 
 _HOSTS: Final = (".jp-OutputArea", ".cell_container")
 """What holds the outputs of one cell: JupyterLab, Notebook and Voilà; VS Code."""
+_RIGHT: Final = ' class="n"'
 # Four times the class, so that the rules of a host's own tables do not win.
 _STYLE: Final = (
     """
@@ -131,15 +132,13 @@ def _write_beside(panel: Panel) -> str:
 
 
 def _write_table(table: Any) -> str:
-    places = [
-        ' class="n"' if column["kind"] in NUMBERS else "" for column in table.columns
-    ]
+    right = [column["kind"] in NUMBERS for column in table.columns]
     heads = "".join(
-        f'<th scope="col"{place}>{escape(column["label"])}</th>'
-        for column, place in zip(table.columns, places, strict=True)
+        f'<th scope="col"{_RIGHT * number}>{escape(column["label"])}</th>'
+        for column, number in zip(table.columns, right, strict=True)
     )
     rows = "".join(
-        f"<tr>{_write_row(row, whys, places)}</tr>"
+        write_table_row([Cell(*cell) for cell in zip(row, whys, strict=False)], right)
         for row, whys in zip(table.rows, table.whys, strict=True)
     )
     left = table.matched - len(table.rows)
@@ -149,14 +148,4 @@ def _write_table(table: Any) -> str:
         f"<caption>{label}</caption><thead><tr>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
         + (f"<p>{number_of(left, 'more row')}</p>" if left > 0 else "")
-    )
-
-
-def _write_row(row: list[str], whys: list[str], places: list[str]) -> str:
-    """Write the cells that are shown; the first names the row."""
-    return "".join(
-        write_cell(Cell(text, why=why), number=bool(place), head=not number)
-        for number, (text, why, place) in enumerate(
-            zip(row, whys, places, strict=False)
-        )
     )

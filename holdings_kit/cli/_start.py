@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from holdings_kit.display._html_report import describe_source, write_document
 from holdings_kit.display._numbers import number_of
+from holdings_kit.display._page import safe
 from holdings_kit.display._report import figures
 from holdings_kit.display._report_allocation import write_allocation
-from holdings_kit.display._report_marks import safe
 from holdings_kit.display._report_page import write_headline
 from holdings_kit.display._report_points import find_points
 from holdings_kit.portfolio import summarize

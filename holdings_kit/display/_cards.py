@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -25,7 +24,7 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from holdings_kit.display._page import Cell, wrap_page, write_facts
+from holdings_kit.display._page import Cell, safe, wrap_page, write_facts
 from holdings_kit.errors import HoldingsError, printable
 
 if TYPE_CHECKING:
@@ -85,13 +84,13 @@ def write_html(shown: object) -> str:
     """Write the card of an object as HTML."""
     card = describe(shown)
     return wrap_page(
-        f'<p class="h">{_write_line(card.title)}</p>',
-        f'<p class="a">{_write_line(card.about)}</p>' if card.about else "",
-        f'<p class="e">{_write_line(card.error)}</p>' if card.error else "",
+        f'<p class="h">{safe(card.title)}</p>',
+        f'<p class="a">{safe(card.about)}</p>' if card.about else "",
+        f'<p class="e">{safe(card.error)}</p>' if card.error else "",
         write_facts(card.facts),
         *(table.write_table() for table in card.tables),
-        *(f'<p class="o">{_write_line(text)}</p>' for text in card.warnings),
-        *(f"<p>{_write_line(text)}</p>" for text in card.notes),
+        *(f'<p class="o">{safe(text)}</p>' for text in card.warnings),
+        *(f"<p>{safe(text)}</p>" for text in card.notes),
     )
 
 
@@ -102,10 +101,6 @@ def write_text(shown: object) -> str:
         return printable("\n".join(card.lines[:_LINES]))
     parts = ", ".join(f"{key}={_shorten(value)}" for key, value in _list_fields(shown))
     return printable(f"{type(shown).__name__}({parts})")
-
-
-def _write_line(text: str) -> str:
-    return escape(printable(text))
 
 
 def _list_fields(shown: Value) -> list[tuple[str, Any]]:

@@ -38,10 +38,12 @@ __all__ = [
     "NUMBERS",
     "SIGNED",
     "FrameView",
+    "align_rows",
     "find_reason",
     "put_plus",
     "show",
     "write_heading",
+    "write_table_row",
 ]
 
 Row: TypeAlias = dict[str, Any]
@@ -148,20 +150,12 @@ class FrameView:
         table = [self._heads, *([cell.text for cell in row] for row in self._rows)]
         if self._total:
             table.append([cell.text for cell in self._total])
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        widths = _measure_columns(table)
         count, length = 0, 0
         for width in widths:
             length += width + 2
             count += length <= _WIDEST or not count
-        lines = [
-            "  ".join(
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in list(
-                    zip(row, widths, self._right, strict=True)
-                )[:count]
-            ).rstrip()
-            for row in table
-        ]
+        lines = align_rows([row[:count] for row in table], self._right)
         left = len(widths) - count
         return [*lines, *([f"{number_of(left, 'more column')}"] if left else [])]
 
@@ -183,14 +177,30 @@ class FrameView:
             f'<th scope="col"{place}>{escape(text)}</th>'
             for text, place in zip(self._heads, right, strict=True)
         )
-        body = "".join(_write_table_row(row, self._right) for row in self._rows)
-        foot = f"<tfoot>{_write_table_row(self._total, self._right)}</tfoot>"
+        body = "".join(write_table_row(row, self._right) for row in self._rows)
+        foot = f"<tfoot>{write_table_row(self._total, self._right)}</tfoot>"
         label = escape(self._title or "Table")
         return (
             f'{title}<div class="w" role="region" tabindex="0" aria-label="{label}">'
             f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
             f"{foot if self._total else ''}</table></div>{notes}"
         )
+
+
+def align_rows(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
+    """Write rows for a terminal, each column as wide as its widest cell."""
+    widths = _measure_columns(rows)
+    return [
+        "  ".join(
+            cell.rjust(width) if to_the_right else cell.ljust(width)
+            for cell, width, to_the_right in zip(row, widths, right, strict=False)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _measure_columns(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def show(
@@ -375,7 +385,8 @@ def write_heading(column: str, kind: Kind) -> str:
     return label_of_column(column) + (", ₹" if kind == "rupees" else "")
 
 
-def _write_table_row(row: list[Cell] | None, right: list[bool]) -> str:
+def write_table_row(row: Sequence[Cell] | None, right: Sequence[bool]) -> str:
+    """Write a row of a table; its first cell names it."""
     cells = "".join(
         write_cell(cell, number=number, head=not place)
         for place, (cell, number) in enumerate(zip(row or [], right, strict=False))

@@ -17,10 +17,10 @@ from holdings_kit.display import (
     _report_risk as risk_part,
 )
 from holdings_kit.display._numbers import format_value, number_of, percent, quantity
+from holdings_kit.display._page import safe
 from holdings_kit.display._report import figures, read_for_report
 from holdings_kit.display._report_allocation import write_allocation
 from holdings_kit.display._report_facts import describe_priced
-from holdings_kit.display._report_marks import safe
 from holdings_kit.display._report_points import find_points
 from holdings_kit.display._report_time import (
     Past,

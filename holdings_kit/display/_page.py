@@ -13,7 +13,15 @@ from holdings_kit.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["NO_VALUE", "Cell", "unknown", "wrap_page", "write_cell", "write_facts"]
+__all__ = [
+    "NO_VALUE",
+    "Cell",
+    "safe",
+    "unknown",
+    "wrap_page",
+    "write_cell",
+    "write_facts",
+]
 
 NO_VALUE: Final = "no value in the data"
 
@@ -88,6 +96,11 @@ repeating-linear-gradient(-45deg,var(--hatch) 0 1.5px,transparent 1.5px 4.5px)}
 )
 
 
+def safe(text: object) -> str:
+    """Escape a text from outside, its control characters shown."""
+    return escape(printable(text))
+
+
 class Cell(NamedTuple):
     """One value as text: why it is unknown, all of it, its tone, its coverage."""
 
@@ -120,7 +133,7 @@ def unknown(why: str) -> str:
     >>> unknown("no price")
     '<span class="hk-unk" tabindex="0">–<span class="hk-why"> no price</span></span>'
     """
-    said = f'<span class="hk-why"> {escape(printable(why))}</span>'
+    said = f'<span class="hk-why"> {safe(why)}</span>'
     return f'<span class="hk-unk" tabindex="0">{UNKNOWN}{said}</span>'
 
 
@@ -128,11 +141,11 @@ def _write_content(cell: Cell) -> str:
     """Write what stands in a cell, with its marks."""
     if cell.text == UNKNOWN:
         return unknown(cell.why or NO_VALUE)
-    text = escape(printable(cell.text))
+    text = safe(cell.text)
     if len(cell.text) > _LINE and " " in cell.text:
-        text = f'<span class="l">{escape(printable(cell.more)) or text}</span>'
+        text = f'<span class="l">{safe(cell.more) or text}</span>'
     elif cell.more:
-        text = f'<span title="{escape(printable(cell.more))}">{text}</span>'
+        text = f'<span title="{safe(cell.more)}">{text}</span>'
     if cell.tone:
         text = f'<span class="{cell.tone}">{text}</span>'
     return text + (_write_coverage_mark(*cell.cover) if cell.cover else "")
@@ -141,7 +154,7 @@ def _write_content(cell: Cell) -> str:
 def write_facts(facts: Iterable[tuple[str, Cell]]) -> str:
     """Write facts with their labels, side by side as far as there is room."""
     told = "".join(
-        f"<div><dt>{escape(printable(label))}</dt><dd>{_write_content(cell)}</dd></div>"
+        f"<div><dt>{safe(label)}</dt><dd>{_write_content(cell)}</dd></div>"
         for label, cell in facts
     )
     return f"<dl>{told}</dl>" if told else ""

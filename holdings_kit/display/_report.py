@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.display._frame_view import align_rows
 from holdings_kit.display._numbers import (
     UNKNOWN,
     format_value,
@@ -352,17 +353,10 @@ def _write_table(frame: pl.DataFrame) -> str:
     """Columns of text without borders, figures to the right."""
     texts = _write_cells(frame)
     right = _find_figure_columns(texts)
-    columns = [
-        _align_cells([name, *texts[name]], to_the_right=name in right)
-        for name in texts.columns
-    ]
-    lines = zip(*columns, strict=True)
-    return "\n".join(("  " + "  ".join(cells)).rstrip() for cells in lines)
-
-
-def _align_cells(cells: list[str], *, to_the_right: bool) -> list[str]:
-    width = max(map(len, cells))
-    return [cell.rjust(width) if to_the_right else cell.ljust(width) for cell in cells]
+    rows = align_rows(
+        [texts.columns, *texts.rows()], [name in right for name in texts.columns]
+    )
+    return "\n".join(f"  {row}".rstrip() for row in rows)
 
 
 def _write_column(column: str, kind: Kind) -> pl.Expr:

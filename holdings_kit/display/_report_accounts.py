@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.display._numbers import number_of, percent, quantity
-from holdings_kit.display._page import unknown
+from holdings_kit.display._page import safe, unknown
 from holdings_kit.display._report_facts import NO_COST, say_no_value
 from holdings_kit.display._report_marks import (
-    safe,
     span,
     write_amount,
     write_card,

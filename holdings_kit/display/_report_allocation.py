@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from holdings_kit.display._numbers import name_class, number_of, percent, quantity
+from holdings_kit.display._page import safe
 from holdings_kit.display._report_facts import name_of, shorten, with_known_return
-from holdings_kit.display._report_marks import ARROWS, safe, way_of, write_card
+from holdings_kit.display._report_marks import ARROWS, way_of, write_card
 from holdings_kit.portfolio import summarize
 
 if TYPE_CHECKING:

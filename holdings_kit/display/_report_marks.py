@@ -5,11 +5,10 @@ Each gives HTML; every text that comes from outside is escaped here.
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Final
 
 from holdings_kit.display._numbers import percent, rupees
-from holdings_kit.errors import printable
+from holdings_kit.display._page import safe
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -18,7 +17,6 @@ __all__ = [
     "ARROWS",
     "cover",
     "delta",
-    "safe",
     "span",
     "way_of",
     "write_amount",
@@ -31,11 +29,6 @@ __all__ = [
 
 _ALL: Final = 0.9995  # written as 100.0 %
 ARROWS: Final = {"up": "▲", "down": "▼", "flat": "="}
-
-
-def safe(text: object) -> str:
-    """Escape a text from outside, its control characters shown."""
-    return escape(printable(text))
 
 
 def span(kind: str, text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.display._numbers import number_of, percent, quantity, rupees
-from holdings_kit.display._page import unknown
+from holdings_kit.display._page import safe, unknown
 from holdings_kit.display._report_facts import (
     NO_COST,
     describe_priced,
@@ -22,7 +22,6 @@ from holdings_kit.display._report_facts import (
 from holdings_kit.display._report_marks import (
     cover,
     delta,
-    safe,
     span,
     write_amount,
     write_card,

@@ -16,12 +16,11 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from holdings_kit.display._page import unknown
+from holdings_kit.display._page import safe, unknown
 from holdings_kit.display._report import list_names
 from holdings_kit.display._report_facts import name_of, shorten, sum_known
 from holdings_kit.display._report_marks import (
     delta,
-    safe,
     span,
     write_amount,
     write_card,

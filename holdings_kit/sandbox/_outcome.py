@@ -21,7 +21,7 @@ from holdings_kit.display._numbers import (
     quantity,
     rupees,
 )
-from holdings_kit.display._page import unknown
+from holdings_kit.display._page import safe, unknown
 from holdings_kit.errors import printable
 from holdings_kit.portfolio import consolidate, summarize
 from holdings_kit.read import read_gateway
@@ -129,7 +129,7 @@ def render_holdings(
 
 
 def _write_heading(said: str, below: str) -> str:
-    return f'<h2>{escape(printable(said))}</h2><p class="help">{escape(below)}</p>'
+    return f'<h2>{safe(said)}</h2><p class="help">{escape(below)}</p>'
 
 
 def _write_unread(count: int) -> str:
@@ -139,8 +139,8 @@ def _write_unread(count: int) -> str:
 
 
 def _write_holding_row(row: Mapping[str, Any]) -> str:
-    name = escape(printable(row["name"] or row["symbol"] or row["instrument_id"]))
-    symbol = escape(printable(row["symbol"] or ""))
+    name = safe(row["name"] or row["symbol"] or row["instrument_id"])
+    symbol = safe(row["symbol"] or "")
     owned = quantity(row["owned_quantity"])
     price, paid = _format_price(row["price"]), _format_price(row["average_price"])
     beside = f"{owned} at {rupees(row['price'])}, paid {rupees(row['average_price'])}"

@@ -364,7 +364,7 @@ def test_the_oldest_of_the_peer_that_has_most_is_cut(
         def __init__(self, peer: str) -> None:
             self.client, self.loop = (peer, 1), mock.Mock()
             self.transport: Any = mock.Mock()
-            self._wait()
+            self._begin_to_wait()
 
     monkeypatch.setattr(receiver._GuardedProtocol, "most", 5)
     monkeypatch.setattr(receiver._GuardedProtocol, "_count", 0)
