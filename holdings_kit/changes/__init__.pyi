@@ -8,11 +8,11 @@ from ._explain import (
 )
 from ._frames import (
     ACTIONS as ACTIONS,
-    CAUSES as CAUSES,
     CHANGES as CHANGES,
     MOVES as MOVES,
 )
 from ._rules import (
+    CAUSES as CAUSES,
     RULES as RULES,
 )
 from ._timeline import (

@@ -11,10 +11,24 @@ from holdings_kit.changes._frames import ACTIONS
 from holdings_kit.errors import ConfigError
 from holdings_kit.schema import conform
 
-__all__ = ["KINDS", "known_isin", "normal_id", "products", "read_actions", "with_root"]
+__all__ = [
+    "DAY_WORDS",
+    "ISIN",
+    "KINDS",
+    "is_due",
+    "is_in_reach",
+    "known_isin",
+    "normal_id",
+    "products",
+    "read_actions",
+    "with_root",
+]
 
 _CHAIN: Final = 6  # renamings of one share that are followed
-_ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
+ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
+"""How an ISIN looks; nobody verifies its digit here."""
+DAY_WORDS: Final = pl.col("ex_date").dt.to_string().fill_null("unknown date")
+"""The ex-date of an action in words."""
 
 _SPLIT: Final = "'10' or '1:10' (one becomes ten)"
 _NEW_FOR_OLD: Final = "'42:25' (42 new for 25 old)"
@@ -37,23 +51,12 @@ KINDS: Final = {
 }
 """What each kind of action must say."""
 
+_SAME: Final = ("instrument_id", "ex_date", "kind", "_num", "_den")
+"""What makes two rows of the table one action."""
+_BESIDE: Final = tuple(name for name in ACTIONS if name not in _SAME)
+_NUMBERS: Final = {"_action_no": pl.UInt32(), "_num": pl.Int64(), "_den": pl.Int64()}
 _READ: Final = pl.Schema(
-    {
-        "_action_no": pl.UInt32(),
-        **{c: ACTIONS[c] for c in ("instrument_id", "ex_date", "kind")},
-        "_num": pl.Int64(),
-        "_den": pl.Int64(),
-        **{
-            c: ACTIONS[c]
-            for c in (
-                "ratio",
-                "new_instrument_id",
-                "cost_share",
-                "cash_per_unit",
-                "source",
-            )
-        },
-    }
+    {name: {**ACTIONS, **_NUMBERS}[name] for name in ("_action_no", *_SAME, *_BESIDE)}
 )
 
 FACTOR_KINDS: Final = (
@@ -66,6 +69,12 @@ FACTOR_KINDS: Final = (
     "call",
 )
 """Kinds that multiply the units of one line."""
+_FLAGS: Final = {
+    "_split": ["split"],
+    "_bonus": ["bonus"],
+    "_consolidation": ["consolidation", "capital_reduction"],
+}
+"""What some of them are called together, and which do so."""
 
 
 def normal_id(column: str = "instrument_id") -> pl.Expr:
@@ -73,7 +82,7 @@ def normal_id(column: str = "instrument_id") -> pl.Expr:
     name = pl.col(column)
     clean = name.str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
     return (
-        pl.when(clean.str.contains(_ISIN))
+        pl.when(clean.str.contains(ISIN))
         .then(clean)
         .otherwise(name.str.strip_chars())
         .alias(column)
@@ -83,8 +92,8 @@ def normal_id(column: str = "instrument_id") -> pl.Expr:
 def known_isin(own: str, other: str) -> pl.Expr:
     """Take the ISIN of a share that is known by its listing on one of the sides."""
     mine = pl.coalesce(own, other)
-    listing = pl.col("_same_share") & ~mine.str.contains(_ISIN)
-    isin = pl.col(other).str.contains(_ISIN).fill_null(value=False)
+    listing = pl.col("_same_share") & ~mine.str.contains(ISIN)
+    isin = pl.col(other).str.contains(ISIN).fill_null(value=False)
     return pl.when(listing & isin).then(other).otherwise(mine)
 
 
@@ -119,7 +128,7 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
         _second=second,
     )
     read = read.filter(~_is_only_announced())
-    _check(read)
+    _refuse_wrong_rows(read)
     a, b = pl.col("_first"), pl.col("_second")
     low, high = pl.min_horizontal(a, b), pl.max_horizontal(a, b)
     kind = pl.col("kind")
@@ -135,16 +144,11 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
     )
     den = pl.when(kind == "split").then(low).when(shrinks).then(high).otherwise(b)
     rated = read.with_columns(_num=num.fill_null(1), _den=den.fill_null(1))
-    same = ["instrument_id", "ex_date", "kind", "_num", "_den"]
     crossing = kind.is_in(["merger", "demerger"])
     return (
         rated.with_columns(_child=pl.when(crossing).then("new_instrument_id"))
-        .group_by(*same, "_child", maintain_order=True)
-        .agg(
-            pl.col(
-                "ratio", "new_instrument_id", "cost_share", "cash_per_unit", "source"
-            ).first(ignore_nulls=True)
-        )
+        .group_by(*_SAME, "_child", maintain_order=True)
+        .agg(pl.col(_BESIDE).first(ignore_nulls=True))
         .drop("_child")
         .with_row_index("_action_no")
     )
@@ -164,50 +168,41 @@ def _is_only_announced() -> pl.Expr:
     return pl.col("source").is_not_null() & missing.fill_null(value=False)
 
 
-def _check(read: pl.DataFrame) -> None:
+def _refuse_wrong_rows(read: pl.DataFrame) -> None:
     """Refuse the rows that do not say what their kind must say, the first by name."""
     kind, ratio = pl.col("kind"), pl.col("ratio")
-    tests: list[tuple[pl.Expr, str]] = [
-        (
-            ~kind.is_in(list(KINDS)).fill_null(value=False),
-            f"kinds are {', '.join(KINDS)}",
-        ),
-        (pl.col("instrument_id").fill_null("") == "", "the row names no instrument_id"),
-    ]
+    first, second = pl.col("_first"), pl.col("_second")
+    given, has_kind = ratio.is_not_null(), kind.is_in(list(KINDS))
+    unnamed = pl.col("new_instrument_id").fill_null("") == ""
+    is_read = ((first > 0) & (second > 0)).fill_null(value=False)
+    # a test that cannot tell, because something is unknown, refuses nothing
+    tests = {
+        f"kinds are {', '.join(KINDS)}": ~has_kind.fill_null(value=False),
+        "the row names no instrument_id": pl.col("instrument_id").fill_null("") == "",
+    }
     for name, (form, needed, renames) in KINDS.items():
         mine = kind == name
         if form:
-            bad = ratio.is_not_null() & ~(
-                (pl.col("_first") > 0) & (pl.col("_second") > 0)
-            ).fill_null(value=False)
-            tests.append(
-                (mine & bad, f"the ratio of a {name} is whole numbers like {form}")
-            )
+            words = f"the ratio of a {name} is whole numbers like {form}"
+            tests[words] = mine & given & ~is_read
         else:
-            bad = ratio.is_not_null() & ~ratio.is_in(["1", "1:1"])
-            tests.append((mine & bad, f"a {name} takes no ratio"))
+            is_other = given & ~ratio.is_in(["1", "1:1"])
+            tests[f"a {name} takes no ratio"] = mine & is_other
         if needed:
-            tests.append(
-                (mine & ratio.is_null(), f"a {name} needs a ratio like {form}")
-            )
+            tests[f"a {name} needs a ratio like {form}"] = mine & ratio.is_null()
         if renames:
-            unnamed = pl.col("new_instrument_id").fill_null("") == ""
-            tests.append((mine & unnamed, f"a {name} needs new_instrument_id"))
-    unit = kind.is_in(["split", "consolidation"]) & (
-        pl.col("_first") == pl.col("_second")
+            tests[f"a {name} needs new_instrument_id"] = mine & unnamed
+    unit = kind.is_in(["split", "consolidation"]) & (first == second)
+    tests |= {
+        "a ratio of one to one changes nothing": unit,
+        "cost_share is a fraction between 0 and 1": ~pl.col("cost_share").is_between(
+            0, 1
+        ),
+        "cash_per_unit is below 0": pl.col("cash_per_unit") < 0,
+    }
+    wrong = pl.coalesce(
+        pl.when(test).then(pl.lit(words)) for words, test in tests.items()
     )
-    tests += [
-        (unit.fill_null(value=False), "a ratio of one to one changes nothing"),
-        (
-            ~pl.col("cost_share").is_between(0, 1).fill_null(value=True),
-            "cost_share is a fraction between 0 and 1",
-        ),
-        (
-            (pl.col("cash_per_unit") < 0).fill_null(value=False),
-            "cash_per_unit is below 0",
-        ),
-    ]
-    wrong = pl.coalesce(pl.when(test).then(pl.lit(words)) for test, words in tests)
     bad_rows = read.with_columns(_wrong=wrong).filter(pl.col("_wrong").is_not_null())
     if bad_rows.height:
         row = bad_rows.row(0, named=True)
@@ -216,6 +211,17 @@ def _check(read: pl.DataFrame) -> None:
             f"actions: {row['instrument_id']}: kind {row['kind']!r} with ratio "
             f"{row['ratio']!r}: {row['_wrong']}{more}"
         )
+
+
+def is_in_reach(day0: str, day1: str, late_days: int) -> pl.Expr:
+    """Tell an action between two days, or so late that its credit may be."""
+    earliest = pl.col(day0) - pl.duration(days=late_days)
+    return (pl.col("ex_date") <= pl.col(day1)) & (pl.col("ex_date") > earliest)
+
+
+def is_due(day0: str) -> pl.Expr:
+    """Tell an action of after a day; one without a date may be."""
+    return (pl.col("ex_date") > pl.col(day0)).fill_null(value=True)
 
 
 def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -271,15 +277,12 @@ def products(
         actions.filter(pl.col("kind").is_in(FACTOR_KINDS)), actions, "instrument_id"
     )
     key = ["_root", "_day0", "_day1"]
-    ex_date = pl.col("ex_date")
-    inside = (ex_date <= pl.col("_day1")) & (
-        ex_date > pl.col("_day0") - pl.duration(days=late_days)
-    )
+    inside = is_in_reach("_day0", "_day1", late_days).fill_null(value=True)
     moves = pl.col("_num") != pl.col("_den")
     within = (
         windows.join(table, on="_root")
-        .filter(inside.fill_null(value=True) & moves)
-        .with_columns(_is_due=(ex_date > pl.col("_day0")).fill_null(value=True))
+        .filter(inside & moves)
+        .with_columns(_is_due=is_due("_day0"))
         .sort(*key, "ex_date", "_action_no")
         .with_columns(_no=pl.int_range(pl.len()).over(key))
     )
@@ -294,12 +297,8 @@ def products(
             _due=pl.col("_is_due").cum_sum().over(*key, "_from"),
             _words=pl.col("ratio").fill_null("1:1"),
             **{
-                f"_{kind}": pl.col("kind").is_in(names).cum_max().over(*key, "_from")
-                for kind, names in {
-                    "split": ["split"],
-                    "bonus": ["bonus"],
-                    "consolidation": ["consolidation", "capital_reduction"],
-                }.items()
+                flag: pl.col("kind").is_in(kinds).cum_max().over(*key, "_from")
+                for flag, kinds in _FLAGS.items()
             },
         )
     )
@@ -318,7 +317,7 @@ def products(
             "{} {} of {}",
             "kind",
             pl.col("ratio").fill_null("1:1"),
-            pl.col("ex_date").dt.to_string().fill_null("unknown date"),
+            DAY_WORDS,
         )
         .filter(pl.col("_is_due"))
         .str.join(", "),
@@ -331,9 +330,7 @@ def products(
             "_num",
             "_den",
             "ex_date",
-            "_split",
-            "_bonus",
-            "_consolidation",
+            *_FLAGS,
             "_due",
             "_all_due",
             "_due_words",

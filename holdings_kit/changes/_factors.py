@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.changes._actions import known_isin, products, with_root
+from holdings_kit.changes._actions import ISIN, known_isin, products, with_root
 from holdings_kit.changes._frames import with_rare
 from holdings_kit.schema import MONEY, VALUE
 
@@ -89,10 +89,6 @@ def price_band() -> pl.Expr:
     return (0.06 + 0.06 * days.cast(pl.Float64()).sqrt()).clip(0.1, 0.6)
 
 
-def _is_within(value: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
-    return (value >= low) & (value <= high)
-
-
 def _weigh_account(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.Expr:
     """Weigh one account of a line; `_IMPOSSIBLE` where it contradicts the numbers.
 
@@ -109,16 +105,14 @@ def _weigh_account(factor: pl.Expr, *, restated: bool, tolerance: float) -> pl.E
     room = tolerance * pl.max_horizontal(pl.lit(1.0), (1 + 1 / factor) / 2)
     low_average = average - room
     high_average = pl.max_horizontal(average, cost / adjusted) + room
-    exact = _is_within(_A1, low_average, high_average)
+    exact = _A1.is_between(low_average, high_average)
     band = pl.col("_band")
     low = pl.min_horizontal(_P0 / factor, _P1) * (1 - band)
     high = pl.max_horizontal(_P0 / factor, _P1) * (1 + band)
     rounding = (adjusted + _Q1) * tolerance / 2 / traded.abs()
     paid = (_C1 - cost) / traded
-    fair = _is_within(paid, low - rounding, high + rounding).fill_null(value=True)
-    fifo = (cost * (1 + 1e-9) >= _C1) & _is_within(
-        _A1 / average, pl.lit(0.34), pl.lit(3.0)
-    )
+    fair = paid.is_between(low - rounding, high + rounding).fill_null(value=True)
+    fifo = (cost * (1 + 1e-9) >= _C1) & (_A1 / average).is_between(0.34, 3.0)
     far = (_A1 - _A0).abs() > _FAR * tolerance
     trades = (
         pl.when(~known)
@@ -234,7 +228,7 @@ def _take_figures(rows: pl.DataFrame) -> pl.DataFrame:
             "_place_after",
             "_link_confidence",
             _same_isin=pl.col("_link").is_null()
-            & pl.col("instrument_id").str.contains(r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"),
+            & pl.col("instrument_id").str.contains(ISIN),
             _new_isin=pl.col("_link").is_not_null() & ~pl.col("_same_share"),
             _id=known_isin("instrument_id_before", "instrument_id"),
             _day0="_day0",
@@ -268,8 +262,7 @@ def _propose_factors(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     growth, average, fall = _Q1 / _Q0, _A0 / _A1, _P0 / _P1
     same_average = (_A1 - _A0).abs() <= tolerance
     same_cost = (_C1 - _C0).abs() <= (_Q0 + _Q1) * tolerance / 2
-    dear = ~_is_within(
-        _A0,
+    dear = ~_A0.is_between(
         pl.min_horizontal(_P0, _P1) * (1 - pl.col("_band") / 2),
         pl.max_horizontal(_P0, _P1) * (1 + pl.col("_band") / 2),
     )
@@ -309,14 +302,13 @@ def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
     factor = pl.col("_num") / pl.col("_den")
     grows = factor > 1
     new_isin, same_isin = pl.col("_new_isin"), pl.col("_same_isin")
-    usual = pl.col("_may_split") & (pl.col("_factor_text") != "4")
+    whole = pl.when(pl.col("_den") == 1).then(pl.col("_num"))
+    usual = pl.col("_may_split") & whole.ne(4)  # that is as often a bonus of 3:1
     split = grows & (
         (new_isin & pl.col("_may_split"))
         | (~same_isin & usual & ~pl.col("_late") & _A1.is_not_null())
         | (same_isin & (factor >= _SPLIT_ONLY) & ~pl.col("_late"))
     )
-    n, d = pl.col("_num").cast(pl.String()), pl.col("_den").cast(pl.String())
-    more = (pl.col("_num") - pl.col("_den")).cast(pl.String())
     sure = (
         pl.when(pl.col("_exact") & ~pl.col("_rare"))
         .then(0.97)
@@ -327,9 +319,7 @@ def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
     name = (
         pl.when(~grows)
         .then(pl.when(new_isin).then(0.97).otherwise(0.9))
-        .when(new_isin & pl.col("_may_split"))
-        .then(0.97)
-        .when(~pl.col("_may_split"))
+        .when(new_isin | ~pl.col("_may_split"))
         .then(0.97)
         .when(same_isin)
         .then(0.75)
@@ -339,11 +329,9 @@ def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
         _split=split,
         _bonus=grows & ~split,
         _consolidation=~grows,
-        ratio=pl.when(~grows)
-        .then(pl.concat_str(d, pl.lit(":"), n))
-        .when(split)
-        .then(pl.concat_str(d, pl.lit(":"), n))
-        .otherwise(pl.concat_str(more, pl.lit(":"), d)),
+        ratio=pl.when(~grows | split)
+        .then(pl.format("{}:{}", "_den", "_num"))
+        .otherwise(pl.format("{}:{}", pl.col("_num") - pl.col("_den"), "_den")),
         _factor_confidence=pl.min_horizontal(sure, name),
         _two_names=grows & pl.col("_may_split") & ~new_isin,
     )
@@ -400,29 +388,12 @@ def _read_table_factors(
         _exact=pl.lit(value=True),
         _gap=pl.lit(0.0),
     )
-    shown = [
-        "_place_after",
-        "_num",
-        "_den",
-        "ratio",
-        "ex_date",
-        "_split",
-        "_bonus",
-        "_consolidation",
-        "_late",
-        "_due",
-        "_all_due",
-        "_due_words",
-        "_score",
-        "_exact",
-        "_gap",
-    ]
     both = pl.concat(
         [
-            applied.select(*shown, _only_average=pl.lit(value=False)),
-            averaged.select(*shown, _only_average=pl.lit(value=True)),
+            applied.with_columns(_only_average=pl.lit(value=False)),
+            averaged.with_columns(_only_average=pl.lit(value=True)),
         ],
-        how="vertical_relaxed",
+        how="diagonal_relaxed",
     )
     best = both.sort(
         ["_place_after", "_score", "_due", "_gap"],
@@ -436,16 +407,9 @@ def _read_table_factors(
         .unique("_place_after", keep="any")
     )
     one = pl.col("_only_average")
-    found = best.select(
-        "_place_after",
-        _num=pl.when(one).then(1).otherwise("_num").cast(pl.Int64()),
-        _den=pl.when(one).then(1).otherwise("_den").cast(pl.Int64()),
-        ratio="ratio",
-        ex_date="ex_date",
-        _split="_split",
-        _bonus="_bonus",
-        _consolidation="_consolidation",
-        _late="_late",
+    found = best.with_columns(
+        _num=pl.when(one).then(1).otherwise("_num"),
+        _den=pl.when(one).then(1).otherwise("_den"),
         _two_names=pl.lit(value=False),
         _factor_confidence=pl.when("_exact")
         .then(0.99)
@@ -455,28 +419,19 @@ def _read_table_factors(
         _factor_words=pl.lit("the actions table says so"),
         _pending=(pl.col("_all_due") > pl.col("_due")) & (pl.col("_due") > 0),
         _pending_words="_due_words",
-        _only_average=one,
     )
     still = waiting.select(
         "_place_after",
-        *(
-            pl.lit(None, dtype).alias(name)
-            for name, dtype in _FOUND.items()
-            if name not in {"ratio", "ex_date", "_pending", "_pending_words"}
-        ),
+        "ratio",
+        "ex_date",
         _pending=pl.lit(value=True),
         _pending_words="_due_words",
-        ratio="ratio",
-        ex_date="ex_date",
     )
-    return pl.concat(
-        [
-            frame.select(
-                "_place_after", *(pl.col(c).cast(t) for c, t in _FOUND.items())
-            )
-            for frame in (found, still)
-        ]
-    )
+    return _take_found(pl.concat([found, still], how="diagonal_relaxed"))
+
+
+def _take_found(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select("_place_after", *(pl.col(c).cast(t) for c, t in _FOUND.items()))
 
 
 def with_factor(
@@ -503,11 +458,6 @@ def with_factor(
                 descending=[False, True, False, False],
             )
             .unique("_place_after", keep="first", maintain_order=True)
-            .with_columns(
-                _factor_text=pl.when(pl.col("_den") == 1).then(
-                    pl.col("_num").cast(pl.String())
-                )
-            )
         )
         words = (
             pl.when(pl.col("_late"))
@@ -516,17 +466,14 @@ def with_factor(
             .then(pl.lit("cost equal"))
             .otherwise(pl.lit("average and price moved with it, some traded"))
         )
-        found.append(
-            _name_factors(weighed)
-            .with_columns(
-                ex_date=pl.lit(None, pl.Date()),
-                _factor_words=words,
-                _pending=pl.lit(value=False),
-                _pending_words=pl.lit(None, pl.String()),
-                _only_average=pl.lit(value=False),
-            )
-            .select("_place_after", *(pl.col(c).cast(t) for c, t in _FOUND.items()))
+        named = _name_factors(weighed).with_columns(
+            ex_date=pl.lit(None),
+            _factor_words=words,
+            _pending=pl.lit(value=False),
+            _pending_words=pl.lit(None),
+            _only_average=pl.lit(value=False),
         )
+        found.append(_take_found(named))
     num, den = pl.col("_num").fill_null(1), pl.col("_den").fill_null(1)
     base = pl.col("_base_quantity")
     acted = num != den
@@ -536,22 +483,12 @@ def with_factor(
         & (pl.col("owned_quantity_after").floor() == pl.col("owned_quantity_after"))
     ).fill_null(value=False)
     floor = (base.cast(VALUE) * num // den).cast(MONEY, strict=False)
-    flags = (
-        "_split",
-        "_bonus",
-        "_consolidation",
-        "_late",
-        "_two_names",
-        "_pending",
-        "_only_average",
-    )
+    flags = [name for name, dtype in _FOUND.items() if dtype == pl.Boolean()]
     nothing = pl.lit(0, MONEY)
     fraction = pl.when(whole).then((exact - floor).cast(MONEY, strict=False))
     joined = rows.join(
         pl.concat(found), on="_place_after", how="left", maintain_order="left"
-    ).with_columns(
-        *(pl.col(flag).fill_null(value=False) for flag in flags), _num=num, _den=den
-    )
+    ).with_columns(pl.col(flags).fill_null(value=False), _num=num, _den=den)
     return with_rare(
         joined,
         acted,

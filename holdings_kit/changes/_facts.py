@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from holdings_kit.changes._crossings import RIGHTS
 from holdings_kit.changes._factors import price_band
 from holdings_kit.changes._frames import BUCKETS, with_rare
 from holdings_kit.changes._order import is_held
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TOLERANCES",
+    "came_by_exchange",
     "has_haircut_moved",
     "has_price_moved",
     "is_still",
@@ -295,10 +297,7 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
     against = (size * paid < 0) & (paid.abs() > slack)
     plain = both & ~acted & (sent == 0)
     rose = (trade > 0) & (sent == 0) & ~acted
-    exchange = (
-        (pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(zero))
-        | (pl.col("position_quantity_after") > 0)
-    ).fill_null(value=False)
+    exchange = came_by_exchange()
     # what an exchange sold has a price; what came without one came otherwise
     unknown = a1.is_null() & (a0.is_not_null() | (q0 == 0)) & ~exchange
     booking = (
@@ -325,8 +324,7 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
         & (learned | moved_average)
     ).fill_null(value=False)
     entitled = (
-        pl.coalesce("symbol_after", "symbol_before").str.contains(r"-RE\d*$")
-        & (q0 == 0)
+        pl.coalesce("symbol_after", "symbol_before").str.contains(RIGHTS) & (q0 == 0)
     ).fill_null(value=False) & ~exchange
     rows = rows.with_columns(
         _traded=(size.abs() > tolerances["quantity"]),
@@ -378,6 +376,12 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
         .cast(MONEY, strict=False),
         _traded=pl.col("_traded") & ~pl.col("_received"),
     )
+
+
+def came_by_exchange() -> pl.Expr:
+    """Tell lines of which something came by an exchange on the last day."""
+    more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
+    return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)
 
 
 def plain_symbol(column: str) -> pl.Expr:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIONS",
     "BUCKETS",
-    "CAUSES",
     "CHANGES",
     "MOVES",
     "QUANTITIES",
@@ -24,37 +23,6 @@ __all__ = [
 BUCKETS: Final = ("settled_quantity", "t1_quantity", "pledged_quantity")
 """Disjoint: they add up to what is owned."""
 QUANTITIES: Final = (*BUCKETS, "used_quantity", "position_quantity", "owned_quantity")
-
-CAUSES: Final = (
-    "suspect_fetch",
-    "unexplained",
-    "transfer_out",
-    "transfer_in",
-    "merger",
-    "demerger",
-    "split",
-    "bonus",
-    "consolidation",
-    "rights",
-    "buyback",
-    "isin_change",
-    "delisted",
-    "opened",
-    "closed",
-    "received",
-    "bought",
-    "sold",
-    "pledged",
-    "unpledged",
-    "settled",
-    "pending_action",
-    "average_restated",
-    "symbol_rename",
-    "haircut_changed",
-    "price_only",
-    "unchanged",
-)
-"""Every cause, in the order in which the rules are asked."""
 
 MOVES: Final = pl.Schema({"person_id": pl.String(), "account_id": pl.String()})
 """Who owns which account."""

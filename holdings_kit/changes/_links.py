@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.changes._actions import with_root
+from holdings_kit.changes._actions import ISIN, with_root
 from holdings_kit.changes._facts import plain_symbol
 from holdings_kit.changes._order import is_held
 
@@ -23,13 +23,14 @@ __all__ = ["LINK_RULES", "with_links"]
 _ACCOUNT: Final = ("_rows_after", "_lines_before", "_lines_after")
 _OLD: Final = pl.col("_old_id")
 _NEW: Final = pl.col("_new_id")
-_ISINS: Final = _OLD.str.contains(r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$") & _NEW.str.contains(
-    r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
-)
+_OLD_IS_ISIN: Final = _OLD.str.contains(ISIN)
+_NEW_IS_ISIN: Final = _NEW.str.contains(ISIN)
+# of two ISINs one is right; of an ISIN and a listing, or two listings, both may be
+_TWO_ISINS: Final = _OLD_IS_ISIN & _NEW_IS_ISIN
 _SYMBOL: Final = pl.col("_old_symbol") == pl.col("_new_symbol")
-_ISSUER: Final = _ISINS & (_OLD.str.head(7) == _NEW.str.head(7))
+_ISSUER: Final = _TWO_ISINS & (_OLD.str.head(7) == _NEW.str.head(7))
 _CLASS: Final = (
-    _ISINS & (_OLD.str.head(9) == _NEW.str.head(9)) & _OLD.str.contains("^INE")
+    _TWO_ISINS & (_OLD.str.head(9) == _NEW.str.head(9)) & _OLD.str.contains("^INE")
 )
 _NAME: Final = pl.col("_old_name") == pl.col("_new_name")
 _TOKEN: Final = (pl.col("_old_exchange") == pl.col("_new_exchange")) & (
@@ -44,9 +45,6 @@ _COLUMNS: Final = (
     "cost_value",
 )
 _EQUAL: Final = pl.col("_equal_quantity") & pl.col("_equal_cost")
-_ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
-# of two ISINs one is right; of an ISIN and a listing, or two listings, both may be
-_TWO_ISINS: Final = _OLD.str.contains(_ISIN) & _NEW.str.contains(_ISIN)
 _ONE_SHARE: Final = ~_TWO_ISINS & _SYMBOL
 
 LINK_RULES: Final = (
@@ -54,7 +52,7 @@ LINK_RULES: Final = (
     ("one listing, its ISIN is not known on both sides", _ONE_SHARE, 0.97),
     (
         "one listing and token, its ISIN is not known on both sides",
-        ~_TWO_ISINS & _TOKEN & ~(_OLD.str.contains(_ISIN) | _NEW.str.contains(_ISIN)),
+        _TOKEN & ~(_OLD_IS_ISIN | _NEW_IS_ISIN),
         0.9,
     ),
     ("one token, its ISIN is not known on both sides", ~_TWO_ISINS & _TOKEN, 0.9),
@@ -75,7 +73,6 @@ LINK_RULES: Final = (
     ("same symbol, quantity and cost equal", _SYMBOL & _EQUAL, 0.75),
 )
 """Reason, condition, confidence: first match wins; a tie links nothing."""
-_SAME_SHARE: Final = ~_TWO_ISINS & _SYMBOL
 
 
 def _take_end(
@@ -179,7 +176,7 @@ def _choose_links(
         "_new_id",
         "_link",
         "_link_confidence",
-        _same_share=_SAME_SHARE.fill_null(value=False) & ~pl.col("_named"),
+        _same_share=_ONE_SHARE.fill_null(value=False) & ~pl.col("_named"),
     )
 
 

@@ -10,7 +10,12 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.changes._actions import known_isin
+from holdings_kit.changes._actions import (
+    DAY_WORDS,
+    is_due,
+    is_in_reach,
+    known_isin,
+)
 from holdings_kit.changes._crossings import (
     RIGHTS,
     ZERO,
@@ -20,13 +25,29 @@ from holdings_kit.changes._crossings import (
     side_of,
     to_float as _f,
 )
-from holdings_kit.changes._facts import plain_symbol
+from holdings_kit.changes._facts import came_by_exchange, plain_symbol
 from holdings_kit.schema import MONEY, VALUE
 
 __all__ = ["find_listed", "with_income"]
 
 _PAISA: Final = 0.0051  # what an average is rounded by
 _RATIO: Final = pl.col("ratio").fill_null("1:1")
+_WHERE: Final = {"_cross_ratio": pl.col("ratio"), "_cross_date": pl.col("ex_date")}
+_PRICE_WORDS: Final = (
+    pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price")
+)
+_RISE: Final = pl.col("t_q1") - pl.col("t_q0")
+_SURE: Final = pl.when(pl.col("_n") == _RISE).then(0.98).otherwise(0.9)
+
+
+def _say(template: str, *figures: str | pl.Expr) -> pl.Expr:
+    """Write what happened to a line, and that the table says so."""
+    return pl.format(template + ": the actions table says so", *figures)
+
+
+def _multiply_by_ratio(quantity: str) -> pl.Expr:
+    """Give the units that come for so many, a fraction included."""
+    return product(pl.col(quantity), pl.col("_num")) / pl.col("_den")
 
 
 def _join_targets(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -51,34 +72,25 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     both = _join_targets(lines.filter(swaps | joins), rows)
     if both.is_empty():
         return []
-    raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
-    both = both.with_columns(_raw=raw.cast(MONEY, strict=False)).with_columns(
-        _n=pl.col("_raw").floor().cast(MONEY, strict=False)
-    )
+    raw = _multiply_by_ratio("s_q0").cast(MONEY, strict=False)
+    both = both.with_columns(_n=raw.floor().cast(MONEY, strict=False))
     gone = pl.col("s_q1") == 0
-    rise = pl.col("t_q1") - pl.col("t_q0")
-    came = (rise > 0).fill_null(value=False)
+    came = (_RISE > 0).fill_null(value=False)
     # fewer came than the whole line gives: the rest was sold before
-    needed = (
-        (product(rise, pl.col("_den")) / pl.col("_num"))
-        .ceil()
-        .cast(MONEY, strict=False)
-    )
+    needed = (product(_RISE, pl.col("_den")) / pl.col("_num")).ceil()
     # unless the average is that of all of it: then the rest was sold after
     all_of_it = (_f("s_c0") + _f("t_c0").fill_null(0)) / (
         pl.col("_n") + pl.col("t_q0").fill_null(0)
     ).cast(pl.Float64())
     before = ~((all_of_it - _f("t_a1")).abs() <= _PAISA).fill_null(value=False)
-    fewer = came & (rise < pl.col("_n")) & before
-    both = both.with_columns(_units=pl.when(fewer).then(needed).otherwise("s_q0"))
-    both = both.with_columns(
+    fewer = came & (pl.col("_n") > _RISE) & before
+    units = pl.when(fewer).then(needed.cast(MONEY, strict=False)).otherwise("s_q0")
+    both = both.with_columns(_units=units).with_columns(
         _cost=pl.when(pl.col("_units") == pl.col("s_q0"))
         .then("s_c0")
         .otherwise(product(pl.col("_units"), pl.col("s_a0"))),
-        _n=pl.when(fewer).then(rise).otherwise("_n").cast(MONEY, strict=False),
-        _raw=(product(pl.col("_units"), pl.col("_num")) / pl.col("_den")).cast(
-            MONEY, strict=False
-        ),
+        _n=pl.when(fewer).then(_RISE).otherwise("_n").cast(MONEY, strict=False),
+        _raw=_multiply_by_ratio("_units").cast(MONEY, strict=False),
     )
     value = product(pl.col("_units"), pl.col("s_p0"))
     cash = (
@@ -91,22 +103,14 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     waits = both.filter(
         swaps & (pl.col("s_q1") > 0) & (pl.col("_n") > 0) & pl.col("_is_due")
     )
-    sure = pl.when(rise == pl.col("_n")).then(0.98).otherwise(0.9)
-    where = {
-        "_cross": pl.lit("merger"),
-        "_cross_ratio": pl.col("ratio"),
-        "_cross_date": pl.col("ex_date"),
-    }
+    where = {"_cross": pl.lit("merger"), **_WHERE}
+    fraction = (pl.col("_raw") - pl.col("_n")).cast(pl.Float64())
     paid_out = (
         pl.when(pl.col("_raw") > pl.col("_n"))
-        .then(
-            pl.format(
-                "; a fraction of {} was paid in cash",
-                (pl.col("_raw") - pl.col("_n")).cast(pl.Float64()),
-            )
-        )
+        .then(pl.format("; a fraction of {} was paid in cash", fraction))
         .otherwise(pl.lit(""))
     )
+    arrived = _say("{} came for {}, {}", pl.col("_n").cast(pl.Int64()), "s_id", _RATIO)
     return [
         moves_of(
             done,
@@ -115,10 +119,8 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
             action_quantity=-pl.col("_units"),
             action_value=pl.when(known).then(-value),
             action_cost_value=-pl.col("_cost"),
-            _cross_confidence=sure,
-            _cross_words=pl.format(
-                "merged into {}, {}: the actions table says so", "t_new", _RATIO
-            ),
+            _cross_confidence=_SURE,
+            _cross_words=_say("merged into {}, {}", "t_new", _RATIO),
             **where,
         ),
         moves_of(
@@ -131,16 +133,8 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
             paid_value=pl.when(pl.col("kind") == "call")
             .then(product(pl.col("_n"), pl.col("cash_per_unit")))
             .otherwise(ZERO),
-            _cross_confidence=sure,
-            _cross_words=pl.concat_str(
-                pl.format(
-                    "{} came for {}, {}: the actions table says so",
-                    pl.col("_n").cast(pl.Int64()),
-                    "s_id",
-                    _RATIO,
-                ),
-                paid_out,
-            ),
+            _cross_confidence=_SURE,
+            _cross_words=pl.concat_str(arrived, paid_out),
             **where,
         ),
         moves_of(
@@ -170,15 +164,9 @@ def _write_pending(frame: pl.DataFrame) -> pl.DataFrame:
         related_instrument_id=pl.col("new_instrument_id"),
         _cross=pl.lit(None, pl.String()),
         _cross_confidence=pl.lit(0.95),
-        _cross_words=pl.format(
-            "{} {} of {}",
-            "kind",
-            "ratio",
-            pl.col("ex_date").dt.to_string().fill_null("unknown date"),
-        ),
-        _cross_ratio=pl.col("ratio"),
-        _cross_date=pl.col("ex_date"),
+        _cross_words=pl.format("{} {} of {}", "kind", "ratio", DAY_WORDS),
         _cross_pending=pl.lit(value=True),
+        **_WHERE,
     )
 
 
@@ -189,26 +177,24 @@ def _find_demergers(
     both = _join_targets(lines.filter(pl.col("kind") == "demerger"), rows)
     if both.is_empty():
         return []
-    raw = product(pl.col("s_q0"), pl.col("_num")) / pl.col("_den")
+    raw, raw1 = _multiply_by_ratio("s_q0"), _multiply_by_ratio("s_q1")
     share = pl.col("cost_share").cast(pl.Decimal(38, 8))
-    rise = pl.col("t_q1") - pl.col("t_q0")
     # of a parent that was traded, what it was on the day lies between
-    raw1 = product(pl.col("s_q1"), pl.col("_num")) / pl.col("_den")
-    between = rise.is_between(
+    between = _RISE.is_between(
         pl.min_horizontal(raw, raw1).floor(), pl.max_horizontal(raw, raw1).floor()
     )
-    added = (_f("t_c1") - _f("t_c0")) / rise.cast(pl.Float64())
+    added = (_f("t_c1") - _f("t_c0")) / _RISE.cast(pl.Float64())
     # more of a child held before, at the market's price, was bought
     bought = (pl.col("t_q0") > 0) & ~between & ~is_out_of_range(added, "t")
-    came = ((rise > 0) & ~bought.fill_null(value=False)).fill_null(value=False)
+    came = ((_RISE > 0) & ~bought.fill_null(value=False)).fill_null(value=False)
     both = both.with_columns(
         _n=pl.when(came & between)
-        .then(rise)
+        .then(_RISE)
         .otherwise(raw.floor())
         .cast(MONEY, strict=False)
     )
     grown = pl.col("t_c1") - pl.col("t_c0")
-    exact = (rise == pl.col("_n")) & (grown > 0)
+    exact = (pl.col("_n") == _RISE) & (grown > 0)
     more = pl.col("s_q1") - pl.col("s_q0")
     same, paid = more == 0, _f("s_c1") - _f("s_c0")
     # of a parent that was bought too, the price paid tells whether its cost left
@@ -239,30 +225,15 @@ def _find_demergers(
     )
     left = pl.when(~fell).then(ZERO).otherwise(pl.coalesce(own, cost))
     value = product(pl.col("_n"), pl.col("t_p1"))
-    sure = pl.when(rise == pl.col("_n")).then(0.98).otherwise(0.9)
-    where = {
-        "_cross": pl.lit("demerger"),
-        "_cross_ratio": pl.col("ratio"),
-        "_cross_date": pl.col("ex_date"),
-    }
-    done = both.filter(came)
-    given = both.filter(came)["s_place"]
+    where = {"_cross": pl.lit("demerger"), **_WHERE}
+    done, rest = both.filter(came), both.filter(~came, pl.col("_n") > 0)
     # a child that came before: its cost follows, nothing is to come
-    averaged = both.filter(
-        ~came
-        & ~(pl.col("t_q0") > 0).fill_null(value=False)
-        & fell
-        & same
-        & (pl.col("_n") > 0)
-        & ~pl.col("s_place").is_in(given.implode())
+    averaged = rest.filter(
+        ~(pl.col("t_q0") > 0).fill_null(value=False),
+        fell & same,
+        ~pl.col("s_place").is_in(done["s_place"].implode()),
     )
-    waits = both.filter(
-        ~came
-        & ~(fell & same)
-        & (pl.col("_n") > 0)
-        & (pl.col("s_q1") > 0)
-        & pl.col("_is_due")
-    )
+    waits = rest.filter(~(fell & same), pl.col("s_q1") > 0, "_is_due")
     return [
         moves_of(
             done,
@@ -271,12 +242,9 @@ def _find_demergers(
             action_quantity=pl.col("_n"),
             action_value=value,
             action_cost_value=cost,
-            _cross_confidence=sure,
-            _cross_words=pl.format(
-                "{} came from {}, {}: the actions table says so",
-                pl.col("_n").cast(pl.Int64()),
-                "s_new",
-                "ratio",
+            _cross_confidence=_SURE,
+            _cross_words=_say(
+                "{} came from {}, {}", pl.col("_n").cast(pl.Int64()), "s_new", "ratio"
             ),
             _uncosted=cost.is_null(),
             **where,
@@ -287,12 +255,8 @@ def _find_demergers(
             related_instrument_id=pl.col("t_new"),
             action_value=-value,
             action_cost_value=-left,
-            _cross_confidence=sure,
-            _cross_words=pl.format(
-                "gave {} as a line of its own, {}: the actions table says so",
-                "t_new",
-                "ratio",
-            ),
+            _cross_confidence=_SURE,
+            _cross_words=_say("gave {} as a line of its own, {}", "t_new", "ratio"),
             _uncosted=~fell,
             **where,
         ),
@@ -320,26 +284,23 @@ def _find_paid_actions(
 ) -> list[pl.DataFrame]:
     """Find rights taken up, shares tendered and calls paid, at the table's price."""
     q0, q1 = pl.col("s_q0"), pl.col("s_q1")
-    cash = pl.col("cash_per_unit")
-    most = (
-        (product(q0, pl.col("_num")) / pl.col("_den")).floor().cast(MONEY, strict=False)
-    )
+    cash, held = pl.col("cash_per_unit"), (q0 + q1).cast(pl.Float64())
+    most = _multiply_by_ratio("s_q0").floor().cast(MONEY, strict=False)
     added, paid = pl.col("s_c1") - pl.col("s_c0"), _f("s_c1") - _f("s_c0")
+    beyond = paid - (most * cash).cast(pl.Float64())
     # what a split or bonus of these days multiplied was fewer when the rights came
     fewer = (q1.cast(pl.Decimal(38, 8)) * pl.col("_all_den") / pl.col("_all_num")).cast(
         MONEY, strict=False
     )
-    same_cost = (paid - (most * cash).cast(pl.Float64())).abs() <= (q0 + q1).cast(
-        pl.Float64()
-    ) * tolerance
+    same_cost = beyond.abs() <= held * tolerance
     multiplied = ((fewer - q0 == most) & same_cost).fill_null(value=False)
     rise = pl.when(multiplied).then(fewer).otherwise(q1) - q0
     implied = paid / rise.cast(pl.Float64())
-    slack = (q0 + q1).cast(pl.Float64()) * tolerance / rise.cast(pl.Float64()) + 0.01
+    slack = held * tolerance / rise.cast(pl.Float64()) + 0.01
     priced = ((implied - cash.cast(pl.Float64())).abs() <= slack).fill_null(value=False)
     full = rise == most
     cheap = (implied < _f("s_p1") * (1 - pl.col("s_band") / 2)).fill_null(value=False)
-    rest = (paid - (most * cash).cast(pl.Float64())) / (rise - most).cast(pl.Float64())
+    rest = beyond / (rise - most).cast(pl.Float64())
     fair = rest.is_between(
         pl.min_horizontal(_f("s_p0"), _f("s_p1")) * (1 - pl.col("s_band")),
         pl.max_horizontal(_f("s_p0"), _f("s_p1")) * (1 + pl.col("s_band")),
@@ -374,7 +335,6 @@ def _find_paid_actions(
         )
         .filter(pl.col("_units") > 0)
     )
-    where = {"_cross_ratio": pl.col("ratio"), "_cross_date": pl.col("ex_date")}
     return [
         moves_of(
             rights,
@@ -383,12 +343,8 @@ def _find_paid_actions(
             paid_value=rights_paid,
             _cross=pl.lit("rights"),
             _cross_confidence=pl.col("_sure"),
-            _cross_words=pl.format(
-                "{} taken up at {}: the actions table says so",
-                units.cast(pl.Float64()),
-                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
-            ),
-            **where,
+            _cross_words=_say("{} taken up at {}", _f("_units"), _PRICE_WORDS),
+            **_WHERE,
         ),
         moves_of(
             tender,
@@ -399,12 +355,8 @@ def _find_paid_actions(
             _cross_confidence=pl.when(pl.col("ratio").is_not_null() & (fall == units))
             .then(0.92)
             .otherwise(0.85),
-            _cross_words=pl.format(
-                "{} tendered at {}: the actions table says so",
-                units.cast(pl.Float64()),
-                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
-            ),
-            **where,
+            _cross_words=_say("{} tendered at {}", _f("_units"), _PRICE_WORDS),
+            **_WHERE,
         ),
         moves_of(
             lines.filter(
@@ -414,18 +366,12 @@ def _find_paid_actions(
             ),
             _place_after=pl.col("s_place"),
             paid_value=product(
-                pl.min_horizontal(
-                    q1, (product(q0, pl.col("_num")) / pl.col("_den")).floor()
-                ),
-                cash,
+                pl.min_horizontal(q1, _multiply_by_ratio("s_q0").floor()), cash
             ),
             _cross=pl.lit(None, pl.String()),
             _cross_confidence=pl.lit(None, pl.Float64()),
-            _cross_words=pl.format(
-                "{} a unit was called",
-                pl.col("cash_per_unit").cast(pl.String()).fill_null("an unknown price"),
-            ),
-            **where,
+            _cross_words=pl.format("{} a unit was called", _PRICE_WORDS),
+            **_WHERE,
         ),
         *_find_used_entitlements(rights, rows),
     ]
@@ -442,9 +388,7 @@ def _find_used_entitlements(
         return []
     used = (
         side_of(lines, "r")
-        .with_columns(
-            _listing=plain_symbol("r_symbol").str.replace(RIGHTS, ""),
-        )
+        .with_columns(_listing=plain_symbol("r_symbol").str.replace(RIGHTS, ""))
         .join(
             rights.with_columns(_listing=plain_symbol("s_symbol")),
             on=["_group", "_listing"],
@@ -462,10 +406,12 @@ def _find_used_entitlements(
         .otherwise(product(pl.col("_used"), pl.col("r_a0")))
         .fill_null(ZERO)
     )
-    where = {"_cross": pl.lit("rights"), "_cross_date": pl.col("ex_date")}
-    words = pl.format(
-        "{} entitlements were taken up", pl.col("_used").cast(pl.Float64())
-    )
+    common = {
+        "_cross": pl.lit("rights"),
+        "_cross_date": pl.col("ex_date"),
+        "_cross_confidence": pl.lit(0.97),
+        "_cross_words": pl.format("{} entitlements were taken up", _f("_used")),
+    }
     return [
         moves_of(
             used,
@@ -474,9 +420,7 @@ def _find_used_entitlements(
             action_quantity=-pl.col("_used"),
             action_value=-value,
             action_cost_value=-cost,
-            _cross_confidence=pl.lit(0.97),
-            _cross_words=words,
-            **where,
+            **common,
         ),
         moves_of(
             used,
@@ -484,16 +428,14 @@ def _find_used_entitlements(
             related_instrument_id=pl.col("r_id"),
             action_value=value,
             action_cost_value=cost,
-            _cross_confidence=pl.lit(0.97),
-            _cross_words=words,
-            **where,
+            **common,
         ),
     ]
 
 
 def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
     """Say of delisted lines without a price that they are."""
-    cash = pl.col("cash_per_unit")
+    cash, left = pl.col("cash_per_unit"), pl.col("s_q1") == 0
     cancelled = (pl.col("kind") == "capital_reduction") & (
         pl.col("ratio").is_null() & cash.is_not_null()
     )
@@ -504,10 +446,9 @@ def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
                 pl.col("s_p1").is_null()
                 & (pl.col("_is_due") | pl.col("s_p0").is_not_null())
             )
-            | ((pl.col("s_q1") == 0) & pl.col("_is_due"))
+            | (left & pl.col("_is_due"))
         )
     )
-    left = pl.col("s_q1") == 0
     return [
         moves_of(
             gone,
@@ -522,11 +463,7 @@ def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
             _cross=pl.lit("delisted"),
             _worthless=(cash == 0).fill_null(value=False) & ~left,
             _cross_confidence=pl.lit(0.97),
-            _cross_words=pl.format(
-                "{} of {}: the actions table says so",
-                "kind",
-                pl.col("ex_date").dt.to_string().fill_null("unknown date"),
-            ),
+            _cross_words=_say("{} of {}", "kind", DAY_WORDS),
             _cross_date=pl.col("ex_date"),
         )
     ]
@@ -535,30 +472,19 @@ def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
 def find_listed(
     rows: pl.DataFrame, actions: pl.DataFrame, *, tolerance: float, late_days: int
 ) -> list[pl.DataFrame]:
-    kinds = [
-        "merger",
-        "demerger",
-        "rights",
-        "buyback",
-        "call",
-        "isin_change",
-        "delisting",
-        "capital_reduction",
-    ]
-    table = actions.filter(pl.col("kind").is_in(kinds)).drop("_action_no")
+    """Find what the table moves between lines; the other kinds stay in one line."""
+    other = ("split", "bonus", "consolidation", "rename", "dividend")
+    table = actions.filter(~pl.col("kind").is_in(other)).drop("_action_no")
     if table.is_empty():
         return []
-    ex_date = pl.col("ex_date")
-    inside = (ex_date <= pl.col("s_day1")) & (
-        ex_date > pl.col("s_day0") - pl.duration(days=late_days)
-    )
+    inside = is_in_reach("s_day0", "s_day1", late_days)
     sides = side_of(rows, "s")
     lines = (
         sides.join(table, left_on="s_id_key", right_on="instrument_id")
         .filter(inside.fill_null(value=True))
         # of a line sold before, the rights may still come
         .filter((pl.col("s_q0") > 0) | (pl.col("kind") == "rights"))
-        .with_columns(_is_due=(ex_date > pl.col("s_day0")).fill_null(value=True))
+        .with_columns(_is_due=is_due("s_day0"))
     )
     lines = lines.join(
         _multiply_factors(lines, actions),
@@ -606,19 +532,15 @@ def _find_late_mergers(
     here = lines.filter(pl.col("kind") == "merger").select(
         "_group", t_new_key="new_instrument_id"
     )
-    rise = pl.col("t_q1") - pl.col("t_q0")
-    ex_date = pl.col("ex_date")
-    window = (ex_date <= pl.col("t_day0")) & (
-        ex_date > pl.col("t_day0") - pl.duration(days=late_days)
-    )
+    window = is_in_reach("t_day0", "t_day0", late_days)
     added = pl.col("t_c1") - pl.col("t_c0")
-    implied = added.cast(pl.Float64()) / rise.cast(pl.Float64())
+    implied = added.cast(pl.Float64()) / _RISE.cast(pl.Float64())
     # bought on the market they would have a price of the market, and come by T+1
     odd = added.is_null() | is_out_of_range(implied, "t") | (pl.col("t_q0") == 0)
     came = (
-        side_of(rows.filter(~_has_traded_today()), "t")
+        side_of(rows.filter(~came_by_exchange()), "t")
         .join(mergers, left_on="t_new_key", right_on="new_instrument_id")
-        .filter((rise > 0) & window & odd)
+        .filter((_RISE > 0) & window & odd)
         .join(here, on=["_group", "t_new_key"], how="anti")
     )
     if came.is_empty():
@@ -628,27 +550,20 @@ def _find_late_mergers(
             came,
             _place_after=pl.col("t_place"),
             related_instrument_id=pl.col("instrument_id"),
-            action_quantity=rise,
+            action_quantity=_RISE,
             action_value=pl.lit(None, VALUE),
             action_cost_value=added,
             _cross=pl.lit("merger"),
             _cross_confidence=pl.lit(0.85),
-            _cross_words=pl.format(
-                "{} came for {} merged on {}: the actions table says so",
-                rise.cast(pl.Float64()),
+            _cross_words=_say(
+                "{} came for {} merged on {}",
+                _RISE.cast(pl.Float64()),
                 "instrument_id",
-                ex_date.dt.to_string(),
+                pl.col("ex_date").dt.to_string(),
             ),
-            _cross_ratio=pl.col("ratio"),
-            _cross_date=ex_date,
+            **_WHERE,
         )
     ]
-
-
-def _has_traded_today() -> pl.Expr:
-    """Tell lines of which something came by an exchange on the last day."""
-    more = pl.col("t1_quantity_after") > pl.col("t1_quantity_before").fill_null(0)
-    return (more | (pl.col("position_quantity_after") > 0)).fill_null(value=False)
 
 
 def with_income(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
@@ -667,9 +582,7 @@ def with_income(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     alone = still & pl.col("_cross").is_null()
     first = pl.business_day_count(day0, due) == 1
     units = (
-        pl.when(first | (alone & ~acted))
-        .then(q0)
-        .when(alone & (due <= pl.col("ex_date")))
+        pl.when(first | (alone & (~acted | (due <= pl.col("ex_date")))))
         .then(q0)
         .when(alone & (due > pl.col("ex_date")))
         .then("owned_quantity_after")

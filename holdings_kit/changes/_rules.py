@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
+from holdings_kit.changes._actions import ISIN
 from holdings_kit.changes._crossings import RIGHTS
 from holdings_kit.schema import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["RULES", "STATES", "STILL", "Rule", "decide"]
+__all__ = ["CAUSES", "RULES", "STATES", "STILL", "Rule", "decide"]
 
 _PAIRS: Final = {
     "owned": "owned_quantity",
@@ -93,10 +94,9 @@ _CROSSED: Final = _CROSS.is_not_null()
 _ODD: Final = pl.col("_half_known") | pl.col("_against") | pl.col("_free")
 _BOTH: Final = (_Q0 != 0) & (_Q1 != 0) & ~_ODD & _OK
 _ALONE: Final = pl.col("_link").is_null() & (_SENT == 0) & ~_CROSSED & _OK
-_ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"
 _LISTING: Final = ~(
-    pl.col("instrument_id").str.contains(_ISIN)
-    | pl.col("instrument_id_before").str.contains(_ISIN)
+    pl.col("instrument_id").str.contains(ISIN)
+    | pl.col("instrument_id_before").str.contains(ISIN)
 )
 # sold and bought back within the pair: moved out of the free shares into T+1
 _CHURN: Final = pl.col("_churn").fill_null(_ZERO)
@@ -432,6 +432,9 @@ STATES: Final = (
     ),
 )
 """Asked last: what holds when nothing happened to the line."""
+
+CAUSES: Final = tuple(rule.cause for rule in (*RULES, *STATES))
+"""Every cause, in the order in which the rules are asked."""
 
 STILL: Final = (
     *(
