@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 import polars as pl
 
+from holdings_kit.changes._crossings import ZERO
 from holdings_kit.changes._frames import CHANGES
-from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._prices import day_of
-from holdings_kit.schema import MONEY, VALUE, Frame, column_names, conform
+from holdings_kit.errors import ConfigError
+from holdings_kit.market._days import day_of
+from holdings_kit.schema import (
+    MONEY,
+    VALUE,
+    Frame,
+    column_names,
+    conform,
+    require_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +76,6 @@ BRIDGE: Final = pl.Schema(
 )
 """Of the value bridge; the others differ in their effects (`EFFECTS`)."""
 
-_ZERO: Final = pl.lit(0, VALUE)
 _Q0: Final = pl.col("owned_quantity_before")
 _Q1: Final = pl.col("owned_quantity_after")
 _P0: Final = pl.col("price_before")
@@ -144,9 +151,8 @@ def bridge(
     lines = conform(changes.lazy(), CHANGES, name="changes")
     have = lines.collect_schema().names()
     keys = column_names(_LINE if by is None else by)
-    for key in keys:
-        if key not in have:
-            raise FrameError("changes", key, "missing, so it cannot be added up over")
+    reason = "missing, so it cannot be added up over"
+    require_columns(have, keys, name="changes", reason=reason)
     effects = EFFECTS[of]
     ends = [] if by is None or "step" not in have else ["account_id", "step"]
     ends += ["scope"] if ends and "scope" in have else []
@@ -165,11 +171,11 @@ def bridge(
     )
     if by is not None:
         rows = _add_up(rows, keys, effects, telescoped=set(keys) <= {"account_id"})
-    left = pl.col("value_after").fill_null(_ZERO) - pl.col("value_before").fill_null(
-        _ZERO
+    left = pl.col("value_after").fill_null(ZERO) - pl.col("value_before").fill_null(
+        ZERO
     )
     for effect in effects:
-        left = left - pl.col(effect).fill_null(_ZERO)
+        left = left - pl.col(effect).fill_null(ZERO)
     distant = pl.when(pl.col("_days") > 1).then(
         pl.format(
             "{} days between the snapshots: what was traded on the way counts at the "
@@ -233,54 +239,35 @@ def _add_up(
     counts = ["lines_count", "unknown_before_count", "unknown_after_count"]
     known = [f"_known_{column}" for column in values]
     income = ("income_value", "_dividends", "_unknown_income")
+    sums = [pl.col(*counts, *values, *known, *income).sum(), pl.col("_days").max()]
     have = rows.collect_schema().names()
     ends = [name for name in ("_account_id", "_step", "_scope") if name in have]
     series = [name for name in ends if name != "_step"]
     groups = [*keys, *(end for end in ends if end not in keys)]
-
-    def sums(days: pl.Expr) -> list[pl.Expr]:
-        return [
-            pl.col(*counts, *values, *known, *income).sum(),
-            days.max().alias("_days"),
-        ]
-
+    # how many lines each value is of; at an end of a timeline, those of that end
+    lines = dict.fromkeys(values, "lines_count")
     rows = rows.with_columns(
         pl.col(column).is_not_null().cast(pl.Int64()).alias(f"_known_{column}")
         for column in values
     )
     if ends:
-        rows = rows.group_by(groups).agg(sums(pl.col("_days")))
-        if telescoped:
-            step = pl.col("_step")
-            for end, at in (("before", step.min()), ("after", step.max())):
-                here = step == at.over(series)
-                columns = [
-                    f"value_{end}",
-                    f"_known_value_{end}",
-                    f"unknown_{end}_count",
-                ]
-                rows = rows.with_columns(
-                    *(pl.when(here).then(c).otherwise(0).alias(c) for c in columns),
-                    pl.when(here)
-                    .then("lines_count")
-                    .otherwise(0)
-                    .alias(f"_rows_{end}"),
-                )
-            held = [pl.col("_rows_before").sum(), pl.col("_rows_after").sum()]
-        else:
-            held = []
-    else:
-        held = []
-    every = [*sums(pl.col("_days")), *held]
-    total = rows.group_by(keys).agg(every).sort(keys) if keys else rows.select(every)
-    lines = (
-        {f"value_{end}": f"_rows_{end}" for end in ("before", "after")} if held else {}
-    )
+        rows = rows.group_by(groups).agg(sums)
+    if ends and telescoped:
+        step = pl.col("_step")
+        for end, at in (("before", step.min()), ("after", step.max())):
+            here = step == at.over(series)
+            columns = [f"value_{end}", f"_known_value_{end}", f"unknown_{end}_count"]
+            lines[f"value_{end}"] = f"_rows_{end}"
+            rows = rows.with_columns(
+                *(pl.when(here).then(c).otherwise(0).alias(c) for c in columns),
+                pl.when(here).then("lines_count").otherwise(0).alias(f"_rows_{end}"),
+            )
+        sums.append(pl.col("_rows_before", "_rows_after").sum())
+    total = rows.group_by(keys).agg(sums).sort(keys) if keys else rows.select(sums)
     return total.with_columns(
-        pl.when(
-            (pl.col(f"_known_{column}") > 0)
-            | (pl.col(lines.get(column, "lines_count")) == 0)
-        ).then(column)
+        pl.when((pl.col(f"_known_{column}") > 0) | (pl.col(lines[column]) == 0)).then(
+            column
+        )
         for column in values
     )
 
@@ -291,7 +278,7 @@ def _multiply(quantity: pl.Expr, price: pl.Expr) -> pl.Expr:
 
 def _value_held(quantity: pl.Expr, value: pl.Expr) -> pl.Expr:
     """Nothing held is worth nothing, whatever the price."""
-    return pl.when(quantity == 0).then(_ZERO).otherwise(value)
+    return pl.when(quantity == 0).then(ZERO).otherwise(value)
 
 
 def _close_gap(
@@ -300,14 +287,14 @@ def _close_gap(
     """Take the steps where both ends are known, else coverage or unexplained."""
     known = before.is_not_null() & after.is_not_null()
     some = before.is_not_null() | after.is_not_null()
-    gap = after.fill_null(_ZERO) - before.fill_null(_ZERO)
+    gap = after.fill_null(ZERO) - before.fill_null(ZERO)
     out = [before.alias("value_before")]
     for name, step in steps.items():
         value = pl.when(known).then(step)
         if name in ("coverage_effect", "unexplained_effect"):
             mine = _LOST if name == "unexplained_effect" else ~_LOST
             value = value.when(some & mine).then(gap)
-        out.append(value.when(some).then(_ZERO).alias(name))
+        out.append(value.when(some).then(ZERO).alias(name))
     return [*out, after.alias("value_after")]
 
 
@@ -324,7 +311,7 @@ def _name_value_steps() -> dict[str, pl.Expr]:
     sent_known = (_SENT == 0) | _SENT_PRICE.is_not_null() | _RECEIVED
     sent = (
         pl.when(_SENT == 0)
-        .then(_ZERO)
+        .then(ZERO)
         .when(_RECEIVED)
         .then(_multiply(_SENT, at))
         .otherwise(_multiply(_SENT, _SENT_PRICE))
@@ -333,35 +320,35 @@ def _name_value_steps() -> dict[str, pl.Expr]:
     # what came is worth more or less than what was given or paid for it
     gained = (
         pl.when((_CAME == 0) & (_MOVED == 0) & (_PAID == 0))
-        .then(_ZERO)
+        .then(ZERO)
         .otherwise(_multiply(_CAME, at) - _MOVED - _PAID)
     )
     swap = (pl.col("cause") == "merger") & (_CAME > 0)
     price = (
         pl.when(at.is_null())
-        .then(_ZERO)
+        .then(ZERO)
         .when(sent_known)
         .then(_multiply(_KEPT, at) - before + _multiply(_SENT, at) - sent)
         .otherwise(_multiply(_KEPT, at) - before)
     )
-    traded = pl.when(_TRADE == 0).then(_ZERO).otherwise(_multiply(_TRADE, at))
+    traded = pl.when(_TRADE == 0).then(ZERO).otherwise(_multiply(_TRADE, at))
     steps = {
-        "price_effect": price + pl.when(swap).then(_ZERO).otherwise(gained),
-        "swap_effect": pl.when(swap).then(gained).otherwise(_ZERO),
-        "trade_effect": pl.when(_ODD).then(_ZERO).otherwise(traded) + _PAID,
+        "price_effect": price + pl.when(swap).then(ZERO).otherwise(gained),
+        "swap_effect": pl.when(swap).then(gained).otherwise(ZERO),
+        "trade_effect": pl.when(_ODD).then(ZERO).otherwise(traded) + _PAID,
         "corporate_action_effect": _MOVED,
-        "transfer_effect": pl.when(sent_known).then(sent).otherwise(_ZERO),
+        "transfer_effect": pl.when(sent_known).then(sent).otherwise(ZERO),
         "coverage_effect": pl.when(sent_known)
-        .then(_ZERO)
+        .then(ZERO)
         .otherwise(_multiply(_SENT, at)),
-        "unexplained_effect": pl.when(_ODD).then(traded).otherwise(_ZERO),
+        "unexplained_effect": pl.when(_ODD).then(traded).otherwise(ZERO),
     }
     gap = _value_held(_Q1, _multiply(_Q1, _P1)) - before
     return {
         # value went to, or came from, a line without a price: nobody knows how much
         name: pl.when(known)
         .then(step)
-        .otherwise(gap if name == "coverage_effect" else _ZERO)
+        .otherwise(gap if name == "coverage_effect" else ZERO)
         for name, step in steps.items()
     }
 
@@ -386,32 +373,32 @@ def _measure_pnl_effects() -> list[pl.Expr]:
         & _MOVED.is_not_null()
         & _PAID.is_not_null()
     )
-    moved = c1 - c0 - cost_moved - pl.max_horizontal(_PAID, _ZERO)
+    moved = c1 - c0 - cost_moved - pl.max_horizontal(_PAID, ZERO)
     sent_cost = (
         pl.when(_SENT == 0)
-        .then(_ZERO)
+        .then(ZERO)
         .when(_RECEIVED)
         .then(moved)
         .otherwise(_multiply(_SENT, average))
     )
     rest = moved - sent_cost
     has_trade = (_TRADE != 0) | (_PAID < 0)
-    trade_cost = pl.when(has_trade).then(rest).otherwise(_ZERO)
-    restated = pl.when(has_trade).then(_ZERO).otherwise(rest)
-    odd_cost = pl.when(_ODD).then(trade_cost).otherwise(_ZERO)
+    trade_cost = pl.when(has_trade).then(rest).otherwise(ZERO)
+    restated = pl.when(has_trade).then(ZERO).otherwise(rest)
+    odd_cost = pl.when(_ODD).then(trade_cost).otherwise(ZERO)
     known = {
         "price_effect": steps["price_effect"],
         "swap_effect": steps["swap_effect"],
         "trade_effect": steps["trade_effect"]
         - (trade_cost - odd_cost)
-        - pl.max_horizontal(_PAID, _ZERO),
+        - pl.max_horizontal(_PAID, ZERO),
         "corporate_action_effect": steps["corporate_action_effect"] - cost_moved,
         "average_effect": -restated,
         "transfer_effect": steps["transfer_effect"] - sent_cost,
-        "coverage_effect": _ZERO,
+        "coverage_effect": ZERO,
         "unexplained_effect": steps["unexplained_effect"] - odd_cost,
     }
-    unknown = dict.fromkeys(known, _ZERO) | {"coverage_effect": after - before}
+    unknown = dict.fromkeys(known, ZERO) | {"coverage_effect": after - before}
     return _close_gap(
         before,
         after,
@@ -449,8 +436,8 @@ def _measure_collateral_effects() -> list[pl.Expr]:
             "price_effect": priced - before,
             "quantity_effect": moved - priced,
             "haircut_effect": after - moved,
-            "coverage_effect": _ZERO,
-            "unexplained_effect": _ZERO,
+            "coverage_effect": ZERO,
+            "unexplained_effect": ZERO,
         },
     )
 

@@ -26,6 +26,7 @@ __all__ = [
     "add_up",
     "is_out_of_range",
     "moves_of",
+    "pick_used_entitlements",
     "product",
     "side_of",
     "to_float",
@@ -51,6 +52,14 @@ MOVE: Final = {
     "_worthless": pl.Boolean(),  # the table says so
 }
 _SUMS: Final = ("action_quantity", "action_value", "action_cost_value", "paid_value")
+_NOTHING: Final = {
+    name: pl.lit(
+        0 if name in _SUMS else False if dtype == pl.Boolean() else None, dtype
+    )
+    for name, dtype in MOVE.items()
+    if name != "_place_after"
+}
+"""What a move, or a line without one, says where nothing is given."""
 ZERO: Final = pl.lit(0, VALUE)
 
 
@@ -87,6 +96,13 @@ def side_of(rows: pl.DataFrame, prefix: str) -> pl.DataFrame:
     )
 
 
+def pick_used_entitlements(rows: pl.DataFrame) -> pl.DataFrame:
+    """Pick the entitlements to new shares that have become fewer."""
+    symbol = pl.coalesce("symbol_before", "symbol_after")
+    fewer = pl.col("owned_quantity_before") > pl.col("owned_quantity_after")
+    return rows.filter(symbol.str.contains(RIGHTS), fewer)
+
+
 def to_float(name: str) -> pl.Expr:
     """Read a column as floating point, for tests of nearness."""
     return pl.col(name).cast(pl.Float64())
@@ -94,19 +110,7 @@ def to_float(name: str) -> pl.Expr:
 
 def moves_of(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     """Write contributions in the columns of `MOVE`; what is not given is nothing."""
-    blank: dict[str, pl.Expr] = {
-        "action_quantity": pl.lit(0, MONEY),
-        "action_value": ZERO,
-        "action_cost_value": ZERO,
-        "paid_value": ZERO,
-        "_cross_pending": pl.lit(value=False),
-        "_uncosted": pl.lit(value=False),
-        "_worthless": pl.lit(value=False),
-        "_cross_ratio": pl.lit(None, pl.String()),
-        "_cross_date": pl.lit(None, pl.Date()),
-        "related_instrument_id": pl.lit(None, pl.String()),
-    }
-    every = blank | columns
+    every = _NOTHING | columns
     return frame.select(
         every[name].cast(dtype).alias(name) for name, dtype in MOVE.items()
     )
@@ -140,19 +144,13 @@ def add_up(rows: pl.DataFrame, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """
     some = [part for part in parts if part.height]
     if not some:
-        blank = {
-            c: 0 if c in _SUMS else False if dtype == pl.Boolean() else None
-            for c, dtype in MOVE.items()
-            if c != "_place_after"
-        }
         return rows.with_columns(
-            *(pl.lit(value, MOVE[c]).alias(c) for c, value in blank.items()),
+            **_NOTHING,
             _base_quantity="owned_quantity_before",
             _base_cost="cost_value_before",
             _moved_cost=pl.lit(value=False),
         )
     every = pl.concat(some)
-    firsts = [c for c in MOVE if c not in _SUMS and c != "_place_after"]
     grouped = every.group_by("_place_after", maintain_order=True).agg(
         *(
             pl.when(pl.col(c).null_count() == 0)
@@ -165,7 +163,8 @@ def add_up(rows: pl.DataFrame, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
             pl.col(c).any().alias(c)
             if MOVE[c] == pl.Boolean()
             else pl.col(c).drop_nulls().first().alias(c)
-            for c in firsts
+            for c in _NOTHING
+            if c not in _SUMS
         ),
     )
     joined = rows.join(

@@ -24,7 +24,8 @@ from holdings_kit.changes._rules import decide
 from holdings_kit.changes._still import Splitter, put_back, select_changes
 from holdings_kit.changes._unlisted import find_unlisted
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._prices import Pricing, day_of, pricing_of, with_price
+from holdings_kit.market._days import day_of
+from holdings_kit.portfolio._prices import Pricing, pricing_of, with_price
 from holdings_kit.portfolio._scope import SCOPES, asks_for
 from holdings_kit.schema import (
     HOLDINGS,

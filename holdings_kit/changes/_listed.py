@@ -21,6 +21,7 @@ from holdings_kit.changes._crossings import (
     ZERO,
     is_out_of_range,
     moves_of,
+    pick_used_entitlements,
     product,
     side_of,
     to_float as _f,
@@ -162,7 +163,6 @@ def _write_pending(frame: pl.DataFrame) -> pl.DataFrame:
         frame,
         _place_after=pl.col("s_place"),
         related_instrument_id=pl.col("new_instrument_id"),
-        _cross=pl.lit(None, pl.String()),
         _cross_confidence=pl.lit(0.95),
         _cross_words=pl.format("{} {} of {}", "kind", "ratio", DAY_WORDS),
         _cross_pending=pl.lit(value=True),
@@ -368,8 +368,6 @@ def _find_paid_actions(
             paid_value=product(
                 pl.min_horizontal(q1, _multiply_by_ratio("s_q0").floor()), cash
             ),
-            _cross=pl.lit(None, pl.String()),
-            _cross_confidence=pl.lit(None, pl.Float64()),
             _cross_words=pl.format("{} a unit was called", _PRICE_WORDS),
             **_WHERE,
         ),
@@ -381,9 +379,7 @@ def _find_used_entitlements(
     rights: pl.DataFrame, rows: pl.DataFrame
 ) -> list[pl.DataFrame]:
     """Let the entitlements become the shares they were for: they were not sold."""
-    symbol = pl.coalesce("symbol_before", "symbol_after")
-    fewer = pl.col("owned_quantity_before") > pl.col("owned_quantity_after")
-    lines = rows.filter((symbol.str.contains(RIGHTS) & fewer).fill_null(value=False))
+    lines = pick_used_entitlements(rows)
     if rights.is_empty() or lines.is_empty():
         return []
     used = (

@@ -358,23 +358,19 @@ def account_facts(
 
 def with_absent(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
     """Fill the missing side of one-sided rows: zero held, the account's instant."""
+    always = {"owned_quantity": MONEY, "cost_value": VALUE}
+    reported = dict.fromkeys((*BUCKETS, "used_quantity", "position_quantity"), MONEY)
     filled: list[pl.Expr] = []
     for end, other in (("before", "after"), ("after", "before")):
         absent = ~pl.col(f"_present_{end}")
-        filled += [
-            pl.when(absent & pl.col(f"{column}_{other}").is_not_null())
-            .then(pl.lit(0, MONEY))
-            .otherwise(pl.col(f"{column}_{end}"))
-            .alias(f"{column}_{end}")
-            for column in (*BUCKETS, "used_quantity", "position_quantity")
-        ]
-        filled += [
-            pl.when(absent)
-            .then(pl.lit(0, dtype))
-            .otherwise(pl.col(f"{column}_{end}"))
-            .alias(f"{column}_{end}")
-            for column, dtype in (("owned_quantity", MONEY), ("cost_value", VALUE))
-        ]
+        for column, dtype in (reported | always).items():
+            known = pl.col(f"{column}_{other}").is_not_null()
+            filled.append(
+                pl.when(absent if column in always else absent & known)
+                .then(pl.lit(0, dtype))
+                .otherwise(pl.col(f"{column}_{end}"))
+                .alias(f"{column}_{end}")
+            )
     account = facts.select(pl.all().gather(rows["_group"]))
     joined = pl.concat([rows.drop("_code", *_INSTANTS), account], how="horizontal")
     return joined.with_columns(filled)

@@ -171,7 +171,7 @@ def timeline(
         for names in _cut_slices(rows, listed, owners).partition_by("_slice"):
             some = names["account_id"].implode()
             mine = pl.col("account_id").is_in(some, nulls_equal=True)
-            mine &= _is_within(names["account_id"])  # other files stay shut
+            mine &= _lies_among(names["account_id"])  # other files stay shut
             part = rows.filter(mine).collect(engine="streaming")
             made = explain_slice(part, None if listed is None else listed.filter(mine))
             if predicate is not None:
@@ -188,13 +188,13 @@ def timeline(
     return register_io_source(read_batches, schema=TIMELINE, is_pure=True)
 
 
-def _is_within(accounts: pl.Series) -> pl.Expr:
+def _lies_among(accounts: pl.Series) -> pl.Expr:
     """Tell what lies between the first and the last name, as a file says of itself."""
-    account = pl.col("account_id")
     if accounts.has_nulls():
         return pl.lit(value=True)
-    ends = pl.lit(accounts.min()), pl.lit(accounts.max())
-    return account.is_between(*ends)
+    return pl.col("account_id").is_between(
+        pl.lit(accounts.min()), pl.lit(accounts.max())
+    )
 
 
 def _cut_slices(
@@ -307,13 +307,11 @@ def _explain_part(
         rows: pl.DataFrame, steps: pl.DataFrame, share: float | None
     ) -> pl.DataFrame:
         before, after = _pair_snapshots(rows)
-        known = (
-            None
-            if answered is None
-            else steps.join(answered, on=_SNAPSHOT, how="semi").select(
+        known = answered
+        if answered is not None:
+            known = steps.join(answered, on=_SNAPSHOT, how="semi").select(
                 "account_id", step=pl.col("rank") - 1
             )
-        )
         made = explain_steps(before, after, missing_share=share, answered=known)
         return _fill_instants(made, steps)
 
@@ -327,13 +325,9 @@ def _explain_part(
     accounts = doubted.select("account_id").unique()
     if owners is not None:  # what a person moved needs both accounts
         people = owners.collect()
-        theirs = people.join(accounts, on="account_id", how="semi").select("person_id")
-        accounts = pl.concat(
-            [
-                accounts,
-                people.join(theirs, on="person_id", how="semi").select("account_id"),
-            ]
-        ).unique()
+        theirs = people.join(accounts, on="account_id", how="semi")
+        more = people.join(theirs, on="person_id", how="semi").select("account_id")
+        accounts = pl.concat([accounts, more]).unique()
     some = steps.join(accounts, on="account_id", how="semi")
     again = _with_ranks(some.join(bad, on=["account_id", "rank"], how="anti"))
     second = explain_pairs(
@@ -384,13 +378,11 @@ def _fill_instants(changes: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     ends = changes.select("snapshot_at_before", "snapshot_at_after")
     if sum(ends.null_count().row(0)) == 0:  # as mostly, all is there and in order
         return changes if _is_ordered(changes) else changes.sort(_ORDER)
-    at = steps.select("account_id", "snapshot_at", step="rank")
-    nxt = at.with_columns(pl.col("step") - 1)
+    first = steps.select("account_id", step="rank", _0="snapshot_at")
+    second = steps.select("account_id", step=pl.col("rank") - 1, _1="snapshot_at")
     return (
-        changes.join(
-            at.rename({"snapshot_at": "_0"}), on=["account_id", "step"], how="left"
-        )
-        .join(nxt.rename({"snapshot_at": "_1"}), on=["account_id", "step"], how="left")
+        changes.join(first, on=_STEP, how="left")
+        .join(second, on=_STEP, how="left")
         .with_columns(
             snapshot_at_before=pl.coalesce("snapshot_at_before", "_0"),
             snapshot_at_after=pl.coalesce("snapshot_at_after", "_1"),
@@ -445,24 +437,14 @@ def _merge_readings(
     at = steps.select("account_id", "rank", snapshot_at_after="snapshot_at")
     suspect = first.filter(pl.col("cause") == "suspect_fetch")
     affected = suspect.select("account_id").unique()
-    doubted = suspect.join(
-        pl.concat(
-            [
-                bad.select("account_id", step=pl.col("rank") - 1),
-                final.select("account_id", "step").unique(),
-            ]
-        ),
-        on=_STEP,
-        how="semi",
+    doubtful = pl.concat(
+        [bad.select("account_id", step=pl.col("rank") - 1), final.select(_STEP)]
     )
-    sold_last = final.select("account_id", "snapshot_at_after", "instrument_id")
+    doubted = suspect.join(doubtful, on=_STEP, how="semi")
+    sold_last = ["account_id", "snapshot_at_after", "instrument_id"]
     renumbered = (
         second.join(affected, on="account_id")
-        .join(
-            sold_last,
-            on=["account_id", "snapshot_at_after", "instrument_id"],
-            how="anti",
-        )
+        .join(final, on=sold_last, how="anti")
         .drop("step")
         .join(at, on=["account_id", "snapshot_at_after"])
         .with_columns(step=pl.col("rank") - 1)
@@ -470,7 +452,7 @@ def _merge_readings(
     others = first.join(affected, on="account_id", how="anti")
     return pl.concat(
         [frame.select(_UNSCOPED) for frame in (others, doubted, renumbered)]
-    ).sort("account_id", "step", "instrument_id")
+    ).sort(_ORDER)
 
 
 def spans(changes: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from holdings_kit.changes._crossings import (
     ZERO,
     is_out_of_range,
     moves_of,
+    pick_used_entitlements,
     product,
     side_of,
     to_float as _f,
@@ -51,31 +52,26 @@ def _pair_costs(
     is one line of a set; `_sure` says that chance hardly makes such a set.
     """
     ones = ones.filter(pl.col("_wanted") > 0)
-    found = [
-        ones.join(sets, on="_group").filter(
-            (pl.col("_wanted") - pl.col("_cost")).abs() <= _allow_rounding(tolerance),
-            _allow_rounding(tolerance) / pl.col("_cost") * pl.col("_tried")
-            < _COARSE * 2,
-            _allow_rounding(tolerance) / pl.col("_cost") < _COARSE,
+    # how far the rounding of their averages may set apart two sums of costs
+    rounding = (pl.col("_size") + pl.col("_units")) * tolerance / 2
+    hidden = rounding / pl.col("_cost")
+    chance = hidden * pl.col("_tried")
+    every = pl.concat(
+        ones.join(sets, on="_group")
+        .filter(
+            (pl.col("_wanted") - pl.col("_cost")).abs() <= rounding,
+            chance < _COARSE * 2,
+            hidden < _COARSE,
         )
+        .select("_one", "_set", "_cost", "_size", "_units", "_tried")
         for sets in _list_sets(lines.join(ones, on="_group", how="semi"))
-    ]
-    every = pl.concat(part.select(_PAIRED) for part in found)
-    chance = _allow_rounding(tolerance) / pl.col("_cost") * pl.col("_tried")
+    )
     every = every.with_columns(_sure=chance < _FINE, _lines=pl.col("_set").list.len())
     fewest = pl.col("_lines") == pl.col("_lines").min()
     every = every.filter(fewest.over("_one")).filter(pl.len().over("_one") == 1)
     rows = every.explode("_set").rename({"_set": "_line"})
     rows = rows.filter(pl.len().over("_line") == 1)
     return rows.filter(pl.len().over("_one") == pl.col("_lines"))
-
-
-_PAIRED: Final = ("_one", "_set", "_cost", "_size", "_units", "_tried")
-
-
-def _allow_rounding(tolerance: float) -> pl.Expr:
-    """How far the rounding of their averages may set apart two sums of costs."""
-    return (pl.col("_size") + pl.col("_units")) * tolerance / 2
 
 
 def _list_sets(lines: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -196,9 +192,7 @@ def _write_mergers(found: pl.DataFrame) -> list[pl.DataFrame]:
             action_quantity=pl.col("_n"),
             action_value=pl.when(known).then(value),
             action_cost_value=pl.col("_moved"),
-            _cross_words=pl.format(
-                "{} came for {}: {}", pl.col("_n").cast(pl.Float64()), "s_id", "_words"
-            ),
+            _cross_words=pl.format("{} came for {}: {}", _f("_n"), "s_id", "_words"),
             **common,
         ),
     ]
@@ -263,10 +257,8 @@ def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataF
         .sort("_rank")
         .unique(["s_place", "t_place"], keep="first", maintain_order=True)
     )
-    for end in ("s_place", "t_place"):
-        found = found.filter(pl.len().over(end) == 1)
     return _write_mergers(
-        found.with_columns(
+        _keep_single_pairs(found).with_columns(
             _moved=pl.when(pl.col("_rank") == 0)
             .then(pl.col("t_c1") - pl.col("t_c0"))
             .when(pl.col("_units") == q0)
@@ -340,25 +332,24 @@ def _find_traded_demergers(pairs: pl.DataFrame, tolerance: float) -> pl.DataFram
         ],
         how="vertical_relaxed",
     ).with_columns(_confidence=pl.lit(0.7))
+    return _keep_single_pairs(found)
+
+
+def _keep_single_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Keep the pairs whose source has one target, and then whose target one source."""
     for end in ("s_place", "t_place"):
-        found = found.filter(pl.len().over(end) == 1)
-    return found
+        pairs = pairs.filter(pl.len().over(end) == 1)
+    return pairs
 
 
 def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
     """Find rights taken up: an entitlement is gone, and its share has grown cheaply."""
-    symbol = pl.coalesce("symbol_before", "symbol_after")
-    entitled = symbol.str.contains(RIGHTS)
-    gone = rows.filter(
-        entitled.fill_null(value=False)
-        & (pl.col("owned_quantity_before") > 0)
-        & (pl.col("owned_quantity_after") < pl.col("owned_quantity_before"))
-    )
+    held = rows.filter(pl.col("owned_quantity_before") > 0)
+    gone = pick_used_entitlements(held)
     if gone.is_empty():
         return []
-    grown = rows.filter(
-        (pl.col("owned_quantity_before") > 0)
-        & (pl.col("owned_quantity_after") > pl.col("owned_quantity_before"))
+    grown = held.filter(
+        pl.col("owned_quantity_after") > pl.col("owned_quantity_before")
     )
     pairs = (
         side_of(gone, "s")
@@ -376,15 +367,10 @@ def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
     )
     rise = pl.col("t_q1") - pl.col("t_q0")
     paid = pl.col("t_c1") - pl.col("t_c0") - pl.col("s_c0").fill_null(ZERO)
-    found = pairs.filter(rise == pl.col("_units"))
-    for end in ("s_place", "t_place"):
-        found = found.filter(pl.len().over(end) == 1)
+    found = _keep_single_pairs(pairs.filter(rise == pl.col("_units")))
     value = product(pl.col("_units"), pl.col("s_p0"))
     left = (pl.col("s_c0") * pl.col("_units") / pl.col("s_q0")).fill_null(0).cast(VALUE)
-    common: dict[str, pl.Expr] = {
-        "_cross": pl.lit("rights"),
-        "_cross_confidence": pl.lit(0.95),
-    }
+    common = {"_cross": pl.lit("rights"), "_cross_confidence": pl.lit(0.95)}
     return [
         moves_of(
             found,
@@ -393,9 +379,7 @@ def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
             action_quantity=-pl.col("_units"),
             action_value=-value.fill_null(0),
             action_cost_value=-left,
-            _cross_words=pl.format(
-                "{} entitlements were taken up", pl.col("_units").cast(pl.Float64())
-            ),
+            _cross_words=pl.format("{} entitlements were taken up", _f("_units")),
             **common,
         ),
         moves_of(
@@ -407,9 +391,7 @@ def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
             action_cost_value=left,
             paid_value=paid,
             _cross_words=pl.format(
-                "{} taken up with the entitlements {}",
-                pl.col("_units").cast(pl.Float64()),
-                "s_id",
+                "{} taken up with the entitlements {}", _f("_units"), "s_id"
             ),
             **common,
         ),
@@ -441,11 +423,8 @@ def find_unlisted(
 
 def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Take the figures of the lines into which a cost may have gone, or left."""
-    q0, q1, c0, c1, a0, a1, p0, p1 = (
-        _f(f"{name}_{end}")
-        for name in ("owned_quantity", "cost_value", "average_price", "price")
-        for end in ("before", "after")
-    )
+    figures = {short: _f(name) for short, name in _FIGURES.items()}
+    q0, q1, c0, c1, a0, a1, p0, p1 = figures.values()
     symbol = pl.coalesce("symbol_before", "symbol_after").fill_null("")
     paid, band = (c1 - c0) / (q1 - q0), price_band()
     low, high = pl.min_horizontal(p0, p1), pl.max_horizontal(p0, p1)
@@ -464,12 +443,7 @@ def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
             "_line",
             "_gone",
             "_grown",
-            _q0=q0,
-            _q1=q1,
-            _a0=a0,
-            _a1=a1,
-            _c0=c0,
-            _c1=c1,
+            **figures,
             # or, of a parent that was bought too, at a price that is too low
             _fallen=(q0 > 0)
             & (q1 > 0)
@@ -477,23 +451,19 @@ def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
             _odd=(beyond & p1.is_not_null()).fill_null(value=False),
             _plain=~pl.col("symbol").str.contains(RIGHTS),
         )
-        .filter(
-            "_plain",
-            pl.any_horizontal("_gone", "_grown", "_fallen"),
-        )
+        .filter("_plain", pl.any_horizontal("_gone", "_grown", "_fallen"))
     )
 
 
-_ASKED: Final = (
-    "_group",
-    "_day0",
-    "_day1",
-    *(
-        f"{name}_{end}"
-        for name in ("owned_quantity", "cost_value", "average_price", "price")
-        for end in ("before", "after")
-    ),
-)
+_FIGURES: Final = {
+    f"_{letter}{place}": f"{name}_{end}"
+    for letter, name in (
+        *(("q", "owned_quantity"), ("c", "cost_value")),
+        *(("a", "average_price"), ("p", "price")),
+    )
+    for place, end in enumerate(("before", "after"))
+}
+_ASKED: Final = ("_group", "_day0", "_day1", *_FIGURES.values())
 
 
 def _find_candidates(free: pl.DataFrame) -> pl.DataFrame:
@@ -558,11 +528,8 @@ def _find_conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
         .otherwise(-added)
     )
     parents = fallen.select("_group", _one="_line", _wanted=lost, _units=units)
-    pairs = _pair_costs(
-        parents,
-        grown.select("_group", "_line", _cost=added, _size=units),
-        tolerance,
-    )
+    children = grown.select("_group", "_line", _cost=added, _size=units)
+    pairs = _pair_costs(parents, children, tolerance)
     odd = grown.filter("_odd").select("_group", "_line", new=pl.col("_q0") == 0)
     rest = parents.join(pairs, on="_one", how="anti").join(
         odd.filter("new").join(pairs, on="_line", how="anti"), on="_group"
@@ -585,9 +552,8 @@ def _find_conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
         gone.select("_group", "_line"), on="_group"
     )
     if rest.height:
-        found += _find_traded_mergers(
-            _fetch_both(free, rest, one="t", line="s"), tolerance
-        )
+        pairs = _fetch_both(free, rest, one="t", line="s")
+        found += _find_traded_mergers(pairs, tolerance)
     return found
 
 

@@ -15,7 +15,7 @@ from holdings_kit.haircuts._rules import (
     SIGMAS_2020,
     groups_of_margins,
 )
-from holdings_kit.portfolio._prices import day_of
+from holdings_kit.market._days import day_of
 from holdings_kit.schema import HOLDINGS, RATE, conform, take_frame
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from holdings_kit.haircuts._frames import as_haircuts, check_choice
-from holdings_kit.portfolio._prices import day_of
+from holdings_kit.market._days import day_of
 from holdings_kit.schema import HOLDINGS, MONEY, RATE, conform, take_frame
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.market._days import day_of
 from holdings_kit.portfolio._lots import read_ratios
 from holdings_kit.portfolio._positions import make_positions
-from holdings_kit.portfolio._prices import day_of, price_table, pricing_of
+from holdings_kit.portfolio._prices import price_table, pricing_of
 from holdings_kit.portfolio._scope import SCOPES, has_parts, list_parts
 from holdings_kit.schema import (
     HOLDINGS,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.market import MUMBAI, market_calendar
+from holdings_kit.market._days import (
+    day_of,
+    day_of_close,
+    day_of_last_price,
+    trading_day_number,
+)
 from holdings_kit.schema import (
     EXCHANGES,
     INSTANT,
@@ -17,8 +21,8 @@ from holdings_kit.schema import (
     PRICES,
     VALUE,
     as_frame,
-    conform,
     product,
+    take_frame,
 )
 
 if TYPE_CHECKING:
@@ -31,19 +35,14 @@ __all__ = [
     "PriceTable",
     "Pricing",
     "barriers",
-    "day_of",
     "price_table",
     "pricing_of",
-    "trading_day_number",
     "with_price",
 ]
 
 BASES: Final = ("ltp", "close", "price")
-_FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST_DAY: Final = datetime(2040, 1, 1, tzinfo=UTC)
 _PAISE: Final = 100
 _SERIES: Final = ("EQ", "BE", "BZ", "SM", "ST")
-_KEYS: Final = ("instrument_id", "isin", "symbol", "exchange", "token")
 _READ: Final = pl.Schema(  # of a table that comes from another library or a file
     {
         **{name: PRICES[name] for name in PRICES if name != "source"},
@@ -104,9 +103,8 @@ def barriers(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     schema = pl.Schema(
         {"instrument_id": pl.String(), "ex_date": pl.Date(), "kind": pl.String()}
     )
-    table = as_frame(actions, schema, name="actions").lazy()
     return (
-        conform(table, schema, name="actions")
+        take_frame(actions, schema, name="actions")
         .filter(~pl.col("kind").is_in(_HARMLESS))
         .select("instrument_id", "ex_date")
         .drop_nulls()
@@ -114,68 +112,6 @@ def barriers(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
         .sort("ex_date")
         .collect()
     )
-
-
-# ── trading days ────────────────────────────────────────────────────────────────────
-
-
-@lru_cache(maxsize=1)
-def _list_sessions() -> tuple[pl.Series, pl.Series]:
-    """Give the opening instants of the exchange and their days, ascending."""
-    spans = sorted(market_calendar().sessions(_FIRST_DAY, _LAST_DAY))
-    opens = [opened.astimezone(UTC) for opened, _ in spans]
-    days = [opened.astimezone(MUMBAI).date() for opened, _ in spans]
-    return pl.Series(opens, dtype=INSTANT), pl.Series(days, dtype=pl.Date()).unique(
-        maintain_order=True
-    )
-
-
-@lru_cache(maxsize=1)
-def _count_trading_days() -> pl.Series:
-    """Count, for each day from the one before the first session, those up to it."""
-    days = _list_sessions()[1]
-    first, last = days[0] - timedelta(days=1), days[-1]
-    every = pl.date_range(first, last, eager=True)
-    return days.search_sorted(every, side="right").cast(pl.Int64())
-
-
-_INDIA: Final = timedelta(hours=5, minutes=30)  # since 1945, summer and winter
-
-
-def day_of(instant: pl.Expr) -> pl.Expr:
-    """Give the date of an instant in India, without looking its time zone up per row.
-
-    >>> from datetime import UTC, datetime
-    >>> late = pl.Series([datetime(2026, 1, 4, 18, 29, tzinfo=UTC)], dtype=INSTANT)
-    >>> day, after = pl.lit(late), pl.lit(late) + timedelta(minutes=1)
-    >>> pl.select(day=day_of(day), after=day_of(after)).row(0)
-    (datetime.date(2026, 1, 4), datetime.date(2026, 1, 5))
-    """
-    in_utc = instant.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return (in_utc + _INDIA).dt.date()
-
-
-def trading_day_number(day: pl.Expr) -> pl.Expr:
-    """Count the trading days up to and including a day; null stays null."""
-    counts = _count_trading_days()
-    before_first = _list_sessions()[1][0] - timedelta(days=1)
-    place = (day - pl.lit(before_first)).dt.total_days()
-    return pl.lit(counts).gather(place.clip(0, counts.len() - 1))
-
-
-def _look_up_day(number: pl.Expr) -> pl.Expr:
-    """Give the trading day of a number; null where there is none."""
-    none = pl.Series([None], dtype=pl.Date())
-    return pl.lit(pl.concat([none, _list_sessions()[1]])).gather(number)
-
-
-def _find_last_session(instant: pl.Expr) -> pl.Expr:
-    """Give the day of the last session that had begun at an instant."""
-    opens, _ = _list_sessions()
-    days = opens.dt.convert_time_zone("Asia/Kolkata").dt.date()
-    count = pl.lit(opens).search_sorted(instant, side="right").cast(pl.Int64())
-    place = pl.when(instant.is_not_null() & (count > 0)).then(count - 1)
-    return pl.lit(days).gather(place)
 
 
 # ── the table ───────────────────────────────────────────────────────────────────────
@@ -274,16 +210,15 @@ def _take_one_price_a_day(table: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 def _resolve_rows(rows: pl.LazyFrame, table: PriceTable) -> pl.LazyFrame:
     """Give the prices under the `instrument_id` of the holdings they belong to."""
     prices, keys = table.rows.lazy(), list(table.keys)
-    places = rows.select("instrument_id", *(k for k in _KEYS if k != "instrument_id"))
     if keys == ["instrument_id"]:
-        own = places.select("instrument_id", key="instrument_id").unique()
-        isin = places.select("instrument_id", key="isin").filter(
+        own = rows.select("instrument_id", key="instrument_id").unique()
+        isin = rows.select("instrument_id", key="isin").filter(
             pl.col("key") != pl.col("instrument_id")
         )
         both = pl.concat([own, isin.unique()]).drop_nulls()
         found = both.join(prices, left_on="key", right_on="instrument_id")
     else:
-        named = places.select("instrument_id", *keys).unique()
+        named = rows.select("instrument_id", *keys).unique()
         found = named.join(prices, on=keys)
     return (
         found.group_by("instrument_id", "date")
@@ -300,19 +235,12 @@ def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
 
     `price_at` of the payload is replaced by that of the price chosen.
     """
-    at = pl.col("snapshot_at")
-    own_day = day_of(at)
-    ltp_day = (
-        pl.when(pl.col("price_at").is_not_null())
-        .then(day_of(pl.col("price_at")))
-        # a fund has one value a day, published when it is: no session dates it
-        .when((pl.col("asset_class") != "mutual_fund").fill_null(value=True))
-        .then(_find_last_session(at))
-    )
-    close_day = _look_up_day(trading_day_number(own_day - timedelta(days=1)))
-    day = own_day if pricing.on is None else pl.lit(pricing.on, pl.Date())
+    own_day = day_of(pl.col("snapshot_at"))
     dated = rows.with_columns(
-        _own_day=own_day, _ltp_day=ltp_day, _close_day=close_day, _day=day
+        _own_day=own_day,
+        _ltp_day=day_of_last_price(),
+        _close_day=day_of_close(),
+        _day=own_day if pricing.on is None else pl.lit(pricing.on, pl.Date()),
     )
     if pricing.table is None or "price" not in pricing.prefer:
         dated = dated.with_columns(

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._prices import day_of
+from holdings_kit.market._days import day_of
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, Frame, conform
 
