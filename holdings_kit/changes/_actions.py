@@ -9,6 +9,7 @@ import polars as pl
 
 from holdings_kit.changes._frames import ACTIONS
 from holdings_kit.errors import ConfigError
+from holdings_kit.portfolio._lots import parse_ratio, turn_ratio
 from holdings_kit.schema import conform
 
 __all__ = [
@@ -114,9 +115,7 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
         return pl.DataFrame(schema=_READ)
     table = conform(actions.lazy(), ACTIONS, name="actions").collect()
     ratio = pl.col("ratio").str.strip_chars()
-    parts = ratio.str.extract_groups(r"^(\d{1,9})(?:\s*:\s*(\d{1,9}))?$")
-    first = parts.struct.field("1").cast(pl.Int64())
-    second = pl.coalesce(parts.struct.field("2").cast(pl.Int64()), 1)
+    first, second = parse_ratio(ratio)
     read = table.select(
         *ACTIONS.names(), *[c for c in table.columns if c not in ACTIONS]
     ).with_columns(
@@ -129,21 +128,10 @@ def read_actions(actions: pl.DataFrame | pl.LazyFrame | None) -> pl.DataFrame:
     )
     read = read.filter(~_is_only_announced())
     _refuse_wrong_rows(read)
-    a, b = pl.col("_first"), pl.col("_second")
-    low, high = pl.min_horizontal(a, b), pl.max_horizontal(a, b)
     kind = pl.col("kind")
-    shrinks = kind.is_in(["consolidation", "capital_reduction"])
-    num = (
-        pl.when(kind == "bonus")
-        .then(a + b)
-        .when(kind == "split")
-        .then(high)
-        .when(shrinks)
-        .then(low)
-        .otherwise(a)
-    )
-    den = pl.when(kind == "split").then(low).when(shrinks).then(high).otherwise(b)
-    rated = read.with_columns(_num=num.fill_null(1), _den=den.fill_null(1))
+    num, den = turn_ratio(pl.col("_first"), pl.col("_second"))
+    new_and_old = pl.when(kind == "bonus").then(num + den).otherwise(num)
+    rated = read.with_columns(_num=new_and_old.fill_null(1), _den=den.fill_null(1))
     crossing = kind.is_in(["merger", "demerger"])
     return (
         rated.with_columns(_child=pl.when(crossing).then("new_instrument_id"))

@@ -24,6 +24,9 @@ from holdings_kit.schema import (
     as_frame,
     column_names,
     conform,
+    empty,
+    ratio,
+    require_columns,
 )
 
 if TYPE_CHECKING:
@@ -134,10 +137,7 @@ def look_through(loaded: Loaded) -> pl.DataFrame:
             pl.col("quantity").alias("reported_quantity"),
         )
     )
-    rows = parts.select(
-        pl.col(name) if name in parts.columns else pl.lit(None, dtype).alias(name)
-        for name, dtype in HOLDINGS.items()
-    )
+    rows = parts.select(name for name in HOLDINGS if name in parts.columns)
     return pl.concat([holdings, rows], how="diagonal")
 
 
@@ -240,11 +240,11 @@ def concentration(
         *_measure_bucket_share("unsettled"),
         value.null_count().cast(pl.Int64()).alias("unpriced_count"),
         pl.col(of).null_count().cast(pl.Int64()).alias("unclassified_count"),
-        _divide(
+        ratio(
             value.abs().filter(pl.col(of).is_not_null()).sum(), value.abs().sum()
         ).alias("classified_share"),
         value.abs().sum().cast(pl.Float64()).alias("_gross"),
-        _divide(pl.col("_priced_cost").abs().sum(), cost.abs().sum()).alias(
+        ratio(pl.col("_priced_cost").abs().sum(), cost.abs().sum()).alias(
             "priced_cost_share"
         ),
     ]
@@ -307,11 +307,6 @@ def _measure_shares(
     )
 
 
-def _divide(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Divide in Float64; null where the whole is not positive."""
-    return pl.when(whole > 0).then(part.cast(pl.Float64()) / whole.cast(pl.Float64()))
-
-
 def _measure_bucket(quantity: str, name: str) -> list[pl.Expr]:
     """Value that stands in one bucket, beside the value of the rows that say so."""
     part = pl.col(quantity).cast(VALUE) * pl.col("price")
@@ -328,7 +323,7 @@ def _measure_bucket_share(name: str) -> list[pl.Expr]:
     part, whole = pl.col(f"_{name}"), pl.col(f"_{name}_whole")
     unknown = part.null_count().cast(pl.Int64())
     return [
-        _divide(part.abs().sum(), whole.abs().sum()).alias(f"{name}_share"),
+        ratio(part.abs().sum(), whole.abs().sum()).alias(f"{name}_share"),
         unknown.alias(f"{name}_unknown_count"),
     ]
 
@@ -373,11 +368,8 @@ def open_funds(
     """
     facts = ("instrument_id", "symbol", "name", "asset_class")
     rows = as_frame(positions, POSITIONS, name="positions").lazy().collect()
-    for column in (*facts, "market_value"):
-        if column not in rows.columns:
-            raise FrameError("positions", column, "missing")
-    none = pl.DataFrame(schema=_CONSTITUENTS)
-    given = none if constituents is None else constituents
+    require_columns(rows.columns, (*facts, "market_value"), name="positions")
+    given = empty(_CONSTITUENTS) if constituents is None else constituents
     table = _check_weights(
         as_frame(given, _CONSTITUENTS, name="constituents").lazy().collect()
     )
@@ -402,27 +394,19 @@ def open_funds(
     flags = pl.lit(value=False).alias("residual")
     split = pl.concat(
         [
-            direct.with_columns(flags),
+            direct.with_columns(flags, via=pl.lit(None, pl.String())),
             parts.drop("weight").with_columns(flags),
             rest.drop("_named").with_columns(pl.lit(value=True).alias("residual")),
         ],
         how="diagonal",
     )
-    total = pl.col("market_value").abs().sum().cast(pl.Float64())
-    share = pl.col("market_value").cast(pl.Float64()) / total
-    none_via = (
-        [] if "via" in split.columns else [pl.lit(None, pl.String()).alias("via")]
-    )
-    return split.with_columns(
-        pl.when(total > 0).then(share).alias("weight"), *none_via
-    ).select(EXPOSURES.names())
+    weight = ratio("market_value", pl.col("market_value").abs().sum())
+    return split.with_columns(weight.alias("weight")).select(EXPOSURES.names())
 
 
 def _check_weights(constituents: pl.DataFrame) -> pl.DataFrame:
     """Check a constituents table and bring it to one form."""
-    for column in ("fund_id", "instrument_id", "weight"):
-        if column not in constituents.columns:
-            raise FrameError("constituents", column, "missing")
+    require_columns(constituents.columns, _CONSTITUENTS, name="constituents")
     said = ("symbol", "name", "asset_class")
     table = constituents.select(
         "fund_id",

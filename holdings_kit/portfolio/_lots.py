@@ -15,9 +15,25 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, readable
-from holdings_kit.schema import ACTIONS, MONEY, VALUE, FrameLike, as_frame, conform
+from holdings_kit.schema import (
+    ACTIONS,
+    MONEY,
+    VALUE,
+    FrameLike,
+    as_frame,
+    conform,
+    require_columns,
+)
 
-__all__ = ["OPEN_LOTS", "REALIZED_LOTS", "Lots", "fifo_lots", "read_ratios"]
+__all__ = [
+    "OPEN_LOTS",
+    "REALIZED_LOTS",
+    "Lots",
+    "fifo_lots",
+    "parse_ratio",
+    "read_ratios",
+    "turn_ratio",
+]
 
 _TRADES: Final = pl.Schema(
     {
@@ -193,9 +209,8 @@ def fifo_lots(
 
 def _read_trades(trades: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     given = as_frame(trades, _TRADES, name="trades").lazy().collect()
+    require_columns(given.columns, _TRADES, name="trades")
     for column in _TRADES:
-        if column not in given.columns:
-            raise FrameError("trades", column, "missing")
         if given[column].null_count():
             raise FrameError("trades", column, "holds nulls; fill or drop them first")
     read = conform(given.cast(_TRADES), _TRADES, name="trades")
@@ -203,16 +218,12 @@ def _read_trades(trades: FrameLike | pl.LazyFrame) -> pl.DataFrame:
         raise FrameError(
             "trades", "price", "is negative; a sale has a negative quantity"
         )
-    account = (
-        pl.col("account_id").cast(pl.String())
-        if "account_id" in read.columns
-        else pl.lit(None, pl.String()).alias("account_id")
-    )
-    # unknown is one account here: a join takes it for none
-    named = account.fill_null("").alias("account_id")
+    known = "account_id" in read.columns
+    account = pl.col("account_id").cast(pl.String()) if known else pl.lit(None)
     return (
         read.filter(pl.col("quantity") != 0)
-        .with_columns(named)
+        # unknown is one account here: a join takes it for none
+        .with_columns(account_id=account.fill_null(""))
         .with_row_index("_row")
         .sort("date", "_row")
     )
@@ -231,35 +242,17 @@ def read_ratios(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
         A split, bonus, consolidation or merger has no ratio that can be read.
     """
     given = as_frame(actions, ACTIONS, name="actions").lazy().collect()
-    for column in ("instrument_id", "ex_date", "kind"):
-        if column not in given.columns:
-            raise FrameError("actions", column, "missing")
+    require_columns(given.columns, ("instrument_id", "ex_date", "kind"), name="actions")
+    missing = [name for name in ACTIONS if name not in given.columns]
     table = given.with_columns(
-        pl.lit(None, dtype).alias(name)
-        for name, dtype in ACTIONS.items()
-        if name not in given.columns
+        pl.lit(None, ACTIONS[name]).alias(name) for name in missing
     ).select(ACTIONS.names())
-    text = pl.col("ratio").str.replace_all(" ", "")
-    parts = text.str.extract_groups(r"^(\d{1,9})(?::(\d{1,9}))?$").struct
-    first = parts.field("1").cast(pl.Int64())
-    second = pl.coalesce(parts.field("2").cast(pl.Int64()), 1)
-    low, high = pl.min_horizontal("_1", "_2"), pl.max_horizontal("_1", "_2")
+    first, second = parse_ratio(pl.col("ratio").str.replace_all(" ", ""))
+    num, den = turn_ratio(pl.col("_1"), pl.col("_2"))
     kind = pl.col("kind")
     read = table.with_columns(
         kind=kind.str.strip_chars().str.to_lowercase(), _1=first, _2=second
-    ).with_columns(
-        # "1:10", "10:1" and "10" are one split, ten for one
-        _num=pl.when(kind == "split")
-        .then(high)
-        .when(kind == "consolidation")
-        .then(low)
-        .otherwise("_1"),
-        _den=pl.when(kind == "split")
-        .then(low)
-        .when(kind == "consolidation")
-        .then(high)
-        .otherwise("_2"),
-    )
+    ).with_columns(_num=num, _den=den)
     needed = kind.is_in(["split", "bonus", "consolidation", "merger"])
     fine = (pl.col("_1") > 0) & (pl.col("_2") > 0)
     wrong = read.filter(needed & ~fine.fill_null(value=False))
@@ -272,6 +265,27 @@ def read_ratios(actions: FrameLike | pl.LazyFrame) -> pl.DataFrame:
     return read.drop("_1", "_2").unique(
         ["instrument_id", "ex_date", "kind", "_num", "_den", "new_instrument_id"],
         maintain_order=True,
+    )
+
+
+def parse_ratio(text: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Read ``10`` or ``42:25`` as two whole numbers; ``10`` is ten to one."""
+    parts = text.str.extract_groups(r"^(\d{1,9})(?:\s*:\s*(\d{1,9}))?$").struct
+    first, second = (parts.field(place).cast(pl.Int64()) for place in ("1", "2"))
+    return first, pl.coalesce(second, 1)
+
+
+def turn_ratio(first: pl.Expr, second: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Say by the kind of an action which is the number of the new units.
+
+    ``1:10``, ``10:1`` and ``10`` are one split, ten for one.
+    """
+    kind = pl.col("kind")
+    low, high = pl.min_horizontal(first, second), pl.max_horizontal(first, second)
+    grows, shrinks = kind == "split", kind.is_in(["consolidation", "capital_reduction"])
+    return (
+        pl.when(grows).then(high).when(shrinks).then(low).otherwise(first),
+        pl.when(grows).then(low).when(shrinks).then(high).otherwise(second),
     )
 
 
@@ -291,8 +305,8 @@ def _link_identities(actions: pl.DataFrame | None) -> pl.DataFrame:
         .select("instrument_id", _chain="new_instrument_id")
     )
     found = links
+    further = links.rename({"instrument_id": "_chain", "_chain": "_next"})
     for _ in range(links.height):
-        further = links.rename({"instrument_id": "_chain", "_chain": "_next"})
         more = found.join(further, on="_chain", how="left", maintain_order="left")
         if more["_next"].null_count() == more.height:
             return found

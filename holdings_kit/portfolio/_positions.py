@@ -23,6 +23,7 @@ from holdings_kit.schema import (
     is_fund,
     product,
     ratio,
+    take_frame,
     total,
 )
 
@@ -33,15 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["consolidate", "make_positions", "summarize"]
 
 _KEYS: Final = ("instrument_id", "account_id", "broker", "source", "asset_class")
-_BUCKETS: Final = (
-    "settled_quantity",
-    "t1_quantity",
-    "pledged_quantity",
-    "used_quantity",
-    "position_quantity",
-    "smallcase_quantity",
-    "owned_quantity",
-)
+_BUCKETS: Final = [
+    name for name in HOLDINGS if name.endswith("_quantity") and name in POSITIONS
+]
 _AMOUNTS: Final = (
     "cost_value",
     "market_value",
@@ -49,12 +44,7 @@ _AMOUNTS: Final = (
     "reported_pnl",
     "pnl_difference",
 )
-_KNOWN: Final = (
-    "known_market_value",
-    "known_cost_value",
-    "known_pnl",
-    "known_pnl_cost_value",
-)
+_KNOWN: Final = [name for name in POSITIONS if name.startswith("known_")]
 _NAMED: Final = 5  # so many are named in an error
 _DESCRIBED: Final = ("isin", "symbol", "name", "asset_class")
 
@@ -179,9 +169,9 @@ def consolidate(
     made = make_positions(rows, keys, pricing=pricing, one_each=one_each)
     if isinstance(given, pl.LazyFrame):
         return _sort_by_value(made, keys) if sort else made
-    if not sort:
-        return made.collect()
     found = made.collect()
+    if not sort:
+        return found
     narrow = found.select("market_value", *keys).with_row_index("_place")
     return found[_sort_by_value(narrow.lazy(), keys).collect()["_place"]]
 
@@ -214,8 +204,8 @@ def make_positions(
         costed_quantity=pl.when(pl.col("cost_value").is_not_null()).then(
             "owned_quantity"
         ),
-        reconciles_count=_count(pl.col("reconciles")),
-        unreconciled_count=_count(~pl.col("reconciles")),
+        reconciles_count=_mark_true(pl.col("reconciles")),
+        unreconciled_count=_mark_true(~pl.col("reconciles")),
     )
     grouped = _keep_single_rows(rows, keys) if one_each else _sum_groups(rows, keys)
     value, cost = pl.col("market_value"), pl.col("cost_value")
@@ -234,7 +224,7 @@ def make_positions(
     return shown.select(*rest, *_select_promised(POSITIONS))
 
 
-def _count(flag: pl.Expr) -> pl.Expr:
+def _mark_true(flag: pl.Expr) -> pl.Expr:
     return flag.fill_null(value=False).cast(pl.Int64())
 
 
@@ -252,14 +242,13 @@ def _refuse_several_snapshots(rows: pl.LazyFrame) -> None:
         .collect()
     )
     if several.height:
-        named = ", ".join(
+        named = [
             f"{account!r} ({n} snapshots)"
-            for account, n in several.head(_NAMED).select("account_id", "n").iter_rows()
-        )
-        more = f" and {several.height - _NAMED} more" if several.height > _NAMED else ""
+            for account, n in several.select("account_id", "n").iter_rows()
+        ]
         reason = (
-            f"several snapshots of one account: {named}{more}; pass one of each, "
-            "such as Store.current() gives"
+            f"several snapshots of one account: {_name_some(named)}; pass one of "
+            "each, such as Store.current() gives"
         )
         raise FrameError("holdings", "snapshot_id", reason)
 
@@ -280,16 +269,18 @@ def _refuse_strange_prices(rows: pl.LazyFrame, pricing: Pricing) -> None:
         isins = held.select(instrument_id="isin").drop_nulls()
         hits = named.join(isins, on=keys, how="semi").height
     if not hits:
-        shown = [
-            " ".join(map(str, row)) for row in named.sort(keys).head(_NAMED).iter_rows()
-        ]
-        more = f" and {named.height - _NAMED} more" if named.height > _NAMED else ""
+        shown = [" ".join(map(str, row)) for row in named.sort(keys).iter_rows()]
         have = ", ".join(held["instrument_id"].drop_nulls().unique().sort().head(3))
         reason = (
-            f"no holding has any of its keys: {', '.join(shown)}{more}; "
+            f"no holding has any of its keys: {_name_some(shown)}; "
             f"the holdings have {have}"
         )
         raise FrameError("prices", keys[-1], reason)
+
+
+def _name_some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _sort_by_value(positions: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
@@ -400,11 +391,9 @@ def summarize(
         if keys
         else rows.select(sums)
     )
+    grouped = grouped.with_columns(empty_accounts_count=pl.lit(None, pl.Int64()))
     if there is not None:
         grouped = _with_everyone(grouped, rows, keys, there, by_account=by_account)
-    else:
-        unknown = pl.lit(None, pl.Int64())
-        grouped = grouped.with_columns(empty_accounts_count=unknown)
     totals = grouped.with_columns(
         ratio("unrealized_pnl", "_both").alias("return"),
         ratio("_both", "_cost").alias("priced_cost_share"),
@@ -415,8 +404,7 @@ def summarize(
 
 def _list_accounts(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
     schema = pl.Schema({"account_id": pl.String()})
-    table = as_frame(accounts, schema, name="accounts").lazy()
-    known = conform(table, schema, name="accounts").select("account_id")
+    known = take_frame(accounts, schema, name="accounts").select("account_id")
     return known.drop_nulls().unique().sort("account_id")
 
 
@@ -442,15 +430,14 @@ def _with_everyone(
             empty_accounts_count=empty.cast(pl.Int64()),
         )
     if keys:  # a group knows who holds something in it, not who holds nothing
-        return grouped.with_columns(empty_accounts_count=pl.lit(None, pl.Int64()))
+        return grouped
     if not by_account:
-        none = pl.lit(None, pl.Int64())
         size = there.select(accounts_count=pl.len().cast(pl.Int64()))
-        sized = grouped.drop("accounts_count").join(size, how="cross")
-        return sized.with_columns(empty_accounts_count=none)
+        return grouped.drop("accounts_count").join(size, how="cross")
     idle = there.join(rows.select("account_id"), on="account_id", how="anti")
     size = idle.select(empty_accounts_count=pl.len().cast(pl.Int64()))
-    return grouped.join(size, how="cross").with_columns(
+    both = grouped.drop("empty_accounts_count").join(size, how="cross")
+    return both.with_columns(
         accounts_count=pl.col("accounts_count") + pl.col("empty_accounts_count")
     )
 
@@ -479,17 +466,8 @@ _UNITS: Final = ("priced_quantity", "costed_quantity")
 def _keep_single_rows(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     """Give what `_sum_groups` gives where every row is a position of its own."""
     one = pl.lit(1, pl.Int64()).alias("accounts_count")
-    return rows.select(
-        *keys,
-        *_describe_group(keys),
-        *_BUCKETS,
-        one,
-        *_AMOUNTS,
-        *_KNOWN,
-        *_UNITS,
-        *_COUNTS,
-        *_PRICE_FACTS,
-    )
+    sums = (*_BUCKETS, *_AMOUNTS, *_KNOWN, *_UNITS, *_COUNTS)
+    return rows.select(*keys, *_describe_group(keys), *sums, *_PRICE_FACTS, one)
 
 
 def _sum_groups(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
@@ -498,6 +476,8 @@ def _sum_groups(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
     basis = pl.col("price_basis")
     all_priced = pl.col("price").null_count() == 0
     mixed = pl.col("price").n_unique() > 1
+    several = pl.col("_mixed") & pl.col("price").is_not_null()
+    mean = pl.col("market_value") / pl.col("owned_quantity").cast(VALUE)
     return (
         rows.group_by(keys)
         .agg(
@@ -515,28 +495,18 @@ def _sum_groups(rows: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
             .when(all_priced)
             .then(pl.lit("mixed"))
             .alias("price_basis"),
-            pl.when(all_priced & (pl.col("price_date").null_count() == 0))
-            .then(pl.col("price_date").min())
-            .alias("price_date"),
-            pl.when(all_priced & (pl.col("price_at").null_count() == 0))
-            .then(pl.col("price_at").min())
-            .alias("price_at"),
+            *(
+                pl.when(all_priced & (pl.col(when).null_count() == 0))
+                .then(pl.col(when).min())
+                .alias(when)
+                for when in ("price_date", "price_at")
+            ),
         )
         .with_columns(
-            price=pl.when(
-                pl.col("_mixed")
-                & pl.col("price").is_not_null()
-                & (pl.col("owned_quantity") != 0)
-            )
-            .then(
-                (pl.col("market_value") / pl.col("owned_quantity").cast(VALUE)).cast(
-                    MONEY
-                )
-            )
+            price=pl.when(several & (pl.col("owned_quantity") != 0))
+            .then(mean.cast(MONEY))
             .otherwise("price"),
-            price_basis=pl.when(pl.col("_mixed") & pl.col("price").is_not_null())
-            .then(pl.lit("mixed"))
-            .otherwise("price_basis"),
+            price_basis=pl.when(several).then(pl.lit("mixed")).otherwise("price_basis"),
         )
     )
 

@@ -9,7 +9,8 @@ import polars as pl
 
 from holdings_kit.changes import compare
 from holdings_kit.portfolio import concentration, summarize
-from holdings_kit.portfolio._performance import list_moving, measure_accounts
+from holdings_kit.portfolio._flows import list_moving
+from holdings_kit.portfolio._performance import measure_accounts
 from holdings_kit.portfolio._positions import has_one_row_each, make_positions
 from holdings_kit.read.identity import isin_ok
 from holdings_kit.risk import collateral

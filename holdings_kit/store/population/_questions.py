@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.portfolio._performance import match_transfers, read_owners
+from holdings_kit.portfolio._flows import match_transfers, read_owners
 from holdings_kit.portfolio._prices import pricing_of
 from holdings_kit.schema import VALUE, FrameLike, any_known, as_frame, conform
 from holdings_kit.store.population._buckets import (
