@@ -540,6 +540,13 @@ def require_columns(
             raise FrameError(name, column, reason)
 
 
+def fill_columns(frame: Frame, schema: pl.Schema) -> Frame:
+    """Take the columns of a schema and no others; what is not there is null."""
+    return frame.match_to_schema(
+        schema, missing_columns="insert", extra_columns="ignore"
+    )
+
+
 def take_frame(
     source: FrameLike | pl.LazyFrame, schema: pl.Schema, *, name: str
 ) -> pl.LazyFrame:

@@ -42,7 +42,7 @@ BOOK_EFFECTS: Final = pl.Schema(
         "cash_needed_after": VALUE,
     }
 )
-_ZERO: Final = pl.lit(Decimal(0)).cast(VALUE)
+_ZERO: Final = pl.lit(0, VALUE)
 
 
 def book_effects(

@@ -9,9 +9,9 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.haircuts._audit import Declared, read_audited
-from holdings_kit.haircuts._frames import AnyFrame, as_haircuts, last_margins
+from holdings_kit.haircuts._frames import HAIRCUTS, AnyFrame, last_margins
 from holdings_kit.haircuts._rules import FirstReturns, Groups, apply_rule_2020
-from holdings_kit.schema import MARGINS, as_frame, require_columns
+from holdings_kit.schema import MARGINS, as_frame, fill_columns, require_columns
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Conversion, Seed
@@ -137,7 +137,7 @@ def _set_haircut(table: pl.DataFrame, name: str | None) -> pl.DataFrame:
         (model if name is None else pl.lit(name)).alias("name"),
         pl.when(haircut.is_not_null()).then(hit).alias("floor_hit"),
         pl.when(notes != "").then(notes).alias("note"),
-    ).pipe(as_haircuts)
+    ).pipe(fill_columns, HAIRCUTS)
 
 
 def _look_up_kind(

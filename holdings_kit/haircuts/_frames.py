@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.risk._collateral import take_last_files
 from holdings_kit.schema import (
     MARGINS,
     FrameLike,
@@ -36,7 +37,6 @@ __all__ = [
     "Floats",
     "Ints",
     "aim_at",
-    "as_haircuts",
     "check_choice",
     "check_days",
     "check_fraction",
@@ -185,13 +185,6 @@ def check_choice(
         raise ConfigError(f"{name} {value!r}: {'give ' if quoted else ''}{listed}")
 
 
-def as_haircuts(rows: pl.DataFrame) -> pl.DataFrame:
-    """Take the columns of `HAIRCUTS`; those that are not there are null."""
-    return rows.match_to_schema(
-        HAIRCUTS, missing_columns="insert", extra_columns="ignore"
-    )
-
-
 def take_closes(prices: AnyFrame, *, name: str = "prices") -> pl.DataFrame:
     """Take `instrument_id`, `date`, `close` and, if there, `open`, `previous_close`.
 
@@ -305,16 +298,8 @@ def last_margins(margins: AnyFrame) -> pl.DataFrame:
     wanted = ("instrument_id", "date", "security_var", "var_margin", "elm")
     reason = f"missing; margins has {have.names()}"
     require_columns(have, wanted, name="margins", reason=reason)
-    order = [pl.col("file_no")] if "file_no" in have else []
-    if "series" in have:
-        order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))
-    if order:
-        rows = rows.sort(order, maintain_order=True)
-    return (
-        rows.unique(["instrument_id", "date"], keep="last", maintain_order=True)
-        .sort("instrument_id", "date")
-        .collect()
-    )
+    keys = ["instrument_id", "date"]
+    return take_last_files(rows, keys).sort(keys).collect()
 
 
 def _read_margins(margins: pl.LazyFrame) -> pl.LazyFrame:

@@ -9,9 +9,9 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._frames import (
+    HAIRCUTS,
     AnyFrame,
     Floats,
-    as_haircuts,
     check_choice,
     check_days,
     read_closes,
@@ -19,6 +19,7 @@ from holdings_kit.haircuts._frames import (
 )
 from holdings_kit.haircuts._volatility import volatility
 from holdings_kit.haircuts.statistics._overlapping import Loss
+from holdings_kit.schema import fill_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,7 +183,7 @@ def netted(
     return Book(
         weighted.filter("whole")
         .with_columns(named)
-        .pipe(as_haircuts)
+        .pipe(fill_columns, HAIRCUTS)
         .sort("model", "name", "date"),
         book.filter("whole").select(named, "date", "close").sort("date"),
     )

@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import polars as pl
 
-from holdings_kit.haircuts._frames import as_haircuts, check_choice
+from holdings_kit.haircuts._frames import HAIRCUTS, check_choice
 from holdings_kit.market._days import day_of
-from holdings_kit.schema import HOLDINGS, MONEY, RATE, conform, take_frame
+from holdings_kit.schema import (
+    HOLDINGS,
+    MONEY,
+    RATE,
+    conform,
+    fill_columns,
+    take_frame,
+)
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame, Floats
@@ -145,7 +152,7 @@ def published(holdings: AnyFrame) -> pl.DataFrame:
     model = pl.coalesce("broker", "source")
     haircut = pl.col("haircut").cast(pl.Float64())
     named = panel(holdings).with_columns(haircut, model=model, name=model)
-    return as_haircuts(named)
+    return fill_columns(named, HAIRCUTS)
 
 
 def drift(panel: AnyFrame) -> pl.DataFrame:

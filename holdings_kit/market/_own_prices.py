@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from holdings_kit.market._days import day_of_close, day_of_last_price
-from holdings_kit.schema import HOLDINGS, PRICES, conform
+from holdings_kit.schema import HOLDINGS, PRICES, conform, fill_columns
 
 __all__ = ["prices_of"]
 
@@ -84,4 +84,4 @@ def prices_of(holdings: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
         .with_columns(source=pl.lit("payload"))
         .sort("instrument_id", "date")
     )
-    return made.match_to_schema(PRICES, missing_columns="insert")
+    return fill_columns(made, PRICES)

@@ -15,17 +15,27 @@ import polars as pl
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.market._days import day_of
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
-from holdings_kit.schema import HOLDINGS, MONEY, RATE, VALUE, Frame, conform
+from holdings_kit.schema import (
+    HOLDINGS,
+    MONEY,
+    RATE,
+    VALUE,
+    Frame,
+    conform,
+    require_columns,
+)
 
 __all__ = [
     "COLLATERAL",
+    "LIKE_CASH",
     "Cash",
     "Quantity",
     "cap_each_security",
     "collateral",
     "join_account",
-    "read_cash",
+    "read_account_sums",
     "refuse_duplicates",
+    "take_last_files",
 ]
 
 Quantity: TypeAlias = Literal["pledged", "pledgeable", "owned"]
@@ -52,6 +62,9 @@ COLLATERAL: Final = pl.Schema(
 )
 
 _KEYS: Final = ("snapshot_id", "account_id", "holding_no", "instrument_id", "symbol")
+LIKE_CASH: Final = pl.col("cash_equivalent").fill_null(value=False)
+"""Tell collateral that counts as cash."""
+_ZERO: Final = pl.lit(0, VALUE)
 _WIDE: Final = pl.Decimal(38, 14)  # 4 + 4 + 6 places: the product is formed exactly
 _CLOSE: Final = timedelta(hours=15, minutes=30)  # trading ends, the close is known
 _QUANTITIES: Final = {
@@ -170,7 +183,7 @@ def collateral(
     )
     rows = rows.with_columns(_explain_unknown(quantity), _compute_collateral_value())
     if cash is not None:
-        rows = _add_usable_value(rows, read_cash(cash, rows), chosen)
+        rows = _add_usable_value(rows, read_account_sums(cash, rows, "cash"), chosen)
     out = rows.select(
         *COLLATERAL.names(), *(["usable_value"] if cash is not None else [])
     )
@@ -182,12 +195,12 @@ def collateral(
 def _compute_collateral_value() -> pl.Expr:
     """Form the product where `_reason` has nothing to say; nil where none counts."""
     quantity, price, haircut = map(pl.col, ("collateral_quantity", "price", "haircut"))
-    kept = pl.lit(Decimal(1)).cast(RATE) - haircut
+    kept = pl.lit(1, RATE) - haircut
     nil = (quantity == 0) | ~pl.col("eligible").fill_null(value=True)
     known = (quantity > 0) & (price > 0) & haircut.is_between(0, 1)
     return (
         pl.when(nil)
-        .then(pl.lit(Decimal(0)).cast(VALUE))
+        .then(_ZERO)
         .when(known)
         .then((quantity.cast(_WIDE) * price * kept).cast(VALUE))
         .alias("collateral_value")
@@ -242,13 +255,11 @@ def _add_haircuts(
         none = pl.lit(None, pl.Int64()).alias("haircut_age_days")
         return rows.with_columns(undated, none)
     table = haircuts.lazy().collect()
-    for column in ("instrument_id", "haircut"):
-        if column not in table.columns:
-            raise FrameError("haircuts", column, "missing")
+    require_columns(table.columns, ("instrument_id", "haircut"), name="haircuts")
     dated = "date" in table.columns
     keys = ["instrument_id", "date"] if dated else ["instrument_id"]
     if {"var_margin", "elm", "file_no"} <= set(table.columns):
-        table = _take_last_files(table, keys)
+        table = take_last_files(table, keys)
     for column in ("name", "model"):
         if column in table.columns and table[column].n_unique() > 1:
             names = ", ".join(map(repr, table[column].unique().sort().head(3)))
@@ -261,7 +272,8 @@ def _add_haircuts(
     if is_list:
         rows = _join_list(rows, table)
     elif dated:
-        rows = _join_newest(rows, table)
+        newest = table.with_columns(haircut_date="date")
+        rows = _join_newest(rows, newest, "closed", by="instrument_id")
     else:
         rows = rows.join(
             table.lazy(), on="instrument_id", how="left", maintain_order="left"
@@ -283,26 +295,22 @@ def _add_haircuts(
     )
 
 
-def _take_last_files(margins: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def take_last_files(margins: Frame, keys: list[str]) -> Frame:
     """Take of each instrument and day the last margin file, of its main series."""
-    order = [pl.col("file_no")]
-    if "series" in margins.columns:
-        order.insert(0, pl.col("series").eq("EQ").fill_null(value=False))
-    return margins.sort(order, maintain_order=True).unique(
-        keys, keep="last", maintain_order=True
+    have = margins.collect_schema()
+    order = (
+        [pl.col("series").eq("EQ").fill_null(value=False)] if "series" in have else []
     )
+    if "file_no" in have:
+        order.append(pl.col("file_no"))
+    ordered = margins.sort(order, maintain_order=True) if order else margins
+    return ordered.unique(keys, keep="last", maintain_order=True)
 
 
 def _join_list(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
     """Join the newest list up to the day of the snapshot, and say who is on it."""
-    day = pl.col("date").unique().sort()
-    days = table.select(day, day.alias("haircut_date"))
-    placed = rows.with_row_index("_place").with_columns(pl.col("on").alias("date"))
-    known = placed.filter(pl.col("date").is_not_null()).sort("date")
-    dated = known.join_asof(days.lazy(), on="date")
-    rest = placed.filter(pl.col("date").is_null())
-    both = pl.concat([dated, rest], how="diagonal").sort("_place")
-    found = both.join(
+    days = table.select("date").unique().with_columns(haircut_date="date")
+    found = _join_newest(rows, days, "on").join(
         table.lazy().rename({"date": "haircut_date"}),
         on=["instrument_id", "haircut_date"],
         how="left",
@@ -311,24 +319,20 @@ def _join_list(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
     on_list = pl.when(pl.col("haircut_date").is_not_null()).then(
         pl.col("given").is_not_null()
     )
-    return found.with_columns(on_list.alias("listed")).drop("_place", "date")
+    return found.with_columns(on_list.alias("listed"))
 
 
-def _join_newest(rows: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
-    """Join the newest row known at the snapshot; to an unknown instant, none."""
-    left = rows.with_row_index("_place").with_columns(pl.col("closed").alias("date"))
-    joined = (
-        left.filter(pl.col("date").is_not_null())
-        .sort("date")
-        .join_asof(
-            table.with_columns(haircut_date="date").sort("date").lazy(),
-            on="date",
-            by="instrument_id",
-            check_sortedness=False,
-        )
+def _join_newest(
+    rows: pl.LazyFrame, table: pl.DataFrame, day: str, *, by: str | None = None
+) -> pl.LazyFrame:
+    """Join the newest row of a table up to a day of each row; to no day, none."""
+    placed = rows.with_row_index("_place").with_columns(pl.col(day).alias("date"))
+    known = placed.filter(pl.col("date").is_not_null()).sort("date")
+    dated = known.join_asof(
+        table.sort("date").lazy(), on="date", by=by, check_sortedness=False
     )
-    rest = left.filter(pl.col("date").is_null())
-    both = pl.concat([joined, rest], how="diagonal").sort("_place")
+    rest = placed.filter(pl.col("date").is_null())
+    both = pl.concat([dated, rest], how="diagonal").sort("_place")
     return both.drop("_place", "date")
 
 
@@ -366,24 +370,24 @@ def _add_eligibility(
     )
 
 
-def read_cash(cash: Cash, rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Read the `cash` argument as one row per account."""
-    if isinstance(cash, pl.DataFrame | pl.LazyFrame):
-        table = cash.lazy().collect()
-        for column in ("account_id", "cash_value"):
-            if column not in table.columns:
-                raise FrameError("cash", column, "missing")
-        table = table.select("account_id", pl.col("cash_value").cast(VALUE))
-        return refuse_duplicates(table, ["account_id"], name="cash").lazy()
+def read_account_sums(
+    given: Cash | None, rows: pl.LazyFrame, name: str, *, of: str = "holdings"
+) -> pl.LazyFrame:
+    """Read a sum for one account, or a frame of them, as one row per account."""
+    column = f"{name}_value"
+    if isinstance(given, pl.DataFrame | pl.LazyFrame):
+        table = given.lazy().collect()
+        require_columns(table.columns, ("account_id", column), name=name)
+        table = table.select("account_id", pl.col(column).cast(VALUE))
+        return refuse_duplicates(table, ["account_id"], name=name).lazy()
     accounts = rows.select(pl.col("account_id").unique()).collect()
-    if accounts.height > 1:
+    if given is not None and accounts.height > 1:
         raise ConfigError(
-            f"cash is one sum but holdings has {accounts.height} accounts; "
-            "pass a frame (account_id, cash_value)"
+            f"{name} is one sum but {of} has {accounts.height} accounts; "
+            f"pass a frame (account_id, {column})"
         )
-    return accounts.lazy().with_columns(
-        cash_value=pl.lit(Decimal(str(cash))).cast(VALUE)
-    )
+    amount = None if given is None else Decimal(str(given))
+    return accounts.lazy().with_columns(pl.lit(amount, VALUE).alias(column))
 
 
 def join_account(rows: pl.LazyFrame, table: pl.LazyFrame) -> pl.LazyFrame:
@@ -399,17 +403,16 @@ def cap_each_security(rules: Rules) -> pl.Expr:
     A non-cash security counts for at most its share of the account's cash and known
     collateral. Null where the value is, or the cash under a cap.
     """
-    value, zero = pl.col("collateral_value"), pl.lit(Decimal(0)).cast(VALUE)
+    value = pl.col("collateral_value")
     if rules.security_cap is None:
         return value
-    known = value.fill_null(zero)
+    known = value.fill_null(_ZERO)
     gross = pl.col("cash_value") + known.sum().over("account_id")
     limit = gross * pl.lit(rules.security_cap).cast(VALUE)
     before = known.cum_sum().over("account_id", "instrument_id") - known
-    capped = pl.min_horizontal(value, pl.max_horizontal(limit - before, zero))
+    capped = pl.min_horizontal(value, pl.max_horizontal(limit - before, _ZERO))
     says = value.is_not_null() & limit.is_not_null()
-    like_cash = pl.col("cash_equivalent").fill_null(value=False)
-    return pl.when(like_cash).then(value).when(says).then(capped)
+    return pl.when(LIKE_CASH).then(value).when(says).then(capped)
 
 
 def _add_usable_value(
@@ -422,16 +425,14 @@ def _add_usable_value(
     value = pl.col("_counts")
     if rules.practice == "broker":
         return rows.with_columns(value.alias("usable_value"))
-    like_cash = pl.col("cash_equivalent").fill_null(value=False)
-    zero = pl.lit(Decimal(0)).cast(VALUE)
-    other = pl.when(~like_cash).then(value).otherwise(zero).fill_null(zero)
-    equal = pl.when(like_cash).then(value).otherwise(zero).fill_null(zero)
+    other = pl.when(~LIKE_CASH).then(value).fill_null(_ZERO)
+    equal = pl.when(LIKE_CASH).then(value).fill_null(_ZERO)
     factor = pl.lit(rules.non_cash_per_cash).cast(VALUE)
     before = other.cum_sum().over("account_id") - other
     room = (pl.col("cash_value") + equal.sum().over("account_id")) * factor - before
-    filled = pl.min_horizontal(value, pl.max_horizontal(room, zero))
+    filled = pl.min_horizontal(value, pl.max_horizontal(room, _ZERO))
     return rows.with_columns(
-        pl.when(like_cash)
+        pl.when(LIKE_CASH)
         .then(value)
         .when(room.is_not_null() & value.is_not_null())
         .then(filled)

@@ -11,17 +11,17 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.errors import FrameError
 from holdings_kit.risk._collateral import (
     COLLATERAL,
+    LIKE_CASH,
     Cash,
     cap_each_security,
     join_account,
-    read_cash,
+    read_account_sums,
     refuse_duplicates,
 )
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
-from holdings_kit.schema import VALUE, Frame, conform
+from holdings_kit.schema import VALUE, Frame, conform, require_columns
 
 __all__ = ["MARGIN", "RECONCILED", "margin", "reconcile", "sum_usable"]
 
@@ -94,7 +94,7 @@ def margin(
     """
     chosen = as_rules(rules)
     rows = conform(collateral, COLLATERAL, name="collateral").lazy()
-    money = read_cash(cash, rows)
+    money = read_account_sums(cash, rows, "cash")
     value = pl.col("collateral_value")
     per_security = rows.group_by("account_id", "instrument_id").agg(value.sum())
     largest = per_security.group_by("account_id").agg(value.max().alias("_largest"))
@@ -117,11 +117,11 @@ def sum_usable(
 ) -> pl.DataFrame:
     """Give `usable_value` per account as `margin` does, and nothing else."""
     rows = collateral.lazy()
-    table = _sum_accounts(rows, read_cash(cash, rows), as_rules(rules))
+    table = _sum_accounts(rows, read_account_sums(cash, rows, "cash"), as_rules(rules))
     return table.select("account_id", "usable_value").collect()
 
 
-_ZERO: Final = pl.lit(Decimal(0)).cast(VALUE)
+_ZERO: Final = pl.lit(0, VALUE)
 
 
 def _sum_accounts(
@@ -129,7 +129,6 @@ def _sum_accounts(
 ) -> pl.LazyFrame:
     """Sum collateral and cash per account, and what of them the rules let count."""
     value = pl.col("collateral_value")
-    like_cash = pl.col("cash_equivalent").fill_null(value=False)
     known = value.count() > 0
     table = (
         join_account(rows, money)
@@ -139,10 +138,10 @@ def _sum_accounts(
             pl.len().cast(pl.Int64()).alias("holdings_count"),
             value.null_count().cast(pl.Int64()).alias("unknown_count"),
             pl.when(known).then(value.sum()).alias("collateral_value"),
-            pl.when(known).then(value.filter(~like_cash).sum()).alias("non_cash_value"),
-            value.filter(like_cash).sum().alias("_equal"),
+            pl.when(known).then(value.filter(~LIKE_CASH).sum()).alias("non_cash_value"),
+            value.filter(LIKE_CASH).sum().alias("_equal"),
             pl.when(known)
-            .then(pl.col("_counts").filter(~like_cash).sum())
+            .then(pl.col("_counts").filter(~LIKE_CASH).sum())
             .alias("_counts"),
         )
         .pipe(join_account, money)
@@ -209,9 +208,7 @@ def reconcile(
     Decimal('100.00000000')
     """
     table = limits.lazy().collect()
-    for column in ("account_id", "non_cash_value"):
-        if column not in table.columns:
-            raise FrameError("limits", column, "missing")
+    require_columns(table.columns, ("account_id", "non_cash_value"), name="limits")
     money = ("non_cash_value", "cash_value", "cash_equivalent_value")
     given = refuse_duplicates(table, ["account_id"], name="limits").select(
         "account_id",

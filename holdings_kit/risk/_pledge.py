@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 import polars as pl
 
 from holdings_kit.errors import ConfigError, readable
-from holdings_kit.risk._collateral import collateral
+from holdings_kit.risk._collateral import LIKE_CASH, collateral
 from holdings_kit.risk._margin_rules import Fees, Practice, Rules, as_rules
 from holdings_kit.risk._pledge_search import (
     Task,
@@ -249,7 +249,7 @@ def _find_what_could_be_pledged(
     return free.hstack(rows.select(buckets)).with_columns(
         now["collateral_value"].alias("_pledged"),
         why.alias("why"),
-        pl.col("cash_equivalent").fill_null(value=False).alias("_like_cash"),
+        LIKE_CASH.alias("_like_cash"),
     )
 
 
@@ -259,7 +259,7 @@ def _select_pledgeable(table: pl.DataFrame, task: Task) -> pl.DataFrame:
     group = pl.col("instrument_id").replace_strict(
         place, default=None, return_dtype=pl.Int64()
     )
-    share = pl.lit(Decimal(1)).cast(RATE) - pl.col("haircut")
+    share = pl.lit(1, RATE) - pl.col("haircut")
     rows = table.with_row_index("_row").filter(
         pl.col("why").is_null() & (pl.col("collateral_value") > 0)
     )
@@ -345,19 +345,19 @@ class PledgePlan:
 
     status: str
     plan: pl.DataFrame
-    cost: Decimal | None
-    fee_value: Decimal | None
-    interest_value: Decimal | None
-    collateral_value: Decimal
+    cost: Decimal | None = None
+    fee_value: Decimal | None = None
+    interest_value: Decimal | None = None
+    collateral_value: Decimal = _ZERO
     pledged_value: Decimal
     usable_value: Decimal
     cash_missing_value: Decimal
     need_value: Decimal
     cash_value: Decimal
-    bound: Decimal | None
-    gap: float | None
-    shadow_price: float | None
-    unmet_value: Decimal
+    bound: Decimal | None = None
+    gap: float | None = None
+    shadow_price: float | None = None
+    unmet_value: Decimal = _ZERO
 
     @property
     def order(self) -> pl.DataFrame:
@@ -418,7 +418,6 @@ def _make_plan(
         bound=bound,
         gap=float((cost - bound) / cost) if cost else 0.0,
         shadow_price=compute_shadow_price(task),
-        unmet_value=_ZERO,
     )
 
 
@@ -433,17 +432,10 @@ def _make_infeasible_plan(
         plan=_explain_rows(
             table, nothing, spare="all of the book does not meet the need"
         ),
-        cost=None,
-        fee_value=None,
-        interest_value=None,
-        collateral_value=_ZERO,
         pledged_value=task.non_cash + task.cash - cash,
         usable_value=usable,
         cash_missing_value=task.missing(task.worth),
         need_value=task.need,
         cash_value=cash,
-        bound=None,
-        gap=None,
-        shadow_price=None,
         unmet_value=task.need - usable,
     )

@@ -13,6 +13,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError
 from holdings_kit.risk._margin_rules import LIST_CUT
+from holdings_kit.schema import fill_columns, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,15 +108,7 @@ def scenario(
             [*SCENARIOS["scenario"].unique(maintain_order=True), _LIST_CUT]
         )
         raise ConfigError(f"scenario {name!r} is not known; have {known}")
-    base = rows.select(
-        "scenario",
-        "step",
-        pl.lit("all").alias("scope"),
-        pl.lit(None, pl.String()).alias("key"),
-        "price_shock",
-        "haircut_add",
-        pl.lit(None, pl.Float64()).alias("haircut_floor"),
-    )
+    base = fill_columns(rows.with_columns(pl.lit("all").alias("scope")), SHOCKS)
     own = make_shocks(overrides or {}).select("scope", "key", "price_shock")
     steps = base.select("scenario", "step", "haircut_add", "haircut_floor")
     return pl.concat([base, own.join(steps, how="cross").select(SHOCKS.names())])
@@ -127,15 +120,13 @@ def _list_cut(off_list: Sequence[str]) -> pl.DataFrame:
             f"scenario {_LIST_CUT!r}: say in off_list which instruments left the list"
         )
     ids = pl.DataFrame({"key": list(off_list)}, schema={"key": pl.String()})
-    return LIST_CUT.join(ids, how="cross").select(
+    steps = LIST_CUT.join(ids, how="cross").with_columns(
         pl.lit(_LIST_CUT).alias("scenario"),
         pl.col("valid_from").dt.to_string("%Y-%m-%d").alias("step"),
         pl.lit("instrument_id").alias("scope"),
-        "key",
-        pl.lit(None, pl.Float64()).alias("price_shock"),
-        pl.lit(None, pl.Float64()).alias("haircut_add"),
         pl.col("haircut").alias("haircut_floor"),
     )
+    return fill_columns(steps, SHOCKS)
 
 
 _CLASSES: Final = ("equity", "etf", "mutual_fund", "bond")
@@ -206,9 +197,8 @@ def make_shocks(
 
 def check_shocks(shocks: pl.DataFrame) -> pl.DataFrame:
     """Check SHOCKS given from outside: columns, ranges, one row per scope and key."""
+    require_columns(shocks.columns, SHOCKS, name="shocks")
     for column, dtype in SHOCKS.items():
-        if column not in shocks.columns:
-            raise FrameError("shocks", column, "missing")
         if shocks[column].dtype not in {dtype, pl.Null()}:
             kind = shocks[column].dtype
             raise FrameError("shocks", column, f"is {kind}, must be {dtype}")

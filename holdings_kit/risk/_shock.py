@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
-from holdings_kit.risk._collateral import COLLATERAL, Cash, read_cash, refuse_duplicates
+from holdings_kit.errors import ConfigError
+from holdings_kit.risk._collateral import COLLATERAL, Cash, read_account_sums
 from holdings_kit.risk._margin import sum_usable
-from holdings_kit.risk._scenarios import check_shocks, make_shocks, scenario
-from holdings_kit.schema import RATE, VALUE, conform
+from holdings_kit.risk._scenarios import SHOCKS, check_shocks, make_shocks, scenario
+from holdings_kit.schema import RATE, VALUE, conform, fill_columns, require_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,14 +145,14 @@ class ReadyBook:
         rows = conform(collateral, COLLATERAL, name="collateral")
         self._collateral = _with_place(rows, places)
         if cash is not None:
-            money = read_cash(cash, rows.lazy()).collect()
-            funds = _Funds(money, _read_needs(need, rows), rules)
+            money = read_account_sums(cash, rows.lazy(), "cash")
+            needs = read_account_sums(need, rows.lazy(), "need", of="the book")
+            funds = _Funds(money.collect(), needs.collect(), rules)
             # Before any shock the margins are the same in every step.
             still = rows.with_columns(pl.lit("").alias(name) for name in _STEP)
             self._before = _sum_margins(still, funds, "before").drop(_STEP)
-            self._funds = (
-                funds if self._before.height else None
-            )  # no account, no margin
+            if self._before.height:  # else no account, no margin
+                self._funds = funds
 
     def shock(self, shocks: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Give the effect on the whole (SHOCKED) and on each position.
@@ -164,22 +164,17 @@ class ReadyBook:
         """
         moved = _resolve_shocks(self._instruments, shocks)
         count = self._instruments.height
-        effects = _shock_each_position(_spread(self._values, moved, count))
+        effects = _shock_each_position(_repeat_each_step(self._values, moved, count))
         out = _sum_positions(effects)
         if self._collateral is not None:
-            rows = _shock_collateral(_spread(self._collateral, moved, count))
+            rows = _shock_collateral(_repeat_each_step(self._collateral, moved, count))
             out = _join_steps(out, _sum_collateral(rows))
             if self._funds is not None:
                 after = _sum_margins(rows, self._funds, "after")
                 out = _join_steps(out, after).join(
                     self._before, how="cross", maintain_order="left"
                 )
-        missing = [
-            pl.lit(None, dtype).alias(name)
-            for name, dtype in SHOCKED.items()
-            if name not in out.columns
-        ]
-        return out.with_columns(missing).select(SHOCKED.names()), effects
+        return fill_columns(out, SHOCKED), effects
 
 
 def grid(
@@ -231,9 +226,7 @@ def grid(
         pl.lit("grid").alias("scenario"),
         pl.int_range(pl.len()).cast(pl.String()).alias("step"),
         pl.lit("all").alias("scope"),
-        pl.lit(None, pl.String()).alias("key"),
-        pl.lit(None, pl.Float64()).alias("haircut_floor"),
-    )
+    ).pipe(fill_columns, SHOCKS)
     out = shock(
         positions, pairs, collateral=collateral, cash=cash, need=need, rules=rules
     )
@@ -290,7 +283,7 @@ def _read_shocks(
 
 _STEP: Final = ["scenario", "step"]
 _FIGURES: Final = ("price_shock", "haircut_add", "haircut_floor")
-_ONE: Final = pl.lit(Decimal(1)).cast(VALUE)
+_ONE: Final = pl.lit(1, VALUE)
 
 
 def _take_values(positions: pl.DataFrame) -> pl.DataFrame:
@@ -311,7 +304,9 @@ def _with_place(rows: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _spread(rows: pl.DataFrame, moved: pl.DataFrame, count: int) -> pl.DataFrame:
+def _repeat_each_step(
+    rows: pl.DataFrame, moved: pl.DataFrame, count: int
+) -> pl.DataFrame:
     """Give the rows once a step, each with the figures of its instrument.
 
     `moved` has one row per step and instrument, so many of them a step.
@@ -392,9 +387,8 @@ def _list_instruments(
     positions: pl.DataFrame, collateral: pl.DataFrame | None
 ) -> pl.DataFrame:
     """List the book's instruments with their asset class, unknown in collateral."""
-    for column in ("instrument_id", "asset_class", "market_value", "unrealized_pnl"):
-        if column not in positions.columns:
-            raise FrameError("positions", column, "missing")
+    needed = ("instrument_id", "asset_class", "market_value", "unrealized_pnl")
+    require_columns(positions.columns, needed, name="positions")
     book = positions.group_by("instrument_id", maintain_order=True).agg(
         pl.col("asset_class").drop_nulls().first()
     )
@@ -448,7 +442,7 @@ def _shock_collateral(rows: pl.DataFrame) -> pl.DataFrame:
     )
     wide = pl.Decimal(38, 16)  # price × shock × haircut: 4 + 6 + 6 places
     price = pl.col("price").cast(wide) * (_ONE + pl.col("price_shock"))
-    after = price * (pl.lit(Decimal(1)).cast(RATE) - haircut).cast(wide)
+    after = price * (pl.lit(1, RATE) - haircut).cast(wide)
     value = pl.col("collateral_value")
     nil = (pl.col("collateral_quantity") == 0) | ~pl.col("eligible").fill_null(
         value=True
@@ -493,9 +487,9 @@ def _sum_margins(rows: pl.DataFrame, funds: _Funds, side: str) -> pl.DataFrame:
             (pl.col("usable_value") - pl.col("need_value")).alias("headroom_value")
         )
         .with_columns(
-            pl.max_horizontal(
-                -pl.col("headroom_value"), pl.lit(Decimal(0)).cast(VALUE)
-            ).alias("shortfall_value")
+            pl.max_horizontal(-pl.col("headroom_value"), pl.lit(0, VALUE)).alias(
+                "shortfall_value"
+            )
         )
         .group_by(_STEP, maintain_order=True)
         .agg(
@@ -538,25 +532,6 @@ def _sum_usable(
         on="_account",
         maintain_order="left",
     )
-
-
-def _read_needs(
-    need: Decimal | float | pl.DataFrame | None, rows: pl.DataFrame
-) -> pl.DataFrame:
-    accounts = rows.select(pl.col("account_id").unique())
-    if isinstance(need, pl.DataFrame):
-        for column in ("account_id", "need_value"):
-            if column not in need.columns:
-                raise FrameError("need", column, "missing")
-        table = need.select("account_id", pl.col("need_value").cast(VALUE))
-        return refuse_duplicates(table, ["account_id"], name="need")
-    if need is not None and accounts.height > 1:
-        raise ConfigError(
-            f"need is one sum but the book has {accounts.height} accounts; "
-            "pass a frame (account_id, need_value)"
-        )
-    amount = None if need is None else Decimal(str(need))
-    return accounts.with_columns(pl.lit(amount, VALUE).alias("need_value"))
 
 
 def _join_steps(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:

@@ -166,7 +166,7 @@ def value_at_risk(
             | {
                 "method": method,
                 "quantile_method": "normal" if method == "ewma" else interpolation,
-                "note": _note(book, found, scale, need, window),
+                "note": _write_note(book, found, scale, need, window),
             }
         )
     return pl.DataFrame(rows, schema=RISK)
@@ -194,7 +194,7 @@ def _as_columns(
     return dict(zip((*names, "var", "es"), (*values, *shares), strict=True))
 
 
-def _note(
+def _write_note(
     book: _Book,
     found: tuple[float, float] | None,
     scale: float,
@@ -372,7 +372,7 @@ _CLOSES: Final = pl.Schema(
 )
 
 
-def _take(
+def _take_columns(
     source: FrameLike | pl.LazyFrame, schema: pl.Schema, name: str
 ) -> pl.DataFrame:
     """Take the columns of a schema from a frame of any library."""
@@ -389,8 +389,8 @@ def _read_book(
     positions: FrameLike | pl.LazyFrame, prices: FrameLike | pl.LazyFrame, window: int
 ) -> _Book:
     """Join values and returns; leave out, and list, what has no full history."""
-    held = _take(positions, _POSITIONS, "positions")
-    history = _take(prices, _CLOSES, "prices")
+    held = _take_columns(positions, _POSITIONS, "positions")
+    history = _take_columns(prices, _CLOSES, "prices")
     held = (
         held.group_by("instrument_id", maintain_order=True)
         .agg(
