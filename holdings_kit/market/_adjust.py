@@ -10,7 +10,7 @@ at which the exchange discovered the share on the ex-date, its open.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
@@ -42,6 +42,7 @@ _FACTORED: Final = (
     "demerger",
 )
 _PRICES: Final = ("close_price", "open_price", "high_price", "low_price", "last_price")
+_WORDS: Final = {"known": "adjustments", "open": "unadjusted"}
 _HOPS: Final = 8  # identities of one security, one after the other
 _ISSUER: Final = 7  # letters of an ISIN that name the issuer
 
@@ -104,7 +105,7 @@ def adjust(
     table = table.drop_nulls(["instrument_id", "ex_date", "kind"])
     table = _rename_to_price_identity(table, rows)
     edges = _list_renames(rows, table)
-    joined = _follow_renames(rows, edges, "instrument_id", "date")
+    joined = _follow_renames(rows, edges, "date")
     joined = joined.with_columns(_own=pl.col("raw_instrument_id").eq("instrument_id"))
     joined = (
         joined.sort("instrument_id", "date", "_own", descending=[False, False, True])
@@ -137,21 +138,13 @@ def _rename_to_price_identity(
     listed = ~pl.col("instrument_id").is_in(rows["instrument_id"].unique().implode())
     listed &= pl.col("instrument_id").str.contains(":", literal=True)
     asked = actions.with_row_index("_row").filter(listed & (pl.col("kind") != "rename"))
-    if "symbol" not in rows.columns or asked.is_empty():
+    if asked.is_empty():
         return actions
-    exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
-    known = (
-        rows.filter(pl.col("symbol").is_not_null())
-        .select(
-            instrument_id=pl.format("{}:{}", exchange.fill_null("NSE"), "symbol"),
-            _id="instrument_id",
-            _at="date",
-        )
-        .unique()
-        .sort("_at")
-    )
+    known = _list_listings(rows).select(instrument_id="_listing", _id="_id", _at="date")
+    known = known.unique().sort("_at")
     found: list[pl.DataFrame] = []
-    for way in ("backward", "forward"):
+    ways: tuple[Literal["backward", "forward"], ...] = ("backward", "forward")
+    for way in ways:
         matched = (
             asked.select("_row", "instrument_id", "ex_date")
             .sort("ex_date")
@@ -160,7 +153,7 @@ def _rename_to_price_identity(
                 left_on="ex_date",
                 right_on="_at",
                 by="instrument_id",
-                strategy="backward" if way == "backward" else "forward",
+                strategy=way,
                 allow_exact_matches=way == "forward",
                 check_sortedness=False,
             )
@@ -177,6 +170,19 @@ def _rename_to_price_identity(
     )
 
 
+def _list_listings(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give the listing of each price of a symbol, beside its identity and day."""
+    exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
+    symbol = pl.col("symbol") if "symbol" in rows.columns else pl.lit(None, pl.String())
+    return rows.select(
+        _exchange=exchange,
+        _symbol=symbol,
+        _listing=pl.format("{}:{}", exchange.fill_null("NSE"), symbol),
+        _id="instrument_id",
+        date="date",
+    ).drop_nulls("_symbol")
+
+
 def _list_renames(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Give old identity, new identity and the day from which on the new one holds."""
     named = actions.filter(
@@ -185,28 +191,24 @@ def _list_renames(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("new_instrument_id") != pl.col("instrument_id"))
     ).select("instrument_id", "new_instrument_id", day="ex_date")
     edges = pl.concat([named, _find_symbol_successors(rows, actions)])
-    if "symbol" not in rows.columns or edges.is_empty():
+    if edges.is_empty():
         return edges
     # an action may name a listing whose prices stand under its ISIN
-    exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
     listed = (
-        rows.filter(pl.col("symbol").is_not_null())
-        .select(
-            listing=pl.format("{}:{}", exchange.fill_null("NSE"), "symbol"),
-            _isin="instrument_id",
-            _first=pl.col("date"),
-        )
-        .group_by("listing", "_isin")
-        .agg(pl.col("_first").min())
-        .filter(pl.col("listing") != pl.col("_isin"))
-        .sort("_first")
-        .unique("listing", keep="last", maintain_order=True)
-        .select(new_instrument_id="listing", _isin="_isin")
+        _list_listings(rows)
+        .group_by("_listing", "_id")
+        .agg(pl.col("date").min())
+        .filter(pl.col("_listing") != pl.col("_id"))
+        .sort("date")
+        .unique("_listing", keep="last", maintain_order=True)
+        .select("_id", new_instrument_id="_listing")
     )
+    if listed.is_empty():
+        return edges
     return (
         edges.join(listed, on="new_instrument_id", how="left", maintain_order="left")
-        .with_columns(new_instrument_id=pl.coalesce("_isin", "new_instrument_id"))
-        .drop("_isin")
+        .with_columns(new_instrument_id=pl.coalesce("_id", "new_instrument_id"))
+        .drop("_id")
         .filter(pl.col("instrument_id") != pl.col("new_instrument_id"))
         .unique(maintain_order=True)
     )
@@ -214,26 +216,15 @@ def _list_renames(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
 
 def _find_symbol_successors(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     """Find symbols that go on under another ISIN of the same issuer."""
-    empty = pl.DataFrame(
-        schema={
-            "instrument_id": pl.String(),
-            "new_instrument_id": pl.String(),
-            "day": pl.Date(),
-        }
-    )
-    if "symbol" not in rows.columns:
-        return empty
-    exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
+    key = ["_exchange", "_symbol"]
     spans = (
-        rows.filter(
-            pl.col("symbol").is_not_null()
-            & isin_ok("instrument_id").fill_null(value=False)
-        )
-        .group_by(exchange.alias("exchange"), "symbol", "instrument_id")
+        _list_listings(rows)
+        .rename({"_id": "instrument_id"})
+        .filter(isin_ok("instrument_id").fill_null(value=False))
+        .group_by(*key, "instrument_id")
         .agg(first=pl.col("date").min(), last=pl.col("date").max())
-        .sort("exchange", "symbol", "first", "instrument_id")
+        .sort(*key, "first", "instrument_id")
     )
-    key = ["exchange", "symbol"]
     later = spans.with_columns(
         new_instrument_id=pl.col("instrument_id").shift(-1).over(key),
         _next=pl.col("first").shift(-1).over(key),
@@ -248,7 +239,7 @@ def _find_symbol_successors(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.Dat
     known = actions.filter(pl.col("kind").is_in(_JOINING)).select(
         "instrument_id", "ex_date"
     )
-    dated = (
+    return (
         later.join(known, on="instrument_id", how="left", maintain_order="left")
         .with_columns(
             day=pl.when(
@@ -261,35 +252,28 @@ def _find_symbol_successors(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.Dat
         .group_by("instrument_id", "new_instrument_id", maintain_order=True)
         .agg(pl.col("day").min())
     )
-    return pl.concat([empty, dated.select(empty.columns)])
 
 
-def _follow_renames(
-    rows: pl.DataFrame, edges: pl.DataFrame, column: str, day: str
-) -> pl.DataFrame:
+def _follow_renames(rows: pl.DataFrame, edges: pl.DataFrame, day: str) -> pl.DataFrame:
     """Put the latest identity in place of each earlier one, for rows of before it."""
     if edges.is_empty():
         return rows
-    sorted_edges = edges.sort("day").unique(
-        ["instrument_id", "day"], keep="first", maintain_order=True
-    )
-    right = sorted_edges.select(
-        pl.col("instrument_id").alias(column), _new="new_instrument_id", _day="day"
+    right = (
+        edges.sort("day")
+        .unique(["instrument_id", "day"], keep="first", maintain_order=True)
+        .select("instrument_id", _new="new_instrument_id", _day="day")
     )
     for _ in range(_HOPS):
-        touched = rows.with_row_index("_row").join(
-            right.select(column).unique(), on=column, how="semi"
-        )
-        if touched.is_empty():
-            break
         moved = (
-            touched.select("_row", column, day)
+            rows.with_row_index("_row")
+            .select("_row", "instrument_id", day)
+            .join(right, on="instrument_id", how="semi")
             .sort(day)
             .join_asof(
                 right.sort("_day"),
                 left_on=day,
                 right_on="_day",
-                by=column,
+                by="instrument_id",
                 strategy="forward",
                 allow_exact_matches=False,
                 check_sortedness=False,
@@ -302,7 +286,7 @@ def _follow_renames(
         rows = (
             rows.with_row_index("_row")
             .join(moved, on="_row", how="left", maintain_order="left")
-            .with_columns(pl.coalesce("_new", column).alias(column))
+            .with_columns(instrument_id=pl.coalesce("_new", "instrument_id"))
             .drop("_row", "_new")
         )
     return rows
@@ -315,7 +299,7 @@ def _give_own_factors(
     own = actions.filter(pl.col("kind").is_in(_FACTORED)).with_columns(
         _before=pl.col("ex_date").dt.offset_by("-1d")
     )
-    placed = _follow_renames(own, edges, "instrument_id", "_before").unique(
+    placed = _follow_renames(own, edges, "_before").unique(
         ["instrument_id", "ex_date", "kind", "ratio"], maintain_order=True
     )
     placed = placed.join(
@@ -337,13 +321,11 @@ def _give_own_factors(
         )
         .drop("_at")
     )
-    if "open_price" in rows.columns:
-        opens = rows.select("instrument_id", ex_date="date", _open="open_price")
-        placed = placed.join(
-            opens, on=["instrument_id", "ex_date"], how="left", maintain_order="left"
-        )
-    else:
-        placed = placed.with_columns(_open=pl.lit(None, MONEY))
+    opened = "open_price" if "open_price" in rows.columns else pl.lit(None, MONEY)
+    opens = rows.select("instrument_id", ex_date="date", _open=opened)
+    placed = placed.join(
+        opens, on=["instrument_id", "ex_date"], how="left", maintain_order="left"
+    )
     found: list[tuple[str, date, float | None, str]] = []
     for row in placed.sort("instrument_id", "ex_date", maintain_order=True).iter_rows(
         named=True
@@ -437,7 +419,15 @@ def _apply_factors(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         .sort(last, descending=[False, True])
         .with_columns(factor=pl.col("step").cum_prod().over("instrument_id"))
     )
-    table = _with_words(daily)
+    # the words of this action and of all later ones, the earliest first
+    table = daily.select(
+        "instrument_id",
+        "ex_date",
+        words=pl.struct(
+            "factor",
+            *(_gather_later_words(name).over("instrument_id") for name in _WORDS),
+        ),
+    )
     made = _join_factors(rows, table, "date", "_factor", inclusive=False)
     if "previous_close_price" in rows.columns:
         # the close before belongs to the day before: an ex-date counts for it too
@@ -453,7 +443,7 @@ def _apply_factors(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("_factor").struct.field(name) != "")
         .then(pl.col("_factor").struct.field(name))
         .alias(ours)
-        for name, ours in (("known", "adjustments"), ("open", "unadjusted"))
+        for name, ours in _WORDS.items()
     ]
     return made.with_columns(
         (pl.col("close_price").cast(pl.Float64()) * factor).alias("close"),
@@ -463,27 +453,10 @@ def _apply_factors(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     ).drop("_factor")
 
 
-def _with_words(daily: pl.DataFrame) -> pl.DataFrame:
-    """Gather the words of this action and of all later ones, the earliest first."""
-    found: list[tuple[str, date, float, str, str]] = []
-    known = open_ = who = ""
-    for row in daily.iter_rows(named=True):
-        if row["instrument_id"] != who:
-            who, known, open_ = row["instrument_id"], "", ""
-        known = ", ".join(part for part in (row["known"], known) if part)
-        open_ = ", ".join(part for part in (row["open"], open_) if part)
-        found.append((who, row["ex_date"], row["factor"], known, open_))
-    return pl.DataFrame(
-        found,
-        schema={
-            "instrument_id": pl.String(),
-            "ex_date": pl.Date(),
-            "factor": pl.Float64(),
-            "known": pl.String(),
-            "open": pl.String(),
-        },
-        orient="row",
-    ).select("instrument_id", "ex_date", words=pl.struct("factor", "known", "open"))
+def _gather_later_words(column: str) -> pl.Expr:
+    """Join the words so far, the last first; rows without any add none."""
+    words = pl.element().filter(pl.element() != "").reverse().str.join(", ")
+    return pl.col(column).cumulative_eval(words)
 
 
 def _join_factors(

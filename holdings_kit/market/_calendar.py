@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from holdings_kit.errors import ConfigError, load_optional, readable
@@ -311,11 +311,16 @@ def is_trading_day(day: date, *, calendar: Calendar | None = None) -> bool | Non
     >>> is_trading_day(date(2090, 1, 2)) is None
     True
     """
-    calendar = calendar or market_calendar()
-    first, last = calendar_known(calendar)
-    if first is None or last is None or not first <= day <= last:
+    if _find_last_known(day, calendar) is None:
         return None
     return bool(trading_days(day, day, calendar=calendar))
+
+
+def _find_last_known(day: date, calendar: Calendar | None) -> date | None:
+    """Give the last day that a calendar knows; none where it does not know `day`."""
+    first, last = calendar_known(calendar)
+    known = first is not None and last is not None and first <= day <= last
+    return last if known else None
 
 
 def next_trading_day(
@@ -348,45 +353,21 @@ def next_trading_day(
     """
     if count < 1:
         raise ConfigError(f"count is {count}: give 1 for T+1, 2 for T+2")
-    calendar = calendar or market_calendar()
-    first, last = calendar_known(calendar)
-    if first is None or last is None or not first <= day <= last:
+    last = _find_last_known(day, calendar)
+    if last is None:
         return None
     until = min(last, day + timedelta(days=2 * count + _LONGEST_CLOSURE))
     days = trading_days(day + timedelta(days=1), until, calendar=calendar)
     return days[count - 1] if len(days) >= count else None
 
 
-class _Stamp(Protocol):
-    """A pandas timestamp."""
-
-    def to_pydatetime(self) -> datetime: ...
-    def date(self) -> date: ...
-
-
-class _Sessions(Protocol):
-    """A calendar of ``exchange-calendars``: two columns of timestamps."""
-
-    opens: list[_Stamp]
-    closes: list[_Stamp]
-
-
-class _Xbom(Protocol):
-    """Its class for BSE, which makes such a calendar between two days."""
-
-    def __call__(self, *, start: date, end: date) -> _Sessions: ...
-    def bound_max(self) -> _Stamp: ...
-
-
-def _load_calendar() -> _Xbom:
-    module = load_optional("exchange_calendars.exchange_calendar_xbom")
-    return cast("_Xbom", module.XBOMExchangeCalendar)
+_XBOM: Any = load_optional("exchange_calendars.exchange_calendar_xbom")
 
 
 @lru_cache(maxsize=1)
 def _find_last_known_day() -> date:
     """Give the last day whose holidays the package knows."""
-    return _load_calendar().bound_max().date()
+    return _XBOM.XBOMExchangeCalendar.bound_max().date()
 
 
 @lru_cache(maxsize=8)
@@ -396,7 +377,8 @@ def _list_published_sessions(
     start, end = date(first_year - 1, 12, 1), date(last_year + 1, 1, 31)
     with warnings.catch_warnings():  # its quarrels with pandas are not our callers'
         warnings.simplefilter("ignore")
-        found = _load_calendar()(start=start, end=min(end, _find_last_known_day()))
+        last = min(end, _find_last_known_day())
+        found = _XBOM.XBOMExchangeCalendar(start=start, end=last)
     regular = (
         (opens.to_pydatetime(), closes.to_pydatetime())
         for opens, closes in zip(found.opens, found.closes, strict=True)
