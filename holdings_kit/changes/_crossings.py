@@ -13,12 +13,13 @@ import polars as pl
 
 from holdings_kit.changes._actions import known_isin
 from holdings_kit.changes._factors import price_band
-from holdings_kit.schema import MONEY, VALUE
+from holdings_kit.schema import MONEY, VALUE, product, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "FIGURES",
     "MOVE",
     "RIGHTS",
     "SIDE_COLUMNS",
@@ -27,7 +28,6 @@ __all__ = [
     "is_out_of_range",
     "moves_of",
     "pick_used_entitlements",
-    "product",
     "side_of",
     "to_float",
 ]
@@ -63,6 +63,15 @@ _NOTHING: Final = {
 ZERO: Final = pl.lit(0, VALUE)
 
 
+FIGURES: Final = {
+    f"{letter}{place}": f"{name}_{end}"
+    for letter, name in (
+        *(("q", "owned_quantity"), ("c", "cost_value")),
+        *(("a", "average_price"), ("p", "price")),
+    )
+    for place, end in enumerate(("before", "after"))
+}
+"""The figures of a line by short names, such as ``q0`` and ``q1``."""
 _SIDE: Final = {
     "place": pl.col("_place_after").cast(pl.UInt32()),
     "id": pl.coalesce("instrument_id_before", "instrument_id"),
@@ -70,14 +79,7 @@ _SIDE: Final = {
     "id_key": known_isin("instrument_id_before", "instrument_id"),
     "new_key": known_isin("instrument_id", "instrument_id_before"),
     "symbol": pl.coalesce("symbol_after", "symbol_before"),
-    "q0": pl.col("owned_quantity_before"),
-    "q1": pl.col("owned_quantity_after"),
-    "c0": pl.col("cost_value_before"),
-    "c1": pl.col("cost_value_after"),
-    "a0": pl.col("average_price_before"),
-    "a1": pl.col("average_price_after"),
-    "p0": pl.col("price_before"),
-    "p1": pl.col("price_after"),
+    **{short: pl.col(name) for short, name in FIGURES.items()},
     "band": price_band(),
     "day0": pl.col("_day0"),
     "day1": pl.col("_day1"),
@@ -116,14 +118,6 @@ def moves_of(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     )
 
 
-def product(*factors: pl.Expr) -> pl.Expr:
-    """Multiply exactly, in the precision of values."""
-    made = factors[0].cast(VALUE)
-    for factor in factors[1:]:
-        made = made * factor
-    return made.cast(VALUE)
-
-
 def is_out_of_range(implied: pl.Expr, prefix: str, *, share: float = 1.0) -> pl.Expr:
     """Tell a price that the market did not ask between the two days.
 
@@ -152,13 +146,7 @@ def add_up(rows: pl.DataFrame, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         )
     every = pl.concat(some)
     grouped = every.group_by("_place_after", maintain_order=True).agg(
-        *(
-            pl.when(pl.col(c).null_count() == 0)
-            .then(pl.col(c).sum())
-            .cast(MOVE[c])
-            .alias(c)
-            for c in _SUMS
-        ),
+        *(total(c).cast(MOVE[c]) for c in _SUMS),
         *(
             pl.col(c).any().alias(c)
             if MOVE[c] == pl.Boolean()
@@ -193,7 +181,7 @@ def add_up(rows: pl.DataFrame, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined.with_columns(
         _base_quantity=base,
         _base_cost=pl.when(tendered)
-        .then(product(base, pl.col("average_price_before")))
+        .then(product(base, "average_price_before"))
         .otherwise(pl.col("cost_value_before") + moved_cost)
         .cast(VALUE),
         _moved_cost=(moved_cost != 0).fill_null(value=True) & ~tendered,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.changes._crossings import RIGHTS
+from holdings_kit.changes._crossings import RIGHTS, to_float
 from holdings_kit.changes._factors import price_band
 from holdings_kit.changes._frames import BUCKETS, with_rare
 from holdings_kit.changes._order import is_held
@@ -56,9 +56,7 @@ def is_different(column: str, tolerance: float) -> pl.Expr:
 
 
 def _measure_jump() -> pl.Expr:
-    before, after = (
-        pl.col(f"price_{e}").cast(pl.Float64()) for e in ("before", "after")
-    )
+    before, after = to_float("price_before"), to_float("price_after")
     return (~(before / after).is_between(0.72, 1.4)).fill_null(value=False)
 
 
@@ -182,35 +180,26 @@ def _measure_quantities() -> dict[str, pl.Expr]:
 
 def _measure_implied_price(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
     """Ask the change of cost what was paid, and whether the market asked it."""
-    trade = pl.col("traded_quantity").cast(pl.Float64())
+    trade = to_float("traded_quantity")
+    average = pl.coalesce("transfer_average_price", "average_price_before")
     sent = (
         pl.when(pl.col("transferred_quantity") == 0)
         .then(0.0)
-        .otherwise(
-            pl.col("transferred_quantity").cast(pl.Float64())
-            * pl.coalesce("transfer_average_price", "average_price_before").cast(
-                pl.Float64()
-            )
-        )
+        .otherwise(to_float("transferred_quantity") * average.cast(pl.Float64()))
     )
     whole_units = (pl.col("_grown") - pl.col("_fraction")).cast(pl.Float64())
     cost = (
         pl.when("_late")
-        .then(whole_units * pl.col("average_price_before").cast(pl.Float64()))
-        .otherwise(pl.col("_base_cost").cast(pl.Float64()))
+        .then(whole_units * to_float("average_price_before"))
+        .otherwise(to_float("_base_cost"))
     )
-    paid = pl.col("cost_value_after").cast(pl.Float64()) - cost - sent
+    paid = to_float("cost_value_after") - cost - sent
     factor = pl.col("_num") / pl.col("_den")
-    p0 = pl.col("price_before").cast(pl.Float64()) / factor
-    p1 = pl.col("price_after").cast(pl.Float64())
+    p0 = to_float("price_before") / factor
+    p1 = to_float("price_after")
     low, high = pl.min_horizontal(p0, p1), pl.max_horizontal(p0, p1)
-    slack = (
-        (pl.col("owned_quantity_after") + pl.col("owned_quantity_before")).cast(
-            pl.Float64()
-        )
-        * tolerances["average_price"]
-        / 2
-    )
+    held = pl.col("owned_quantity_after") + pl.col("owned_quantity_before")
+    slack = held.cast(pl.Float64()) * tolerances["average_price"] / 2
     implied = pl.when(trade != 0).then(paid / trade)
     room = slack / trade.abs()
     band = price_band()
@@ -307,9 +296,9 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
     opened_far = (
         (q0 == 0)
         & ~exchange
-        & ~(
-            a1.cast(pl.Float64()) / pl.col("price_after").cast(pl.Float64())
-        ).is_between(1 / (1 + price_band()), 1 + price_band())
+        & ~(a1.cast(pl.Float64()) / to_float("price_after")).is_between(
+            1 / (1 + price_band()), 1 + price_band()
+        )
     ).fill_null(value=False)
     restated = (
         both

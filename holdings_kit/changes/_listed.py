@@ -22,12 +22,11 @@ from holdings_kit.changes._crossings import (
     is_out_of_range,
     moves_of,
     pick_used_entitlements,
-    product,
     side_of,
     to_float as _f,
 )
 from holdings_kit.changes._facts import came_by_exchange, plain_symbol
-from holdings_kit.schema import MONEY, VALUE
+from holdings_kit.schema import MONEY, VALUE, product, total
 
 __all__ = ["find_listed", "with_income"]
 
@@ -48,7 +47,7 @@ def _say(template: str, *figures: str | pl.Expr) -> pl.Expr:
 
 def _multiply_by_ratio(quantity: str) -> pl.Expr:
     """Give the units that come for so many, a fraction included."""
-    return product(pl.col(quantity), pl.col("_num")) / pl.col("_den")
+    return product(quantity, "_num") / pl.col("_den")
 
 
 def _join_targets(lines: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +77,7 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     gone = pl.col("s_q1") == 0
     came = (_RISE > 0).fill_null(value=False)
     # fewer came than the whole line gives: the rest was sold before
-    needed = (product(_RISE, pl.col("_den")) / pl.col("_num")).ceil()
+    needed = (product(_RISE, "_den") / pl.col("_num")).ceil()
     # unless the average is that of all of it: then the rest was sold after
     all_of_it = (_f("s_c0") + _f("t_c0").fill_null(0)) / (
         pl.col("_n") + pl.col("t_q0").fill_null(0)
@@ -89,11 +88,11 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     both = both.with_columns(_units=units).with_columns(
         _cost=pl.when(pl.col("_units") == pl.col("s_q0"))
         .then("s_c0")
-        .otherwise(product(pl.col("_units"), pl.col("s_a0"))),
+        .otherwise(product("_units", "s_a0")),
         _n=pl.when(fewer).then(_RISE).otherwise("_n").cast(MONEY, strict=False),
         _raw=_multiply_by_ratio("_units").cast(MONEY, strict=False),
     )
-    value = product(pl.col("_units"), pl.col("s_p0"))
+    value = product("_units", "s_p0")
     cash = (
         pl.when(pl.col("_raw") == pl.col("_n"))
         .then(ZERO)
@@ -132,7 +131,7 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
             action_value=pl.when(known).then(value - cash),
             action_cost_value=pl.col("_cost"),
             paid_value=pl.when(pl.col("kind") == "call")
-            .then(product(pl.col("_n"), pl.col("cash_per_unit")))
+            .then(product("_n", "cash_per_unit"))
             .otherwise(ZERO),
             _cross_confidence=_SURE,
             _cross_words=pl.concat_str(arrived, paid_out),
@@ -211,7 +210,7 @@ def _find_demergers(
         pl.when(same)
         .then(pl.col("s_c0") - pl.col("s_c1"))
         .when(more < 0)
-        .then(product(pl.col("s_q0"), pl.col("s_a0") - pl.col("s_a1")))
+        .then(product("s_q0", pl.col("s_a0") - pl.col("s_a1")))
     )
     alone = (pl.len().over("s_place") == 1) & fell & (own > 0)
     cost = (
@@ -224,7 +223,7 @@ def _find_demergers(
         .cast(VALUE)
     )
     left = pl.when(~fell).then(ZERO).otherwise(pl.coalesce(own, cost))
-    value = product(pl.col("_n"), pl.col("t_p1"))
+    value = product("_n", "t_p1")
     where = {"_cross": pl.lit("demerger"), **_WHERE}
     done, rest = both.filter(came), both.filter(~came, pl.col("_n") > 0)
     # a child that came before: its cost follows, nothing is to come
@@ -395,11 +394,11 @@ def _find_used_entitlements(
             )
         )
     )
-    value = product(pl.col("_used"), pl.col("r_p0")).fill_null(ZERO)
+    value = product("_used", "r_p0").fill_null(ZERO)
     cost = (
         pl.when(pl.col("r_q0") == pl.col("_used"))
         .then("r_c0")
-        .otherwise(product(pl.col("_used"), pl.col("r_a0")))
+        .otherwise(product("_used", "r_a0"))
         .fill_null(ZERO)
     )
     common = {
@@ -454,7 +453,7 @@ def _find_delistings(lines: pl.DataFrame) -> list[pl.DataFrame]:
             .otherwise(pl.lit(0, MONEY)),
             action_value=pl.when(left & cash.is_null()).then(None).otherwise(ZERO),
             paid_value=pl.when(left & cash.is_not_null())
-            .then(-product(pl.col("s_q0"), cash))
+            .then(-product("s_q0", cash))
             .otherwise(ZERO),
             _cross=pl.lit("delisted"),
             _worthless=(cash == 0).fill_null(value=False) & ~left,
@@ -591,13 +590,11 @@ def with_income(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
             on="_key",
         )
         .filter((due > day0) & (due <= pl.col("_day1")))
-        .select("_place_after", _income=product(units, pl.col("_cash")))
+        .select("_place_after", _income=product(units, "_cash"))
         .group_by("_place_after")
         .agg(
             _has_dividend=pl.lit(value=True),
-            _income=pl.when(pl.col("_income").null_count() == 0)
-            .then(pl.col("_income").sum())
-            .cast(VALUE),
+            _income=total("_income").cast(VALUE),
         )
     )
     income = pl.when("_has_dividend").then("_income").otherwise(ZERO)

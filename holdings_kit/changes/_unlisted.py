@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from holdings_kit.changes._crossings import (
+    FIGURES,
     MOVE,
     RIGHTS,
     SIDE_COLUMNS,
@@ -14,12 +15,11 @@ from holdings_kit.changes._crossings import (
     is_out_of_range,
     moves_of,
     pick_used_entitlements,
-    product,
     side_of,
     to_float as _f,
 )
 from holdings_kit.changes._factors import price_band
-from holdings_kit.schema import MONEY, VALUE
+from holdings_kit.schema import MONEY, VALUE, product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +171,7 @@ def _write_mergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     if found.is_empty():
         return []
     found = found.with_columns(pl.col("_units", "_n").cast(MONEY, strict=False))
-    value = product(pl.col("_units"), pl.col("s_p0"))
+    value = product("_units", "s_p0")
     known = pl.col("s_p0").is_not_null() & pl.col("t_p1").is_not_null()
     common = {"_cross": pl.lit("merger"), "_cross_confidence": pl.col("_confidence")}
     return [
@@ -263,7 +263,7 @@ def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataF
             .then(pl.col("t_c1") - pl.col("t_c0"))
             .when(pl.col("_units") == q0)
             .then("s_c0")
-            .otherwise(product(pl.col("_units").cast(MONEY), pl.col("s_a0"))),
+            .otherwise(product(pl.col("_units").cast(MONEY), "s_a0")),
             _confidence=pl.lit(0.65),
         )
     )
@@ -273,7 +273,7 @@ def _write_demergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     """Write down lines whose cost is what another line of the account lost."""
     if found.is_empty():
         return []
-    value = product(pl.col("_n"), pl.col("t_p1"))
+    value = product("_n", "t_p1")
     common = {"_cross": pl.lit("demerger"), "_cross_confidence": pl.col("_confidence")}
     return [
         moves_of(
@@ -368,7 +368,7 @@ def _find_entitlements(rows: pl.DataFrame) -> list[pl.DataFrame]:
     rise = pl.col("t_q1") - pl.col("t_q0")
     paid = pl.col("t_c1") - pl.col("t_c0") - pl.col("s_c0").fill_null(ZERO)
     found = _keep_single_pairs(pairs.filter(rise == pl.col("_units")))
-    value = product(pl.col("_units"), pl.col("s_p0"))
+    value = product("_units", "s_p0")
     left = (pl.col("s_c0") * pl.col("_units") / pl.col("s_q0")).fill_null(0).cast(VALUE)
     common = {"_cross": pl.lit("rights"), "_cross_confidence": pl.lit(0.95)}
     return [
@@ -423,7 +423,7 @@ def find_unlisted(
 
 def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Take the figures of the lines into which a cost may have gone, or left."""
-    figures = {short: _f(name) for short, name in _FIGURES.items()}
+    figures = {f"_{short}": _f(name) for short, name in FIGURES.items()}
     q0, q1, c0, c1, a0, a1, p0, p1 = figures.values()
     symbol = pl.coalesce("symbol_before", "symbol_after").fill_null("")
     paid, band = (c1 - c0) / (q1 - q0), price_band()
@@ -455,15 +455,7 @@ def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     )
 
 
-_FIGURES: Final = {
-    f"_{letter}{place}": f"{name}_{end}"
-    for letter, name in (
-        *(("q", "owned_quantity"), ("c", "cost_value")),
-        *(("a", "average_price"), ("p", "price")),
-    )
-    for place, end in enumerate(("before", "after"))
-}
-_ASKED: Final = ("_group", "_day0", "_day1", *_FIGURES.values())
+_ASKED: Final = ("_group", "_day0", "_day1", *FIGURES.values())
 
 
 def _find_candidates(free: pl.DataFrame) -> pl.DataFrame:
@@ -471,9 +463,7 @@ def _find_candidates(free: pl.DataFrame) -> pl.DataFrame:
 
     Something grew in them, and another line is gone or became cheaper; most have not.
     """
-    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
-    c0, c1 = pl.col("cost_value_before"), pl.col("cost_value_after")
-    a0, a1 = pl.col("average_price_before"), pl.col("average_price_after")
+    q0, q1, c0, c1, a0, a1, *_ = map(pl.col, FIGURES.values())
     flags = free.lazy().select(
         "_group",
         _line=pl.int_range(pl.len(), dtype=pl.UInt32()),

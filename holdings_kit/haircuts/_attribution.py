@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from holdings_kit.haircuts._frames import check_choice
-from holdings_kit.schema import HOLDINGS, INSTANT, RATE, VALUE, conform, take_frame
+from holdings_kit.schema import (
+    HOLDINGS,
+    INSTANT,
+    RATE,
+    VALUE,
+    conform,
+    take_frame,
+    total,
+)
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
@@ -91,12 +99,11 @@ def collateral_changes(
 def _list_snapshot_rows(holdings: AnyFrame, column: str) -> pl.DataFrame:
     """One row per account, snapshot and instrument: q, p, h and a mark of presence."""
     one = pl.col("close_price", "haircut")
-    q = pl.col(column)
     return (
         take_frame(holdings, HOLDINGS, name="holdings")
         .group_by(*ACCOUNT, pl.col("snapshot_at").alias("at"), "instrument_id")
         .agg(
-            pl.when(q.null_count() == 0).then(q.sum()).cast(VALUE).alias("q"),
+            total(column).cast(VALUE).alias("q"),
             pl.when(one.n_unique() == 1).then(one.first()),
             there=pl.lit(value=True).first(),
         )

@@ -244,24 +244,18 @@ class Span(NamedTuple):
             return rows, keys
         dates = rows["date"].unique().sort()
         step = self.window if self.step is None else self.step
-        parts = [
-            rows.filter(pl.col("date").is_between(first, last)).with_columns(
-                pl.lit(first, pl.Date()).alias("window_start"),
-                pl.lit(last, pl.Date()).alias("window_end"),
-            )
-            for first, last in (
-                (dates[stop - self.window if self.windows == "rolling" else 0], last)
-                for stop, last in (
-                    (stop, dates[stop - 1])
-                    for stop in range(self.window, dates.len() + 1, step)
-                )
-            )
-        ]
-        empty = rows.clear().with_columns(
-            pl.lit(None, pl.Date()).alias("window_start"),
-            pl.lit(None, pl.Date()).alias("window_end"),
-        )
-        return pl.concat([empty, *parts]), [*keys, "window_start", "window_end"]
+
+        def name_window(part: pl.DataFrame, *days: date | None) -> pl.DataFrame:
+            first, last = (pl.lit(day, pl.Date()) for day in days)
+            return part.with_columns(window_start=first, window_end=last)
+
+        parts = [name_window(rows.clear(), None, None)]
+        for stop in range(self.window, dates.len() + 1, step):
+            start = stop - self.window if self.windows == "rolling" else 0
+            first, last = dates[start], dates[stop - 1]
+            inside = rows.filter(pl.col("date").is_between(first, last))
+            parts.append(name_window(inside, first, last))
+        return pl.concat(parts), [*keys, "window_start", "window_end"]
 
 
 class Judged(NamedTuple):

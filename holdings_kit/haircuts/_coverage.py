@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 import polars as pl
 
-from holdings_kit.haircuts._frames import Bools, Floats, Ints
+from holdings_kit.haircuts._frames import Bools, Floats, Ints, find_starts
 from holdings_kit.haircuts._numeric import binomial_pmf, chi2_sf
 from holdings_kit.haircuts.statistics._coverage import (
     clopper_pearson,
@@ -194,7 +194,7 @@ def coverage(rows: pl.DataFrame, by: Sequence[str], setting: Setting) -> pl.Data
     rows = _sort_by_key(rows, by)
     if rows.height == 0:
         return filled(rows.select(by), {}, setting)
-    starts = _find_starts(rows, by)
+    starts = find_starts(rows, by)
     hits = rows["breach"].to_numpy()
     found = _count_runs(hits, starts)
     columns = _measure_rates(rows, starts, found, setting)
@@ -275,17 +275,6 @@ def _sort_by_key(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     if rows.select(in_order.all()).item():
         return rows
     return rows.sort(*by, "date")
-
-
-def _find_starts(rows: pl.DataFrame, by: Sequence[str]) -> Ints:
-    """First row of each key, and the number of rows at the end."""
-    changed = pl.any_horizontal(
-        pl.col(key).ne_missing(pl.col(key).shift()) for key in by
-    )
-    first = rows.select(changed.alias("changed")).to_series().arg_true().to_numpy()
-    if rows.height and (first.size == 0 or first[0] != 0):
-        first = np.append(0, first)
-    return np.append(first, rows.height).astype(np.int64)
 
 
 def _count_runs(hits: Bools, starts: Ints) -> Runs:

@@ -40,6 +40,7 @@ __all__ = [
     "check_choice",
     "check_days",
     "check_fraction",
+    "find_starts",
     "last_margins",
     "read_closes",
     "read_haircuts",
@@ -216,10 +217,10 @@ def read_closes(prices: AnyFrame, *, name: str = "prices") -> Closes:
     known = take_closes(prices, name=name)
     if any(known[column].null_count() for column in PRICES):
         known = known.drop_nulls(PRICES.names())
-    starts = _find_first_rows(known)
+    starts = find_starts(known, ["instrument_id"])
     if not _is_sorted(known, starts):
         known = known.sort("instrument_id", "date")
-        starts = _find_first_rows(known)
+        starts = find_starts(known, ["instrument_id"])
         _check_dates(known, name)
     close = known["close"].to_numpy()
     _check_closes(known, close, name)
@@ -378,11 +379,14 @@ def _require_one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     return rows
 
 
-def _find_first_rows(frame: pl.DataFrame) -> Ints:
-    """First row of each run of one instrument, and the number of rows at the end."""
-    name = pl.col("instrument_id")
-    first = frame.select(name.ne_missing(name.shift()).arg_true()).to_series()
-    return np.append(first.to_numpy(), frame.height).astype(np.int64)
+def find_starts(rows: pl.DataFrame, by: Sequence[str]) -> Ints:
+    """First row of each run of one key, and the number of rows at the end."""
+    changed = pl.any_horizontal(
+        pl.int_range(pl.len()) == 0,
+        *(pl.col(key).ne_missing(pl.col(key).shift()) for key in by),
+    )
+    first = rows.select(changed.arg_true()).to_series()
+    return np.append(first.to_numpy(), rows.height).astype(np.int64)
 
 
 def _is_sorted(frame: pl.DataFrame, starts: Ints) -> bool:

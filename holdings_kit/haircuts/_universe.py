@@ -334,6 +334,7 @@ def _add_up_breaches(
     `largest` is how many losses of each key to give; None: a guess.
     """
     hit, short = pl.col("breach"), pl.col("shortfall").filter("breach")
+    built = pl.col(BUILT).cast(pl.Float64())
     count = pl.len().cast(pl.Int64()).alias("n")
     hits = hit.sum().cast(pl.Int64()).alias("x")
     sums = rows.group_by(by).agg(
@@ -343,14 +344,8 @@ def _add_up_breaches(
         short.sum().alias("short"),
         short.max().alias("worst"),
         pl.col("date").filter("breach").min().alias("first"),
-        *(
-            pl.col(column).cast(pl.Float64()).min().alias(f"{column}_low")
-            for column in BUILT
-        ),
-        *(
-            pl.col(column).cast(pl.Float64()).max().alias(f"{column}_high")
-            for column in BUILT
-        ),
+        built.min().name.suffix("_low"),
+        built.max().name.suffix("_high"),
     )
     guess = (pl.len().over(by) * p * _SPARE).floor() + _MORE
     keep = guess if largest is None else pl.lit(largest)

@@ -21,7 +21,7 @@ from holdings_kit.risk._collateral import (
     refuse_duplicates,
 )
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
-from holdings_kit.schema import VALUE, Frame, conform, require_columns
+from holdings_kit.schema import VALUE, Frame, any_known, conform, require_columns
 
 __all__ = ["MARGIN", "RECONCILED", "margin", "reconcile", "sum_usable"]
 
@@ -137,7 +137,7 @@ def _sum_accounts(
         .agg(
             pl.len().cast(pl.Int64()).alias("holdings_count"),
             value.null_count().cast(pl.Int64()).alias("unknown_count"),
-            pl.when(known).then(value.sum()).alias("collateral_value"),
+            any_known(value).alias("collateral_value"),
             pl.when(known).then(value.filter(~LIKE_CASH).sum()).alias("non_cash_value"),
             value.filter(LIKE_CASH).sum().alias("_equal"),
             pl.when(known)

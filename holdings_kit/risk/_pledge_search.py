@@ -59,19 +59,22 @@ class Task:
     interest: Decimal  # per rupee over the horizon
     rules: Rules
 
+    def pick(self, chosen: Sequence[Decimal], *, like_cash: bool) -> list[Decimal]:
+        """Pick the values that count as cash, or the others."""
+        pairs = zip(chosen, self.like_cash, strict=True)
+        return [value for value, like in pairs if like is like_cash]
+
     def usable(self, chosen: Sequence[Decimal]) -> Decimal:
         """Usable margin when `chosen` is what each ISIN adds."""
-        pairs = list(zip(chosen, self.like_cash, strict=True))
-        cash = self.cash + sum((v for v, like in pairs if like), _ZERO)
-        other = self.non_cash + sum((v for v, like in pairs if not like), _ZERO)
+        cash = self.cash + sum(self.pick(chosen, like_cash=True), _ZERO)
+        other = self.non_cash + sum(self.pick(chosen, like_cash=False), _ZERO)
         if self.rules.practice == "strict":
             other = min(other, cash * self.rules.non_cash_per_cash)
         return cash + other
 
     def missing(self, chosen: Sequence[Decimal]) -> Decimal:
         """Cash missing below its share of the need."""
-        pairs = zip(chosen, self.like_cash, strict=True)
-        cash = self.cash + sum((v for v, like in pairs if like), _ZERO)
+        cash = self.cash + sum(self.pick(chosen, like_cash=True), _ZERO)
         return max(_ZERO, self.rules.cash_share * self.need - cash)
 
     def program(self, cuts: Sequence[set[int]] = ()) -> Program:
@@ -79,16 +82,10 @@ class Task:
         scale = float(self.need) / _ROWS or 1.0
         worth = [float(value) / scale for value in self.worth]
         cash, other = float(self.cash) / scale, float(self.non_cash) / scale
-        equal = [
-            v if like else 0.0 for v, like in zip(worth, self.like_cash, strict=True)
-        ]
-        rest = [
-            0.0 if like else v for v, like in zip(worth, self.like_cash, strict=True)
-        ]
-        share, carried = (
-            float(self.rules.cash_share),
-            float(self.rules.non_cash_per_cash),
-        )
+        equal = [v * like for v, like in zip(worth, self.like_cash, strict=True)]
+        rest = [v - own for v, own in zip(worth, equal, strict=True)]
+        share = float(self.rules.cash_share)
+        carried = float(self.rules.non_cash_per_cash)
         rows = [
             [*equal, 1.0, 0.0],  # cash + counted ≥ need
             [*rest, -1.0, 0.0],  # counted ≤ non-cash

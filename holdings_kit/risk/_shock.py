@@ -11,7 +11,15 @@ from holdings_kit.errors import ConfigError
 from holdings_kit.risk._collateral import COLLATERAL, Cash, read_account_sums
 from holdings_kit.risk._margin import sum_usable
 from holdings_kit.risk._scenarios import SHOCKS, check_shocks, make_shocks, scenario
-from holdings_kit.schema import RATE, VALUE, conform, fill_columns, require_columns
+from holdings_kit.schema import (
+    RATE,
+    VALUE,
+    any_known,
+    conform,
+    fill_columns,
+    require_columns,
+    total,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -418,17 +426,11 @@ def _take_narrowest(figure: str) -> pl.Expr:
 
 def _sum_positions(rows: pl.DataFrame) -> pl.DataFrame:
     """Add positions up per step: values of the priced ones, P&L of the costed ones."""
-    value, pnl = pl.col("market_value_before"), pl.col("unrealized_pnl_before")
+    names = ("market_value_before", "market_value_after", "value_effect")
+    names += ("unrealized_pnl_before", "unrealized_pnl_after")
+    unpriced = pl.col("market_value_before").null_count().cast(pl.Int64())
     return rows.group_by(_STEP, maintain_order=True).agg(
-        *(
-            pl.when(column.count() > 0).then(pl.col(name).sum()).alias(name)
-            for column, names in (
-                (value, ("market_value_before", "market_value_after", "value_effect")),
-                (pnl, ("unrealized_pnl_before", "unrealized_pnl_after")),
-            )
-            for name in names
-        ),
-        value.null_count().cast(pl.Int64()).alias("unpriced_count"),
+        *(any_known(name) for name in names), unpriced.alias("unpriced_count")
     )
 
 
@@ -459,12 +461,11 @@ def _shock_collateral(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _sum_collateral(rows: pl.DataFrame) -> pl.DataFrame:
     """Add collateral up per step, before and after, over what is known."""
-    before, after = pl.col("_before"), pl.col("collateral_value")
-    known = before.count() > 0
+    unknown = pl.col("_before").null_count().cast(pl.Int64())
     sums = rows.group_by(_STEP, maintain_order=True).agg(
-        pl.when(known).then(before.sum()).alias("collateral_value_before"),
-        pl.when(known).then(after.sum()).alias("collateral_value_after"),
-        before.null_count().cast(pl.Int64()).alias("unknown_collateral_count"),
+        any_known("_before").alias("collateral_value_before"),
+        any_known("collateral_value").alias("collateral_value_after"),
+        unknown.alias("unknown_collateral_count"),
     )
     effect = pl.col("collateral_value_after") - pl.col("collateral_value_before")
     return sums.with_columns(effect.alias("collateral_effect"))
@@ -493,9 +494,7 @@ def _sum_margins(rows: pl.DataFrame, funds: _Funds, side: str) -> pl.DataFrame:
         )
         .group_by(_STEP, maintain_order=True)
         .agg(
-            pl.when(pl.col(name).null_count() == 0)
-            .then(pl.col(name).sum())
-            .alias(f"{name}_{side}")
+            total(name).alias(f"{name}_{side}")
             for name in ("usable_value", "headroom_value", "shortfall_value")
         )
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 import polars as pl
 
 from holdings_kit.errors import ConfigError, FrameError, load_optional
-from holdings_kit.schema import FrameLike, as_frame
+from holdings_kit.schema import FrameLike, as_frame, total
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,13 +271,13 @@ def var_contributions(
         z * book.values * marginal / sqrt(variance) if variance > 0 else marginal * 0
     )
     alone = z * np.abs(book.values) * np.sqrt(np.diag(covariance))
-    total = float(parts.sum())
+    whole = float(parts.sum())
     return pl.DataFrame(
         {
             "instrument_id": book.ids,
             "market_value": book.values,
             "var_value": parts,
-            "share": parts / total if total else parts * np.nan,
+            "share": parts / whole if whole else parts * np.nan,
             "standalone_value": alone,
         },
         schema=CONTRIBUTIONS,
@@ -318,16 +318,9 @@ def _measure_one_day(
         return None
     pnl: Floats = book.returns @ book.values
     if method == "ewma":
-        sigma = sqrt(
-            max(
-                float(
-                    book.values
-                    @ _estimate_covariance(book.returns, decay)
-                    @ book.values
-                ),
-                0.0,
-            )
-        )
+        covariance = _estimate_covariance(book.returns, decay)
+        variance = float(book.values @ covariance @ book.values)
+        sigma = sqrt(max(variance, 0.0))
         z = NormalDist().inv_cdf(level)
         return z * sigma, sigma * NormalDist().pdf(z) / (1 - level)
     if method == "filtered_historical":
@@ -350,8 +343,8 @@ def _average_tail(pnl: Floats, tail: float) -> float:
     worst = np.sort(pnl)
     mass = len(worst) * tail
     whole = min(int(mass), len(worst) - 1)
-    total = float(worst[:whole].sum()) + (mass - whole) * float(worst[whole])
-    return -total / mass
+    added = float(worst[:whole].sum()) + (mass - whole) * float(worst[whole])
+    return -added / mass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,11 +386,7 @@ def _read_book(
     history = _take_columns(prices, _CLOSES, "prices")
     held = (
         held.group_by("instrument_id", maintain_order=True)
-        .agg(
-            pl.when(pl.col("market_value").null_count() == 0).then(
-                pl.col("market_value").sum().cast(pl.Float64())
-            )
-        )
+        .agg(total("market_value").cast(pl.Float64()))
         .filter(pl.col("instrument_id").is_not_null())
     )
     book = pl.col("instrument_id").is_in(held["instrument_id"].implode())

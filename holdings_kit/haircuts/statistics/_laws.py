@@ -27,17 +27,21 @@ __all__ = [
     "DRAWS",
     "LEVELS",
     "NOMINAL",
+    "SHIPPED",
     "Cache",
     "Law",
     "Table",
+    "condense_draws",
     "draw_positions",
+    "draw_table",
     "duration_table",
     "forget_tables",
     "haas_table",
     "joint_law",
-    "make_tables",
     "mid_p_values",
+    "name_table",
     "pof",
+    "round_days",
     "run_law",
     "transition_ratio",
     "tuff_law",
@@ -56,9 +60,7 @@ LEVELS: Final = np.geomspace(1e-4, 1.0, 161)
 BOUNDS: Final = (0.02, 50.0)
 """Where the Weibull shape is sought; an answer on a bound is flagged."""
 SHIPPED: Final = "nulls.npz"
-USUAL_DAYS: Final = (250, 500, 750, 1000, 1250, 2500)
-USUAL_LEVELS: Final = (0.95, 0.975, 0.99, 0.995)
-USUAL_COUNTS: Final = range(2, 41)
+"""The usual tables, as `benchmarks.null_tables` draws and writes them."""
 LEAST_MASS: Final = 1e-13
 _TIE: Final = 1e-5
 _HALVINGS: Final = 32
@@ -272,7 +274,7 @@ class Table(NamedTuple):
         return np.interp(asked, values, LEVELS[::-1][at])
 
 
-def _condense_draws(drawn: Floats, source: str) -> Table:
+def condense_draws(drawn: Floats, source: str) -> Table:
     ordered = np.sort(drawn)[::-1]
     place = np.ceil(LEVELS * ordered.size - 1e-9).astype(np.int64) - 1
     return Table(ordered[np.clip(place, 0, ordered.size - 1)], source)
@@ -285,7 +287,7 @@ def draw_positions(rng: np.random.Generator, draws: int, n: int, x: int) -> Ints
             np.argpartition(rng.random((size, n)), x - 1, axis=1)[:, :x]
             if x < n
             else np.tile(np.arange(n), (size, 1))
-            for size in _cut_into_blocks(draws, n)
+            for size in _cut_draws(draws, n)
         ]
         return np.sort(np.concatenate(blocks), axis=1)
     found = np.sort(rng.integers(0, n, (draws, x)), axis=1)
@@ -296,7 +298,7 @@ def draw_positions(rng: np.random.Generator, draws: int, n: int, x: int) -> Ints
         found[twice] = np.sort(rng.integers(0, n, (twice.size, x)), axis=1)
 
 
-def _cut_into_blocks(draws: int, width: int) -> list[int]:
+def _cut_draws(draws: int, width: int) -> list[int]:
     step = max(1, _BLOCK // max(width, 1))
     return [min(step, draws - start) for start in range(0, draws, step)]
 
@@ -306,7 +308,7 @@ def draw_haas(n: int, p: float, *, mixed: bool, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     most = int(n * p + 8 * np.sqrt(n * p * (1 - p)) + 8)
     out: list[Floats] = []
-    for size in _cut_into_blocks(DRAWS["haas"], most):
+    for size in _cut_draws(DRAWS["haas"], most):
         waits = rng.geometric(p, (size, most)).astype(np.float64)
         inside = np.cumsum(waits, axis=1) <= n
         count = inside.sum(axis=1).astype(np.float64)
@@ -330,7 +332,7 @@ def duration_table(n: int, x: int, cache: Cache) -> Table:
     The ratio does not depend on the unit of time, so beyond 100 days n is rounded to
     steps of 5 %.
     """
-    return _find_table("duration", _round_key(n, x), float(x), cache)
+    return _find_table("duration", round_days(n, x), float(x), cache)
 
 
 def draw_duration(n: int, x: int, *, seed: int = 0) -> Floats:
@@ -340,7 +342,7 @@ def draw_duration(n: int, x: int, *, seed: int = 0) -> Floats:
     return weibull(found, float(n))[0]
 
 
-def _round_key(n: int, x: int) -> int:
+def round_days(n: int, x: int) -> int:
     exact = 100
     if n <= exact or x * 4 > n:
         return n
@@ -361,18 +363,18 @@ def _load_shipped() -> dict[str, Floats]:
     return dict(zip(names, values, strict=True))
 
 
-def _name(kind: Kind, n: int, about: float) -> str:
+def name_table(kind: Kind, n: int, about: float) -> str:
     return f"{kind}_{n}_{about:.10g}"
 
 
-def _draw(kind: Kind, n: int, about: float) -> Floats:
+def draw_table(kind: Kind, n: int, about: float) -> Floats:
     if kind == "duration":
         return draw_duration(n, int(about))
     return draw_haas(n, about, mixed=kind == "haas_mixed")
 
 
 def _find_table(kind: Kind, n: int, about: float, cache: Cache) -> Table:
-    shipped = _load_shipped().get(_name(kind, n, about))
+    shipped = _load_shipped().get(name_table(kind, n, about))
     if shipped is not None:
         return Table(shipped, "shipped")
     return _read_or_draw(
@@ -386,8 +388,8 @@ def _read_or_draw(
 ) -> Table:
     """Read a table from the folder, or draw it and keep it there."""
     if folder is None:
-        return _condense_draws(_draw(kind, n, about), "drawn")
-    place = folder / f"{_name(kind, n, about)}.npy"
+        return condense_draws(draw_table(kind, n, about), "drawn")
+    place = folder / f"{name_table(kind, n, about)}.npy"
     if place.is_file():
         try:
             values = np.load(place, allow_pickle=False)
@@ -395,9 +397,9 @@ def _read_or_draw(
             values = np.empty(0)  # cut short by a crash: drawn again, written again
         if values.shape == LEVELS.shape:
             return Table(values, "cached")
-    table = _condense_draws(_draw(kind, n, about), "drawn")
+    table = condense_draws(draw_table(kind, n, about), "drawn")
     try:
-        _write_whole(place, table.values)
+        _keep_table(place, table.values)
     except ConfigError as error:
         if not lenient:
             raise
@@ -405,7 +407,7 @@ def _read_or_draw(
     return table
 
 
-def _write_whole(place: Path, values: Floats) -> None:
+def _keep_table(place: Path, values: Floats) -> None:
     """Write beside, then rename: another process never reads half a table."""
     part = place.with_suffix(f".{os.getpid()}.part")
     try:
@@ -438,24 +440,3 @@ def _choose_folder(cache: Cache) -> Path | None:
 def forget_tables() -> None:
     """Forget the tables in memory; those in folders stay."""
     _read_or_draw.cache_clear()
-
-
-def make_tables(place: Path) -> None:
-    """Draw the usual tables and write them as the file that the package ships."""
-    haas: list[tuple[Kind, int, float]] = [
-        ("haas_mixed", n, 1 - level) for n in USUAL_DAYS for level in USUAL_LEVELS
-    ]
-    durations: list[tuple[Kind, int, float]] = [
-        ("duration", _round_key(n, x), float(x))
-        for n in USUAL_DAYS
-        for x in USUAL_COUNTS
-    ]
-    drawn = {
-        _name(*key): _condense_draws(_draw(*key), "").values
-        for key in dict.fromkeys(haas + durations)
-    }
-    np.savez_compressed(
-        place,
-        names=np.array(" ".join(drawn)),
-        values=np.array(list(drawn.values()), dtype=np.float32),
-    )

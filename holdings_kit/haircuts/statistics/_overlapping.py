@@ -298,10 +298,10 @@ def count_under_garch(
         ) -> Singles:
             return sum_losses(draws.draw(models, part), n, horizon, loss)
 
-        for some in _cut_into_blocks(places, FITTED):
+        for some in _cut_series(places, FITTED):
             moves = np.stack([returns[at][np.isfinite(returns[at])] for at in some])
             models = fit_models(moves)
-            for block in _cut_into_blocks(range(len(some)), SIMULATED):
+            for block in _cut_series(range(len(some)), SIMULATED):
                 counts = [breaches[some[at]] for at in block]
                 judged = _judge_counts(counts, models.take(block), simulate, p)
                 for at, answer in zip(block, judged, strict=True):
@@ -378,7 +378,7 @@ def fit_models(returns: Floats) -> Models:
     return Models(z, alpha, persistence)
 
 
-def _cut_into_blocks(items: Sequence[int], size: int) -> list[list[int]]:
+def _cut_series(items: Sequence[int], size: int) -> list[list[int]]:
     return [list(items[at : at + size]) for at in range(0, len(items), size)]
 
 
@@ -473,7 +473,7 @@ def _judge_counts(
         answers.append(Counted(sharpen(rank, models.days), FIRST_PATHS, ratio))
         if rank <= CLEAR:
             close.append(place)
-    for some in _cut_into_blocks(close, SIMULATED_LONG):
+    for some in _cut_series(close, SIMULATED_LONG):
         added = simulate(models.take(some), 1)
         for place, at in enumerate(some):
             every = np.concatenate([lost[:, at], added[:, place]], axis=1)
@@ -619,7 +619,8 @@ def _look_up_detectable(n: int, p: float, horizon: int) -> float | None:
 def _simulate_power(n: int, p: float, horizon: int, ratio: float, seed: int) -> float:
     if horizon == 1:
         rejected = mid_p_values(n, p) <= NOMINAL
-        from_law = _compute_binomial(n, ratio * p)
+        none = np.append(1.0, np.zeros(n))
+        from_law = binomial_pmf(n, ratio * p) if ratio else none
         return float(from_law[rejected].sum())
     if ratio == 0:
         hits = np.zeros((1, n), bool)
@@ -642,9 +643,3 @@ def _draw_sums(n: int, horizon: int, seed: int) -> Singles:
     return ((total[:, horizon:] - total[:, :-horizon]) / np.sqrt(horizon)).astype(
         np.float32
     )
-
-
-def _compute_binomial(n: int, rate: float) -> Floats:
-    if rate == 0:
-        return np.append(1.0, np.zeros(n))
-    return binomial_pmf(n, rate)
