@@ -123,7 +123,7 @@ class Splitter:
         names = lines_of.fetch_sides(
             *self._sides, lines.filter(moved), (*lines_of.NAMES[1:], "extra")
         )
-        described, rule = self._describe(rows, moved)
+        described, rule = self._describe_still(rows, moved)
         return Split(
             {name: described[name] for name in described.columns},
             rule,
@@ -131,7 +131,7 @@ class Splitter:
             int(lines["_place"][0]) if lines.height else 0,
         )
 
-    def _describe(
+    def _describe_still(
         self, rows: pl.DataFrame, moved: pl.Series
     ) -> tuple[pl.DataFrame, pl.Series]:
         """Take the first rule that holds as all that happened; none moves units."""

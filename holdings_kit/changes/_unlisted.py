@@ -421,7 +421,7 @@ def find_unlisted(
     ]
 
 
-def _read_figures(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _take_known_lines(free: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Take the figures of the lines into which a cost may have gone, or left."""
     figures = {f"_{short}": _f(name) for short, name in FIGURES.items()}
     q0, q1, c0, c1, a0, a1, p0, p1 = figures.values()
@@ -494,7 +494,7 @@ def _find_candidates(free: pl.DataFrame) -> pl.DataFrame:
 
 def _find_conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
     """Look where something left the cost of one line and came into another's."""
-    known = _read_figures(free, tolerance)
+    known = _take_known_lines(free, tolerance)
     if known.is_empty():
         return []
     gone, grown, fallen = (known.filter(f) for f in ("_gone", "_grown", "_fallen"))

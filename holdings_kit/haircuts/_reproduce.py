@@ -179,7 +179,7 @@ def reproduce(
     else:
         ours = ours.with_columns(pl.lit(None, pl.Float64()).alias("from_open"))
     rows = ours.join(_find_flags(closes, table), on="instrument_id", how="left")
-    rows = _explain(rows, tolerance)
+    rows = _explain_difference(rows, tolerance)
     securities = rows.sort(
         pl.col("difference").abs(),
         "instrument_id",
@@ -264,7 +264,7 @@ def _find_flags(closes: Closes, table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _explain(rows: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+def _explain_difference(rows: pl.DataFrame, tolerance: float) -> pl.DataFrame:
     """Add the difference, whether it is small, and the likely reason if it is not."""
     difference = (pl.col("haircut") - pl.col("exchange_haircut")).round(9)
     same = difference.abs() <= tolerance

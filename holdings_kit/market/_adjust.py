@@ -140,7 +140,7 @@ def _rename_to_price_identity(
     asked = actions.with_row_index("_row").filter(listed & (pl.col("kind") != "rename"))
     if asked.is_empty():
         return actions
-    known = _list_listings(rows).select(instrument_id="_listing", _id="_id", _at="date")
+    known = _name_listings(rows).select(instrument_id="_listing", _id="_id", _at="date")
     known = known.unique().sort("_at")
     found: list[pl.DataFrame] = []
     ways: tuple[Literal["backward", "forward"], ...] = ("backward", "forward")
@@ -170,7 +170,7 @@ def _rename_to_price_identity(
     )
 
 
-def _list_listings(rows: pl.DataFrame) -> pl.DataFrame:
+def _name_listings(rows: pl.DataFrame) -> pl.DataFrame:
     """Give the listing of each price of a symbol, beside its identity and day."""
     exchange = pl.col("exchange") if "exchange" in rows.columns else pl.lit("NSE")
     symbol = pl.col("symbol") if "symbol" in rows.columns else pl.lit(None, pl.String())
@@ -195,7 +195,7 @@ def _list_renames(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         return edges
     # an action may name a listing whose prices stand under its ISIN
     listed = (
-        _list_listings(rows)
+        _name_listings(rows)
         .group_by("_listing", "_id")
         .agg(pl.col("date").min())
         .filter(pl.col("_listing") != pl.col("_id"))
@@ -218,7 +218,7 @@ def _find_symbol_successors(rows: pl.DataFrame, actions: pl.DataFrame) -> pl.Dat
     """Find symbols that go on under another ISIN of the same issuer."""
     key = ["_exchange", "_symbol"]
     spans = (
-        _list_listings(rows)
+        _name_listings(rows)
         .rename({"_id": "instrument_id"})
         .filter(isin_ok("instrument_id").fill_null(value=False))
         .group_by(*key, "instrument_id")

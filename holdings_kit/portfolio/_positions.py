@@ -355,7 +355,7 @@ def summarize(
             near = suggest(column, have)
             why = f"missing{near or '; consolidate by it first'}"
             raise FrameError("positions", column, why)
-    there = None if accounts is None else _list_accounts(accounts)
+    there = None if accounts is None else _read_accounts(accounts)
     by_account = "account_id" in have
     pnl, both = pl.col("unrealized_pnl"), pl.col("_both")
     rows = rows.with_columns(
@@ -402,7 +402,7 @@ def summarize(
     return totals if isinstance(given, pl.LazyFrame) else totals.collect()
 
 
-def _list_accounts(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
+def _read_accounts(accounts: FrameLike | pl.LazyFrame) -> pl.LazyFrame:
     schema = pl.Schema({"account_id": pl.String()})
     known = take_frame(accounts, schema, name="accounts").select("account_id")
     return known.drop_nulls().unique().sort("account_id")

@@ -359,7 +359,12 @@ def _resolve_shocks(book: pl.DataFrame, shocks: pl.DataFrame) -> pl.DataFrame:
             "asset classes are equity, etf, mutual_fund, bond; 'all' is everything"
         )
     rows = shocks.select(_STEP).unique(maintain_order=True).join(book, how="cross")
-    for scope in ("instrument_id", "asset_class", "all"):
+    scopes = [
+        scope
+        for scope in ("all", "asset_class", "instrument_id")
+        if (shocks["scope"] == scope).any()
+    ]
+    for scope in scopes:
         keyed = scope != "all"
         part = shocks.filter(pl.col("scope") == scope).select(
             *_STEP,
@@ -367,14 +372,6 @@ def _resolve_shocks(book: pl.DataFrame, shocks: pl.DataFrame) -> pl.DataFrame:
             *(pl.col(figure).alias(f"{figure}_{scope}") for figure in _FIGURES),
             pl.lit(value=True).alias(f"hit_{scope}"),
         )
-        if part.is_empty():
-            blank = part.schema.items()
-            rows = rows.with_columns(
-                pl.lit(None, dtype).alias(name)
-                for name, dtype in blank
-                if name not in (*_STEP, "key")
-            )
-            continue
         rows = rows.join(
             part,
             left_on=[*_STEP, *([scope] if keyed else [])],
@@ -385,9 +382,9 @@ def _resolve_shocks(book: pl.DataFrame, shocks: pl.DataFrame) -> pl.DataFrame:
     return rows.select(
         *_STEP,
         "instrument_id",
-        _take_narrowest("price_shock"),
-        _take_narrowest("haircut_add").alias("haircut_after_add"),
-        _take_narrowest("haircut_floor"),
+        _take_narrowest("price_shock", scopes),
+        _take_narrowest("haircut_add", scopes).alias("haircut_after_add"),
+        _take_narrowest("haircut_floor", scopes),
     )
 
 
@@ -409,19 +406,13 @@ def _list_instruments(
     )
 
 
-def _take_narrowest(figure: str) -> pl.Expr:
-    """Take a figure from the narrowest scope that names the instrument, else 0."""
-    return (
-        pl.when(pl.col("hit_instrument_id"))
-        .then(f"{figure}_instrument_id")
-        .when(pl.col("hit_asset_class"))
-        .then(f"{figure}_asset_class")
-        .otherwise(f"{figure}_all")
-        .fill_null(0.0)
-        .round(6)
-        .cast(RATE)
-        .alias(figure)
-    )
+def _take_narrowest(figure: str, scopes: Sequence[str]) -> pl.Expr:
+    """Take a figure from the narrowest, and last, scope that names it, else 0."""
+    taken = pl.lit(0.0)
+    for scope in scopes:
+        hit = pl.col(f"hit_{scope}")
+        taken = pl.when(hit).then(f"{figure}_{scope}").otherwise(taken)
+    return taken.fill_null(0.0).round(6).cast(RATE).alias(figure)
 
 
 def _sum_positions(rows: pl.DataFrame) -> pl.DataFrame:

@@ -266,13 +266,8 @@ def tuff(
     ratio = float(tuff_term(first, p))
     side = side_of(1 / first, p)
     law = tuff_law(p, observations)
-    if method == "asymptotic":
-        return TestResult(
-            ratio, float(chi2_sf(ratio, 1)), 1, size_note(law.size(1)), side
-        )
-    check_choice(method, "method", ("mid_p", "asymptotic"))
-    note = size_note(law.mid_p_size(), "geometric law, mid-p")
-    return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
+    p_value, df, note = law.judge(ratio, method, 1, "geometric law, mid-p")
+    return TestResult(ratio, p_value, df, note, side)
 
 
 @name_test("Basel traffic light")

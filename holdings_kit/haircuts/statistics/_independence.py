@@ -118,13 +118,8 @@ def christoffersen(
         return unknown("no breach: independence cannot be tested")
     ratio = float(transition_ratio(*table[:4]))
     law = run_law(table.observations, table.breaches)
-    given = f"given {table.breaches} breaches"
-    if method == "asymptotic":
-        note = f"{size_note(law.size(1))}, {given}"
-        return TestResult(ratio, float(chi2_sf(ratio, 1)), 1, note)
-    check_choice(method, "method", ("mid_p", "asymptotic"))
-    note = f"{size_note(law.mid_p_size(), 'mid-p')}, {given}"
-    return TestResult(ratio, float(law.mid_p(ratio)), None, note)
+    p_value, df, note = law.judge(ratio, method, 1, "mid-p")
+    return TestResult(ratio, p_value, df, f"{note}, given {table.breaches} breaches")
 
 
 @name_test("Conditional coverage")
@@ -160,13 +155,8 @@ def conditional_coverage(
     n = table.observations
     ratio = float(pof(table.breaches, n, p) + transition_ratio(*table[:4]))
     side = side_of(table.breaches, n * p)
-    law = joint_law(n, p)
-    if method == "asymptotic":
-        note = size_note(law.size(2))
-        return TestResult(ratio, float(chi2_sf(ratio, 2)), 2, note, side)
-    check_choice(method, "method", ("mid_p", "asymptotic"))
-    note = size_note(law.mid_p_size(), "mid-p")
-    return TestResult(ratio, float(law.mid_p(ratio)), None, note, side)
+    p_value, df, note = joint_law(n, p).judge(ratio, method, 2, "mid-p")
+    return TestResult(ratio, p_value, df, note, side)
 
 
 @name_test("Haas mixed test")

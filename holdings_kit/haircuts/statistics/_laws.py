@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from holdings_kit.errors import ConfigError
+from holdings_kit.haircuts._frames import check_choice
 from holdings_kit.haircuts._numeric import binomial_pmf, chi2_sf, log_choose, xlogy
+from holdings_kit.haircuts.statistics._result import size_note
 
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats, Ints
@@ -168,6 +170,19 @@ class Law(NamedTuple):
     def size(self, degrees: float) -> float:
         """Share that the chi-square law with so many degrees rejects at 5 %."""
         return float(self.mass[chi2_sf(self.values, degrees) <= NOMINAL].sum())
+
+    def judge(
+        self, observed: float, method: str, degrees: int, words: str
+    ) -> tuple[float, int | None, str]:
+        """Give a p-value, its degrees, and how often it rejects right models.
+
+        ``mid_p`` is by this law, ``asymptotic`` by the chi-square law.
+        """
+        if method == "asymptotic":
+            p_value = float(chi2_sf(observed, degrees))
+            return p_value, degrees, size_note(self.size(degrees))
+        check_choice(method, "method", ("mid_p", "asymptotic"))
+        return float(self.mid_p(observed)), None, size_note(self.mid_p_size(), words)
 
 
 def _allow_float_error(observed: Floats | float) -> Floats:
