@@ -7,16 +7,17 @@ Unknown index membership takes the higher haircut; an unlisted share is no colla
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._audit import Declared, read_audited
-from holdings_kit.haircuts._frames import Aim, check_choice, check_days
+from holdings_kit.haircuts._frames import Aim, check_choice, check_days, choose_each
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from holdings_kit.haircuts._frames import AnyFrame
@@ -128,13 +129,13 @@ def basel(
     check_choice(framework, "framework", tuple(EQUITY), quoted=True)
     table = EQUITY[framework]
     closes = read_audited(prices, strict=strict, declared=declared)
-    names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
-    base = np.empty(len(names))
-    for place, instrument in enumerate(names):
-        kind = listing.get(instrument) if isinstance(listing, Mapping) else listing
-        if kind is not None and kind not in table:
+    kinds = choose_each(
+        closes.names, "other_listed" if listing is None else listing, "other_listed"
+    )
+    for kind in kinds:
+        if kind not in table:
             raise ConfigError(f"listing {kind!r}: give one of {', '.join(table)}")
-        base[place] = table[kind or "other_listed"]
+    base = np.array([table[kind] for kind in kinds])
     added = FX_MISMATCH if fx_mismatch else 0.0
     scale = basel_scaled(1.0, holding_days=horizon, revaluation_days=revaluation_days)
     each = np.where(base >= 1, 1.0, (base + added) * scale)

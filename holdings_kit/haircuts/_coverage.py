@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -375,29 +376,23 @@ def _test_coverage(series: Series, setting: Setting) -> dict[str, Column]:
     rows, starts, found, follows, notes = series
     hits, moves = rows["breach"].to_numpy(), rows["move"].to_numpy()
     n = found.n.astype(np.int64)
-    offsets = combine_offsets(
-        hits, rows["day"].to_numpy(), starts, setting.p, setting.horizon
-    )
-    offsets = np.where(follows & (n > setting.horizon), offsets, np.nan)
+    days, enough = rows["day"].to_numpy(), n > setting.horizon
+    offsets = combine_offsets(hits, days, starts, setting.p, setting.horizon)
+    offsets = np.where(follows & enough, offsets, np.nan)
     garch = np.full(n.size, np.nan)
     ratios = np.full(n.size, np.nan)
-    slow = np.flatnonzero(~follows & (n > setting.horizon)).tolist()
-    counted = dict(
-        zip(
-            slow,
-            count_under_garch(
-                found.x[slow].astype(np.int64).tolist(),
-                [moves[starts[run] : starts[run + 1]] for run in slow],
-                setting.p,
-                setting.horizon,
-                loss=setting.loss,
-                seed=setting.seed,
-            ),
-            strict=True,
-        )
+    slow = np.flatnonzero(~follows & enough).tolist()
+    judged = count_under_garch(
+        found.x[slow].astype(np.int64).tolist(),
+        [moves[starts[run] : starts[run + 1]] for run in slow],
+        setting.p,
+        setting.horizon,
+        loss=setting.loss,
+        seed=setting.seed,
     )
+    counted = dict(zip(slow, judged, strict=True))
     for run, windows in enumerate((n // setting.horizon).tolist()):
-        if n[run] <= setting.horizon:
+        if not enough[run]:
             notes[run].append(f"{n[run]} windows of {setting.horizon} days are too few")
         elif follows[run]:
             ratio = detectable_ratio(int(n[run]), setting.level, setting.horizon)
@@ -429,17 +424,7 @@ def _test_days(series: Series, setting: Setting) -> dict[str, Column]:
     mixed = chi2_sf(between + pof(found.x, found.n, p), found.x + 1)
     mixed = -np.log(np.maximum(mixed, 1e-300))
     waiting = tuff_term(np.nan_to_num(found.first, nan=1.0), p)
-    columns = {
-        name: np.full(n.size, np.nan)
-        for name in (
-            "exact_p",
-            "kupiec_p",
-            "tuff_p",
-            "christoffersen_p",
-            "conditional_coverage_p",
-            "haas_p",
-        )
-    }
+    columns: dict[str, Floats] = defaultdict(lambda: np.full(n.size, np.nan))
     for days in np.unique(n).tolist():
         here = n == days
         counts = x[here]
@@ -466,12 +451,12 @@ def _test_days(series: Series, setting: Setting) -> dict[str, Column]:
             "no exact_p and kupiec_p: they take breaches as independent, and those of "
             "such a haircut cluster"
         )
-    columns |= _test_durations(series, setting)
+    columns["duration_p"] = _test_durations(series, setting)
     columns["dynamic_quantile_p"] = _test_dynamics(rows, starts, setting)
     return {**columns, "traffic_light": zones(found.x, found.n, p)}
 
 
-def _test_durations(series: Series, setting: Setting) -> dict[str, Floats]:
+def _test_durations(series: Series, setting: Setting) -> Floats:
     """Run the duration test on all runs with as many breaches at once."""
     rows, starts, found, _, notes = series
     x = found.x.astype(np.int64)
@@ -491,7 +476,7 @@ def _test_durations(series: Series, setting: Setting) -> dict[str, Floats]:
         ended: list[int] = same[np.isin(shape, BOUNDS)].tolist()
         for run in ended:
             notes[run].append("duration: shape on the bound")
-    return {"duration_p": out}
+    return out
 
 
 def _test_dynamics(rows: pl.DataFrame, starts: Ints, setting: Setting) -> Floats:

@@ -25,7 +25,7 @@ from holdings_kit.schema import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "HAIRCUTS",
@@ -40,6 +40,7 @@ __all__ = [
     "check_choice",
     "check_days",
     "check_fraction",
+    "choose_each",
     "find_starts",
     "last_margins",
     "read_closes",
@@ -124,6 +125,11 @@ class Closes(NamedTuple):
         return _measure_log_returns(self.close, self.starts, days)
 
     @property
+    def names(self) -> list[str]:
+        """The instruments, in the order of their runs."""
+        return self.keys["instrument_id"].gather(self.starts[:-1]).to_list()
+
+    @property
     def note(self) -> pl.Expr | pl.Series:
         """The column `note` of an answer."""
         none = pl.lit(None, pl.String()).alias("note")
@@ -174,6 +180,15 @@ def aim_at(name: str | None, level: float, horizon: int) -> Aim:
     check_fraction(level, "level")
     check_days(horizon, "horizon")
     return Aim(name, level, horizon)
+
+
+def choose_each(
+    names: Sequence[str], given: str | Mapping[str, str], default: str
+) -> list[str]:
+    """Give each instrument the one choice there is for all, or its own."""
+    if isinstance(given, str):
+        return [given] * len(names)
+    return [given.get(name, default) for name in names]
 
 
 def check_choice(

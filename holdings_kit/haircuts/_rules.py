@@ -25,6 +25,7 @@ from holdings_kit.haircuts._frames import (
     Closes,
     Floats,
     check_choice,
+    choose_each,
     last_margins,
     read_closes,
 )
@@ -278,13 +279,10 @@ def sebi_2005(
 
 def _label_rows(closes: Closes, group: Groups, known: set[str]) -> Labels:
     """One group per row, empty where it is unknown."""
-    names = closes.keys["instrument_id"].gather(closes.starts[:-1]).to_list()
     if isinstance(group, pl.DataFrame | pl.LazyFrame):
         rows = _read_labels(closes, group.lazy().collect())
     else:
-        chosen = [
-            group if isinstance(group, str) else group.get(each, "") for each in names
-        ]
+        chosen = choose_each(closes.names, group, "")
         rows = np.repeat(np.array(chosen, dtype=np.str_), np.diff(closes.starts))
     for label in np.unique(rows).tolist():
         if label and label not in known:
@@ -380,13 +378,7 @@ def _square_first_returns(closes: Closes, first_return: FirstReturns) -> Floats 
     if first_return == "none":
         return None
     first = closes.starts[:-1]
-    names = closes.keys["instrument_id"].gather(first).to_list()
-    chosen = [
-        first_return
-        if isinstance(first_return, str)
-        else first_return.get(each, "none")
-        for each in names
-    ]
+    chosen = choose_each(closes.names, first_return, "none")
     for choice in chosen:
         check_choice(choice, "first_return", ("none", "open"), quoted=True)
     if "open" not in chosen:

@@ -145,11 +145,14 @@ def price_table(prices: FrameLike | pl.LazyFrame) -> PriceTable:
             "last_price in rupees, or token beside ltp in integer paise"
         )
         raise FrameError("prices", "close_price" if names else "instrument_id", reason)
-    at = pl.col("price_at").cast(INSTANT) if "price_at" in have else _make_null(INSTANT)
+    at = (
+        pl.col("price_at").cast(INSTANT)
+        if "price_at" in have
+        else pl.lit(None, INSTANT)
+    )
+    name = "instrument_id" if names[0] == "isin" else names[0]
     keyed = table.select(
-        pl.coalesce(pl.col(names).cast(pl.String())).alias(
-            "instrument_id" if names[0] == "isin" else names[0]
-        ),
+        pl.coalesce(pl.col(names).cast(pl.String())).alias(name),
         *(["exchange"] if "exchange" in have else []),
         date=pl.col("date").cast(pl.Date()) if dated else day_of(at),
         price=pl.coalesce(price),
@@ -157,15 +160,10 @@ def price_table(prices: FrameLike | pl.LazyFrame) -> PriceTable:
         _place=_rank_listing(have),
     )
     # an exchange's own names are told apart by exchange; an ISIN is one security
-    by = [names[0]] if names[0] != "isin" else ["instrument_id"]
-    local = by[0] in {"token", "symbol"} and "exchange" in have
-    keys = [*(["exchange"] if local else []), *by]
-    known = keyed.filter((pl.col("price") > 0) & pl.col(by[0]).is_not_null())
+    local = name in {"token", "symbol"} and "exchange" in have
+    keys = ["exchange", name] if local else [name]
+    known = keyed.filter((pl.col("price") > 0) & pl.col(name).is_not_null())
     return PriceTable(tuple(keys), _take_one_price_a_day(known, keys))
-
-
-def _make_null(dtype: pl.DataType) -> pl.Expr:
-    return pl.lit(None, dtype)
 
 
 def _rank_listing(have: pl.Schema) -> pl.Expr:
@@ -233,7 +231,8 @@ def _resolve_rows(rows: pl.LazyFrame, table: PriceTable) -> pl.LazyFrame:
 def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
     """Add `price`, its basis, day and instant, `price_note`, and `day_pnl`.
 
-    `price_at` of the payload is replaced by that of the price chosen.
+    `price_at` of the payload is replaced by that of the price chosen. What this was
+    found with stays beside it, in columns that begin with ``_``: select from them.
     """
     own_day = day_of(pl.col("snapshot_at"))
     dated = rows.with_columns(
@@ -244,9 +243,9 @@ def with_price(rows: pl.LazyFrame, pricing: Pricing) -> pl.LazyFrame:
     )
     if pricing.table is None or "price" not in pricing.prefer:
         dated = dated.with_columns(
-            _price=_make_null(MONEY),
-            _price_day=_make_null(pl.Date()),
-            _price_at=_make_null(INSTANT),
+            _price=pl.lit(None, MONEY),
+            _price_day=pl.lit(None, pl.Date()),
+            _price_at=pl.lit(None, INSTANT),
         )
         note = pl.lit("no price in the payload")
     else:
@@ -306,7 +305,7 @@ def _with_table(
 def _with_bounds(rows: pl.LazyFrame, actions: pl.DataFrame | None) -> pl.LazyFrame:
     """Add `_from` and `_until`: the days whose prices are of the row's own units."""
     if actions is None or actions.is_empty():
-        return rows.with_columns(_from=_make_null(pl.Date()), _until=pl.col("_day"))
+        return rows.with_columns(_from=pl.lit(None, pl.Date()), _until=pl.col("_day"))
     ex = actions.lazy().with_columns(_ex="ex_date")
     before = ex.rename({"ex_date": "_from"}).drop("_ex")
     after = ex.with_columns(_next="ex_date").select("instrument_id", "_next", "_ex")
@@ -350,8 +349,8 @@ def _choose_price(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.Laz
     days = {
         basis: pl.when(ok[basis]).then(candidates[basis][1]) for basis in pricing.prefer
     }
-    newest = pl.max_horizontal(*days.values()) if days else _make_null(pl.Date())
-    basis = _make_null(pl.String())
+    newest = pl.max_horizontal(*days.values()) if days else pl.lit(None, pl.Date())
+    basis = pl.lit(None, pl.String())
     for name in reversed(pricing.prefer):  # the order, on the snapshot's own day
         basis = pl.when(ok[name]).then(pl.lit(name)).otherwise(basis)
     if pricing.on is not None:
@@ -375,7 +374,7 @@ def _choose_price(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.Laz
         )
         for place in (0, 1)
     )
-    rows = rows.with_columns(
+    return rows.with_columns(
         price=price,
         price_date=price_day,
         price_at=pl.when(chosen == "ltp")
@@ -387,15 +386,6 @@ def _choose_price(rows: pl.LazyFrame, pricing: Pricing, note: pl.Expr) -> pl.Laz
         day_pnl=pl.when((chosen == "ltp") & (gap == 1)).then(
             product("owned_quantity", change)
         ),
-    )
-    return rows.drop(
-        "_own_day",
-        "_ltp_day",
-        "_close_day",
-        "_day",
-        "_price",
-        "_price_day",
-        "_price_at",
     )
 
 
