@@ -97,7 +97,7 @@ def clearing_collateral(
             "instrument_id",
             "date",
             pl.col("var_margin").cast(pl.Float64()).alias("var"),
-            (pl.col("var_margin") > pl.col("security_var")).alias("floored"),
+            "floored",
             pl.lit(None, pl.String()).alias("note"),
         )
         kind = _look_up_kind(table["instrument_id"], kinds)

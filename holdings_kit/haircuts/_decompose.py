@@ -163,23 +163,14 @@ def _split_by_margins(rows: pl.DataFrame, margins: AnyFrame) -> pl.DataFrame:
     """Replace the split by the exchange's own where its margins are there."""
     table = last_margins(margins)
     groups = groups_of_margins(table)
-    exact = (
-        table.join(groups, on=["instrument_id", "date"], how="left")
-        .with_columns(pl.col("security_var", "haircut").cast(pl.Float64()))
-        .select(
-            "instrument_id",
-            pl.col("date").alias("day"),
-            pl.col("haircut").alias("total"),
-            pl.col("var_margin", "elm", "adhoc").cast(RATE).name.suffix("_file"),
-            pl.col("group").alias("group_file"),
-            # 0 says that none was computed
-            pl.when(pl.col("security_var") > 0)
-            .then(pl.col("security_var").log1p() / SIGMAS_2020)
-            .alias("sigma"),
-            (pl.col("var_margin").cast(pl.Float64()) > pl.col("security_var")).alias(
-                "floored"
-            ),
-        )
+    exact = table.join(groups, on=["instrument_id", "date"], how="left").select(
+        "instrument_id",
+        "sigma",
+        "floored",
+        pl.col("var_margin", "elm", "adhoc").cast(RATE).name.suffix("_file"),
+        day="date",
+        total=pl.col("haircut").cast(pl.Float64()),
+        group_file="group",
     )
     placed = rows.with_row_index("place")
     apart = (pl.col("haircut").cast(pl.Float64()) - pl.col("total")).round(6)

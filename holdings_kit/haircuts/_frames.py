@@ -278,7 +278,15 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     rows = as_frame(haircuts, HAIRCUTS, name=name).lazy()
     have = rows.collect_schema()
     if "model" not in have and {"var_margin", "elm"} <= set(have):
-        rows = _read_margins(rows)
+        rows = last_margins(rows).select(
+            "instrument_id",
+            "date",
+            "haircut",
+            model=pl.lit("exchange"),
+            volatility="sigma",
+            floor_hit="floored",
+        )
+        rows = rows.lazy()
     elif "model" not in have and {"broker", "source"} <= set(have):
         rows = rows.with_columns(pl.coalesce("broker", "source").alias("model"))
     have = rows.collect_schema()
@@ -301,39 +309,30 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
 _GIVEN: Final = ("instrument_id", "date", "model", "haircut")
 
 
-def last_margins(margins: AnyFrame) -> pl.DataFrame:
+def last_margins(margins: AnyFrame, *also: str) -> pl.DataFrame:
     """Take of each instrument and day the last file, of its main series.
+
+    Adds `sigma`, the daily volatility behind the published figure, null where none was
+    computed, and `floored`, whether a floor or a fixed rate set the margin.
 
     Raises
     ------
     FrameError
-        A column that the exchange's margins have is missing.
+        A column that the exchange's margins have, or one of `also`, is missing.
     """
     rows = as_frame(margins, MARGINS, name="margins").lazy()
     have = rows.collect_schema()
     wanted = ("instrument_id", "date", "security_var", "var_margin", "elm")
     reason = f"missing; margins has {have.names()}"
-    require_columns(have, wanted, name="margins", reason=reason)
+    require_columns(have, [*wanted, *also], name="margins", reason=reason)
     keys = ["instrument_id", "date"]
-    return take_last_files(rows, keys).sort(keys).collect()
-
-
-def _read_margins(margins: pl.LazyFrame) -> pl.LazyFrame:
-    """Read the exchange's margins as haircuts."""
     security = pl.col("security_var").cast(pl.Float64())
-    return (
-        last_margins(margins)
-        .lazy()
-        .select(
-            "instrument_id",
-            "date",
-            pl.lit("exchange").alias("model"),
-            pl.col("haircut").cast(pl.Float64()),
-            # the published figure is exp(6σ) − 1; 0 is "none computed"
-            pl.when(security > 0).then(security.log1p() / 6).alias("volatility"),
-            (pl.col("var_margin") > pl.col("security_var")).alias("floor_hit"),
-        )
+    facts = take_last_files(rows, keys).with_columns(
+        # the published figure is exp(6σ) − 1; 0 is "none computed"
+        sigma=pl.when(security > 0).then(security.log1p() / 6),
+        floored=pl.col("var_margin") > pl.col("security_var"),
     )
+    return facts.sort(keys).collect()
 
 
 def _check_fractions(rows: pl.DataFrame, name: str) -> None:

@@ -167,7 +167,7 @@ def reproduce(
     """
     if not tolerance >= 0:
         raise ConfigError(f"tolerance {tolerance}: must not be negative")
-    table = _take_newest_margins(last_margins(margins))
+    table = _take_newest_margins(last_margins(margins, "haircut"))
     closes = read_closes(prices if actions is None else _adjust(prices, actions))
     groups = groups_of_margins(table) if group is None else group
     rule = apply_rule_2020(closes, groups, "exp_short", seed, first_return)
@@ -202,21 +202,16 @@ def _take_newest_margins(margins: pl.DataFrame) -> pl.DataFrame:
         else pl.lit(value=False)
     )
     number = pl.Float64()
-    nothing = pl.lit(None, pl.String()).alias("symbol")
+    has_symbol = "symbol" in table.columns
     adhoc = pl.col("adhoc").cast(number) if "adhoc" in table.columns else pl.lit(0.0)
-    reason = f"missing; margins has {table.columns}"
-    require_columns(table.columns, ["haircut"], name="margins", reason=reason)
     return table.select(
         "instrument_id",
-        "symbol" if "symbol" in table.columns else nothing,
         "date",
         pl.col("security_var", "var_margin", "elm").cast(number),
-        pl.col("haircut").cast(number).alias("exchange_haircut"),
-        adhoc.alias("adhoc"),
-        pl.when(early)
-        .then(pl.col("date").dt.offset_by("-1d"))
-        .otherwise("date")
-        .alias("until"),
+        symbol="symbol" if has_symbol else pl.lit(None, pl.String()),
+        exchange_haircut=pl.col("haircut").cast(number),
+        adhoc=adhoc,
+        until=pl.when(early).then(pl.col("date").dt.offset_by("-1d")).otherwise("date"),
     )
 
 
@@ -236,11 +231,8 @@ def _take_last_rows(
         pl.col("date").alias("last_date"),
         pl.col("date").min().over("instrument_id").alias("first_date"),
     )
-    facts = table.with_columns(
-        pl.when(pl.col("security_var") > 0)
-        .then("security_var")
-        .alias("exchange_security_var")
-    ).drop("security_var")
+    said = pl.when(pl.col("security_var") > 0).then("security_var")
+    facts = table.with_columns(exchange_security_var=said).drop("security_var")
     last = (
         computed.join(table.select("instrument_id", "until"), on="instrument_id")
         .filter(pl.col("date") <= pl.col("until"))
