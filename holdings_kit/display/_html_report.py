@@ -16,7 +16,13 @@ from holdings_kit.display import (
     _report_page as page,
     _report_risk as risk_part,
 )
-from holdings_kit.display._numbers import format_value, number_of, percent, quantity
+from holdings_kit.display._numbers import (
+    INDIA,
+    format_value,
+    number_of,
+    percent,
+    quantity,
+)
 from holdings_kit.display._page import safe
 from holdings_kit.display._report import figures, read_for_report
 from holdings_kit.display._report_allocation import write_allocation
@@ -48,7 +54,6 @@ _NO_PAST: Final = (
     "There is no older snapshot to compare with. Keep snapshots in a store and report "
     "from it."
 )
-_INDIA: Final = "Asia/Kolkata"
 
 
 def write_report(
@@ -179,7 +184,7 @@ def write_report(
 
 def _find_day(shots: pl.DataFrame) -> date | None:
     """Find the Indian day of the newest current snapshot: the report's day."""
-    days = shots.select(pl.col("snapshot_at").dt.convert_time_zone(_INDIA).dt.date())
+    days = shots.select(pl.col("snapshot_at").dt.convert_time_zone(INDIA.key).dt.date())
     newest: Any = days.to_series().max()
     return newest
 
@@ -194,7 +199,7 @@ def _look_back(
     """Compare with what was current before the report's day, and measure the past."""
     if isinstance(source, Loaded) or shots["snapshot_at"].count() == 0:
         return Past(why=_NO_PAST)
-    midnight = pl.col("snapshot_at").dt.convert_time_zone(_INDIA).dt.truncate("1d")
+    midnight = pl.col("snapshot_at").dt.convert_time_zone(INDIA.key).dt.truncate("1d")
     start: Any = shots.select(
         (midnight - pl.duration(microseconds=1)).dt.convert_time_zone("UTC").max()
     ).item()

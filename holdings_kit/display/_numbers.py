@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
+    "INDIA",
     "UNKNOWN",
     "Kind",
     "compact_rupees",
@@ -54,7 +55,7 @@ _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 _RUPEE: Final = "\N{INDIAN RUPEE SIGN}"
 _CRORE, _LAKH = Decimal(10_000_000), Decimal(100_000)
 _LEAST_P: Final = Decimal("0.001")
-_INDIA: Final = ZoneInfo("Asia/Kolkata")
+INDIA: Final = ZoneInfo("Asia/Kolkata")
 _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
     "percent": ("weight", "return", "share", "confidence", "twr", "xirr", "drawdown"),
     "rate": (
@@ -299,7 +300,7 @@ def _format_number(value: float | Decimal, kind: Kind) -> str:
 def _format_date(value: date) -> str:
     if not isinstance(value, datetime):
         return f"{value.day} {value:%b %Y}"
-    local = value.astimezone(_INDIA) if value.tzinfo else value
+    local = value.astimezone(INDIA) if value.tzinfo else value
     return f"{local.day} {local:%b %Y, %H:%M}" + (" IST" if value.tzinfo else "")
 
 

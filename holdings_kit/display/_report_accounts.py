@@ -177,7 +177,7 @@ def _write_unjudged(totals: pl.DataFrame, snapshots: pl.DataFrame) -> str:
         .when(pl.col("unreconciled_count") > 0)
         .then(pl.lit("quantities do not add up"))
     ).filter(pl.col("why").is_not_null())
-    reasons = whys.group_by("why").len().sort("len", descending=True)
+    reasons = whys.group_by("why").len().sort("len", "why", descending=[True, False])
     items = "".join(
         f'<div><dt>{safe(why)}</dt><dd>{quantity(count)}</dd><dd class="s quiet">'
         f"{_list_first_accounts(whys.filter(why=why))}</dd></div>"

@@ -9,7 +9,7 @@ import polars as pl
 from traitlets import Int, List, Unicode, observe
 
 import holdings_kit as hk
-from holdings_kit.display._numbers import format_value
+from holdings_kit.display._numbers import INDIA, format_value
 from holdings_kit.errors import ConfigError
 from holdings_kit.market._freshness import Clock, utc_now
 from widgets.changes.evidence import Source, sources
@@ -176,7 +176,7 @@ def _instants(snapshots: pl.DataFrame) -> list[tuple[str, str]]:
     """List the instants to choose from; of very many, the last of each day."""
     at = snapshots["snapshot_at"].unique().sort()
     if at.len() > _MOST_INSTANTS:
-        day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        day = pl.col("snapshot_at").dt.convert_time_zone(INDIA.key).dt.date()
         at = at.to_frame().group_by(day.alias("day")).agg(pl.col("snapshot_at").max())
         at = at["snapshot_at"].sort()
     newest = at.tail(_MOST_INSTANTS).to_list()

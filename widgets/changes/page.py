@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from html import escape
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -14,6 +14,7 @@ import holdings_kit as hk
 from holdings_kit.changes import EFFECTS
 from holdings_kit.display import number_of
 from holdings_kit.display._numbers import (
+    INDIA,
     compact_rupees,
     format_value,
     kind_of_column,
@@ -53,7 +54,6 @@ _DOUBTFUL: Final = ("unexplained", "suspect_fetch")
 _TRADES: Final = ("opened", "bought", "sold", "closed")
 _ZERO: Final = Decimal(0)
 _NAMED: Final = 3
-INDIA: Final = ZoneInfo("Asia/Kolkata")
 _SAID: Final = {
     "price_effect": ("prices gave {}", "prices took {}"),
     "trade_effect": ("{} was traded", "{} was sold, net"),
@@ -100,23 +100,26 @@ def list_effects(changes: pl.DataFrame) -> pl.DataFrame:
 
 def list_steps(changes: pl.DataFrame, total: Row) -> list[Step]:
     """Split the bridge into its steps, trades by their cause; the sum is the change."""
-    by_cause = {row["cause"]: row for row in hk.bridge(changes, by="cause").to_dicts()}
-    counts = dict(changes["cause"].value_counts().iter_rows())
+    by_cause = hk.bridge(changes, by="cause").to_dicts()
+    traded = [row for row in by_cause if row["trade_effect"]]
+    places = {cause: place for place, cause in enumerate(_TRADES)}
+    traded.sort(key=lambda row: places.get(row["cause"], len(places)))
     steps: list[Step] = []
     for name in EFFECTS["value"]:
-        label = label_of_column(name.removesuffix("_effect"))
-        if name != "trade_effect":
+        if name == "trade_effect" and traded:
+            steps += [
+                Step(
+                    label_of_column(row["cause"]),
+                    number_of(row["lines_count"], "line"),
+                    row[name],
+                    price=False,
+                )
+                for row in traded
+            ]
+        else:
+            label = label_of_column(name.removesuffix("_effect"))
             remark = "all lines" if name == "price_effect" else ""
             steps.append(Step(label, remark, total[name], name == "price_effect"))
-            continue
-        traded = {k: row[name] for k, row in by_cause.items() if row[name]}
-        named = [k for k in _TRADES if k in traded]
-        steps += [
-            Step(
-                label_of_column(k), number_of(counts[k], "line"), traded[k], price=False
-            )
-            for k in [*named, *(k for k in traded if k not in named)]
-        ] or [Step(label, "", _ZERO, price=False)]
     return steps
 
 
@@ -257,13 +260,8 @@ def _write_wholes(total: Row, spans: Mapping[str, str]) -> str:
 
 def _write_steps(steps: Sequence[Step]) -> str:
     """Draw the change from zero, step by step; what is zero stands small and grey."""
-    ways: list[tuple[Decimal, Decimal]] = []
-    at = _ZERO
-    for step in steps:
-        ways.append((at, at + step.value))
-        at += step.value
-    low = min([_ZERO, *(min(way) for way in ways)])
-    high = max([_ZERO, *(max(way) for way in ways)])
+    stops = list(accumulate((step.value for step in steps), initial=_ZERO))
+    low, high, change = min(stops), max(stops), stops[-1]
     width = (high - low) or Decimal(1)
     zero = -low / width
 
@@ -274,7 +272,7 @@ def _write_steps(steps: Sequence[Step]) -> str:
 
     body = "".join(
         _write_step(step, draw(way, _colour_step(step)))
-        for step, way in zip(steps, ways, strict=True)
+        for step, way in zip(steps, pairwise(stops), strict=True)
     )
     top = f"+{compact_rupees(high)}" if high > 0 else "₹0"
     foot = compact_rupees(low) if low < 0 else "₹0"
@@ -287,7 +285,8 @@ def _write_steps(steps: Sequence[Step]) -> str:
         f'<span class="hk-axis"><span>{foot} of change</span><span>{top}</span></span>'
         f"</th></tr></thead><tbody>{body}</tbody>"
         '<tfoot><tr><th scope="row">Change</th>'
-        f'<td class="hk-num">{rupees(at, sign=True)}</td>{draw((_ZERO, at), "bar")}'
+        f'<td class="hk-num">{rupees(change, sign=True)}</td>'
+        f"{draw((_ZERO, change), 'bar')}"
         "</tr></tfoot></table>"
     )
 

@@ -6,14 +6,13 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
-from zoneinfo import ZoneInfo
 
 from traitlets import Bool, Dict, Enum, Int, Unicode
 
 import holdings_kit as hk
 from holdings_kit.clients import broker_profile
 from holdings_kit.display import number_of
-from holdings_kit.display._numbers import format_value
+from holdings_kit.display._numbers import INDIA, format_value
 from holdings_kit.errors import (
     AuthError,
     ConfigError,
@@ -48,7 +47,6 @@ __all__ = ["ImportModel"]
 
 _POLL: Final = 0.5  # seconds between two looks at what we wait for
 _WEBHOOK_PATIENCE: Final = 5.0
-_INDIA: Final = ZoneInfo("Asia/Kolkata")
 
 
 class ImportModel(Job):
@@ -234,7 +232,7 @@ class ImportModel(Job):
         at = order.index(step)
         newly = [one for one in order[: at + 1] if self.states.get(one) != "done"]
         self._mark_steps("done", *order[: at + 1])
-        stamp = self._gateway.clock().astimezone(_INDIA).strftime("%H:%M:%S")
+        stamp = self._gateway.clock().astimezone(INDIA).strftime("%H:%M:%S")
         for one in newly:
             if one in {"created", "completed"}:
                 self._mark_steps("done", one, note=stamp)

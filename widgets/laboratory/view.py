@@ -85,8 +85,6 @@ class HaircutLab(StaticFallback, VBox):
         self.picker = Panel(
             model,
             [c.select("name", "Name in the picture", list(model.names.items()))],
-            title="",
-            press={},
             shows_work=False,
         )
         self.board = Board(

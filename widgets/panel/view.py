@@ -71,12 +71,12 @@ class Panel(anywidget.AnyWidget):
         model: HasTraits,
         controls: Sequence[Control],
         *,
-        title: str,
-        press: Mapping[str, Callable[..., object]],
+        title: str = "",
+        press: Mapping[str, Callable[..., object]] | None = None,
         shows_work: bool = True,
         lost: str | None = None,
     ) -> None:
-        self._model, self._press = model, press
+        self._model, self._press = model, press or {}
         silent = {"button", "secret"}
         named = [c["name"] for c in controls if c["kind"] not in silent]
         names = [name for name in named if model.has_trait(name)]

@@ -83,28 +83,21 @@ class RiskExplorer(StaticFallback, VBox):
             model,
             _list_book_controls(model),
             title="What if prices fall?",
-            press={},
             shows_work=False,
         )
-        self.scenes = Panel(
-            model, _list_scenario_controls(model), title="", press={}, shows_work=False
-        )
+        self.scenes = Panel(model, _list_scenario_controls(model), shows_work=False)
         self.shocks = Panel(
             model,
             _list_shock_controls(model),
-            title="",
             press={"pin": model.pin, "reset": model.reset},
             shows_work=False,
         )
         self.planner = Panel(
             model,
             _list_plan_controls(),
-            title="",
             press={"plan": model.plan_pledge, "cancel": model.cancel},
         )
-        self.loss = Panel(
-            model, _list_loss_controls(), title="", press={}, shows_work=False
-        )
+        self.loss = Panel(model, _list_loss_controls(), shows_work=False)
         self.figures, self.planned = Board({}), Board({})
         self.shares, self.risked = HTML(), HTML()
         self.table: HoldingsTable | None = None

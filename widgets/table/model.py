@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import polars as pl
 from traitlets import Bool, Dict, HasTraits, Int, List, Unicode, observe
@@ -18,6 +17,7 @@ from holdings_kit.display._frame_view import (
     write_heading,
 )
 from holdings_kit.display._numbers import (
+    INDIA,
     UNKNOWN,
     Kind,
     format_value,
@@ -34,7 +34,6 @@ __all__ = ["TableModel"]
 
 _ROW = "__row"
 _SUMMED: Final = frozenset({"value", "pnl", "effect", "flow"})
-_INDIA: Final = ZoneInfo("Asia/Kolkata")
 _BREAKS: Final = r"[\t\r\n]"  # what would end a cell that is pasted
 
 
@@ -169,7 +168,7 @@ class TableModel(HasTraits):
         words = re.sub(r"[^a-z0-9]+", "-", self.caption.lower()).strip("-") or "table"
         times = self._frame.get_column("snapshot_at", default=None)
         last: Any = None if times is None else times.max()
-        day = f"-{last.astimezone(_INDIA):%Y-%m-%d}" if last else ""
+        day = f"-{last.astimezone(INDIA):%Y-%m-%d}" if last else ""
         rows = len(self.selected) or self.matched
         part = f"-{rows}-of-{self.total}" if rows < self.total else ""
         return f"{words}{day}{part}.csv"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.display._numbers import label_of_column
+from holdings_kit.display._numbers import INDIA, label_of_column
 from holdings_kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ _TIMES: Final = {
     **dict.fromkeys(("lakh", "lac", "l"), Decimal(100_000)),
     **dict.fromkeys(("crore", "cr"), Decimal(10_000_000)),
 }
-_INDIA: Final = "Asia/Kolkata"
 _COMPARE: Final[dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
     ">=": pl.Expr.ge,
     "<=": pl.Expr.le,
@@ -127,7 +126,7 @@ def _compare_times(
 ) -> tuple[pl.Expr, pl.Expr]:
     """Compare days where a day is written, else minutes; both in India."""
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        found = found.dt.convert_time_zone(_INDIA).dt.replace_time_zone(None)
+        found = found.dt.convert_time_zone(INDIA.key).dt.replace_time_zone(None)
     try:
         if "T" in text.upper() and dtype != pl.Date():
             moment = datetime.fromisoformat(text).replace(tzinfo=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -104,12 +106,11 @@ def cause_counts(
     'Lines by cause: none changed; 0 moved in price only or not at all.'
     """
     rows = conform(changes, CHANGES, name="changes")
-    counts = dict(rows["cause"].value_counts().rows())
+    counts = _count_causes(rows["cause"])
     calm = sum(counts.pop(cause, 0) for cause in _QUIET)
-    shown = [(cause, counts[cause]) for cause in CAUSES if cause in counts]
-    told = ", ".join(f"{cause.replace('_', ' ')} {n}" for cause, n in shown)
+    shown = list(counts.items())
     alt = (
-        f"Lines by cause: {told or 'none changed'}; "
+        f"Lines by cause: {_list_counts(counts) or 'none changed'}; "
         f"{calm} moved in price only or not at all."
     )
     size = (7.4, 1.5 + 0.32 * max(len(shown), 2))
@@ -131,7 +132,7 @@ def cause_counts(
     finish_bars(axes, [cause.replace("_", " ") for cause, _ in shown], room=0.1)
     axes.invert_yaxis()
     changed = sum(n for _, n in shown)
-    most, count = max(shown, key=lambda pair: pair[1])
+    most, count = max(shown, key=itemgetter(1))
     odd = sum(n for cause, n in shown if cause in doubtful)
     tell(
         figure,
@@ -145,6 +146,16 @@ def cause_counts(
         ax=ax,
     )
     return figure
+
+
+def _count_causes(causes: pl.Series) -> dict[str, int]:
+    """Count the lines of each cause there is, in the order of `CAUSES`."""
+    found = Counter(causes)
+    return {cause: found[cause] for cause in CAUSES if cause in found}
+
+
+def _list_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{cause.replace('_', ' ')} {n}" for cause, n in counts.items())
 
 
 @themed
@@ -297,11 +308,9 @@ def change_timeline(
         raise FrameError(
             "changes", "symbol", f"{len(names)} changed; filter to {_MOST} or fewer"
         )
-    words = ", ".join(
-        f"{cause.replace('_', ' ')} {n}"
-        for cause, n in told["cause"].value_counts().rows()
-    )
-    alt = f"Timeline of account {account_id}: {words or 'nothing happened'}."
+    counts = _count_causes(told["cause"])
+    words = _list_counts(counts) or "nothing happened"
+    alt = f"Timeline of account {account_id}: {words}."
     size = (9.0, 2.0 + 0.3 * max(len(names), 3))
     figure, (axes,) = new_figure(alt, size=size, ax=ax, figsize=figsize)
     if not names:
@@ -314,8 +323,7 @@ def change_timeline(
         days = held.filter(pl.col("name") == who)["at"].to_list()
         spots = [place] * len(days)
         axes.plot(days, spots, color=colour("line2"), linewidth=1, zorder=1)
-    present = [cause for cause in CAUSES if cause in set(told["cause"])]
-    for cause in present:
+    for cause in counts:
         own = told.filter(pl.col("cause") == cause)
         shade, mark = _LOOKS[cause]
         axes.scatter(
@@ -336,12 +344,12 @@ def change_timeline(
         axes.set_xticks([told["at"][0]], [format_value(told["at"][0].date(), "date")])
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     events = number_of(told.height, "event")
-    most = told["cause"].value_counts(sort=True).row(0)
+    most, count = max(counts.items(), key=itemgetter(1))
     tell(
         figure,
         axes,
         f"{events} of {number_of(len(names), 'instrument')}; "
-        f"{most[0].replace('_', ' ')} most often ({most[1]})",
+        f"{most.replace('_', ' ')} most often ({count})",
         unit=f"What happened in account {account_id}, by snapshot",
         foot=f"{number_of(rows['snapshot_at_after'].n_unique(), 'snapshot')} compared "
         "with the one before; days on which only prices moved are blank",
