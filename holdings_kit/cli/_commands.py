@@ -66,7 +66,6 @@ def load(
     command line, where others could see it.
     """
     import holdings_kit as hk
-    from holdings_kit.display import number_of
 
     names = [str(path) for path in dumps]
     master = hk.read_instruments(instruments) if instruments else None

@@ -40,7 +40,6 @@ from holdings_kit.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from pathlib import Path
 
     from holdings_kit.schema import Loaded
 

@@ -202,7 +202,8 @@ def _count_reasons(rejects: pl.DataFrame) -> list[str]:
     """Say what could not be read, the most frequent reasons first."""
     if rejects.is_empty():
         return []
-    kinds = rejects["reason"].value_counts(sort=True)
+    kinds = rejects.group_by("reason").len()
+    kinds = kinds.sort("len", "reason", descending=[True, False])
     told = [f"{reason} ({n})" for reason, n in kinds.head(3).iter_rows()]
     rest = kinds.height - len(told)
     more = [f"{number_of(rest, 'other reason')}"] if rest else []

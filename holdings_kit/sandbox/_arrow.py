@@ -54,34 +54,11 @@ _COLUMNS: Final = (
 )
 # Rows without an ISIN occur in the published file: an index, and a metal.
 _WITHOUT_ISIN: Final = (
-    {
-        "Exchange": "NSE",
-        "Segment": "INDEX",
-        "ExchSeg": "NSEINDEX",
-        "Token": "26000",
-        "FullName": "NIFTY 50",
-        "Symbol": "NIFTY",
-        "TradingSymbol": "NIFTY",
-        "LotSize": "1",
-        "TickSize": "0.05",
-        "PricePrecision": "2",
-        "ExchangeID": "NSE",
-    },
-    {
-        "Exchange": "MCX",
-        "Segment": "FO",
-        "ExchSeg": "MCXFO",
-        "Token": "990001",
-        "FullName": "INVENTED GOLD FUTURE",
-        "Symbol": "ZGOLD",
-        "TradingSymbol": "ZGOLD26DECFUT",
-        "Series": "FUTCOM",
-        "LotSize": "100",
-        "TickSize": "1.00",
-        "PricePrecision": "2",
-        "Expiry": "2026-12-04",
-        "ExchangeID": "MCX",
-    },
+    "NSE,INDEX,NSEINDEX,26000,NIFTY 50,NIFTY,NIFTY,,,1,0.05,2,,,,,,,,,,,NSE",
+    (
+        "MCX,FO,MCXFO,990001,INVENTED GOLD FUTURE,ZGOLD,ZGOLD26DECFUT,FUTCOM,,"
+        "100,1.00,2,,,,,2026-12-04,,,,,,MCX"
+    ),
 )
 # The published reply of /info/holidays, docs.arrow.trade/rest-api/utility.
 HOLIDAYS: Final = {
@@ -235,13 +212,14 @@ async def _answer_instruments(request: Request) -> Response:
     persona_of(request)
     world, only = world_of(request), request.url.path[1:].upper()
     text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    names = _COLUMNS.split(",")
-    lines.writerow(names)
+    lines: csv.DictWriter[str] = csv.DictWriter(
+        text, _COLUMNS.split(","), lineterminator="\n"
+    )
+    lines.writeheader()
     rows = [_write_csv_row(item, listing) for item, listing in _list_listings(world)]
-    for row in (*rows, *_WITHOUT_ISIN):
+    for row in (*rows, *csv.DictReader([_COLUMNS, *_WITHOUT_ISIN])):
         if only in {"ALL", row["Exchange"]}:
-            lines.writerow([row.get(column, "") for column in names])
+            lines.writerow(row)
     return Response(text.getvalue(), media_type="application/octet-stream")
 
 

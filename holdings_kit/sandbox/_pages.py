@@ -79,7 +79,7 @@ def routes() -> list[Route]:
             Route(f"/scdk/{call}", _answer_sdk, methods=["POST"])
             for call in ("init", "trigger", "status", "closed")
         ),
-        Route("/connect/{transaction_id}", _show_chooser),
+        Route("/connect/{transaction_id}", _show_step),
         Route("/connect/{transaction_id}/{step}", _show_step),
         Route("/connect/{transaction_id}/{step}", _submit_step, methods=["POST"]),
     ]
@@ -186,12 +186,8 @@ async def _show_outcome(request: Request) -> Response:
     return json_reply(shown._asdict())
 
 
-async def _show_chooser(request: Request) -> Response:
-    return _answer_step(request, "choose")
-
-
 async def _show_step(request: Request) -> Response:
-    return _answer_step(request, str(request.path_params["step"]))
+    return _answer_step(request, str(request.path_params.get("step", "choose")))
 
 
 async def _submit_step(request: Request) -> Response:

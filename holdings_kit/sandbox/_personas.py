@@ -387,7 +387,12 @@ def starting_lots(seed: int, persona: Persona) -> dict[str, Lot]:
     lots = {key: _open_lot(key, random) for key in keys}
     for basket in persona.baskets:
         for key, shares in basket.constituents:
-            lots[key] = _add_basket(lots[key], shares)
+            lot = lots[key]
+            lots[key] = replace(
+                lot,
+                settled=lot.settled + shares,
+                in_smallcase=lot.in_smallcase + shares,
+            )
     if persona.key == "chirag":
         lots["ZCHANGE"] = Lot(settled=lots["ZCHANGE"].settled)
     return lots
@@ -407,14 +412,6 @@ def _open_lot(key: str, random: Random) -> Lot:
     average = _AVERAGE_SHARE.get(key)
     price = Decimal(paise * percent // 100) / 100
     return Lot(settled=quantity // 4 * 4, average=Decimal(average or price))
-
-
-def _add_basket(lot: Lot, shares: int) -> Lot:
-    return Lot(
-        settled=lot.settled + shares,
-        average=lot.average,
-        in_smallcase=lot.in_smallcase + shares,
-    )
 
 
 def _read_sample_lots() -> dict[str, Lot]:

@@ -55,9 +55,9 @@ class Board(anywidget.AnyWidget):
             act(str(content.get("value", "")))
 
 
-def money(value: Decimal | None, why: str, *, sign: bool = False) -> str:
+def money(value: Decimal | None, why: str) -> str:
     """Write rupees, or a dash that says why they are unknown."""
-    return unknown(why) if value is None else rupees(value, sign=sign)
+    return unknown(why) if value is None else rupees(value)
 
 
 def toned(value: Decimal) -> str:
