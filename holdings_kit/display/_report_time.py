@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -187,9 +188,7 @@ def _write_side_value(
 
 def _draw_steps(steps: list[_Step], moved: Decimal) -> str:
     """Draw the waterfall of the steps, each where the one before it ended."""
-    ends = [_ZERO]
-    for step in steps:
-        ends.append(ends[-1] + step.amount)
+    ends = list(accumulate((step.amount for step in steps), initial=_ZERO))
     low, high = float(min(ends)), float(max(ends))
     span = high - low or 1.0
     bars = "".join(

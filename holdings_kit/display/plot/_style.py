@@ -364,8 +364,7 @@ def colours_of(names: Sequence[str]) -> list[tuple[str, str]]:
             f"{len(names)} lines in one picture: at most {len(SERIES)} can be told "
             "apart; filter them"
         )
-    own = colours_of_theme(_find_theme())
-    return [(name, own[key]) for name, key in zip(names, SERIES, strict=False)]
+    return [(name, colour(key)) for name, key in zip(names, SERIES, strict=False)]
 
 
 def clip_name(name: str, most: int = _NAME) -> str:
