@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Final
 
 import polars as pl
@@ -225,10 +224,9 @@ def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.Dat
     rooted = frame.with_columns(_root=pl.col(column))
     if names.is_empty():
         return rooted
-
-    def older(rows: pl.DataFrame, _: int) -> pl.DataFrame:
-        return (
-            rows.join(
+    for _ in range(_CHAIN):
+        rooted = (
+            rooted.join(
                 names,
                 left_on="_root",
                 right_on="_new",
@@ -238,8 +236,7 @@ def with_root(frame: pl.DataFrame, actions: pl.DataFrame, column: str) -> pl.Dat
             .with_columns(_root=pl.coalesce("_old", "_root"))
             .drop("_old")
         )
-
-    return reduce(older, range(_CHAIN), rooted)
+    return rooted
 
 
 def products(
@@ -275,6 +272,7 @@ def products(
         .with_columns(_no=pl.int_range(pl.len()).over(key))
     )
     start = within.select(*key, _from="_no")
+    ratio = pl.col("ratio").fill_null("1:1")
     run = (
         start.join(within, on=key)
         .filter(pl.col("_no") >= pl.col("_from"))
@@ -283,45 +281,20 @@ def products(
             pl.col("_num").cum_prod().over(*key, "_from"),
             pl.col("_den").cum_prod().over(*key, "_from"),
             _due=pl.col("_is_due").cum_sum().over(*key, "_from"),
-            _words=pl.col("ratio").fill_null("1:1"),
+            ratio=ratio.cumulative_eval(pl.element().str.join(" and ")).over(
+                *key, "_from"
+            ),
             **{
                 flag: pl.col("kind").is_in(kinds).cum_max().over(*key, "_from")
                 for flag, kinds in _FLAGS.items()
             },
         )
     )
-    words = (
-        run.join(
-            run.select(*key, "_from", _upto="_no", _one="_words"), on=[*key, "_from"]
-        )
-        .filter(pl.col("_upto") <= pl.col("_no"))
-        .sort(*key, "_from", "_no", "_upto")
-        .group_by(*key, "_from", "_no", maintain_order=True)
-        .agg(ratio_all=pl.col("_one").str.join(" and "))
-    )
+    words = pl.format("{} {} of {}", "kind", ratio, DAY_WORDS)
     all_due = within.group_by(key).agg(
         _all_due=pl.col("_is_due").sum(),
-        _due_words=pl.format(
-            "{} {} of {}",
-            "kind",
-            pl.col("ratio").fill_null("1:1"),
-            DAY_WORDS,
-        )
-        .filter(pl.col("_is_due"))
-        .str.join(", "),
+        _due_words=words.filter(pl.col("_is_due")).str.join(", "),
     )
-    return (
-        run.join(words, on=[*key, "_from", "_no"])
-        .join(all_due, on=key)
-        .select(
-            *key,
-            "_num",
-            "_den",
-            "ex_date",
-            *_FLAGS,
-            "_due",
-            "_all_due",
-            "_due_words",
-            ratio="ratio_all",
-        )
-    )
+    facts = ("_num", "_den", "ratio", "ex_date", *_FLAGS)
+    shown = run.join(all_due, on=key)
+    return shown.select(*key, *facts, "_due", "_all_due", "_due_words")

@@ -261,7 +261,7 @@ def _measure_log_returns(close: Floats, starts: Ints, days: int) -> Floats:
     return out
 
 
-def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame:
+def read_haircuts(haircuts: AnyFrame) -> pl.DataFrame:
     """Check haircuts of any origin and give them as `HAIRCUTS`; further columns stay.
 
     Taken are `HAIRCUTS`, any frame with `instrument_id`, `date`, `model` and `haircut`
@@ -275,7 +275,7 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
         A column is missing or of another type, a haircut or level is no fraction, a
         date is unknown, or two rows have the same instrument, date and name.
     """
-    rows = as_frame(haircuts, HAIRCUTS, name=name).lazy()
+    rows = as_frame(haircuts, HAIRCUTS, name="haircuts").lazy()
     have = rows.collect_schema()
     if "model" not in have and {"var_margin", "elm"} <= set(have):
         rows = last_margins(rows).select(
@@ -300,10 +300,10 @@ def read_haircuts(haircuts: AnyFrame, *, name: str = "haircuts") -> pl.DataFrame
     label = pl.coalesce("name", "model") if "name" in have else pl.col("model")
     if "model" in have:
         rows = rows.with_columns(label.cast(pl.String()).alias("name"))
-    known = conform(rows, HAIRCUTS, name=name).collect()
+    known = conform(rows, HAIRCUTS, name="haircuts").collect()
     known = known.with_columns(pl.col("haircut").fill_nan(None))
-    _check_fractions(known, name)
-    return _require_one_row_each(known, name)
+    _check_fractions(known)
+    return _require_one_row_each(known)
 
 
 _GIVEN: Final = ("instrument_id", "date", "model", "haircut")
@@ -335,29 +335,28 @@ def last_margins(margins: AnyFrame, *also: str) -> pl.DataFrame:
     return facts.sort(keys).collect()
 
 
-def _check_fractions(rows: pl.DataFrame, name: str) -> None:
+def _check_fractions(rows: pl.DataFrame) -> None:
     """Refuse percentages, which nothing would ever exceed, and rows without a date."""
-    if rows["date"].null_count():
-        count = rows["date"].null_count()
-        raise FrameError(name, "date", f"unknown in {count} rows; leave them out")
+    if count := rows["date"].null_count():
+        reason = f"unknown in {count} rows; leave them out"
+        raise FrameError("haircuts", "date", reason)
     haircut, level = pl.col("haircut"), pl.col("level")
-    for column, is_wrong in (
-        ("haircut", ~haircut.is_between(0, 1)),
-        ("level", ~((level > 0) & (level < 1))),
+    for column, is_fraction, instead in (
+        ("haircut", haircut.is_between(0, 1), "12.5 % as 0.125"),
+        ("level", (level > 0) & (level < 1), "99 % as 0.99"),
     ):
-        wrong = rows.filter(is_wrong)
+        wrong = rows.filter(~is_fraction)
         if wrong.height:
             row = wrong.row(0, named=True)
             raise FrameError(
-                name,
+                "haircuts",
                 column,
                 f"{row[column]:g} for {row['instrument_id']} on {row['date']} is no "
-                f"fraction; write {'12.5' if column == 'haircut' else '99'} % as "
-                f"{'0.125' if column == 'haircut' else '0.99'}",
+                f"fraction; write {instead}",
             )
 
 
-def _require_one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+def _require_one_row_each(rows: pl.DataFrame) -> pl.DataFrame:
     """Refuse two rows of one instrument, date and name."""
     starts = rows.select(
         pl.any_horizontal(
@@ -368,14 +367,14 @@ def _require_one_row_each(rows: pl.DataFrame, name: str) -> pl.DataFrame:
         (pl.col("date") > pl.col("date").shift()).fill_null(value=True).alias("later"),
     )
     runs = rows.filter(starts["new"]).select("instrument_id", "model", "name")
-    if bool((starts["new"] | starts["later"]).all()) and not runs.is_duplicated().any():
-        twice = rows.clear()
-    else:
+    in_order = bool((starts["new"] | starts["later"]).all())
+    twice = rows.clear()
+    if not in_order or runs.is_duplicated().any():
         twice = rows.filter(rows.select(KEY).is_duplicated())
     if twice.height:
         row = twice.row(0, named=True)
         raise FrameError(
-            name,
+            "haircuts",
             "name",
             f"two haircuts of {row['instrument_id']} on {row['date']} are called "
             f"{row['name']!r}; give each model a name of its own, such as "

@@ -428,10 +428,10 @@ def _apply_factors(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
             *(_gather_later_words(name).over("instrument_id") for name in _WORDS),
         ),
     )
-    made = _join_factors(rows, table, "date", "_factor", inclusive=False)
+    made = _join_factors(rows, table, "_factor", inclusive=False)
     if "previous_close_price" in rows.columns:
         # the close before belongs to the day before: an ex-date counts for it too
-        made = _join_factors(made, table, "date", "_previous", inclusive=True)
+        made = _join_factors(made, table, "_previous", inclusive=True)
         made = made.with_columns(
             _scale_price(
                 "previous_close_price", pl.col("_previous").struct.field("factor")
@@ -460,15 +460,15 @@ def _gather_later_words(column: str) -> pl.Expr:
 
 
 def _join_factors(
-    rows: pl.DataFrame, table: pl.DataFrame, day: str, name: str, *, inclusive: bool
+    rows: pl.DataFrame, table: pl.DataFrame, name: str, *, inclusive: bool
 ) -> pl.DataFrame:
     """Put beside each row the first action after its day, with all that follow."""
     return (
         rows.with_row_index("_row")
-        .sort(day)
+        .sort("date")
         .join_asof(
             table.rename({"words": name}).sort("ex_date"),
-            left_on=day,
+            left_on="date",
             right_on="ex_date",
             by="instrument_id",
             strategy="forward",

@@ -318,9 +318,9 @@ def _cut_draws(draws: int, width: int) -> list[int]:
     return [min(step, draws - start) for start in range(0, draws, step)]
 
 
-def draw_haas(n: int, p: float, *, mixed: bool, seed: int = 0) -> Floats:
+def draw_haas(n: int, p: float, *, mixed: bool) -> Floats:
     """Draw −ln of Haas's chi-square probability for independent hits."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     most = int(n * p + 8 * np.sqrt(n * p * (1 - p)) + 8)
     out: list[Floats] = []
     for size in _cut_draws(DRAWS["haas"], most):
@@ -350,9 +350,9 @@ def duration_table(n: int, x: int, cache: Cache) -> Table:
     return _find_table("duration", round_days(n, x), float(x), cache)
 
 
-def draw_duration(n: int, x: int, *, seed: int = 0) -> Floats:
+def draw_duration(n: int, x: int) -> Floats:
     """Draw the Weibull ratio of x breaches on any of n days."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     found = draw_positions(rng, DRAWS["duration"], n, x).astype(np.float64)
     return weibull(found, float(n))[0]
 
