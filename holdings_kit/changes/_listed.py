@@ -278,10 +278,8 @@ def _find_demergers(
     ]
 
 
-def _find_paid_actions(
-    lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
-) -> list[pl.DataFrame]:
-    """Find rights taken up, shares tendered and calls paid, at the table's price."""
+def _find_rights(lines: pl.DataFrame, tolerance: float) -> pl.DataFrame:
+    """Find rights taken up, at the table's price: `_units` of them."""
     q0, q1 = pl.col("s_q0"), pl.col("s_q1")
     cash, held = pl.col("cash_per_unit"), (q0 + q1).cast(pl.Float64())
     most = _multiply_by_ratio("s_q0").floor().cast(MONEY, strict=False)
@@ -304,42 +302,59 @@ def _find_paid_actions(
         pl.min_horizontal(_f("s_p0"), _f("s_p1")) * (1 - pl.col("s_band")),
         pl.max_horizontal(_f("s_p0"), _f("s_p1")) * (1 + pl.col("s_band")),
     ).fill_null(value=False)
-    rights = (
+    units = (
+        pl.when(priced)
+        .then(rise)
+        .when(full & (cheap | added.is_null()))
+        .then(most)
+        .when((rise > most) & (most > 0) & fair)
+        .then(most)
+    )
+    return (
         lines.filter((pl.col("kind") == "rights") & (rise > 0) & ((q0 > 0) | priced))
-        .with_columns(_most=most)
         .with_columns(
-            _units=pl.when(priced)
-            .then(rise)
-            .when(full & (cheap | added.is_null()))
-            .then(most)
-            .when((rise > most) & (most > 0) & fair)
-            .then(most),
+            _units=units,
             _sure=pl.when(priced).then(0.97).when(full).then(0.93).otherwise(0.88),
+        )
+        .with_columns(
+            # without a price, all that came is what all that was added paid for
+            _paid=pl.coalesce(
+                product("_units", cash), pl.when(pl.col("_units") == rise).then(added)
+            )
         )
         .filter(pl.col("_units") > 0)
     )
-    units = pl.col("_units")
-    rights_paid = pl.coalesce(product(units, cash), pl.when(units == rise).then(added))
-    fall = q0 - q1
+
+
+def _find_paid_actions(
+    lines: pl.DataFrame, rows: pl.DataFrame, tolerance: float
+) -> list[pl.DataFrame]:
+    """Find rights taken up, shares tendered and calls paid, at the table's price."""
+    rights = _find_rights(lines, tolerance)
+    cash, units = pl.col("cash_per_unit"), pl.col("_units")
+    most, has_ratio = _multiply_by_ratio("s_q0").floor(), pl.col("ratio").is_not_null()
+    fall = pl.col("s_q0") - pl.col("s_q1")
+    at_most = pl.min_horizontal(fall, most).cast(MONEY, strict=False)
     tender = (
         lines.filter(
             (pl.col("kind") == "buyback")
             & (fall > 0)
-            & ((q1 > 0) | (pl.col("ratio").is_not_null() & (fall <= most)))
+            & ((pl.col("s_q1") > 0) | (has_ratio & (fall <= most)))
         )
-        .with_columns(
-            _units=pl.when(pl.col("ratio").is_not_null())
-            .then(pl.min_horizontal(fall, most).cast(MONEY, strict=False))
-            .otherwise(fall)
-        )
+        .with_columns(_units=pl.when(has_ratio).then(at_most).otherwise(fall))
         .filter(pl.col("_units") > 0)
+    )
+    called = lines.filter(
+        pl.col("kind") == "call",
+        pl.col("s_id") != pl.col("s_new"),
+        pl.col("s_q1") > 0,
     )
     return [
         moves_of(
             rights,
             _place_after=pl.col("s_place"),
             action_quantity=units,
-            paid_value=rights_paid,
+            paid_value=pl.col("_paid"),
             _cross=pl.lit("rights"),
             _cross_confidence=pl.col("_sure"),
             _cross_words=_say("{} taken up at {}", _f("_units"), _PRICE_WORDS),
@@ -351,22 +366,16 @@ def _find_paid_actions(
             action_quantity=-units,
             paid_value=-product(units, pl.coalesce(cash, "s_p1", "s_p0")),
             _cross=pl.lit("buyback"),
-            _cross_confidence=pl.when(pl.col("ratio").is_not_null() & (fall == units))
+            _cross_confidence=pl.when(has_ratio & (fall == units))
             .then(0.92)
             .otherwise(0.85),
             _cross_words=_say("{} tendered at {}", _f("_units"), _PRICE_WORDS),
             **_WHERE,
         ),
         moves_of(
-            lines.filter(
-                (pl.col("kind") == "call")
-                & (pl.col("s_id") != pl.col("s_new"))
-                & (q1 > 0)
-            ),
+            called,
             _place_after=pl.col("s_place"),
-            paid_value=product(
-                pl.min_horizontal(q1, _multiply_by_ratio("s_q0").floor()), cash
-            ),
+            paid_value=product(pl.min_horizontal("s_q1", most), cash),
             _cross_words=pl.format("{} a unit was called", _PRICE_WORDS),
             **_WHERE,
         ),

@@ -20,6 +20,8 @@ _DELTA: Final = (
     pl.col("owned_quantity_after") - pl.col("_grown") + pl.col("_fraction")
 ).cast(MONEY)
 
+_ON: Final = ["person_id", "instrument_id"]
+_WHOLE: Final = pl.col("_came_in") == pl.col("_moved")
 _SENT: Final = {
     "transfer_price": MONEY,
     "transfer_average_price": MONEY,
@@ -56,6 +58,69 @@ def read_moves(moves: pl.DataFrame | pl.LazyFrame | None) -> pl.LazyFrame | None
     return table.lazy()
 
 
+def _list_departures(owned: pl.LazyFrame, columns: Sequence[str]) -> pl.LazyFrame:
+    """List what left an account, at which price and average."""
+    num, den = pl.col("_num"), pl.col("_den")
+    acted = pl.when(num != den)
+    average = pl.when(pl.col("_moved_cost"))
+    average = average.then(pl.col("_base_cost") / pl.col("_base_quantity"))
+    average = average.otherwise("average_price_before").cast(MONEY)
+    # an action that multiplied the shares divided what each had cost
+    restated = acted.then((average * den / num).cast(MONEY)).otherwise(average)
+    price = pl.col("price_before")
+    late = pl.when("_late")
+    return owned.filter(_DELTA < 0).select(
+        *columns,
+        _sent=-_DELTA,
+        _at="snapshot_at_after",
+        transfer_price=acted.then((price * den / num).cast(MONEY)).otherwise(price),
+        transfer_average_price=late.then(average).otherwise(restated),
+        _other_average=late.then(restated).otherwise(average),
+    )
+
+
+def _list_arrivals(
+    owned: pl.LazyFrame, columns: Sequence[str], tolerance: float
+) -> pl.LazyFrame:
+    """List what came into an account, what it cost, and what the market asked."""
+    quantity = pl.col("owned_quantity_before") + pl.col("owned_quantity_after")
+    paid = pl.col("cost_value_after") - pl.col("cost_value_before")
+    low = pl.min_horizontal("price_before", "price_after").cast(pl.Float64())
+    high = pl.max_horizontal("price_before", "price_after").cast(pl.Float64())
+    came = owned.filter(_DELTA > 0).select(
+        *columns,
+        _came=_DELTA,
+        _at="snapshot_at_after",
+        _paid=paid.cast(pl.Float64()),
+        _slack=quantity.cast(pl.Float64()) * tolerance,
+        _low=low * 0.8,
+        _high=high * 1.25,
+    )
+    own = [name for name in came.collect_schema() if name not in _ON]
+    return came.rename({name: f"{name}_in" for name in own})
+
+
+def _costs_the_same() -> pl.Expr:
+    """Tell an arrival that costs what it cost where it left.
+
+    If more came, the rest is to cost what the market asked.
+    """
+    units = pl.col("_moved").cast(pl.Float64())
+    rests = [
+        pl.col("_paid_in") - units * pl.col(name).cast(pl.Float64())
+        for name in ("transfer_average_price", "_other_average")
+    ]
+    # one of two brokers may have restated the average before the other
+    rest = pl.when(rests[0].abs() <= rests[1].abs()).then(rests[0]).otherwise(rests[1])
+    more = (pl.col("_came_in") - pl.col("_moved")).cast(pl.Float64())
+    return (
+        pl.when(_WHOLE)
+        .then(rest.abs() <= pl.col("_slack_in"))
+        .otherwise((rest / more).is_between(pl.col("_low_in"), pl.col("_high_in")))
+        .fill_null(value=False)
+    )
+
+
 def _pair_transfers(
     rows: pl.LazyFrame,
     keys: Sequence[str],
@@ -68,68 +133,26 @@ def _pair_transfers(
 
     What left one account may have arrived in several, each of which got it whole.
     """
-    num, den = pl.col("_num"), pl.col("_den")
-    acted = num != den
-    average = pl.when(pl.col("_moved_cost"))
-    average = average.then(pl.col("_base_cost") / pl.col("_base_quantity"))
-    average = average.otherwise("average_price_before").cast(MONEY)
-    # an action that multiplied the shares divided what each had cost
-    restated = pl.when(acted).then((average * den / num).cast(MONEY)).otherwise(average)
-    price = pl.col("price_before")
     owned = rows.filter(_DELTA != 0).join(moves, on="account_id")
-    columns = [*keys, "person_id", "instrument_id"]
-    out = owned.filter(_DELTA < 0).select(
-        *columns,
-        _sent=-_DELTA,
-        _at=pl.col("snapshot_at_after"),
-        _price=pl.when(acted).then((price * den / num).cast(MONEY)).otherwise(price),
-        _average=pl.when("_late").then(average).otherwise(restated),
-        _other_average=pl.when("_late").then(restated).otherwise(average),
-    )
-    quantity = pl.col("owned_quantity_before") + pl.col("owned_quantity_after")
-    paid = pl.col("cost_value_after") - pl.col("cost_value_before")
-    low = pl.min_horizontal("price_before", "price_after").cast(pl.Float64())
-    high = pl.max_horizontal("price_before", "price_after").cast(pl.Float64())
-    into = owned.filter(_DELTA > 0).select(
-        *columns,
-        _came=_DELTA,
-        _at=pl.col("snapshot_at_after"),
-        _paid=paid.cast(pl.Float64()),
-        _slack=quantity.cast(pl.Float64()) * tolerance,
-        _low=low * 0.8,
-        _high=high * 1.25,
-    )
-    on = ["person_id", "instrument_id"]
+    columns = [*keys, *_ON]
+    into = _list_arrivals(owned, columns, tolerance)
+    line = [*keys, "instrument_id"]
     apart = (pl.col("_at_in") - pl.col("_at")).abs()
-    moved = pl.min_horizontal("_sent", "_came_in").cast(MONEY)
-    right = into.rename({c: f"{c}_in" for c in into.collect_schema() if c not in on})
-    both = out.join(right, on=on).with_columns(_moved=moved)
-    units = pl.col("_moved").cast(pl.Float64())
-    rests = [
-        pl.col("_paid_in") - units * pl.col(name).cast(pl.Float64())
-        for name in ("_average", "_other_average")
-    ]
-    # one of two brokers may have restated the average before the other
-    rest = pl.when(rests[0].abs() <= rests[1].abs()).then(rests[0]).otherwise(rests[1])
-    more = (pl.col("_came_in") - pl.col("_moved")).cast(pl.Float64())
-    whole = pl.col("_came_in") == pl.col("_moved")
-    # what arrived costs what it cost where it left, the rest what the market asked
-    same = (
-        pl.when(whole)
-        .then(rest.abs() <= pl.col("_slack_in"))
-        .otherwise((rest / more).is_between(pl.col("_low_in"), pl.col("_high_in")))
-        .fill_null(value=False)
-    )
-    unknown = pl.col("_paid_in").is_null() | pl.col("_average").is_null()
+    average, paid = pl.col("transfer_average_price"), pl.col("_paid_in")
     equal = pl.col("_sent") == pl.col("_came_in")
+    same, known = pl.col("_same"), average.is_not_null() & paid.is_not_null()
     found = (
-        both.filter(
-            (pl.col("account_id") != pl.col("account_id_in"))
-            & (apart <= window).fill_null(value=True)
-            & (same | unknown)
+        _list_departures(owned, columns)
+        .join(into, on=_ON)
+        .with_columns(_moved=pl.min_horizontal("_sent", "_came_in").cast(MONEY))
+        .with_columns(_same=_costs_the_same())
+        .filter(
+            pl.col("account_id") != pl.col("account_id_in"),
+            (apart <= window).fill_null(value=True),
+            same | ~known,
         )
         .with_columns(
-            _transfer_confidence=pl.when(same & whole)
+            _transfer_confidence=pl.when(same & _WHOLE)
             .then(pl.when(equal).then(0.95).otherwise(0.9))
             .when(same)
             .then(0.8)
@@ -150,22 +173,16 @@ def _pair_transfers(
             maintain_order=True,
         )
         .with_columns(
-            _sure=same & whole,
-            _no=pl.int_range(pl.len()).over(*keys, "instrument_id"),
-            _sum=pl.col("_moved").cum_sum().over(*keys, "instrument_id"),
+            _no=pl.int_range(pl.len()).over(line),
+            _sum=pl.col("_moved").cum_sum().over(line),
         )
         .filter(
-            (pl.col("_no") == 0)
-            | (pl.col("_sure") & (pl.col("_sum") <= pl.col("_sent")))
+            (pl.col("_no") == 0) | (same & _WHOLE & (pl.col("_sum") <= pl.col("_sent")))
         )
     )
-    shared = [
-        pl.col("_price").alias("transfer_price"),
-        pl.col("_average").alias("transfer_average_price"),
-        pl.col("_transfer_confidence"),
-    ]
-    leaving = found.group_by(*keys, "instrument_id", maintain_order=True).agg(
-        *(one.first() for one in shared),
+    shared = ["transfer_price", "transfer_average_price", "_transfer_confidence"]
+    leaving = found.group_by(line, maintain_order=True).agg(
+        pl.col(shared).first(),
         transferred_quantity=(-pl.col("_moved").sum()).cast(MONEY),
         transfer_account_id=pl.col("account_id_in").first(),
         _other_accounts=pl.col("account_id_in").str.join(", "),
