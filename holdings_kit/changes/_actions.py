@@ -21,6 +21,7 @@ __all__ = [
     "normal_id",
     "products",
     "read_actions",
+    "strip_blanks",
     "with_root",
 ]
 
@@ -79,14 +80,18 @@ _FLAGS: Final = {
 
 def normal_id(column: str = "instrument_id") -> pl.Expr:
     """Write an ISIN without blanks and in capitals; other identities stay."""
-    name = pl.col(column)
-    clean = name.str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
+    clean = strip_blanks(column)
     return (
         pl.when(clean.str.contains(ISIN))
         .then(clean)
-        .otherwise(name.str.strip_chars())
+        .otherwise(pl.col(column).str.strip_chars())
         .alias(column)
     )
+
+
+def strip_blanks(column: str) -> pl.Expr:
+    """Write a name without blanks, seen or unseen, and in capitals."""
+    return pl.col(column).str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
 
 
 def known_isin(own: str, other: str) -> pl.Expr:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from holdings_kit.changes._actions import strip_blanks
 from holdings_kit.changes._crossings import RIGHTS, to_float
 from holdings_kit.changes._factors import price_band
 from holdings_kit.changes._frames import BUCKETS, with_rare
@@ -260,7 +261,6 @@ def _measure_buckets() -> dict[str, pl.Expr]:
 
 def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyFrame:
     """Add what the rules ask: what was traded, settled, pledged, and what is odd."""
-    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
     zero = pl.lit(0, MONEY)
     renamed = plain_symbol("symbol_before") != plain_symbol("symbol_after")
     moved = with_rare(
@@ -274,6 +274,24 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
         .with_columns(**_measure_implied_price(tolerances))
         .with_columns(**_measure_buckets())
     )
+    trade, sent = pl.col("traded_quantity"), pl.col("transferred_quantity")
+    rows = rows.with_columns(**_judge_changes(tolerances))
+    odd = pl.any_horizontal("_received", "_odd_price", "_against", "_free", "_restated")
+    # shares that came otherwise than by the market may be what another line became
+    return rows.with_columns(
+        _mixed=(odd & pl.col("_cross").is_null()).any().over("_group"),
+        traded_quantity=pl.when("_received").then(zero).otherwise(trade),
+        transferred_quantity=pl.when("_received")
+        .then(trade)
+        .otherwise(sent)
+        .cast(MONEY, strict=False),
+        _traded=pl.col("_traded") & ~pl.col("_received"),
+    )
+
+
+def _judge_changes(tolerances: Mapping[str, float]) -> dict[str, pl.Expr]:
+    """Say what quantity, cost and price together tell of a line."""
+    q0, q1 = pl.col("owned_quantity_before"), pl.col("owned_quantity_after")
     trade, paid, slack = pl.col("traded_quantity"), pl.col("_paid"), pl.col("_slack")
     size = trade.cast(pl.Float64())
     both = (q0 != 0) & (q1 != 0)
@@ -309,20 +327,20 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
         & (pl.col("paid_value") == 0)
         & (trade == 0)
         & (sent == 0)
-        & (pl.col("_churn").fill_null(zero) == 0)
+        & (pl.col("_churn").fill_null(0) == 0)
         & (learned | moved_average)
     ).fill_null(value=False)
     entitled = (
         pl.coalesce("symbol_after", "symbol_before").str.contains(RIGHTS) & (q0 == 0)
     ).fill_null(value=False) & ~exchange
-    rows = rows.with_columns(
-        _traded=(size.abs() > tolerances["quantity"]),
-        _against=(plain & ~crossed & against).fill_null(value=False),
-        _free=(plain & ~crossed & (trade != 0) & equal_cost).fill_null(value=False),
-        _half_known=q0.is_null() != q1.is_null(),
-        _restated=restated,
-        _entitled=entitled,
-        _received=(
+    return {
+        "_traded": (size.abs() > tolerances["quantity"]),
+        "_against": (plain & ~crossed & against).fill_null(value=False),
+        "_free": (plain & ~crossed & (trade != 0) & equal_cost).fill_null(value=False),
+        "_half_known": q0.is_null() != q1.is_null(),
+        "_restated": restated,
+        "_entitled": entitled,
+        "_received": (
             rose
             & (
                 unknown
@@ -331,40 +349,23 @@ def with_facts(moved: pl.DataFrame, tolerances: Mapping[str, float]) -> pl.LazyF
                 | entitled
             )
         ).fill_null(value=False),
-        _unknown_cost=unknown.fill_null(value=False),
-        _unrestated=(acted & pl.col("_late"))
+        "_unknown_cost": unknown.fill_null(value=False),
+        "_unrestated": (acted & pl.col("_late"))
         | pl.col("_uncosted")
         | pl.col("_only_average"),
-        _jump=_measure_jump() & both & (trade == 0) & ~acted & ~crossed,
-        symbol=pl.coalesce("symbol_after", "symbol_before"),
-        _price_moved=has_price_moved(tolerances),
-        _price_gone=(
+        "_jump": _measure_jump() & both & (trade == 0) & ~acted & ~crossed,
+        "symbol": pl.coalesce("symbol_after", "symbol_before"),
+        "_price_moved": has_price_moved(tolerances),
+        "_price_gone": (
             pl.col("price_before").is_not_null()
             & pl.col("price_after").is_null()
             & both
         ).fill_null(value=False),
-        _haircut_moved=has_haircut_moved(tolerances),
-        _suspended=pl.col("extra_after")
+        "_haircut_moved": has_haircut_moved(tolerances),
+        "_suspended": pl.col("extra_after")
         .str.contains(_SUSPENDED)
         .fill_null(value=False),
-    )
-    odd = (
-        pl.col("_received")
-        | pl.col("_odd_price")
-        | pl.col("_against")
-        | pl.col("_free")
-        | (pl.col("_restated"))
-    )
-    # shares that came otherwise than by the market may be what another line became
-    return rows.with_columns(
-        _mixed=(odd & ~crossed).any().over("_group"),
-        traded_quantity=pl.when("_received").then(zero).otherwise(trade),
-        transferred_quantity=pl.when("_received")
-        .then(trade)
-        .otherwise(sent)
-        .cast(MONEY, strict=False),
-        _traded=pl.col("_traded") & ~pl.col("_received"),
-    )
+    }
 
 
 def came_by_exchange() -> pl.Expr:
@@ -375,8 +376,7 @@ def came_by_exchange() -> pl.Expr:
 
 def plain_symbol(column: str) -> pl.Expr:
     """Write a symbol without blanks, case and series."""
-    text = pl.col(column).str.replace_all(r"[\s\p{Z}\p{Cf}]+", "").str.to_uppercase()
-    return text.str.replace(r"-(EQ|BE|BZ|A|B|T|X|XT|Z|SM|ST)$", "")
+    return strip_blanks(column).str.replace(r"-(EQ|BE|BZ|A|B|T|X|XT|Z|SM|ST)$", "")
 
 
 def has_price_moved(tolerances: Mapping[str, float]) -> pl.Expr:
