@@ -53,6 +53,7 @@ __all__ = [
     "load_optional",
     "printable",
     "readable",
+    "require_known",
     "suggest",
 ]
 
@@ -388,6 +389,21 @@ def suggest(wrong: str, names: Iterable[str]) -> str:
     known = {name.lower(): name for name in names}
     near = import_module("difflib").get_close_matches(wrong.lower(), known, 1)
     return f"; did you mean {known[near[0]]}?" if near else ""
+
+
+def require_known(name: str, what: str, known: Iterable[str]) -> None:
+    """Refuse a name that is none of those there are, and list them.
+
+    Examples
+    --------
+    >>> require_known("slow", "method", ["historical", "ewma"])
+    Traceback (most recent call last):
+        ...
+    holdings_kit.errors.ConfigError: method 'slow' is not known; have historical, ewma
+    """
+    names = list(known)
+    if name not in names:
+        raise ConfigError(f"{what} {name!r} is not known; have {', '.join(names)}")
 
 
 def _name_extra(error: ModuleNotFoundError) -> ImportError:

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, require_known
 from holdings_kit.market._days import day_of
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import (
@@ -157,9 +157,7 @@ def collateral(
     >>> collateral(holdings, quantity="pledgeable")["collateral_value"].item()
     Decimal('5583.54267900')
     """
-    if quantity not in get_args(Quantity):
-        known = ", ".join(get_args(Quantity))
-        raise ConfigError(f"quantity {quantity!r} is not known; have {known}")
+    require_known(quantity, "quantity", get_args(Quantity))
     if max_haircut_age is not None and max_haircut_age < 0:
         raise ConfigError(f"max_haircut_age {max_haircut_age}: cannot be negative")
     chosen = as_rules(rules)

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, readable
+from holdings_kit.errors import ConfigError, readable, require_known
 
 __all__ = [
     "FEES",
@@ -199,11 +199,8 @@ def broker_fees(schedule: str, *, both_ways: bool = False) -> Fees:
     >>> broker_fees("broker-20", both_ways=True).per_request
     Decimal('47.20')
     """
-    found = FEES.filter(pl.col("schedule") == schedule)
-    if found.is_empty():
-        known = ", ".join(FEES["schedule"])
-        raise ConfigError(f"fee schedule {schedule!r} is not known; have {known}")
-    row = found.row(0, named=True)
+    require_known(schedule, "fee schedule", FEES["schedule"])
+    row = FEES.row(by_predicate=pl.col("schedule") == schedule, named=True)
     fee = Decimal(row["pledge_fee"])
     fee += Decimal(row["unpledge_fee"]) if both_ways else 0
     return Fees(per_isin=fee, gst=Decimal(row["gst"]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, readable
+from holdings_kit.errors import ConfigError, readable, require_known
 from holdings_kit.risk._collateral import LIKE_CASH, collateral
 from holdings_kit.risk._margin_rules import Fees, Practice, Rules, as_rules
 from holdings_kit.risk._pledge_search import (
@@ -124,9 +124,7 @@ def pledge_plan(
     ('35.4', Decimal('5.0000'), 0.0)
     """
     wanted, held = _read_rupees(need, "need"), _read_rupees(cash, "cash")
-    if policy not in get_args(Policy):
-        known = ", ".join(get_args(Policy))
-        raise ConfigError(f"policy {policy!r} is not known; have {known}")
+    require_known(policy, "policy", get_args(Policy))
     if horizon_days < 0:
         raise ConfigError(f"horizon_days {horizon_days}: must not be negative")
     rows = conform(holdings, HOLDINGS, name="holdings").select(HOLDINGS.names())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError
+from holdings_kit.errors import ConfigError, FrameError, require_known
 from holdings_kit.risk._margin_rules import LIST_CUT
 from holdings_kit.schema import fill_columns, require_columns
 
@@ -102,12 +102,9 @@ def scenario(
     """
     if name == _LIST_CUT:
         return _list_cut(off_list)
+    named = SCENARIOS["scenario"].unique(maintain_order=True)
+    require_known(name, "scenario", [*named, _LIST_CUT])
     rows = SCENARIOS.filter(pl.col("scenario") == name)
-    if rows.is_empty():
-        known = ", ".join(
-            [*SCENARIOS["scenario"].unique(maintain_order=True), _LIST_CUT]
-        )
-        raise ConfigError(f"scenario {name!r} is not known; have {known}")
     base = fill_columns(rows.with_columns(pl.lit("all").alias("scope")), SHOCKS)
     own = make_shocks(overrides or {}).select("scope", "key", "price_shock")
     steps = base.select("scenario", "step", "haircut_add", "haircut_floor")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from holdings_kit.errors import ConfigError, FrameError, load_optional
+from holdings_kit.errors import ConfigError, FrameError, load_optional, require_known
 from holdings_kit.schema import FrameLike, as_frame, total
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ def value_at_risk(
     """
     _check_settings(level, decay, window, horizon_days)
     for method in methods:
-        if method not in get_args(Method):
-            known = ", ".join(get_args(Method))
-            raise ConfigError(f"method {method!r} is not known; have {known}")
+        require_known(method, "method", get_args(Method))
     book = _read_book(positions, prices, window)
     scale = sqrt(horizon_days)
     common = book.facts | {
@@ -152,14 +150,11 @@ def value_at_risk(
     rows: list[dict[str, Any]] = []
     for method in methods:
         need = _count_needed(method, level)
-        enough = len(book.returns) >= need
-        found = (
-            _measure_one_day(
+        found = None
+        if len(book.returns) >= need:
+            found = _measure_one_day(
                 method, book, level=level, decay=decay, interpolation=interpolation
             )
-            if enough
-            else None
-        )
         rows.append(
             common
             | _as_columns(found, scale, float(book.values.sum()))
