@@ -21,8 +21,6 @@ from holdings_kit.errors import ConfigError, HoldingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-__all__ = ["Job", "Result"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-__all__ = [
-    "Tone",
-    "bars",
-    "notice",
-    "picture",
-    "read_script",
-    "read_style",
-]
-
 Tone: TypeAlias = Literal["plain", "good", "warn", "bad", "stale"]
 
 

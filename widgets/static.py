@@ -18,8 +18,6 @@ from widgets.panel.controls import name_control, write_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["StaticFallback"]
-
 _HOSTS: Final = (".jp-OutputArea", ".cell_container")
 """What holds the outputs of one cell: JupyterLab, Notebook and Voilà; VS Code."""
 _RIGHT: Final = ' class="n"'

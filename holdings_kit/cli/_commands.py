@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from holdings_kit.read import Market
     from holdings_kit.wire import Secret
 
-__all__ = ["app"]
-
 Dumps = typer.Argument(help="Dumps: files, folders or globs.")
 Master = Annotated[Path | None, typer.Option(help="Instrument master, the Arrow CSV.")]
 Folder = Annotated[

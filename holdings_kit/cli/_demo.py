@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
 
-__all__ = ["OUT", "run"]
-
 OUT: Final = Path("artefacts/demo")
 _ARROW: Final = "sample"  # the persona who holds the published Arrow payload
 START: Final = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)  # Monday, 10:00 in Mumbai

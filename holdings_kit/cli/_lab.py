@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["Running", "Server", "find_free_port", "run_lab"]
-
 Server: TypeAlias = Literal["lab", "app"]
 
 _MODULES: Final = {"lab": "jupyterlab", "app": "voila"}

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["listen", "resend", "sandbox", "trigger"]
-
 _HERE: Final = "http://127.0.0.1:8400"
 _PATIENCE: Final = 30.0
 _OK: Final = range(200, 300)

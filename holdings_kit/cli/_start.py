@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["ROOMS", "Room", "write_start_page"]
-
 _HIGH: Final = 210  # pixels of the picture: the doors stay on the first screen
 _STYLE: Final = """
 .card{padding:16px 20px}

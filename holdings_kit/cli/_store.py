@@ -12,8 +12,6 @@ from holdings_kit.cli._terminal import say
 if TYPE_CHECKING:
     from holdings_kit.store import Store
 
-__all__ = ["store_app"]
-
 store_app = typer.Typer(
     no_args_is_help=True,
     help="Look a store over, copy it, bring a copy back.",

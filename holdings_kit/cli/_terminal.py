@@ -9,8 +9,6 @@ from inspect import cleandoc
 
 from holdings_kit.errors import printable
 
-__all__ = ["catch_stop", "join_lines", "say"]
-
 
 def say(text: object, *, error: bool = False, at_once: bool = False) -> None:
     """Print a text; controls in it are shown as escapes.

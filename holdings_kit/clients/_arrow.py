@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["ArrowClient"]
-
 
 class ArrowClient(ArrowPlans[Http], Session):
     """One user's Arrow account; the same code for production and the sandbox.

@@ -40,15 +40,6 @@ from holdings_kit.wire import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = [
-    "ARROW_HISTORICAL_URL",
-    "ARROW_URL",
-    "ArrowPlans",
-    "LoggedIn",
-    "open_login",
-    "plan_login",
-]
-
 ARROW_URL: Final = "https://edge.arrow.trade"
 ARROW_HISTORICAL_URL: Final = "https://historical-api.arrow.trade"
 _HISTORICAL: Final = 1  # the number of its door

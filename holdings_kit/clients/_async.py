@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["AsyncArrowClient", "AsyncGatewayClient"]
-
 
 class AsyncGatewayClient(GatewayPlans[AsyncHttp], AsyncSession):
     """A partner's Gateway, for an event loop: `GatewayClient`, awaited.

@@ -10,8 +10,6 @@ from typing import Final, NamedTuple
 
 from holdings_kit.errors import readable
 
-__all__ = ["BROKERS", "Broker", "broker_profile"]
-
 _TEST_SUFFIX: Final = "-leprechaun"
 
 

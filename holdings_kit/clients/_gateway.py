@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
     from holdings_kit.wire import Transaction
 
-__all__ = ["GatewayClient"]
-
 
 class GatewayClient(GatewayPlans[Http], Session):
     """A partner's Gateway; the same code for production and the sandbox.

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.market._freshness import Freshness
     from holdings_kit.schema import Loaded
 
-__all__ = ["GATEWAY_URL", "GatewayPlans", "NewTransaction", "Refresh", "Snapshots"]
-
 GATEWAY_URL: Final = "https://gatewayapi.smallcase.com"
 _NOTES: Final = 256
 _TOKEN_LIFE: Final = timedelta(minutes=10)

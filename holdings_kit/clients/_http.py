@@ -53,22 +53,6 @@ else:
     httpx = load_optional("httpx")
     stamina = load_optional("stamina")
 
-__all__ = [
-    "DEFAULTS",
-    "AsyncHttp",
-    "AsyncSession",
-    "Call",
-    "D",
-    "Doors",
-    "Http",
-    "Options",
-    "Plan",
-    "Session",
-    "await_steps",
-    "take_steps",
-]
-
-
 # Retries are logged for whoever listens; nobody has to see them on stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 _LOG: Final = logging.getLogger("holdings_kit.calls")

@@ -71,8 +71,6 @@ if TYPE_CHECKING:
     from holdings_kit.clients._verification import Fetch
     from holdings_kit.schema import Loaded
 
-__all__ = ["Inbox", "Receipt", "Verdict", "Verified", "decide"]
-
 _LOG: Final = logging.getLogger("holdings_kit.deliveries")
 _LOG.addHandler(logging.NullHandler())
 _FAILED: Final = "on_accepted failed; the delivery stays in %s"

@@ -35,23 +35,6 @@ if TYPE_CHECKING:
 else:
     pyrate_limiter = load_optional("pyrate_limiter")
 
-__all__ = [
-    "LOOPBACK",
-    "NOT_SENT",
-    "Pace",
-    "Refusal",
-    "Reply",
-    "check_base_url",
-    "header_secret",
-    "hidden_data",
-    "hidden_json",
-    "judge",
-    "retry_after_seconds",
-    "scrub",
-    "worth_a_retry",
-]
-
-
 NOT_SENT: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 """Codes of failures after which the source has certainly seen no request."""
 _LONGEST: Final = 1e9  # seconds; who says more says never

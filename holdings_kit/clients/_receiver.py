@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.clients._inbox import Inbox, Verdict
 
-__all__ = ["Verifying", "check_host", "serve", "webhook_app"]
-
 _LOG = logging.getLogger(__name__)
 _SMALL: Final = 64 << 10  # bytes that are judged without a thread
 _BODY_SECONDS: Final = 30

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.read._files import Paths
 
-__all__ = ["Replayed", "replay"]
-
 
 @readable
 class Replayed(NamedTuple):

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-__all__ = ["Background", "open_socket", "serving"]
-
 _PATIENCE: Final = 10.0  # seconds to start and to stop
 
 

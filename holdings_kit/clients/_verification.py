@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["Check", "Fetch", "check", "same_facts"]
-
 _ONE_SIDED: Final = ("snapshot_id", "holding_no", "broker")  # may rightly differ
 _MOVING: Final = (  # with the market, from one snapshot to the next
     *("snapshot_at", "last_price", "close_price", "price_at", "reported_pnl", "extra"),

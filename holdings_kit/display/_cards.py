@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
-__all__ = ["Card", "describe", "write_html", "write_text"]
-
 Value: TypeAlias = Any  # a field of any record
 
 _LINES: Final = 10

@@ -13,8 +13,6 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, load_optional
 
-__all__ = ["collect_frame", "export", "to_pandas"]
-
 PandasFrame: TypeAlias = Any  # pandas is optional and has no types of its own
 
 pandas: Any = load_optional("pandas")

@@ -33,19 +33,6 @@ from holdings_kit.errors import ConfigError, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "NOTES",
-    "NUMBERS",
-    "SIGNED",
-    "FrameView",
-    "align_rows",
-    "find_reason",
-    "put_plus",
-    "show",
-    "write_heading",
-    "write_table_row",
-]
-
 Row: TypeAlias = dict[str, Any]
 Value: TypeAlias = Any  # whatever a frame can hold
 

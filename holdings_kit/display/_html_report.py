@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from holdings_kit.schema import FrameLike
     from holdings_kit.store import StoreView
 
-__all__ = ["describe_source", "write_document", "write_report"]
-
 _PERSON: Final = 50  # more accounts than one person has: shown as a population
 _IDS: Final = 12
 _NO_PAST: Final = (

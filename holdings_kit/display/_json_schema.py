@@ -10,8 +10,6 @@ import polars as pl
 from holdings_kit import schema as frames
 from holdings_kit.errors import ConfigError
 
-__all__ = ["json_schema"]
-
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ROOMS: Final = ("wire", "market", "portfolio", "changes", "risk", "haircuts", "store")
 _KINDS: Final[dict[type[pl.DataType], tuple[str, dict[str, str]]]] = {

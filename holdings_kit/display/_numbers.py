@@ -15,24 +15,6 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "INDIA",
-    "UNKNOWN",
-    "Kind",
-    "compact_rupees",
-    "format_value",
-    "kind_of_column",
-    "kind_of_number",
-    "label_of_column",
-    "name_class",
-    "number_of",
-    "percent",
-    "probability",
-    "quantity",
-    "rupees",
-]
-
-
 Kind: TypeAlias = Literal[
     "text",
     "quantity",

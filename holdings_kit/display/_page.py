@@ -13,16 +13,6 @@ from holdings_kit.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "NO_VALUE",
-    "Cell",
-    "safe",
-    "unknown",
-    "wrap_page",
-    "write_cell",
-    "write_facts",
-]
-
 NO_VALUE: Final = "no value in the data"
 
 _LINE: Final = 28  # characters of a text that stays on one line

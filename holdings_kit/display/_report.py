@@ -36,20 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.schema import FrameLike, Loaded
     from holdings_kit.store import StoreView
 
-__all__ = [
-    "Figures",
-    "Section",
-    "figures",
-    "find_partly_old",
-    "format_line_no",
-    "list_names",
-    "portfolio_report",
-    "read_for_report",
-    "report_notices",
-    "sections",
-    "write_text",
-]
-
 _ROWS: Final = 40
 _NOTICES: Final = {
     "answered_from_store": "not fetched, the store's was fresh",

@@ -22,8 +22,6 @@ from holdings_kit.display._report_marks import (
 if TYPE_CHECKING:
     from holdings_kit.display._report_facts import Row
 
-__all__ = ["write_accounts", "write_population"]
-
 _ACCOUNTS: Final = 20
 _EDGES: Final = (-0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.5)
 

@@ -15,8 +15,6 @@ from holdings_kit.portfolio import summarize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["pack_boxes", "write_allocation"]
-
 _CELLS: Final = 24
 _ROOMY: Final = (110, 66)  # pixels: a cell holds three lines
 _TIGHT: Final = (44, 26)  # pixels: a smaller cell stays without text

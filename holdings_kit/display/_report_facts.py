@@ -12,22 +12,6 @@ from holdings_kit.display._numbers import number_of, percent, quantity, rupees
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "NO_COST",
-    "Row",
-    "describe_costed",
-    "describe_priced",
-    "describe_smallcases",
-    "explain_difference",
-    "name_of",
-    "say_no_value",
-    "shorten",
-    "sum_costed",
-    "sum_known",
-    "with_known_return",
-    "with_smallcase_value",
-]
-
 Row = dict[str, Any]
 
 NO_COST: Final = "cost unknown"

@@ -13,20 +13,6 @@ from holdings_kit.display._page import safe
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = [
-    "ARROWS",
-    "cover",
-    "delta",
-    "span",
-    "way_of",
-    "write_amount",
-    "write_card",
-    "write_change",
-    "write_gain",
-    "write_partly",
-    "write_share",
-]
-
 _ALL: Final = 0.9995  # written as 100.0 %
 ARROWS: Final = {"up": "▲", "down": "▼", "flat": "="}
 

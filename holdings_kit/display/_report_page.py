@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from holdings_kit.display._report_points import Point
     from holdings_kit.display._report_time import Moves
 
-__all__ = ["write_headline", "write_points", "write_positions"]
-
 _ROWS: Final = 40
 _NO_BOTH: Final = "no position has both a price and a cost"
 _NO_DAY: Final = "no earlier close in the replies"

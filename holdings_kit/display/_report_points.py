@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["Point", "find_points"]
-
 _ROWS = 20
 
 

@@ -12,8 +12,6 @@ from holdings_kit.display._report_facts import sum_known, with_smallcase_value
 from holdings_kit.display._report_marks import cover, write_card
 from holdings_kit.portfolio import concentration
 
-__all__ = ["write_collateral", "write_concentration"]
-
 
 def write_collateral(rows: pl.DataFrame, holdings: pl.DataFrame) -> str:
     """Say what counts as collateral today and what could be pledged: both floors."""

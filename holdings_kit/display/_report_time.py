@@ -32,8 +32,6 @@ from holdings_kit.display._report_marks import (
 if TYPE_CHECKING:
     from holdings_kit.display._report_facts import Row
 
-__all__ = ["Moves", "Past", "find_moves", "write_changes", "write_performance"]
-
 _MONTH: Final = 30  # days; a yearly rate of less misleads
 _ROWS: Final = 20
 _SIDES: Final = 8

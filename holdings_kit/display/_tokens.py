@@ -8,16 +8,6 @@ from importlib.resources import files
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
-__all__ = [
-    "Theme",
-    "colours_of_theme",
-    "read_dash_rules",
-    "read_mark",
-    "read_stylesheet",
-    "write_icon",
-    "write_variables",
-]
-
 Theme: TypeAlias = Literal["light", "dark"]
 
 _COLOUR: Final = re.compile(r"--hk-(\w+):\s*(#[0-9a-fA-F]{6});")

@@ -24,15 +24,6 @@ from holdings_kit.read._packed import (
 )
 from holdings_kit.wire import Torn
 
-__all__ = [
-    "Found",
-    "Paths",
-    "find_dumps",
-    "refuse_no_file",
-    "say_why_not",
-    "walk_files",
-]
-
 _SUFFIXES: Final = (".json", ".ndjson", ".jsonl")
 _UNFINISHED: Final = (  # what fetches and editors call a file before it is whole
     *(".part", ".partial", ".filepart", ".crdownload", ".download"),

@@ -22,13 +22,6 @@ from holdings_kit.wire._exchange import Document, line_of, read_cells, recognize
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "read_instruments",
-    "read_instruments_and_rejects",
-    "resolve",
-    "unresolved",
-]
-
 _KIND: Final = "arrow_instruments"
 _NAMELESS: Final = "names no security: no valid ISIN, no exchange with a symbol"
 _COLUMNS: Final = ("Exchange", "Token", "Symbol", "TradingSymbol", "FullName", "ISIN")

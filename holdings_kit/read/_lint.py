@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "FINDINGS",
-    "LEAVES",
-    "check_page",
-    "cut_sample",
-    "find_format",
-    "lint",
-    "list_declared_names",
-    "list_values",
-]
-
-
 FINDINGS: Final = pl.Schema({"format": pl.String(), **CHECKED})
 _ORDER: Final = pl.Enum(["error", "warning", "info"])
 

@@ -8,8 +8,6 @@ import polars as pl
 
 from holdings_kit.wire._published import IDENTITIES, VALUES
 
-__all__ = ["CHECKED", "check_earlier", "check_fields", "check_rows"]
-
 CHECKED: Final = pl.Schema(
     {
         "severity": pl.String(),  # error | warning | info

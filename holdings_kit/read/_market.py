@@ -16,12 +16,7 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.read._files import refuse_no_file, say_why_not, walk_files
-from holdings_kit.read._market_symbols import (
-    SIGHTINGS,
-    instruments_of,
-    resolve_symbols,
-    seen_in,
-)
+from holdings_kit.read._market_symbols import instruments_of, resolve_symbols, seen_in
 from holdings_kit.read._packed import (
     BREAKS,
     MAGIC,
@@ -45,11 +40,10 @@ from holdings_kit.schema import (
 )
 from holdings_kit.wire._exchange import FILE_NOTICES, Document, Shape, recognize
 from holdings_kit.wire._exchange_frames import decode_documents
+from holdings_kit.wire._exchange_rows import SIGHTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-__all__ = ["FILES", "Market", "read_market"]
 
 FILES: Final = pl.Schema(
     {

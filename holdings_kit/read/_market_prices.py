@@ -20,8 +20,6 @@ from holdings_kit.wire._exchange import recognize
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["read_prices"]
-
 _PRICE_FILES: Final = ("udiff", "sec_bhavdata", "cm_bhav", "bse_eq", "nav")
 
 # Names are compared in small letters without blanks and signs; the first one wins.

@@ -9,9 +9,6 @@ import polars as pl
 from holdings_kit.read.identity import asset_class, isin_ok
 from holdings_kit.schema import INSTRUMENTS
 from holdings_kit.wire._exchange import FILE_NOTICES
-from holdings_kit.wire._exchange_rows import SIGHTINGS
-
-__all__ = ["SIGHTINGS", "instruments_of", "resolve_symbols", "seen_in"]
 
 _EQUITY: Final = ["EQ", "BE", "BZ", "SM", "ST", "SZ", "T0", "E1"]
 """Series in which a symbol is one share; bonds have many ISINs under one symbol."""

@@ -23,26 +23,6 @@ from holdings_kit.errors import ConfigError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-__all__ = [
-    "BATCH",
-    "BREAKS",
-    "HEAD",
-    "LINED",
-    "MAGIC",
-    "find_suffix",
-    "is_cuttable",
-    "most_unpacked",
-    "name_other",
-    "open_regular",
-    "open_unpacked",
-    "read_bytes",
-    "read_up_to",
-    "refuse_kind",
-    "show_path",
-    "unpack_bytes",
-    "without_packing",
-]
-
 LINED: Final = (".ndjson", ".jsonl")
 """Suffixes of files that are a document a line."""
 _PACKED: Final = (".gz", ".zst", ".bz2", ".xz")

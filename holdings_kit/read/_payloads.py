@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.wire import Line, Secrets
 
-__all__ = ["read_arrow", "read_fund_imports", "read_gateway", "read_webhooks"]
-
 Source = bytes | str | Path
 _BLOCK: Final = 8 << 20  # bytes of lines read at once, at most
 

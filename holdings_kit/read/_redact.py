@@ -17,8 +17,6 @@ from holdings_kit.errors import FrameError
 from holdings_kit.schema import INSTANT, MONEY, REJECTS, Loaded, empty
 from holdings_kit.wire import Secret
 
-__all__ = ["pseudonymize", "redact"]
-
 _SCALED: Final = {
     "holdings": (
         "settled_quantity",

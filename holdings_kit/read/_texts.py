@@ -33,17 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-__all__ = [
-    "ENOUGH",
-    "LONGEST",
-    "SMALL",
-    "choose_block",
-    "gather_small",
-    "lines",
-    "map_in_order",
-    "texts",
-]
-
 LONGEST: Final = 32 << 20
 """Bytes of one line or document: some 60,000 holdings. A longer one is not read."""
 SMALL: Final = 16 << 10

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["make_app"]
-
 _LOCAL_ORIGIN: Final = r"http://(localhost|127\.0\.0\.1)(:\d+)?"
 _BEAT: Final = 0.1
 

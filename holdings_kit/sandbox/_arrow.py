@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["HOLIDAYS", "QUOTE_MODES", "routes"]
-
-
 _MOST_QUOTES: Final = 100
 QUOTE_MODES: Final = ("ltp", "ohlcv", "full")
 _DEPTH: Final = 5

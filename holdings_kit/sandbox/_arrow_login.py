@@ -34,15 +34,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._personas import Persona
     from holdings_kit.sandbox._world import World
 
-__all__ = [
-    "arrow_token",
-    "persona_of",
-    "redirect_url",
-    "request_token",
-    "routes",
-    "user_login",
-]
-
 _DAY: Final = timedelta(hours=24)
 _LAST_SECOND: Final = time(23, 59, 59)
 _REQUEST_LIFE: Final = timedelta(minutes=5)

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._market import Market
 
-__all__ = [
-    "INTERVALS",
-    "LONGEST_RANGE",
-    "Bar",
-    "Candles",
-    "invent_day_volume",
-    "read_local",
-]
-
 _INTERVALS: Final = (
     ("min", 1, 60),
     ("3min", 3, 100),

@@ -14,16 +14,6 @@ from holdings_kit.schema import require_zone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "IST",
-    "START",
-    "Clock",
-    "format_iso",
-    "market_open",
-    "read_duration",
-    "trading_date",
-]
-
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
 START: Final = datetime(2026, 1, 5, 4, 45, tzinfo=UTC)
 """Where a sandbox's time starts unless told: Monday 10:15 in India, market open."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._replies import Endpoint
     from holdings_kit.sandbox._world import World
 
-__all__ = ["play", "routes"]
-
 STEPS: Final = ("choose", "login", "consent", "deny", "cancel", "drop", "import")
 _CONTRACTS: Final = {
     "GET /openapi.json": "both contracts, OpenAPI 3.1",

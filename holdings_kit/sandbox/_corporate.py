@@ -38,17 +38,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._payloads import View
 
-__all__ = [
-    "STORIES",
-    "Account",
-    "Happening",
-    "list_accounts",
-    "write_arrow",
-    "write_gateway",
-    "write_seen_arrow",
-    "write_seen_gateway",
-]
-
 _BEGIN: Final = 2  # the session on which a story begins
 _OTHERS: Final = 4  # shares of an account of which only prices move
 _NO_SMALLCASES: Final[dict[str, list[object]]] = {"public": [], "private": []}

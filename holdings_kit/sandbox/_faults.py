@@ -26,8 +26,6 @@ from holdings_kit.sandbox._clock import read_duration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["TARGETS", "Fault", "Faults", "parse_faults"]
-
 _HTTP: Final = {
     "ok": "",  # a call that goes well, to space the others
     "401": "",

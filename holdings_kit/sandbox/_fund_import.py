@@ -36,15 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._personas import Persona
     from holdings_kit.sandbox._world import World
 
-__all__ = [
-    "OTP",
-    "ask_for_otp",
-    "pan_of",
-    "routes",
-    "verify_otp",
-    "write_fund_import",
-]
-
 OTP: Final = "123456"
 _PAN: Final = re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]")
 _MOST_TRIES: Final = 5

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["check_headers", "claims_of", "details", "routes"]
-
 _INTENTS: Final = ("HOLDINGS_IMPORT", MF_INTENT)
 _LONGEST_NOTES: Final = 256
 

@@ -29,9 +29,6 @@ from holdings_kit.sandbox._payloads import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Market", "Wire", "generate", "invent_market"]
-
-
 Wire = Literal["gateway", "arrow"]
 _LEAST_INSTRUMENTS: Final = 2
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = ["MF_INTENT", "SDK_CODES", "Imports", "StepRefusedError", "Transaction"]
-
 MF_INTENT: Final = "MF_HOLDINGS_IMPORT"
 LIFETIME: Final = timedelta(minutes=5)
 SDK_CODES: Final = {

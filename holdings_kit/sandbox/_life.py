@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = ["EVENTS", "PAYLOADS", "Life", "life"]
-
 PAYLOADS: Final = pl.Schema(
     {
         "day": pl.Int64(),  # session, from 0

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-__all__ = ["make_relay"]
-
 
 def make_relay(forward_to: str, show: Callable[[dict[str, object]], None]) -> Starlette:
     """Build the application; `show` is given a line for each webhook.

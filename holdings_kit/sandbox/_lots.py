@@ -6,17 +6,6 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-__all__ = [
-    "Lot",
-    "bonus",
-    "bought",
-    "overnight",
-    "pledged",
-    "round_to_paisa",
-    "sold",
-    "split",
-]
-
 _PAISA: Final = Decimal("0.01")
 
 

@@ -18,20 +18,6 @@ from holdings_kit.sandbox._clock import IST, trading_date
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "FUNDS",
-    "UNIVERSE",
-    "Action",
-    "Fund",
-    "Instrument",
-    "Listing",
-    "Market",
-    "add_check_digit",
-    "sessions_between",
-    "write_base36",
-]
-
-
 _TICK: Final = 5
 _SESSION_MINUTES: Final = 375
 _LONGEST: Final = 5_000

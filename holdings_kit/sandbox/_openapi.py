@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-__all__ = ["describe_contracts", "routes"]
-
 Schema: TypeAlias = "Mapping[str, object]"
 
 _TEXT: Final[Schema] = {"type": "string"}

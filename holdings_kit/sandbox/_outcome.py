@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._personas import Persona
     from holdings_kit.sandbox._world import World
 
-__all__ = ["Outcome", "render_holdings", "show_holdings"]
-
 _HEADS: Final = (
     ("Holding", ""),
     ("Owned", "n beside"),

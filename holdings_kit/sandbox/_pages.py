@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["routes"]
-
 _STEPS: Final = ("choose", "login", "consent", "deny", "cancel")
 _FUND_STEPS: Final = ("pan", "otp")
 _STATIC: Final = {

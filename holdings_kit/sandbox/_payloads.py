@@ -20,23 +20,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._personas import Basket, Persona
     from holdings_kit.sandbox._timeline import Timeline
 
-__all__ = [
-    "View",
-    "to_bytes",
-    "wrap_arrow",
-    "wrap_gateway",
-    "write_account_body",
-    "write_arrow_holdings",
-    "write_arrow_row",
-    "write_basket",
-    "write_gateway_holdings",
-    "write_limits",
-    "write_order",
-    "write_pending_action",
-    "write_v1_row",
-    "write_v2_row",
-]
-
 Position: TypeAlias = "tuple[int, object]"  # quantity, average price
 
 _NOTHING_USED: Final = (

@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 else:
     yaml = load_optional("yaml")
 
-__all__ = [
-    "BROKERS",
-    "SHOWS_PLEDGES",
-    "Basket",
-    "Persona",
-    "derive_secret",
-    "invent_crowd",
-    "list_personas",
-    "published_sample",
-    "read_personas",
-    "starting_lots",
-]
-
 BROKERS: Final = {
     "fivepaisa": "5Paisa",
     "angelbroking": "Angel Broking",

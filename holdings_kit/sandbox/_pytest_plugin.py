@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox import Sandbox
 
-__all__ = ["holdings_sandbox", "pytest_configure"]
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known, so that ``--strict-markers`` accepts it."""

@@ -17,24 +17,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = [
-    "PAGE_HEADERS",
-    "PIN",
-    "explain_end",
-    "html_reply",
-    "render_chooser",
-    "render_consent",
-    "render_contracts",
-    "render_document",
-    "render_done",
-    "render_failed",
-    "render_fund_otp",
-    "render_fund_pan",
-    "render_inspector",
-    "render_login",
-    "render_welcome",
-]
-
 PIN: Final = "1234"
 _LOCAL: Final = "http://localhost:* http://127.0.0.1:*"
 PAGE_HEADERS: Final = {

@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._faults import Fault
     from holdings_kit.sandbox._world import World
 
-__all__ = [
-    "ARROW_CODES",
-    "Endpoint",
-    "RefusedError",
-    "arrow_reply",
-    "body_of",
-    "gateway_reply",
-    "json_reply",
-    "object_of",
-    "refusal",
-    "with_faults",
-    "world_of",
-]
-
 Endpoint = Callable[["Request"], Awaitable[Response]]
 _LARGEST_BODY: Final = 1 << 20
 _WORDS: Final = {

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.sandbox._world import World
 
-__all__ = ["RequestLog", "RequestLogger"]
-
 _KEPT: Final = 500
 _LARGEST: Final = 16_384  # bytes of a body that are kept
 _QUIET: Final = ("/_sandbox/", "/scdk/", "/docs", "/openapi.json", "/favicon.ico")

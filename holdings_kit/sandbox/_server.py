@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._imports import Transaction
     from holdings_kit.sandbox._personas import Persona
 
-__all__ = ["Sandbox", "arrow_client", "gateway_client", "serve"]
-
 
 def serve(
     *,

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-__all__ = ["Event", "Timeline"]
-
 _GROWTH: Final = {"split": split, "bonus": bonus}
 _STILL: Final = frozenset({"sample", "esha"})
 _PIECE: Final = 4

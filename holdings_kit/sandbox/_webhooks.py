@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._clock import Clock
     from holdings_kit.sandbox._faults import Fault, Faults
 
-__all__ = ["RETRIES", "Delivery", "Notice", "Sender", "Webhooks", "post_json"]
-
 RETRIES: Final = (timedelta(minutes=15), timedelta(hours=24), timedelta(hours=48))
 """Time from the first attempt to each later one."""
 Sender = Callable[[str, bytes], int]

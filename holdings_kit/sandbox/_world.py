@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox._faults import Faults
     from holdings_kit.sandbox._webhooks import Delivery, Sender
 
-__all__ = ["EVENTS", "Credentials", "Settings", "Throttle", "World"]
-
 TOKEN_LIFE: Final = timedelta(hours=1)
 EVENTS: Final = ("holdings-import", "order", "pending-action", "mf-import")
 """What can be made to happen at once (`World.trigger`)."""

@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = [
-    "add_file",
-    "flush",
-    "flush_folder",
-    "make_folder",
-    "new_file",
-    "publish",
-]
-
 _OWNER_FILE: Final = 0o600
 _OWNER_FOLDER: Final = 0o700
 _FOLDER_FLAG: Final = getattr(os, "O_DIRECTORY", 0)

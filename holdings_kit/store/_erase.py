@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-__all__ = ["Erased", "ErasedList", "erase_bodies", "remove_rows"]
-
 _PACKED: Final = b"PAR1"  # how a parquet file begins
 
 

@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
-__all__ = [
-    "COMMIT_ORDER",
-    "Written",
-    "commit_files",
-    "join_files",
-    "move",
-    "rewrite",
-    "write_files",
-]
-
 COMMIT_ORDER: Final = (*(name for name in TABLES if name != "snapshots"), "snapshots")
 """The snapshots come last: their commit makes the rows count."""
 

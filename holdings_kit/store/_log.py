@@ -27,8 +27,6 @@ from holdings_kit.store._disk import add_file, flush_folder, make_folder, publis
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["WRITING", "commit", "entries", "evolve", "make_table", "sum_up"]
-
 WRITING: Final = ".writing"  # beside the tables: what has no name yet
 _ENTRY: Final = re.compile(r"(\d{20})\.json")
 _CHECKPOINT: Final = re.compile(r"(\d{20})\.checkpoint.*\.parquet")

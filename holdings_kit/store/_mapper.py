@@ -10,8 +10,6 @@ from holdings_kit.errors import ConfigError, readable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Mapper", "Threads"]
-
 T = TypeVar("T")
 Item = TypeVar("Item")
 

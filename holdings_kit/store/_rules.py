@@ -23,18 +23,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "ALONE",
-    "AMONG",
-    "BOTH",
-    "PARTS",
-    "RIVALS",
-    "covers",
-    "judge",
-    "one_per_snapshot",
-    "speaks_for",
-]
-
 _ACCOUNT: Final = ("source", "account_id")
 _ORDER: Final = (*_ACCOUNT, "snapshot_at", "format", "fetched_at", "snapshot_id")
 PARTS: Final = {"securities": "securities", "funds": "mutual funds"}

@@ -43,10 +43,9 @@ from holdings_kit.wire._signing import wrap_secrets
 if TYPE_CHECKING:
     import polars as pl
 
-    from holdings_kit.store._store import Mapper, Part, Store
+    from holdings_kit.store._mapper import Mapper
+    from holdings_kit.store._store import Part, Store
     from holdings_kit.wire import Secrets
-
-__all__ = ["Scan", "scan_arrow", "scan_webhooks"]
 
 _COMMIT: Final = 8  # blocks; so much is done again after a kill at worst
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from holdings_kit.read._files import Found
     from holdings_kit.store._store import Store
 
-__all__ = ["BLOCK", "Block", "Kind", "Piece", "Source", "between"]
-
 BLOCK: Final = 24 << 20
 """Bytes of lines worked on at once: less costs time, more costs memory."""
 _PER_BUCKET: Final = 2 << 20

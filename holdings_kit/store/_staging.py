@@ -26,8 +26,6 @@ from holdings_kit.store._tables import PARTITION, TABLES, with_bucket, with_part
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Staged", "place", "stage"]
-
 _DELIVERY: Final = (
     "snapshot_id",
     "transaction_id",

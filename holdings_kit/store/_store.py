@@ -32,7 +32,6 @@ from holdings_kit.store._files import (
     move,
     write_files,
 )
-from holdings_kit.store._mapper import Mapper, Threads
 from holdings_kit.store._rules import PARTS, covers
 from holdings_kit.store._staging import Staged, place, stage
 from holdings_kit.store._tables import (
@@ -53,13 +52,11 @@ from holdings_kit.store._upkeep import (
     name_part,
     sweep,
 )
-from holdings_kit.store._view import Scanned, StoreView, with_missing
+from holdings_kit.store._view import StoreView, with_missing
 from holdings_kit.wire._events import events_to_rejects, is_event_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-__all__ = ["Appended", "Mapper", "Part", "Scanned", "Store", "StoreView", "Threads"]
 
 _OWNER: Final = r'"(?:smallcaseAuthId|account_id)"\s*:\s*"([^"]*)"'
 _WEEK: Final = timedelta(days=7)

@@ -42,17 +42,6 @@ if TYPE_CHECKING:
 
     from deltalake.transaction import AddAction
 
-__all__ = [
-    "DECISIONS",
-    "FORMAT",
-    "TABLES",
-    "TORN",
-    "Tables",
-    "bucket_of",
-    "with_bucket",
-    "with_partition",
-]
-
 PARTITION: Final = {"snapshot_date": pl.Date(), "bucket": pl.Int32()}
 _WRITTEN: Final = {"row_no": pl.Int64(), "batch_id": pl.String()}
 _DERIVED: Final = ("status", "status_reason")  # of all snapshots, at reading

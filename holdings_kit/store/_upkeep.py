@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "PROBLEMS",
-    "broken_files",
-    "copy_erased",
-    "copy_tables",
-    "drop_broken",
-    "give_name",
-    "name_part",
-    "sweep",
-]
-
 PROBLEMS: Final = pl.Schema(
     {
         "table": pl.String(),

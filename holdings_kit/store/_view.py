@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.store._mapper import Mapper
 
-__all__ = ["Scanned", "StoreView", "with_missing"]
-
 T = TypeVar("T")
 _APPENDED: Final = pl.struct("snapshot_id", "batch_id")
 _KEY: Final = ["snapshot_id", "batch_id"]

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.wire._quick_lines import TwoShapes
 
-__all__ = ["ARROW_SHAPE", "Reply", "add", "decode", "decode_many"]
-
 _QUANTITIES = (
     "qty",
     "usedQty",

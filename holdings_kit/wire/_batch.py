@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["Batch"]
-
 _Row = dict[str, object]
 
 

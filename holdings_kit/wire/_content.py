@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.wire._keyed import Facts
 
-__all__ = ["hash_contents", "pack_extra", "write_facts"]
-
 
 def hash_contents(facts: Facts) -> pl.Series:
     """SHA-256 of each document's facts: who, when, and every row, in any order.

@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
     from holdings_kit.wire._signing import Secrets
 
-__all__ = [
-    "PLACES",
-    "Add",
-    "add_arrow",
-    "add_webhook",
-    "collect",
-    "join_parts",
-    "read",
-    "read_facts",
-    "webhooks",
-]
-
 Add = Callable[[Batch, Line], None]
 _Item = TypeVar("_Item")
 _LINES: Final = 500  # parsed at once: more cost memory, fewer time

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Wrapped", "unwrap"]
-
 # AWS API Gateway and SQS: body, Records; SNS: Message; EventBridge: detail; queues and
 # log shippers: the rest.
 _WRAPPERS: Final = (

@@ -21,18 +21,6 @@ from holdings_kit.wire._signing import Secrets, as_secrets, webhook_checksum_ok
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = [
-    "FUND_SUMMARY",
-    "FUND_TRANSACTIONS",
-    "FundImports",
-    "decode_fund_imports",
-    "events_to_rejects",
-    "is_event_reason",
-    "recognize_event",
-    "rejects_to_events",
-    "split_events",
-]
-
 _FUND: Final = {
     "transaction_id": pl.String(),
     "event_at": INSTANT,

@@ -23,18 +23,6 @@ from holdings_kit.wire._rows import is_list, is_object
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = [
-    "FILE_NOTICES",
-    "KINDS",
-    "Cells",
-    "Document",
-    "Shape",
-    "line_of",
-    "lines_of",
-    "read_cells",
-    "recognize",
-]
-
 
 class Document(NamedTuple):
     """One file, unpacked: where it is, and its bytes."""

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Action", "read_subject"]
-
 
 class Action(NamedTuple):
     """One action of a subject.

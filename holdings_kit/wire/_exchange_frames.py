@@ -48,8 +48,6 @@ from holdings_kit.wire._exchange_rows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Decoded", "decode_documents"]
-
 
 class Decoded(NamedTuple):
     """What the files of one shape say.

@@ -22,27 +22,6 @@ if TYPE_CHECKING:
 
     from polars.datatypes import DataType
 
-__all__ = [
-    "FIRST_DAY",
-    "MOST_PERCENT",
-    "SIGHTINGS",
-    "UNKNOWN",
-    "Files",
-    "add_missing",
-    "as_fraction",
-    "day_of_name",
-    "fit",
-    "join_facts",
-    "judge_rows",
-    "judge_securities",
-    "list_sightings",
-    "parse_numbers",
-    "read_days",
-    "write_fault",
-    "write_rejects",
-    "write_remark",
-]
-
 SIGHTINGS: Final = pl.Schema(
     {
         "exchange": pl.String(),

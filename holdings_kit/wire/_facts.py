@@ -26,19 +26,6 @@ from holdings_kit.wire._rows import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "BASKET",
-    "DOCUMENT",
-    "PLACE",
-    "READ_FAULT",
-    "Found",
-    "Rows",
-    "Shape",
-    "fill_holdings",
-    "find_lost_instants",
-    "read_rows",
-]
-
 PLACE: Final = pl.Schema(
     {
         **DOC,

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from holdings_kit.wire._lines import Text
     from holdings_kit.wire._quick_lines import TwoShapes
 
-__all__ = ["QuickShape", "load"]
-
 
 class QuickShape(Shape, Protocol):
     """A format's struct frame, and what Arrow's reader must know of its lines."""

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["add", "decode", "shape"]
-
 _DATA = list_members("gateway-v2", "")
 _FACTS: Final = {
     name: (name,)

@@ -14,8 +14,6 @@ from holdings_kit.wire._facts import BASKET, READ_FAULT
 from holdings_kit.wire._quick_lines import TwoShapes
 from holdings_kit.wire._rows import NOTICE, explode_items, is_placeholder, number
 
-__all__ = ["PRIVATE", "Baskets", "read_baskets"]
-
 PRIVATE: Final = TwoShapes("private", "[", late=True)
 _NOTHING: Final = pl.lit(None, pl.String())
 

@@ -40,16 +40,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.wire._signing import Secrets
 
-__all__ = [
-    "FUNDS",
-    "SECURITIES",
-    "V1",
-    "V2",
-    "gateway_shape",
-    "webhook_shape",
-    "weigh_average",
-]
-
 SECURITIES: Final = TwoShapes("securities", "{")  # v1
 
 V1: Final = Table(

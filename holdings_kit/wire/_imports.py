@@ -11,21 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, cast
 
 from holdings_kit.errors import ImportFailed, WireError, readable
 from holdings_kit.wire._refusals import as_mapping
-from holdings_kit.wire._sdk_errors import SDK_ERRORS, SdkError, import_failed
+from holdings_kit.wire._sdk_errors import import_failed
 from holdings_kit.wire._signing import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = [
-    "SDK_ERRORS",
-    "ImportResult",
-    "SdkError",
-    "Transaction",
-    "import_failed",
-    "parse_import_result",
-    "parse_transaction",
-]
 
 _INTENTS: Final = frozenset({"HOLDING_IMPORT", "HOLDINGS_IMPORT", "MF_HOLDINGS_IMPORT"})
 _ENDED_BADLY: Final = {

@@ -11,8 +11,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["asset_class", "has_right_check_digit", "isin_ok", "name_asset_class"]
-
 
 def isin_ok(column: str = "isin") -> pl.Expr:
     """Tell whether an ISIN has the shape and the check digit of ISO 6166.

@@ -27,16 +27,6 @@ from holdings_kit.wire._rows import join_documents
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "DOC",
-    "FAULT",
-    "HELD",
-    "LISTING",
-    "Facts",
-    "finish",
-    "merge_facts",
-]
-
 DOC: Final = {"doc": pl.Int64()}
 HELD: Final = pl.Schema(
     {

@@ -9,8 +9,6 @@ from holdings_kit.errors import readable
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-__all__ = ["Line", "Text", "Torn"]
-
 
 @readable
 class Line(NamedTuple):

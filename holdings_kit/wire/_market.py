@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-__all__ = [
-    "CANDLES",
-    "LIMITS",
-    "QUOTES",
-    "decode_candles",
-    "decode_limits",
-    "decode_quotes",
-]
-
 LIMITS: Final = pl.Schema(
     {
         "account_id": pl.String(),

@@ -18,16 +18,6 @@ from holdings_kit.wire._rows import NOTICE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = [
-    "ITEM",
-    "SIGN",
-    "Path",
-    "add_text",
-    "find_unknown",
-    "quote_values",
-    "report_members",
-]
-
 Path = tuple[str, ...]
 """Names from the top of a document down to a member; `ITEM` is any item of a list."""
 ITEM: Final = "[]"

@@ -13,8 +13,6 @@ from holdings_kit.wire._rows import ROW, join_documents, run_plan
 if TYPE_CHECKING:
     from holdings_kit.wire._keyed import Facts
 
-__all__ = ["identify_holdings"]
-
 _LISTED: Final = ("exchange", "token", "symbol")
 _KEY: Final = ("doc", "holding_no")
 

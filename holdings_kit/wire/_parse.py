@@ -7,8 +7,6 @@ from typing import NoReturn, cast
 
 from holdings_kit.errors import WireError
 
-__all__ = ["Json", "as_text", "dump", "follow_pointer", "parse"]
-
 Json = object
 _BOM = b"\xef\xbb\xbf"
 

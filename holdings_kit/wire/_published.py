@@ -14,15 +14,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = [
-    "FIELDS",
-    "IDENTITIES",
-    "PUBLISHED",
-    "VALUES",
-    "build_schema",
-    "list_members",
-]
-
 FIELDS: Final = pl.Schema(
     {
         "format": pl.String(),  # arrow | gateway-v1 | gateway-v2

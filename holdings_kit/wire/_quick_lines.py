@@ -29,8 +29,6 @@ from holdings_kit.wire._members import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["TwoShapes", "is_available", "read_accepted"]
-
 _OPEN, _CLOSE, _RETURN = b"{}\r"
 _SPELT: Final = re.compile(rb"\x7f|\\u00(?:2[bdeBDE]|3[0-9]|[4-7])")
 """The sign; or a letter, or what a number is made of, as an escape."""

@@ -21,8 +21,6 @@ from holdings_kit.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["arrow_refusal", "as_mapping", "gateway_refusal"]
-
 _FAILED: Final = frozenset({"error", "failure", "failed"})
 _SUCCESS, _SERVER = 2, 500  # hundreds of a success; first status of a failure
 _ARROW_CODES: Final = {

@@ -22,32 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-__all__ = [
-    "NOTICE",
-    "POINTER",
-    "ROW",
-    "Table",
-    "explain_unread",
-    "explode_items",
-    "find_undeclared",
-    "instant",
-    "is_list",
-    "is_object",
-    "is_percentage",
-    "is_placeholder",
-    "is_typed",
-    "join_documents",
-    "null_unpopulated",
-    "number",
-    "pick_scalars",
-    "read_values",
-    "report_remarks",
-    "report_zero_prices",
-    "run_plan",
-    "stack_frames",
-    "write_instant",
-]
-
 NOTICE: Final = pl.Schema(
     {
         "doc": pl.Int64(),

@@ -10,8 +10,6 @@ from typing import Final, NamedTuple
 
 from holdings_kit.errors import ImportFailed, readable
 
-__all__ = ["SDK_ERRORS", "SdkError", "import_failed"]
-
 
 @readable
 class SdkError(NamedTuple):

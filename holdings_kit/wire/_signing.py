@@ -17,18 +17,6 @@ from holdings_kit.errors import ConfigError, readable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "Secret",
-    "Secrets",
-    "arrow_checksum",
-    "arrow_redirect_checksum",
-    "as_secrets",
-    "matching_secret",
-    "webhook_checksum",
-    "webhook_checksum_ok",
-    "wrap_secrets",
-]
-
 
 @readable
 class Secret:

@@ -20,8 +20,6 @@ from holdings_kit.wire._signing import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Claims", "mint_token", "verify_token"]
-
 _KNOWN_CLAIMS = frozenset({"guest", "smallcaseAuthId", "iat", "exp"})
 
 

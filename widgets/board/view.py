@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from decimal import Decimal
 
-__all__ = ["Board", "cover", "money", "rest_row", "tile", "toned"]
-
 _HERE: Final = Path(__file__).parent
 
 

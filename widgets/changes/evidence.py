@@ -16,8 +16,6 @@ from holdings_kit.wire import Line
 if TYPE_CHECKING:
     from holdings_kit.schema import Loaded
 
-__all__ = ["Source", "payload_line", "sources"]
-
 _PLACES = {
     "arrow": ("data",),
     "gateway-v1": ("securities", "holdings"),

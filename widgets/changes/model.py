@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["ComparisonModel"]
-
 _MOST_INSTANTS: Final = 200
 _MOST_ACCOUNTS: Final = 200
 

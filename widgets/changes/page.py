@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 
     from widgets.changes.evidence import Source
 
-__all__ = [
-    "QUIET",
-    "describe_span",
-    "list_effects",
-    "list_steps",
-    "name_file",
-    "say_finding",
-    "write_chips",
-    "write_comparison",
-    "write_evidence",
-    "write_footer",
-    "write_rows",
-]
-
 Row = dict[str, Any]
 
 QUIET: Final = ("price_only", "unchanged")

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     import holdings_kit as hk
 
-__all__ = ["SnapshotComparison"]
-
 _EXPORTED: Final = [
     *("account_id", "symbol", "instrument_id", "cause", "effect", "confidence"),
     "evidence",

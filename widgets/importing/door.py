@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from holdings_kit.clients import Background
     from holdings_kit.sandbox import Sandbox
 
-__all__ = ["SDK_URL", "Arrow", "Gateway"]
-
 SDK_URL: Final = "https://gateway.smallcase.com/scdk/2.0.0/scdk.js"
 
 

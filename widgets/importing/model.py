@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from holdings_kit.wire import Transaction
     from widgets.importing.door import Arrow, Gateway
 
-__all__ = ["ImportModel"]
-
 _POLL: Final = 0.5  # seconds between two looks at what we wait for
 _WEBHOOK_PATIENCE: Final = 5.0
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import Loaded
 
-__all__ = ["name_import", "write_clock", "write_result", "write_status"]
-
 _SHOWN: Final = 5
 _NAMED: Final = 3
 _MARKS: Final = {"done": "✓", "failed": "✕", "none": "–"}

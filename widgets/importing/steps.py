@@ -4,16 +4,6 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = [
-    "ARROW_STEPS",
-    "FAILED_AT",
-    "FAILURES",
-    "GATEWAY_STEPS",
-    "PHASES",
-    "REACHED",
-    "Failure",
-]
-
 GATEWAY_STEPS: Final = {
     "created": "Import created",
     "triggered": "page opened",

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from holdings_kit.sandbox import Sandbox
     from holdings_kit.schema import Loaded
 
-__all__ = ["ImportTrigger"]
-
 _HERE: Final = Path(__file__).parent
 _LOST: Final = (
     "Nobody waits for this import: close the broker's window. What stands below is of "

@@ -16,8 +16,6 @@ from widgets.laboratory.verdicts import name_instruments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["LabModel", "Model"]
-
 Model: TypeAlias = "Callable[..., pl.DataFrame]"
 """A function prices → HAIRCUTS; a researcher's own is one too."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-__all__ = ["name_file", "say_finding", "write_empty", "write_judgement"]
-
 Row = dict[str, Any]
 
 _TESTS: Final = {"offsets": "offsets", "count": "count under GARCH"}

@@ -16,14 +16,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "NOMINAL",
-    "judge_models",
-    "name_instruments",
-    "rename_rows",
-    "test_names",
-]
-
 NOMINAL: Final = 0.05
 VERDICTS: Final = ("holds", "high", "doubtful", "fails", "untested")
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from widgets.laboratory.model import Model
 
-__all__ = ["HaircutLab"]
-
 _COVERAGE: Final = [
     *("instrument", "model", "windows", "breaches", "expected", "ratio"),
     *("mean_haircut", "break_even_haircut", "worst_loss_above_haircut", "side"),

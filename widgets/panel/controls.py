@@ -17,20 +17,6 @@ if TYPE_CHECKING:
 
     from traitlets import TraitType
 
-__all__ = [
-    "Control",
-    "button",
-    "cards",
-    "check",
-    "chips",
-    "field",
-    "grid",
-    "name_control",
-    "read_value",
-    "select",
-    "write_value",
-]
-
 Control: TypeAlias = dict[str, Any]
 Options: TypeAlias = "Sequence[tuple[str, str]]"
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from widgets.job import Job
     from widgets.panel.controls import Control
 
-__all__ = ["Panel", "Results"]
-
 _HERE: Final = Path(__file__).parent
 _LOST: Final = (
     "The figures below are of before and nothing answers. Run the cell again."

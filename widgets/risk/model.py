@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
-__all__ = ["RiskModel"]
-
 _NAMES: Final = 8
 _MOST_ACCOUNTS: Final = 200
 

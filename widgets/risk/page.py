@@ -27,15 +27,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.risk import PledgePlan
 
-__all__ = [
-    "REST",
-    "count_known",
-    "draw_losses",
-    "list_beside",
-    "write_figures",
-    "write_plan",
-]
-
 Row = dict[str, Any]
 Known: TypeAlias = "dict[str, tuple[int, int, str]]"
 """Column → how many are known, of how many, and in what sense."""

@@ -12,17 +12,6 @@ from holdings_kit.risk import LIST_CUT, SCENARIOS, SHOCKS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "CUSTOM",
-    "LIST_CUT_NAME",
-    "NO_SHOCK",
-    "Sliders",
-    "floor_of",
-    "preset",
-    "scenarios",
-    "shocks_of",
-]
-
 Sliders: TypeAlias = "Mapping[str, Mapping[str, float]]"
 """Row → ``price`` and ``haircut``; the row ``all``, then classes and instruments."""
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from holdings_kit.risk import PledgePlan
     from holdings_kit.schema import Loaded
 
-__all__ = ["RiskExplorer"]
-
 _SLIDERS: Final = [
     ("price", "Price", -0.6, 0.3, 0.005, "%"),
     ("haircut", "Haircut added", 0.0, 0.6, 0.005, "pts"),

@@ -30,8 +30,6 @@ from holdings_kit.display._page import NO_VALUE
 from holdings_kit.errors import ConfigError
 from widgets.table.query import condition, searchable
 
-__all__ = ["TableModel"]
-
 _ROW = "__row"
 _SUMMED: Final = frozenset({"value", "pnl", "effect", "flow"})
 _BREAKS: Final = r"[\t\r\n]"  # what would end a cell that is pasted

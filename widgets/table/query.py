@@ -18,8 +18,6 @@ from holdings_kit.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SEARCH", "condition", "searchable"]
-
 SEARCH: Final = "__search"
 _SIGN: Final = r"(>=|<=|!=|=|>|<)"
 _UNIT: Final = r"(?:lakh|lac|crore|l|cr|%)"

@@ -11,8 +11,6 @@ from widgets.page import read_script, read_style
 from widgets.static import StaticFallback
 from widgets.table.model import TableModel
 
-__all__ = ["HoldingsTable"]
-
 _HERE: Final = Path(__file__).parent
 
 

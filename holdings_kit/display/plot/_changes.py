@@ -37,14 +37,6 @@ from holdings_kit.schema import conform
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "cause_counts",
-    "change_timeline",
-    "collateral_bridge",
-    "quantity_ladder",
-    "value_waterfall",
-]
-
 _QUIET: Final = ("price_only", "unchanged")
 
 _UNTOLD: Final = "owned, buckets\nunknown"

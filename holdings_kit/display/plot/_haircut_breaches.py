@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
     from holdings_kit.haircuts.statistics._overlapping import Loss
 
-__all__ = ["breach_plot", "rolling_zones"]
-
 _ZONES: Final = {"green": "gainsoft", "yellow": "warnsoft", "red": "badsoft"}
 _MARKS: Final = ("x", "o", "s", "^", "v", "D", "P", "+")
 _DENSE: Final = 400  # days beyond which the lines are thin

@@ -36,14 +36,6 @@ if TYPE_CHECKING:
     from holdings_kit.haircuts import Comparison, Reproduction
     from holdings_kit.haircuts._frames import AnyFrame
 
-__all__ = [
-    "adequacy_heatmap",
-    "haircut_drawdown",
-    "margin_reproduction",
-    "model_comparison",
-    "procyclicality",
-]
-
 _SECURITY: Final = ("security", "securities")
 _SIGNIFICANT: Final = 0.05
 _RISE: Final = "rise_"

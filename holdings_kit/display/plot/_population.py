@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.figure import Figure
 
-__all__ = ["activity_lines", "distribution_bars", "stress_curve"]
-
 Row: TypeAlias = dict[str, Any]
 _TURNED: Final = 6  # classes beyond which their names are written aslant
 _UNITS: Final[dict[Kind, str]] = {"rupees": ", ₹", "percent": ", %", "rate": ", %"}

@@ -30,8 +30,6 @@ from holdings_kit.schema import POSITIONS, conform
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["performance_lines", "pnl_bars"]
-
 
 @themed
 def pnl_bars(

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.risk import PledgePlan
 
-__all__ = ["concentration", "pledge_plan", "shock_effects", "shock_grid"]
 _LABELLED: Final = 120  # cells up to which each carries its figure
 _EFFECTS: Final = {
     "value": ("market_value_before", "market_value_after", "s1"),

@@ -31,35 +31,6 @@ if TYPE_CHECKING:
 Axes: TypeAlias = Any
 Axis: TypeAlias = Any
 
-__all__ = [
-    "SERIES",
-    "Axes",
-    "Axis",
-    "Picture",
-    "alt_text",
-    "clip_name",
-    "colour",
-    "colours_of",
-    "date_axis",
-    "draw_cells",
-    "draw_nothing",
-    "draw_unknown",
-    "end_labels",
-    "finish_bars",
-    "need",
-    "new_figure",
-    "nothing",
-    "percent_axis",
-    "rupee_axis",
-    "rupees",
-    "split_series",
-    "style",
-    "tell",
-    "themed",
-    "tidy",
-    "write_beside",
-]
-
 _Asked = ParamSpec("_Asked")
 _UNTYPED: Any = mpl
 

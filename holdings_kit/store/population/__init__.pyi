@@ -1,3 +1,4 @@
+from ._buckets import DISTRIBUTION as DISTRIBUTION
 from ._haircut_panel import (
     COLLATERAL_EFFECTS as COLLATERAL_EFFECTS,
     collateral_effects as collateral_effects,
@@ -7,7 +8,6 @@ from ._questions import (
     ACCOUNTS as ACCOUNTS,
     ACTIVITY as ACTIVITY,
     COVERAGE as COVERAGE,
-    DISTRIBUTION as DISTRIBUTION,
     EXPOSURE as EXPOSURE,
     MARGIN_STRESS as MARGIN_STRESS,
     account_values as account_values,

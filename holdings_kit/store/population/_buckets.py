@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from holdings_kit.portfolio._prices import Pricing
     from holdings_kit.store._store import StoreView
 
-__all__ = [
-    "ACCOUNTS",
-    "ACTIVITY",
-    "COVERAGE",
-    "DISTRIBUTION",
-    "EXPOSURE",
-    "MARGIN_STRESS",
-    "activity_of",
-    "classes_of",
-    "coverage_of",
-    "held_of",
-    "moving_of",
-    "performance_of",
-    "short_of",
-    "values_of",
-]
-
 ACCOUNTS: Final = pl.Schema(
     {
         "account_id": pl.String(),

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from holdings_kit.risk import Quantity
-    from holdings_kit.store._store import Mapper, StoreView
-
-__all__ = ["COLLATERAL_EFFECTS", "collateral_effects", "published_panel"]
+    from holdings_kit.store._mapper import Mapper
+    from holdings_kit.store._store import StoreView
 
 COLLATERAL_EFFECTS: Final = pl.Schema(
     {

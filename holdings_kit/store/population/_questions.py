@@ -24,7 +24,6 @@ from holdings_kit.store.population._buckets import (
     ACCOUNTS,
     ACTIVITY,
     COVERAGE,
-    DISTRIBUTION,
     EXPOSURE,
     MARGIN_STRESS,
     activity_of,
@@ -41,23 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from holdings_kit.store._store import Mapper, StoreView
-
-__all__ = [
-    "ACCOUNTS",
-    "ACTIVITY",
-    "COVERAGE",
-    "DISTRIBUTION",
-    "EXPOSURE",
-    "MARGIN_STRESS",
-    "account_values",
-    "activity",
-    "coverage",
-    "distribution",
-    "exposure_to",
-    "margin_stress",
-    "performance",
-]
+    from holdings_kit.store._mapper import Mapper
+    from holdings_kit.store._store import StoreView
 
 
 def account_values(
