@@ -89,7 +89,7 @@ def read_subject(subject: str, face_value: Decimal | None = None) -> list[Action
         rest, count = re.subn(word, " ", rest, flags=re.IGNORECASE)
         if count:
             ratio = re.search(_RATIO, subject)
-            takes = kind in ("demerger", "merger") and ratio and not found
+            takes = kind in _SWAPS and ratio and not found
             found.append(
                 Action(kind, _write_ratio(ratio.groups()) if takes and ratio else None)
             )
