@@ -30,6 +30,8 @@ __all__ = [
     "pick_used_entitlements",
     "side_of",
     "to_float",
+    "write_demergers",
+    "write_mergers",
 ]
 
 RIGHTS: Final = r"-RE\d*$"
@@ -116,6 +118,90 @@ def moves_of(frame: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     return frame.select(
         every[name].cast(dtype).alias(name) for name, dtype in MOVE.items()
     )
+
+
+def write_mergers(
+    found: pl.DataFrame,
+    *,
+    gone: pl.Expr,
+    came: pl.Expr,
+    cash: pl.Expr = ZERO,
+    paid: pl.Expr = ZERO,
+    **common: pl.Expr,
+) -> list[pl.DataFrame]:
+    """Write that `_units` of the source became `_n` of the target, at cost `_moved`.
+
+    `gone` and `came` say so; `cash` was paid out for a fraction, `paid` was called.
+    """
+    value = product("_units", "s_p0")
+    known = pl.when(pl.col("s_p0").is_not_null() & pl.col("t_p1").is_not_null())
+    return [
+        moves_of(
+            found,
+            _cross=pl.lit("merger"),
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("t_new"),
+            action_quantity=-pl.col("_units"),
+            action_value=known.then(-value),
+            action_cost_value=-pl.col("_moved"),
+            _cross_words=gone,
+            **common,
+        ),
+        moves_of(
+            found,
+            _cross=pl.lit("merger"),
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("s_id"),
+            action_quantity=pl.col("_n"),
+            action_value=known.then(value - cash),
+            action_cost_value=pl.col("_moved"),
+            paid_value=paid,
+            _cross_words=came,
+            **common,
+        ),
+    ]
+
+
+def write_demergers(
+    found: pl.DataFrame,
+    *,
+    cost: pl.Expr,
+    left: pl.Expr,
+    came: pl.Expr,
+    gave: pl.Expr,
+    stayed: pl.Expr,
+    **common: pl.Expr,
+) -> list[pl.DataFrame]:
+    """Write that `_n` of the target came from the source, and which cost with them.
+
+    `came` and `gave` say so; `left` is what left the source, unless it has `stayed`.
+    """
+    value = product("_n", "t_p1")
+    return [
+        moves_of(
+            found,
+            _cross=pl.lit("demerger"),
+            _place_after=pl.col("t_place"),
+            related_instrument_id=pl.col("s_new"),
+            action_quantity=pl.col("_n"),
+            action_value=value,
+            action_cost_value=cost,
+            _cross_words=came,
+            _uncosted=cost.is_null(),
+            **common,
+        ),
+        moves_of(
+            found,
+            _cross=pl.lit("demerger"),
+            _place_after=pl.col("s_place"),
+            related_instrument_id=pl.col("t_new"),
+            action_value=-value,
+            action_cost_value=-left,
+            _cross_words=gave,
+            _uncosted=stayed,
+            **common,
+        ),
+    ]
 
 
 def is_out_of_range(implied: pl.Expr, prefix: str, *, share: float = 1.0) -> pl.Expr:

@@ -24,6 +24,8 @@ from holdings_kit.changes._crossings import (
     pick_used_entitlements,
     side_of,
     to_float as _f,
+    write_demergers,
+    write_mergers,
 )
 from holdings_kit.changes._facts import came_by_exchange, plain_symbol
 from holdings_kit.schema import MONEY, VALUE, product, total
@@ -86,24 +88,21 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     fewer = came & (pl.col("_n") > _RISE) & before
     units = pl.when(fewer).then(needed.cast(MONEY, strict=False)).otherwise("s_q0")
     both = both.with_columns(_units=units).with_columns(
-        _cost=pl.when(pl.col("_units") == pl.col("s_q0"))
+        _moved=pl.when(pl.col("_units") == pl.col("s_q0"))
         .then("s_c0")
         .otherwise(product("_units", "s_a0")),
         _n=pl.when(fewer).then(_RISE).otherwise("_n").cast(MONEY, strict=False),
         _raw=_multiply_by_ratio("_units").cast(MONEY, strict=False),
     )
-    value = product("_units", "s_p0")
     cash = (
         pl.when(pl.col("_raw") == pl.col("_n"))
         .then(ZERO)
         .otherwise(product(pl.col("_raw") - pl.col("_n"), pl.col("t_p1")))
     )
-    known = pl.col("s_p0").is_not_null() & pl.col("t_p1").is_not_null()
     done, limbo = both.filter(gone & came), both.filter(gone & ~came & swaps)
     waits = both.filter(
         swaps & (pl.col("s_q1") > 0) & (pl.col("_n") > 0) & pl.col("_is_due")
     )
-    where = {"_cross": pl.lit("merger"), **_WHERE}
     fraction = (pl.col("_raw") - pl.col("_n")).cast(pl.Float64())
     paid_out = (
         pl.when(pl.col("_raw") > pl.col("_n"))
@@ -112,30 +111,16 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
     )
     arrived = _say("{} came for {}, {}", pl.col("_n").cast(pl.Int64()), "s_id", _RATIO)
     return [
-        moves_of(
+        *write_mergers(
             done,
-            _place_after=pl.col("s_place"),
-            related_instrument_id=pl.col("t_new"),
-            action_quantity=-pl.col("_units"),
-            action_value=pl.when(known).then(-value),
-            action_cost_value=-pl.col("_cost"),
-            _cross_confidence=_SURE,
-            _cross_words=_say("merged into {}, {}", "t_new", _RATIO),
-            **where,
-        ),
-        moves_of(
-            done,
-            _place_after=pl.col("t_place"),
-            related_instrument_id=pl.col("s_id"),
-            action_quantity=pl.col("_n"),
-            action_value=pl.when(known).then(value - cash),
-            action_cost_value=pl.col("_cost"),
-            paid_value=pl.when(pl.col("kind") == "call")
+            gone=_say("merged into {}, {}", "t_new", _RATIO),
+            came=pl.concat_str(arrived, paid_out),
+            cash=cash,
+            paid=pl.when(pl.col("kind") == "call")
             .then(product("_n", "cash_per_unit"))
             .otherwise(ZERO),
             _cross_confidence=_SURE,
-            _cross_words=pl.concat_str(arrived, paid_out),
-            **where,
+            **_WHERE,
         ),
         moves_of(
             limbo,
@@ -150,8 +135,9 @@ def _find_mergers(lines: pl.DataFrame, rows: pl.DataFrame) -> list[pl.DataFrame]
                 "new_instrument_id",
                 "ratio",
             ),
+            _cross=pl.lit("merger"),
             _cross_pending=pl.lit(value=True),
-            **where,
+            **_WHERE,
         ),
         _write_pending(waits),
     ]
@@ -223,8 +209,6 @@ def _find_demergers(
         .cast(VALUE)
     )
     left = pl.when(~fell).then(ZERO).otherwise(pl.coalesce(own, cost))
-    value = product("_n", "t_p1")
-    where = {"_cross": pl.lit("demerger"), **_WHERE}
     done, rest = both.filter(came), both.filter(~came, pl.col("_n") > 0)
     # a child that came before: its cost follows, nothing is to come
     averaged = rest.filter(
@@ -234,30 +218,17 @@ def _find_demergers(
     )
     waits = rest.filter(~(fell & same), pl.col("s_q1") > 0, "_is_due")
     return [
-        moves_of(
+        *write_demergers(
             done,
-            _place_after=pl.col("t_place"),
-            related_instrument_id=pl.col("s_new"),
-            action_quantity=pl.col("_n"),
-            action_value=value,
-            action_cost_value=cost,
-            _cross_confidence=_SURE,
-            _cross_words=_say(
+            cost=cost,
+            left=left,
+            came=_say(
                 "{} came from {}, {}", pl.col("_n").cast(pl.Int64()), "s_new", "ratio"
             ),
-            _uncosted=cost.is_null(),
-            **where,
-        ),
-        moves_of(
-            done,
-            _place_after=pl.col("s_place"),
-            related_instrument_id=pl.col("t_new"),
-            action_value=-value,
-            action_cost_value=-left,
+            gave=_say("gave {} as a line of its own, {}", "t_new", "ratio"),
+            stayed=~fell,
             _cross_confidence=_SURE,
-            _cross_words=_say("gave {} as a line of its own, {}", "t_new", "ratio"),
-            _uncosted=~fell,
-            **where,
+            **_WHERE,
         ),
         moves_of(
             averaged,
@@ -271,8 +242,9 @@ def _find_demergers(
                 "new_instrument_id",
                 "ratio",
             ),
+            _cross=pl.lit("demerger"),
             _cross_pending=pl.lit(value=True),
-            **where,
+            **_WHERE,
         ),
         _write_pending(waits),
     ]

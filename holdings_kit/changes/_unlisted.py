@@ -17,6 +17,8 @@ from holdings_kit.changes._crossings import (
     pick_used_entitlements,
     side_of,
     to_float as _f,
+    write_demergers,
+    write_mergers,
 )
 from holdings_kit.changes._factors import price_band
 from holdings_kit.schema import MONEY, VALUE, product
@@ -168,34 +170,12 @@ def _write_proven_mergers(pairs: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _write_mergers(found: pl.DataFrame) -> list[pl.DataFrame]:
     """Write down mergers: `_units` of the source became `_n` of the target."""
-    if found.is_empty():
-        return []
-    found = found.with_columns(pl.col("_units", "_n").cast(MONEY, strict=False))
-    value = product("_units", "s_p0")
-    known = pl.col("s_p0").is_not_null() & pl.col("t_p1").is_not_null()
-    common = {"_cross": pl.lit("merger"), "_cross_confidence": pl.col("_confidence")}
-    return [
-        moves_of(
-            found,
-            _place_after=pl.col("s_place"),
-            related_instrument_id=pl.col("t_new"),
-            action_quantity=-pl.col("_units"),
-            action_value=pl.when(known).then(-value),
-            action_cost_value=-pl.col("_moved"),
-            _cross_words=pl.format("merged into {}: {}", "t_new", "_words"),
-            **common,
-        ),
-        moves_of(
-            found,
-            _place_after=pl.col("t_place"),
-            related_instrument_id=pl.col("s_id"),
-            action_quantity=pl.col("_n"),
-            action_value=pl.when(known).then(value),
-            action_cost_value=pl.col("_moved"),
-            _cross_words=pl.format("{} came for {}: {}", _f("_n"), "s_id", "_words"),
-            **common,
-        ),
-    ]
+    return write_mergers(
+        found.with_columns(pl.col("_units", "_n").cast(MONEY, strict=False)),
+        gone=pl.format("merged into {}: {}", "t_new", "_words"),
+        came=pl.format("{} came for {}: {}", _f("_n"), "s_id", "_words"),
+        _cross_confidence=pl.col("_confidence"),
+    )
 
 
 def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
@@ -267,35 +247,6 @@ def _find_traded_mergers(pairs: pl.DataFrame, tolerance: float) -> list[pl.DataF
             _confidence=pl.lit(0.65),
         )
     )
-
-
-def _write_demergers(found: pl.DataFrame) -> list[pl.DataFrame]:
-    """Write down lines whose cost is what another line of the account lost."""
-    if found.is_empty():
-        return []
-    value = product("_n", "t_p1")
-    common = {"_cross": pl.lit("demerger"), "_cross_confidence": pl.col("_confidence")}
-    return [
-        moves_of(
-            found,
-            _place_after=pl.col("t_place"),
-            related_instrument_id=pl.col("s_new"),
-            action_quantity=pl.col("_n"),
-            action_value=value,
-            action_cost_value=pl.col("_moved"),
-            _cross_words=pl.format("its cost left {}", "s_new"),
-            **common,
-        ),
-        moves_of(
-            found,
-            _place_after=pl.col("s_place"),
-            related_instrument_id=pl.col("t_new"),
-            action_value=-value,
-            action_cost_value=-pl.col("_moved"),
-            _cross_words=pl.format("the cost it lost is in {} now", "t_new"),
-            **common,
-        ),
-    ]
 
 
 def _find_traded_demergers(pairs: pl.DataFrame, tolerance: float) -> pl.DataFrame:
@@ -536,7 +487,15 @@ def _find_conserved(free: pl.DataFrame, tolerance: float) -> list[pl.DataFrame]:
         pairs = _fetch_both(free, rest, one="s", line="t")
         parts.append(_find_traded_demergers(pairs, tolerance).select(_DEMERGED))
     if parts:
-        found += _write_demergers(pl.concat(parts))
+        found += write_demergers(
+            pl.concat(parts),
+            cost=pl.col("_moved"),
+            left=pl.col("_moved"),
+            came=pl.format("its cost left {}", "s_new"),
+            gave=pl.format("the cost it lost is in {} now", "t_new"),
+            stayed=pl.lit(value=False),
+            _cross_confidence=pl.col("_confidence"),
+        )
         gone, odd = (_leave_out(part, found, free) for part in (gone, odd))
     rest = odd.select("_group", _one="_line").join(
         gone.select("_group", "_line"), on="_group"
