@@ -36,6 +36,7 @@ __all__ = [
     "EXCHANGES",
     "GROUPS",
     "HOLDINGS",
+    "INDIA_ZONE",
     "INSTANT",
     "INSTRUMENTS",
     "LISTINGS",
@@ -68,6 +69,8 @@ VALUE: Final = pl.Decimal(38, 8)
 RATE: Final = pl.Decimal(9, 6)
 """Published fractions such as a haircut: 27.07 % is 0.270700."""
 INSTANT: Final = pl.Datetime("us", "UTC")
+INDIA_ZONE: Final = "Asia/Kolkata"
+"""The time zone of the exchanges' trading days."""
 EXCHANGES: Final = ("NSE", "BSE", "NFO", "BFO", "MCX", "MF")
 """Fixed order in which a listing lends its name to an unresolved instrument."""
 

@@ -1,3 +1,4 @@
+from ._actions import ACTIONS as ACTIONS
 from ._bridge import (
     BRIDGE as BRIDGE,
     EFFECTS as EFFECTS,
@@ -6,11 +7,7 @@ from ._bridge import (
 from ._explain import (
     compare as compare,
 )
-from ._frames import (
-    ACTIONS as ACTIONS,
-    CHANGES as CHANGES,
-    MOVES as MOVES,
-)
+from ._frames import CHANGES as CHANGES, MOVES as MOVES
 from ._rules import (
     CAUSES as CAUSES,
     RULES as RULES,

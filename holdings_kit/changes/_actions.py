@@ -6,24 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from holdings_kit.changes._frames import ACTIONS
 from holdings_kit.errors import ConfigError
 from holdings_kit.portfolio._lots import parse_ratio, turn_ratio
-from holdings_kit.schema import conform
-
-__all__ = [
-    "DAY_WORDS",
-    "ISIN",
-    "KINDS",
-    "is_due",
-    "is_in_reach",
-    "known_isin",
-    "normal_id",
-    "products",
-    "read_actions",
-    "strip_blanks",
-    "with_root",
-]
+from holdings_kit.schema import ACTIONS, conform
 
 _CHAIN: Final = 6  # renamings of one share that are followed
 ISIN: Final = r"^[A-Z]{2}[A-Z0-9]{9}[0-9]$"

@@ -29,8 +29,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BRIDGE", "EFFECTS", "bridge"]
-
 EFFECTS: Final = {
     "value": (
         "price_effect",

@@ -18,22 +18,6 @@ from holdings_kit.schema import MONEY, VALUE, product, total
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "FIGURES",
-    "MOVE",
-    "RIGHTS",
-    "SIDE_COLUMNS",
-    "ZERO",
-    "add_up",
-    "is_out_of_range",
-    "moves_of",
-    "pick_used_entitlements",
-    "side_of",
-    "to_float",
-    "write_demergers",
-    "write_mergers",
-]
-
 RIGHTS: Final = r"-RE\d*$"
 """How the symbol of an entitlement to new shares ends."""
 

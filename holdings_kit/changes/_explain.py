@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from holdings_kit.changes._order import Order
     from holdings_kit.changes._still import Split
 
-__all__ = ["compare", "explain", "table_pricing"]
-
 _SLICE: Final = 131_072  # lines looked at together, of whole accounts
 _BATCH: Final = 65_536  # lines that moved, worth explaining together
 

@@ -17,8 +17,6 @@ from holdings_kit.changes._actions import ISIN, known_isin, products, with_root
 from holdings_kit.changes._frames import with_rare
 from holdings_kit.schema import MONEY, VALUE
 
-__all__ = ["price_band", "with_factor"]
-
 _USUAL_BONUS: Final = (
     "1:1 1:2 2:1 3:1 4:1 1:3 1:4 1:5 1:10 2:3 2:5 3:2 3:5 1:8 3:4 5:1 1:20 7:1 9:1"
 )

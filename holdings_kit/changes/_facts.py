@@ -16,17 +16,6 @@ from holdings_kit.schema import MONEY, VALUE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "TOLERANCES",
-    "came_by_exchange",
-    "has_haircut_moved",
-    "has_price_moved",
-    "is_still",
-    "plain_symbol",
-    "with_facts",
-    "with_missing",
-]
-
 _SUSPENDED: Final = r'"suspendedOn(NSE|BSE)": ?"?true'
 _LONG: Final = pl.Decimal(38, MONEY.scale)
 _FEW: Final = 3  # fewer lines than this are sold in a day

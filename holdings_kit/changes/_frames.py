@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from holdings_kit.schema import ACTIONS, INSTANT, MONEY, RATE, VALUE
+from holdings_kit.schema import INSTANT, MONEY, RATE, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = [
-    "ACTIONS",
-    "BUCKETS",
-    "CHANGES",
-    "MOVES",
-    "QUANTITIES",
-    "with_rare",
-]
 
 BUCKETS: Final = ("settled_quantity", "t1_quantity", "pledged_quantity")
 """Disjoint: they add up to what is owned."""

@@ -18,8 +18,6 @@ from holdings_kit.changes._order import is_held
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LINK_RULES", "with_links"]
-
 _ACCOUNT: Final = ("_rows_after", "_lines_before", "_lines_after")
 _OLD: Final = pl.col("_old_id")
 _NEW: Final = pl.col("_new_id")

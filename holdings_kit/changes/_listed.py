@@ -30,8 +30,6 @@ from holdings_kit.changes._crossings import (
 from holdings_kit.changes._facts import came_by_exchange, plain_symbol
 from holdings_kit.schema import MONEY, VALUE, product, total
 
-__all__ = ["find_listed", "with_income"]
-
 _PAISA: Final = 0.0051  # what an average is rounded by
 _RATIO: Final = pl.col("ratio").fill_null("1:1")
 _WHERE: Final = {"_cross_ratio": pl.col("ratio"), "_cross_date": pl.col("ex_date")}

@@ -16,19 +16,6 @@ from holdings_kit.schema import HOLDINGS, MONEY, VALUE, conform
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "NAMES",
-    "Order",
-    "account_facts",
-    "fetch_sides",
-    "is_held",
-    "mark_starts",
-    "ordered",
-    "read_side",
-    "sum_duplicates",
-    "with_absent",
-]
-
 _WORD_BITS: Final = 64  # of a line's number: its group, instrument, side, row
 
 

@@ -18,8 +18,6 @@ from holdings_kit.schema import MONEY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CAUSES", "RULES", "STATES", "STILL", "Rule", "decide"]
-
 _PAIRS: Final = {
     "owned": "owned_quantity",
     "free": "settled_quantity",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.changes._order import Order
 
-__all__ = ["Split", "Splitter", "put_back"]
-
 _FIGURES: Final = (
     *QUANTITIES,
     "average_price",

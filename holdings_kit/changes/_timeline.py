@@ -34,8 +34,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["SPANS", "TIMELINE", "spans", "timeline"]
-
 TIMELINE: Final = pl.Schema({"step": pl.Int64(), "scope": pl.String(), **CHANGES})
 """`CHANGES` with the number of the pair: step 0 is the first snapshot to the second.
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-__all__ = ["read_moves", "with_transfers"]
-
 _DELTA: Final = (
     pl.col("owned_quantity_after") - pl.col("_grown") + pl.col("_fraction")
 ).cast(MONEY)

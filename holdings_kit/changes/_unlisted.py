@@ -26,8 +26,6 @@ from holdings_kit.schema import MONEY, VALUE, product
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["find_unlisted"]
-
 _FINE: Final = 0.002  # of a cost that rounding may hide: a smaller gap is telling
 _COARSE: Final = 0.01
 _TRIPLE: Final = 3

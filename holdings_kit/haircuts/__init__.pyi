@@ -4,7 +4,7 @@ from ._attribution import (
     collateral_changes as collateral_changes,
 )
 from ._audit import AUDIT as AUDIT, audit as audit
-from ._backtest import COVERAGE as COVERAGE, backtest as backtest, breaches as breaches
+from ._backtest import backtest as backtest, breaches as breaches
 from ._basel import (
     basel as basel,
     basel_exposure as basel_exposure,
@@ -17,6 +17,7 @@ from ._compare_models import (
     compare_models as compare_models,
     procyclicality as procyclicality,
 )
+from ._coverage import COVERAGE as COVERAGE
 from ._decompose import DECOMPOSITION as DECOMPOSITION, decompose as decompose
 from ._filtered import (
     evt as evt,

@@ -20,8 +20,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
 
-__all__ = ["COLLATERAL_CHANGES", "collateral_changes"]
-
 COLLATERAL_CHANGES: Final = pl.Schema(
     {
         "account_id": pl.String(),

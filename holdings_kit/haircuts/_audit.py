@@ -26,8 +26,6 @@ from holdings_kit.haircuts._frames import (
 )
 from holdings_kit.schema import require_columns
 
-__all__ = ["AUDIT", "Declared", "audit", "read_audited"]
-
 Declared: TypeAlias = (
     pl.DataFrame
     | pl.LazyFrame

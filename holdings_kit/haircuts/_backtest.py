@@ -11,7 +11,6 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError
 from holdings_kit.haircuts._coverage import (
-    COVERAGE,
     Column,
     Setting,
     coverage,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts.statistics._laws import Cache
     from holdings_kit.haircuts.statistics._overlapping import Loss
-
-__all__ = ["COVERAGE", "backtest", "breaches"]
 
 _HIDDEN: Final = ("day", "end_date", "move", "sigma")
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import AnyFrame
 
-__all__ = ["Listing", "basel", "basel_exposure", "basel_scaled"]
-
 Listing: TypeAlias = Literal["main_index", "other_listed", "unlisted"]
 EQUITY: Final = {
     "2": {"main_index": 0.15, "other_listed": 0.25, "unlisted": 1.0},

@@ -23,8 +23,6 @@ from holdings_kit.schema import VALUE
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame
 
-__all__ = ["BOOK_EFFECTS", "book_effects"]
-
 BOOK_EFFECTS: Final = pl.Schema(
     {
         "model": pl.String(),  # the name, where a model has several

@@ -16,8 +16,6 @@ from holdings_kit.schema import MARGINS, as_frame, fill_columns, require_columns
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Conversion, Seed
 
-__all__ = ["clearing_collateral"]
-
 FIXED: Final = {"liquid_etf": 0.05, "sgb": 0.10, "gilt": 0.10}
 LEAST: Final = {"nifty50": 0.0, "share": 0.20, "broad_etf": 0.0}
 """Least haircut beside the VaR margin, which has its own floors."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame, Floats
     from holdings_kit.haircuts._losses import Loss
 
-__all__ = ["Comparison", "compare_models", "procyclicality"]
-
 SCORES: Final = pl.Schema(
     {
         "model": pl.String(),

@@ -47,18 +47,6 @@ from holdings_kit.haircuts.statistics._result import share_as_large, side_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "COVERAGE",
-    "POOLED",
-    "Column",
-    "Setting",
-    "built_for",
-    "coverage",
-    "exact_sizes",
-    "filled",
-    "rates",
-]
-
 Column: TypeAlias = (
     Floats | pl.Series | list[float | None] | list[str | None] | list[str]
 )

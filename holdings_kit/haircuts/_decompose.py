@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import AnyFrame
 
-__all__ = ["DECOMPOSITION", "decompose"]
-
 DECOMPOSITION: Final = pl.Schema(
     {
         "instrument_id": pl.String(),

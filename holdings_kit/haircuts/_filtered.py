@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import AnyFrame, Floats
 
-__all__ = ["evt", "filtered_historical", "student_t"]
-
 DEGREES: Final = (2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0, 100.0)
 """Degrees of freedom tried by the rolling maximum-likelihood fit of the t law."""
 LEAST_EXCESSES: Final = 10

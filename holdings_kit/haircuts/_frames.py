@@ -27,27 +27,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "HAIRCUTS",
-    "PRICES",
-    "Aim",
-    "AnyFrame",
-    "Bools",
-    "Closes",
-    "Floats",
-    "Ints",
-    "aim_at",
-    "check_choice",
-    "check_days",
-    "check_fraction",
-    "choose_each",
-    "find_starts",
-    "last_margins",
-    "read_closes",
-    "read_haircuts",
-    "take_closes",
-]
-
 AnyFrame: TypeAlias = FrameLike | pl.LazyFrame
 """A frame of any library, lazy or not, or a file; see `schema.as_frame`."""
 Bools: TypeAlias = NDArray[np.bool_]

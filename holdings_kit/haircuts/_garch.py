@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import AnyFrame, Floats
 
-__all__ = ["garch"]
-
 PERCENT = 100.0
 
 

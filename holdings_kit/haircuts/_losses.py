@@ -18,13 +18,12 @@ from holdings_kit.haircuts._frames import (
     read_haircuts,
 )
 from holdings_kit.haircuts._volatility import volatility
-from holdings_kit.haircuts.statistics._overlapping import Loss
 from holdings_kit.schema import fill_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BOOK", "Book", "Loss", "losses", "netted", "windows"]
+    from holdings_kit.haircuts.statistics._overlapping import Loss
 
 BOOK: Final = "(book)"
 """`instrument_id` under which a netted book stands beside its names."""

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import AnyFrame, Closes, Floats
 
-__all__ = ["ewma", "expected_shortfall", "historical"]
-
 
 def ewma(
     prices: AnyFrame,

@@ -11,23 +11,6 @@ from holdings_kit.errors import load_optional
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats
 
-__all__ = [
-    "beta_quantile",
-    "binomial_cdf",
-    "binomial_pmf",
-    "chi2_quantile",
-    "chi2_sf",
-    "log_choose",
-    "log_gamma",
-    "normal_cdf",
-    "normal_pdf",
-    "normal_quantile",
-    "normal_tail",
-    "t_cdf",
-    "t_quantile",
-    "xlogy",
-]
-
 _SPECIAL: Any = load_optional("scipy.special")
 
 

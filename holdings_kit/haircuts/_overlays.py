@@ -20,8 +20,6 @@ from holdings_kit.haircuts._frames import (
 )
 from holdings_kit.haircuts._numeric import normal_quantile
 
-__all__ = ["buffer", "stressed", "ten_year_floor"]
-
 TEN_YEARS = 2500
 RUN = ("instrument_id", "model", "name")
 

@@ -24,16 +24,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import AnyFrame, Floats
 
-__all__ = [
-    "PANEL",
-    "change_points",
-    "drift",
-    "panel",
-    "panel_of",
-    "panel_part",
-    "published",
-]
-
 PANEL: Final = pl.Schema(
     {
         "instrument_id": pl.String(),

@@ -33,8 +33,6 @@ from holdings_kit.schema import ACTIONS, MONEY, as_frame, conform, require_colum
 if TYPE_CHECKING:
     from holdings_kit.haircuts._volatility import Seed
 
-__all__ = ["REPRODUCED", "Reproduction", "reproduce"]
-
 REPRODUCED: Final = pl.Schema(
     {
         "instrument_id": pl.String(),

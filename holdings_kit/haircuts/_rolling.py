@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
-__all__ = ["Interpolation", "has_full_window", "rolling_quantile", "split_windows"]
-
 Interpolation: TypeAlias = Literal["linear", "lower", "higher", "midpoint"]
 
 

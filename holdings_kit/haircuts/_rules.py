@@ -38,16 +38,6 @@ from holdings_kit.haircuts._volatility import (
 )
 from holdings_kit.schema import require_columns
 
-__all__ = [
-    "FirstReturns",
-    "Groups",
-    "RuleMargin",
-    "apply_rule_2020",
-    "groups_of_margins",
-    "sebi_2005",
-    "sebi_2020",
-]
-
 Labels: TypeAlias = NDArray[np.str_]
 Groups: TypeAlias = str | Mapping[str, str] | pl.DataFrame | pl.LazyFrame
 """One group for all, a group per `instrument_id`, or a frame that says it."""

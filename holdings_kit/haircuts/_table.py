@@ -14,8 +14,6 @@ from holdings_kit.schema import require_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["table"]
-
 Shown: TypeAlias = Any  # great_tables.GT, or text: the package may be absent
 
 _HEADS: Final = {

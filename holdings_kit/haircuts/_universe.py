@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
     Model: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
 
-__all__ = ["Slice", "Universe"]
-
 T = TypeVar("T")
 _ROWS: Final = 1_000_000  # closes of a slice: some 0.5 GB while it is judged
 _LARGEST: Final = 1_000_000  # bytes of a plan that travels with every task

@@ -14,15 +14,6 @@ from holdings_kit.schema import require_columns
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Closes, Floats, Ints
 
-__all__ = [
-    "Conversion",
-    "FirstReturn",
-    "Seed",
-    "convert_move",
-    "standardise_returns",
-    "volatility",
-]
-
 Seed: TypeAlias = str | float | pl.DataFrame | pl.LazyFrame
 """``zero``, ``first`` (r₁²), ``mean:N``, a daily variance, or a frame of daily σ."""
 Conversion: TypeAlias = Literal["linear", "exp_long", "exp_short"]

@@ -21,8 +21,6 @@ from holdings_kit.schema import ACTIONS, MONEY, conform
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["adjust"]
-
 _JOINING: Final = (
     "split",
     "bonus",

@@ -14,26 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from holdings_kit.errors import ConfigError, load_optional, readable
+from holdings_kit.schema import INDIA_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "MUMBAI",
-    "SPECIAL_SESSIONS",
-    "Calendar",
-    "CalendarKnown",
-    "Published",
-    "SpecialSession",
-    "Weekdays",
-    "calendar_known",
-    "is_trading_day",
-    "market_calendar",
-    "next_trading_day",
-    "trading_days",
-]
-
-MUMBAI: Final = ZoneInfo("Asia/Kolkata")
+MUMBAI: Final = ZoneInfo(INDIA_ZONE)
 _OPEN, _CLOSE = time(9, 15), time(15, 30)
 _SATURDAY: Final = 5
 _LONGEST_CLOSURE: Final = 15  # days without any session; longer was never seen

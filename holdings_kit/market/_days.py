@@ -9,9 +9,7 @@ from typing import Final
 import polars as pl
 
 from holdings_kit.market._calendar import MUMBAI, market_calendar
-from holdings_kit.schema import INSTANT, is_fund
-
-__all__ = ["day_of", "day_of_close", "day_of_last_price", "trading_day_number"]
+from holdings_kit.schema import INDIA_ZONE, INSTANT, is_fund
 
 _FIRST_DAY: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_DAY: Final = datetime(2040, 1, 1, tzinfo=UTC)
@@ -80,7 +78,7 @@ def day_of_last_price() -> pl.Expr:
 def _find_last_session(instant: pl.Expr) -> pl.Expr:
     """Give the day of the last session that had begun at an instant."""
     opens, _ = _list_sessions()
-    days = opens.dt.convert_time_zone("Asia/Kolkata").dt.date()
+    days = opens.dt.convert_time_zone(INDIA_ZONE).dt.date()
     count = pl.lit(opens).search_sorted(instant, side="right").cast(pl.Int64())
     place = pl.when(instant.is_not_null() & (count > 0)).then(count - 1)
     return pl.lit(days).gather(place)

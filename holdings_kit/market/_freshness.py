@@ -19,14 +19,6 @@ from holdings_kit.schema import require_zone
 if TYPE_CHECKING:
     from holdings_kit.market._calendar import Calendar
 
-__all__ = [
-    "Clock",
-    "Freshness",
-    "freshness",
-    "require_fresh",
-    "utc_now",
-]
-
 Clock = Callable[[], datetime]
 """Gives the instant to hold things against; clients take one as `clock`."""
 

@@ -7,8 +7,6 @@ import polars as pl
 from holdings_kit.market._days import day_of_close, day_of_last_price
 from holdings_kit.schema import HOLDINGS, PRICES, conform, fill_columns
 
-__all__ = ["prices_of"]
-
 
 def prices_of(holdings: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     """Make a table of the prices that payloads carry, to value other rows with.

@@ -32,8 +32,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CONCENTRATION", "EXPOSURES", "concentration", "look_through", "open_funds"]
-
 _RATIO: Final = pl.Decimal(38, 12)  # weights of a constituents table
 _CONSTITUENTS: Final = pl.Schema(
     {"fund_id": pl.String(), "instrument_id": pl.String(), "weight": _RATIO}

@@ -34,16 +34,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "list_moving",
-    "match_transfers",
-    "pick_moving",
-    "read_factors",
-    "read_owners",
-    "read_pairs",
-    "with_flows",
-]
-
 _TRANSFER_DAYS: Final = 7
 _NOTHING: Final = pl.lit(0, VALUE)
 _BETWEEN: Final = (pl.col("ex_date") > pl.col("date_before")) & (

@@ -25,16 +25,6 @@ from holdings_kit.schema import (
     require_columns,
 )
 
-__all__ = [
-    "OPEN_LOTS",
-    "REALIZED_LOTS",
-    "Lots",
-    "fifo_lots",
-    "parse_ratio",
-    "read_ratios",
-    "turn_ratio",
-]
-
 _TRADES: Final = pl.Schema(
     {
         "date": pl.Date(),

@@ -32,8 +32,6 @@ from holdings_kit.schema import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["PERFORMANCE", "performance"]
-
 np: Any = load_optional("numpy")
 Floats: TypeAlias = Any  # numpy is asked for late
 

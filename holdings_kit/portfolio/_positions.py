@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-__all__ = ["consolidate", "make_positions", "summarize"]
-
 _KEYS: Final = ("instrument_id", "account_id", "broker", "source", "asset_class")
 _BUCKETS: Final = [
     name for name in HOLDINGS if name.endswith("_quantity") and name in POSITIONS

@@ -30,16 +30,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.schema import FrameLike
 
-__all__ = [
-    "BASES",
-    "PriceTable",
-    "Pricing",
-    "barriers",
-    "price_table",
-    "pricing_of",
-    "with_price",
-]
-
 BASES: Final = ("ltp", "close", "price")
 _PAISE: Final = 100
 _SERIES: Final = ("EQ", "BE", "BZ", "SM", "ST")

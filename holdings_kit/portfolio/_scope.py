@@ -8,8 +8,6 @@ import polars as pl
 
 from holdings_kit.schema import is_fund
 
-__all__ = ["SCOPES", "asks_for", "has_parts", "list_answered", "list_parts"]
-
 SCOPES: Final = {False: "securities", True: "funds"}
 """The two parts that are asked for apart, by whether a row `is_fund`."""
 

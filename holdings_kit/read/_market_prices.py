@@ -14,7 +14,7 @@ from holdings_kit.read._market import read_market
 from holdings_kit.read._market_symbols import resolve_symbols, seen_in
 from holdings_kit.read._packed import read_bytes
 from holdings_kit.read.identity import isin_ok
-from holdings_kit.schema import ACTIONS, INSTRUMENTS, MONEY, PRICES, conform
+from holdings_kit.schema import ACTIONS, INDIA_ZONE, INSTRUMENTS, MONEY, PRICES, conform
 from holdings_kit.wire._exchange import recognize
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ _DAYS: Final = (
     ("%d-%m-%Y", r"^\d{1,2}-\d{1,2}-\d{4}"),
     ("%d/%m/%Y", r"^\d{1,2}/\d{1,2}/\d{4}"),
 )
-_INDIA: Final = "Asia/Kolkata"
 
 
 def read_prices(
@@ -337,7 +336,7 @@ def _read_days(days: pl.Series) -> pl.Series:
     if dtype == pl.Date():
         read = days
     elif isinstance(dtype, pl.Datetime):
-        local = days.dt.convert_time_zone(_INDIA) if dtype.time_zone else days
+        local = days.dt.convert_time_zone(INDIA_ZONE) if dtype.time_zone else days
         read = local.dt.date()
     else:
         text = days.cast(pl.String()).str.strip_chars()
@@ -360,7 +359,7 @@ def _read_days(days: pl.Series) -> pl.Series:
         )
         read = frame.select(
             day=pl.when(zoned)
-            .then(instant.dt.convert_time_zone(_INDIA).dt.date())
+            .then(instant.dt.convert_time_zone(INDIA_ZONE).dt.date())
             .otherwise(pl.coalesce(parsed))
         ).to_series()
     wrong = read.is_null()

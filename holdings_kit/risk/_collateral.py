@@ -25,19 +25,6 @@ from holdings_kit.schema import (
     require_columns,
 )
 
-__all__ = [
-    "COLLATERAL",
-    "LIKE_CASH",
-    "Cash",
-    "Quantity",
-    "cap_each_security",
-    "collateral",
-    "join_account",
-    "read_account_sums",
-    "refuse_duplicates",
-    "take_last_files",
-]
-
 Quantity: TypeAlias = Literal["pledged", "pledgeable", "owned"]
 Cash: TypeAlias = Decimal | float | pl.DataFrame | pl.LazyFrame
 

@@ -23,8 +23,6 @@ from holdings_kit.risk._collateral import (
 from holdings_kit.risk._margin_rules import Practice, Rules, as_rules
 from holdings_kit.schema import VALUE, Frame, any_known, conform, require_columns
 
-__all__ = ["MARGIN", "RECONCILED", "margin", "reconcile", "sum_usable"]
-
 MARGIN: Final = pl.Schema(
     {
         "account_id": pl.String(),

@@ -15,18 +15,6 @@ import polars as pl
 
 from holdings_kit.errors import ConfigError, readable, require_known
 
-__all__ = [
-    "FEES",
-    "LIST_CUT",
-    "RULES",
-    "Fees",
-    "Practice",
-    "Rules",
-    "as_rules",
-    "broker_fees",
-    "list_cut_haircut",
-]
-
 Practice: TypeAlias = Literal["strict", "broker"]
 
 RULES: Final = pl.DataFrame(

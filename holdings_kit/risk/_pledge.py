@@ -34,13 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-__all__ = [
-    "PLAN",
-    "PledgePlan",
-    "Policy",
-    "pledge_plan",
-]
-
 _ZERO: Final = Decimal(0)
 
 

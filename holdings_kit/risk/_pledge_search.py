@@ -24,22 +24,6 @@ if TYPE_CHECKING:
 else:
     np = load_optional("numpy")
 
-__all__ = [
-    "Choice",
-    "Program",
-    "Solution",
-    "Task",
-    "add_units",
-    "choose_units",
-    "compute_shadow_price",
-    "find_cheapest_set",
-    "keep_chosen",
-    "solve",
-    "sum_added_values",
-    "take_all_units",
-]
-
-
 _ZERO: Final = Decimal(0)
 _ROWS: Final = 1e4  # the need in the solver's units: its tolerance is absolute
 _ON: Final = 0.5  # a switch above it is on

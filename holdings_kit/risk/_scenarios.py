@@ -18,8 +18,6 @@ from holdings_kit.schema import fill_columns, require_columns
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SCENARIOS", "SHOCKS", "check_shocks", "make_shocks", "scenario"]
-
 SHOCKS: Final = pl.Schema(
     {
         "scenario": pl.String(),

@@ -27,15 +27,6 @@ if TYPE_CHECKING:
     from holdings_kit.risk._collateral import Cash
     from holdings_kit.risk._margin_rules import Practice, Rules
 
-__all__ = [
-    "SHOCKED",
-    "ReadyBook",
-    "grid",
-    "shock",
-    "shock_positions",
-]
-
-
 _EXACT: Final = pl.Decimal(38, 14)  # a value and a fraction of six places: 8 + 6
 
 SHOCKED: Final = pl.Schema(

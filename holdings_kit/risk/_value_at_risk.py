@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 else:
     np = load_optional("numpy")
 
-__all__ = ["CONTRIBUTIONS", "RISK", "Method", "value_at_risk", "var_contributions"]
-
 Method: TypeAlias = Literal["historical", "ewma", "filtered_historical"]
 
 RISK: Final = pl.Schema(

@@ -99,7 +99,7 @@ class Source:
             name = self._name_mark(place)
             yield _Part(torn, name, marks.get(name, 0))
         for path in self._files:
-            yield from self._read_file(path, marks.get(self._name_mark(path), 0))
+            yield from self._read_parts_of(path, marks.get(self._name_mark(path), 0))
 
     def pieces(self) -> Iterator[Piece]:
         """Cut the files for others to read; only plain ones can be cut.
@@ -122,7 +122,7 @@ class Source:
             yield Piece(small[at : at + step], 0, None, 1, {})
 
     def _cut(self, path: Path) -> Iterator[Piece]:
-        for part, name, mark in self._read_file(
+        for part, name, mark in self._read_parts_of(
             path, self._into.mark(self._name_mark(path)) or 0
         ):
             marks = {name: mark}
@@ -135,7 +135,7 @@ class Source:
     def _name_mark(self, path: Path) -> str:
         return f"holdings_kit scan {self._kind} {show_path(path)}"
 
-    def _read_file(self, path: Path, mark: int) -> Iterator[_Part]:
+    def _read_parts_of(self, path: Path, mark: int) -> Iterator[_Part]:
         name = self._name_mark(path)
         try:
             raw = open_regular(path)

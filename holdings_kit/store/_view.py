@@ -11,6 +11,7 @@ from holdings_kit.errors import ConfigError, StoreError, readable
 from holdings_kit.schema import (
     BASKETS,
     HOLDINGS,
+    INDIA_ZONE,
     LISTINGS,
     REJECTS,
     SNAPSHOTS,
@@ -124,7 +125,7 @@ class StoreView:
 
     def rejects(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
         """Read what could not be read (`REJECTS`), of all files or those named."""
-        return self._run(self._set_aside(files).filter(~is_event_reason()))
+        return self._run_naming(self._set_aside(files).filter(~is_event_reason()))
 
     def events(self, *, files: Collection[str] | None = None) -> pl.DataFrame:
         """Read the events that were no holdings import (`EVENTS`), each once.
@@ -148,7 +149,7 @@ class StoreView:
         0
         [('order', 'a1')]
         """
-        rows = self._run(self._set_aside(files).filter(is_event_reason()))
+        rows = self._run_naming(self._set_aside(files).filter(is_event_reason()))
         place = ["file", "line_no", "raw"]
         # of two loads the one that verified comes last, by the words of the reason
         once = rows.unique(place, keep="last", maintain_order=True)
@@ -222,7 +223,7 @@ class StoreView:
         Superseded ones too, quarantined ones not. `first` and `last` bound the days,
         both inclusive.
         """
-        day = pl.col("snapshot_at").dt.convert_time_zone("Asia/Kolkata").dt.date()
+        day = pl.col("snapshot_at").dt.convert_time_zone(INDIA_ZONE).dt.date()
         judged = self._judge_stored(~_is("quarantined"))
         days = judged.with_columns(day.alias("_day"))
         if first is not None:
@@ -302,7 +303,7 @@ class StoreView:
         log = self._tables.scan(
             "decisions", buckets=self._find_buckets(None), known_at=self._known_at
         )
-        return self._run(log).unique()
+        return self._run_naming(log).unique()
 
     def _read_stored(
         self, account_ids: Collection[str] | None = None, until: datetime | None = None
@@ -316,7 +317,7 @@ class StoreView:
             stored = stored.filter(pl.col("account_id").is_in(list(account_ids)))
         if until is not None:
             stored = stored.filter(pl.col("snapshot_at") <= until)
-        return self._run(stored).with_columns(missing=pl.lit(None, pl.String()))
+        return self._run_naming(stored).with_columns(missing=pl.lit(None, pl.String()))
 
     def _judge_stored(
         self,
@@ -370,7 +371,7 @@ class StoreView:
         plans = self._scan_rows(snapshots)
         return self._run_all([rows.group_by("snapshot_id").len() for rows in plans])
 
-    def _run(self, plan: pl.LazyFrame) -> pl.DataFrame:
+    def _run_naming(self, plan: pl.LazyFrame) -> pl.DataFrame:
         return self._run_all([plan])[0]
 
     def _run_all(self, plans: list[pl.LazyFrame]) -> list[pl.DataFrame]:

@@ -30,3 +30,27 @@ def functions(folder: Path) -> list[tuple[Path, str]]:
 def test_no_function_is_a_riddle(folder: Path) -> None:
     found = [(p.name, n) for p, n in functions(folder) if n.strip("_") in RIDDLES]
     assert found == []
+
+
+LISTED = {"schema.py", "errors.py", "identity.py", "cluster.py"}  # public modules
+
+
+def test_a_module_names_what_it_offers_once() -> None:
+    """A name without an underscore is offered; the faces say what is public."""
+    lists = {
+        path.name
+        for folder in (ROOT / "holdings_kit", ROOT / "widgets")
+        for path in folder.rglob("*.py")
+        if path.name != "__init__.py" and "__all__ =" in path.read_text()
+    }
+    assert lists == LISTED
+
+
+def test_a_private_name_has_one_meaning() -> None:
+    """The two APIs' own `_read_listings` and `_plan_holdings` do the same job."""
+    modules: dict[str, set[Path]] = {}
+    for path, name in functions(ROOT / "holdings_kit"):
+        if name.startswith("_") and not name.startswith("__"):
+            modules.setdefault(name, set()).add(path)
+    shared = {name for name, paths in modules.items() if len(paths) > 1}
+    assert shared == {"_plan_holdings", "_read_listings"}

@@ -24,15 +24,6 @@ from holdings_kit.haircuts.statistics._result import (
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats, Ints
 
-__all__ = [
-    "confidence_set",
-    "diebold_mariano",
-    "fz0",
-    "fz0_losses",
-    "pinball",
-    "pinball_losses",
-]
-
 FEWEST_DAYS: Final = 10
 EQUAL: Final = 1e-12
 """Share of the variance of two losses below which their difference does not vary."""

@@ -37,18 +37,6 @@ from holdings_kit.haircuts.statistics._result import (
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats, Ints
 
-__all__ = [
-    "Limits",
-    "binomial",
-    "clopper_pearson",
-    "kupiec",
-    "plus_factor",
-    "rate_limits",
-    "traffic_light",
-    "tuff",
-    "zones",
-]
-
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 GREEN: Final = 0.95
 YELLOW: Final = 0.9999

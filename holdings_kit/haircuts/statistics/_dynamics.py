@@ -36,8 +36,6 @@ from holdings_kit.haircuts.statistics._result import (
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
-__all__ = ["LAGS", "draw_hits", "duration", "dynamic_quantile", "rank_of_hits"]
-
 NEEDED: Final = 2
 LAGS: Final = 4
 TINY: Final = 1e-12

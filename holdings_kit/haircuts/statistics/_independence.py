@@ -31,14 +31,6 @@ from holdings_kit.haircuts.statistics._result import (
     unknown,
 )
 
-__all__ = [
-    "Transitions",
-    "christoffersen",
-    "conditional_coverage",
-    "haas",
-    "transitions",
-]
-
 TINY: Final = 1e-300
 
 

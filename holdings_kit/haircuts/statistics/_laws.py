@@ -25,32 +25,6 @@ from holdings_kit.haircuts.statistics._result import size_note
 if TYPE_CHECKING:
     from holdings_kit.haircuts._frames import Floats, Ints
 
-__all__ = [
-    "DRAWS",
-    "LEVELS",
-    "NOMINAL",
-    "SHIPPED",
-    "Cache",
-    "Law",
-    "Table",
-    "condense_draws",
-    "draw_positions",
-    "draw_table",
-    "duration_table",
-    "forget_tables",
-    "haas_table",
-    "joint_law",
-    "mid_p_values",
-    "name_table",
-    "pof",
-    "round_days",
-    "run_law",
-    "transition_ratio",
-    "tuff_law",
-    "tuff_term",
-    "weibull",
-]
-
 Kind: TypeAlias = Literal["haas_mixed", "haas_between", "duration"]
 Cache: TypeAlias = str | Path | None
 """Folder of null tables; ``platform``: that of the user; ``None``: none."""
@@ -450,8 +424,3 @@ def _choose_folder(cache: Cache) -> Path | None:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", home / ".cache"))
     return base / "holdings_kit" / "nulls"
-
-
-def forget_tables() -> None:
-    """Forget the tables in memory; those in folders stay."""
-    _read_or_draw.cache_clear()

@@ -36,17 +36,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import Bools, Floats, Ints
 
-__all__ = [
-    "FOUND",
-    "Loss",
-    "combine_offsets",
-    "count_under_garch",
-    "detectable_ratio",
-    "follows_enough",
-    "overlapping",
-    "power",
-]
-
 Singles: TypeAlias = NDArray[np.float32]
 Loss: TypeAlias = Literal["terminal", "worst"]
 FOUND: Final = 0.8

@@ -13,21 +13,6 @@ import polars as pl
 from holdings_kit.errors import ConfigError, readable
 from holdings_kit.haircuts._frames import Bools, Floats, check_fraction
 
-__all__ = [
-    "Hits",
-    "Numbers",
-    "TestResult",
-    "as_floats",
-    "as_hits",
-    "check_level",
-    "name_test",
-    "share",
-    "share_as_large",
-    "side_of",
-    "size_note",
-    "unknown",
-]
-
 _Asked = ParamSpec("_Asked")
 EQUAL: Final = 1e-9
 

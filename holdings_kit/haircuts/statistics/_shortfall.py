@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from holdings_kit.haircuts._frames import Floats, Ints
 
-__all__ = ["acerbi_szekely", "mcneil_frey", "nolde_ziegel"]
-
 NEEDED = 2
 BLOCK = 2_000_000
 
