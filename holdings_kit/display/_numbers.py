@@ -12,8 +12,6 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from holdings_kit.schema import INDIA_ZONE
-
 if TYPE_CHECKING:
     import polars as pl
 
@@ -39,7 +37,7 @@ _THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 _RUPEE: Final = "\N{INDIAN RUPEE SIGN}"
 _CRORE, _LAKH = Decimal(10_000_000), Decimal(100_000)
 _LEAST_P: Final = Decimal("0.001")
-INDIA: Final = ZoneInfo(INDIA_ZONE)
+INDIA: Final = ZoneInfo("Asia/Kolkata")  # written out: to import it loads polars
 _WORDS: Final[dict[Kind, tuple[str, ...]]] = {
     "percent": ("weight", "return", "share", "confidence", "twr", "xirr", "drawdown"),
     "rate": (

@@ -121,6 +121,7 @@ def performance(
     Examples
     --------
     >>> from datetime import UTC, datetime
+    >>> from holdings_kit.schema import HOLDINGS
     >>> line = dict.fromkeys(HOLDINGS) | {"account_id": "A", "instrument_id": "X"}
     >>> days = [(5, 10, 100, 100), (6, 10, 100, 110), (7, 20, 110, 120)]
     >>> rows = [
