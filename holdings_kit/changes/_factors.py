@@ -300,8 +300,8 @@ def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
     factor = pl.col("_num") / pl.col("_den")
     grows = factor > 1
     new_isin, same_isin = pl.col("_new_isin"), pl.col("_same_isin")
-    whole = pl.when(pl.col("_den") == 1).then(pl.col("_num"))
-    usual = pl.col("_may_split") & whole.ne(4)  # that is as often a bonus of 3:1
+    # of 4 a bonus of 3:1 is as usual, and of a factor that is not whole a bonus is
+    usual = pl.col("_may_split") & (pl.col("_den") == 1) & (pl.col("_num") != 4)
     split = grows & (
         (new_isin & pl.col("_may_split"))
         | (~same_isin & usual & ~pl.col("_late") & _A1.is_not_null())

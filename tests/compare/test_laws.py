@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
@@ -74,3 +75,32 @@ def test_two_snapshots_of_one_account_are_refused(
 def test_the_pnl_of_an_unknown_quantity_is_not_called_reliable(lines: Lines) -> None:
     changes = hk.compare(lines("IDEA owned=100 @10 =11"), lines("IDEA owned=? @10 =11"))
     assert changes["pnl_reliable"].to_list() == [None]
+
+
+@pytest.mark.parametrize("isin", ["", "/INE155A01014"], ids=["listing", "isin"])
+def test_a_quantity_that_moved_is_never_called_a_price_only(
+    lines: Lines, isin: str
+) -> None:
+    """Whatever the factor: no line may fall between a split and a bonus."""
+    factors = [
+        (num, den)
+        for num in range(1, 21)
+        for den in range(1, 21)
+        if num != den and math.gcd(num, den) == 1
+    ]
+    before, after = (
+        ";".join(
+            f"{num}for{den}:XYZ{isin} {quantity(num, den)} @{average(num, den)}"
+            for num, den in factors
+        )
+        for quantity, average in (
+            (lambda _, den: 60 * den, lambda num, _: 40 * num),
+            (lambda num, _: 60 * num, lambda _, den: 40 * den),
+        )
+    )
+    changes = hk.compare(lines(before), lines(after, at=LATER))
+    causes = dict(changes.select("account_id", "cause").rows())
+    assert len(causes) == len(factors)
+    assert "price_only" not in causes.values()
+    usual = ("2for1", "5for2", "3for2", "4for1", "5for1", "10for1")
+    assert {causes[name] for name in usual} <= {"split", "bonus"}
