@@ -301,7 +301,7 @@ def _name_factors(found: pl.DataFrame) -> pl.DataFrame:
     grows = factor > 1
     new_isin, same_isin = pl.col("_new_isin"), pl.col("_same_isin")
     # of 4 a bonus of 3:1 is as usual, and of a factor that is not whole a bonus is
-    usual = pl.col("_may_split") & (pl.col("_den") == 1) & (pl.col("_num") != 4)
+    usual = pl.col("_may_split") & (pl.col("_den") == 1) & pl.col("_num").ne(4)
     split = grows & (
         (new_isin & pl.col("_may_split"))
         | (~same_isin & usual & ~pl.col("_late") & _A1.is_not_null())
