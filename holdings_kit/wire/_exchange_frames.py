@@ -81,8 +81,7 @@ def decode_documents(documents: Sequence[Document], shape: Shape) -> Decoded:
     ('NSE:SBIN', Decimal('950.5000'))
     """
     cells = read_cells(documents, shape)
-    decode = _DECODERS.get(shape.kind, _decode_prices)
-    made = decode(cells, Files(documents, shape))
+    made = _DECODERS[shape.kind](cells, Files(documents, shape))
     counts = dict(made.rows.group_by("doc").len().iter_rows())
     return Decoded(
         made.frames,
@@ -422,6 +421,11 @@ def _read_subjects(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 _DECODERS: Final[dict[str, Callable[[Cells, Files], _Made]]] = {
+    "udiff": _decode_prices,
+    "sec_bhavdata": _decode_prices,
+    "cm_bhav": _decode_prices,
+    "bse_eq": _decode_prices,
+    "nav": _decode_prices,
     "var_margins": _decode_var_margins,
     "groups": _decode_groups,
     "collateral_list": _decode_collateral_list,
@@ -432,4 +436,3 @@ _DECODERS: Final[dict[str, Callable[[Cells, Files], _Made]]] = {
     "symbol_changes": _decode_symbol_changes,
     "corporate_actions": _decode_corporate_actions,
 }
-"""Every other kind is a list of prices."""
